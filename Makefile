@@ -1,0 +1,52 @@
+# Two commands do everything on a fresh machine with Python 3.11, git and make:
+#   make demo   sets up and does the main job without a cluster
+#   make test   sets up and passes the tests, a real control plane included (needs Go, or KUBEBUILDER_ASSETS)
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help setup demo test lint format controlplane bench-decide bench-serve lock schema clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv from the lock, with .venv/bin/bayplan
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "bayplan needs Python 3.11 or newer; name one with make PYTHON=..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+demo: setup ## one bundle, one pod, its pools: the sentence, the diff, the patch
+	@$(BIN)/bayplan explain --bundle policies/scheduling-classes --pools policies/scheduling-classes/pools/fleet.yaml policies/scheduling-classes/examples/training.yaml
+
+test: setup lint controlplane ## lint, types, import contracts, then every test
+	$(BIN)/pytest
+
+lint: setup ## format, lint, types and import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## rewrite the code in the one format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+controlplane: setup ## build kube-apiserver, etcd, scheduler, controller manager, kubectl and helm once, into a cache
+	@if [ -n "$$KUBEBUILDER_ASSETS" ] || command -v go >/dev/null; then tests/controlplane/build; fi
+
+bench-decide: setup ## time of one decision, next to celpy: table on stderr, JSON lines on stdout
+	@$(BIN)/python -m benchmarks.decide
+
+bench-serve: setup ## processor time of one admission, next to a no-op webhook
+	@$(BIN)/python -m benchmarks.serve
+
+lock: ## rewrite requirements.lock (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock -q
+
+clean: ## remove what setup and tools made
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""The command line: thin readers of the engine's decision."""

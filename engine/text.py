@@ -1,0 +1,94 @@
+"""Text with positions: where something stands in a bundle's file, and how to show it to its author."""
+
+from __future__ import annotations
+
+import unicodedata
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file of a bundle: its name as the author knows it (relative to the bundle) and its text."""
+
+    name: str
+    text: str = field(repr=False)
+    _starts: tuple[int, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        lines = self.text.split("\n")
+        starts = accumulate((len(line) + 1 for line in lines[:-1]), initial=0)
+        object.__setattr__(self, "_starts", tuple(starts))
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """Line and column, both from 1, of a code point offset into the text."""
+        line = bisect_right(self._starts, max(0, offset))
+        return line, offset - self._starts[line - 1] + 1
+
+    def line(self, number: int) -> str:
+        """The text of line `number` (from 1), without its line end."""
+        start = self._starts[number - 1]
+        end = self._starts[number] - 1 if number < len(self._starts) else len(self.text)
+        return self.text[start:end].rstrip("\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a source: code point offsets, `start` included, `end` not."""
+
+    source: Source
+    start: int
+    end: int
+
+    @property
+    def line(self) -> int:
+        return self.source.position(self.start)[0]
+
+    @property
+    def column(self) -> int:
+        return self.source.position(self.start)[1]
+
+    def __str__(self) -> str:
+        return f"{self.source.name}:{self.line}:{self.column}"
+
+    def snippet(self) -> str:
+        """The line that the span begins on, and carets under the span."""
+        line, column = self.source.position(self.start)
+        text = self.source.line(line)
+        before, marked = text[: column - 1], text[column - 1 : column - 1 + max(1, self.end - self.start)]
+        pad = "".join("\t" if c == "\t" else " " * _width(c) for c in before)
+        carets = "^" * max(1, sum(_width(c) for c in marked))
+        return f"{text}\n{pad}{carets}"
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A string value read from a source (a YAML scalar, say an expression) that still knows where it stood.
+
+    `offsets[i]` is the offset in the source of the value's character `i`; one entry more than the value is long, for
+    its end. Where the way from value to source is not known, `offsets` is None and `whole` is the best answer.
+    """
+
+    value: str
+    whole: Span
+    offsets: tuple[int, ...] | None = field(default=None, repr=False)
+
+    def span(self, start: int, end: int) -> Span:
+        """Where the characters `start` (included) to `end` (not) of the value stand in the source."""
+        if self.offsets is None:
+            return self.whole
+        first = self.offsets[min(start, len(self.value))]
+        last = self.offsets[min(max(end, start + 1), len(self.value)) - 1] + 1 if self.value else first
+        return Span(self.whole.source, first, max(first, last))
+
+    @staticmethod
+    def of(text: str, name: str = "expression") -> Excerpt:
+        """A value that is a source of its own, as on a command line or in a test."""
+        return Excerpt(text, Span(Source(name, text), 0, len(text)), tuple(range(len(text) + 1)))
+
+
+def _width(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

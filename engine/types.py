@@ -1,0 +1,64 @@
+"""CEL's types, as values. `check` computes with them; nothing at run time needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """A type: its name as CEL prints it and its parameters (`list(int)`, `map(string, dyn)`, `optional_type(T)`)."""
+
+    name: str
+    parameters: tuple[Type, ...] = ()
+
+    def __str__(self) -> str:
+        inside = ", ".join(str(parameter) for parameter in self.parameters)
+        return f"{self.name}({inside})" if inside else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectType(Type):
+    """A type with fields, known by name alone: `Pod`, `Pool`. Closed: a field that is not here is an error.
+
+    `optional` holds the fields that an object may lack, so that reading one without `has`, `.?` or `[?]` can fail.
+    """
+
+    fields: Mapping[str, Type] = field(default_factory=dict, compare=False, repr=False)
+    optional: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TypeParameter(Type):
+    """`A`, `K` or `V` in a function's signature: whatever the arguments make it."""
+
+
+DYN = Type("dyn")
+BOOL = Type("bool")
+INT = Type("int")
+UINT = Type("uint")
+DOUBLE = Type("double")
+STRING = Type("string")
+BYTES = Type("bytes")
+NULL = Type("null_type")
+TIMESTAMP = Type("google.protobuf.Timestamp")
+DURATION = Type("google.protobuf.Duration")
+ERROR = Type("*error*")  # of an expression that has been reported already: fits everywhere, so nothing is said twice
+
+
+def list_of(element: Type) -> Type:
+    return Type("list", (element,))
+
+
+def map_of(key: Type, value: Type) -> Type:
+    return Type("map", (key, value))
+
+
+def optional_of(value: Type) -> Type:
+    return Type("optional_type", (value,))
+
+
+def type_of(value: Type) -> Type:
+    """The type of a type: `type(1)` is `type(int)`."""
+    return Type("type", (value,))

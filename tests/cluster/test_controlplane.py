@@ -1,0 +1,119 @@
+"""The harness itself: that pods are really scheduled, and that a webhook is really called."""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from .controlplane import ApiError, ControlPlane
+from .pods import deployment, pod
+from .processes import free_ports
+
+
+def test_scheduler_binds_to_the_node_that_the_selector_asks_for(cluster: ControlPlane, namespace: str) -> None:
+    for name in ("red", "green", "blue"):
+        cluster.add_node(name, {"colour": name})
+    cluster.create_pod(namespace, pod("painted", spec={"nodeSelector": {"colour": "green"}}))
+    assert cluster.wait_bound(namespace, "painted") == "green"
+
+
+def test_taints_keep_pods_away(cluster: ControlPlane, namespace: str) -> None:
+    cluster.add_node("tainted", taints=[{"key": "team", "value": "a", "effect": "NoSchedule"}])
+    cluster.create_pod(namespace, pod("plain"))
+    assert "untolerated taint" in cluster.wait_unschedulable(namespace, "plain")
+
+
+def test_controllers_make_pods_of_workloads(cluster: ControlPlane, namespace: str) -> None:
+    cluster.add_node("only")
+    cluster.apply(deployment("web", namespace, replicas=3))
+    bound = cluster.wait_all_bound(namespace, "app=web", 3)
+    assert set(bound.values()) == {"only"}
+
+
+def test_refusals_are_raised_with_their_message(cluster: ControlPlane, namespace: str) -> None:
+    with pytest.raises(ApiError, match=r"422: .*spec.containers: Required value"):
+        cluster.create_pod(namespace, {"metadata": {"name": "empty"}, "spec": {"containers": []}})
+
+
+def test_a_test_starts_without_what_others_left(cluster: ControlPlane, namespace: str) -> None:
+    cluster.add_node("left-behind")
+    hook = cluster.webhook_configuration("left-behind", "https://127.0.0.1:1/")
+    cluster.apply(hook)
+    cluster.sweep()
+    assert cluster.api("GET", "/api/v1/nodes")["items"] == []
+    cluster.create_pod("default", pod("unhindered"), dry_run=True)
+    assert cluster.api("GET", f"/api/v1/namespaces/{namespace}")["status"]["phase"] == "Terminating"
+
+
+class Painter(BaseHTTPRequestHandler):
+    """A webhook that selects the green nodes for every pod."""
+
+    def do_POST(self) -> None:
+        review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        patch = [{"op": "add", "path": "/spec/nodeSelector", "value": {"colour": "green"}}]
+        response = {
+            "uid": review["request"]["uid"],
+            "allowed": True,
+            "patchType": "JSONPatch",
+            "patch": base64.b64encode(json.dumps(patch).encode()).decode(),
+            "warnings": ["painted green"],
+            "auditAnnotations": {"colour": "green"},
+        }
+        answer = json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response})
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer.encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def painter(cluster: ControlPlane) -> Iterator[str]:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*cluster.authority.issue("127.0.0.1"))
+    (port,) = free_ports(1)
+    with ThreadingHTTPServer(("127.0.0.1", port), Painter) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{port}/mutate"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_webhook_is_called_and_audited(cluster: ControlPlane, namespace: str) -> None:
+    cluster.add_node("red", {"colour": "red"})
+    cluster.add_node("green", {"colour": "green"})
+    with painter(cluster) as url:
+        cluster.apply(cluster.webhook_configuration("painter", url, namespaces=[namespace]))
+        created = cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=pod("plain"))
+        assert "Warning: painted green" in created.stderr
+        assert cluster.wait_bound(namespace, "plain") == "green"
+    (event,) = cluster.audit_events(namespace)
+    assert event["annotations"]["painter.tests.bayplan.dev/colour"] == "green"
+    assert cluster.admission_patches(namespace) == [
+        [{"op": "add", "path": "/spec/nodeSelector", "value": {"colour": "green"}}]
+    ]
+
+
+def test_webhook_that_is_not_there_fails_as_its_policy_says(cluster: ControlPlane, namespace: str) -> None:
+    (port,) = free_ports(1)
+    url = f"https://127.0.0.1:{port}/mutate"
+    cluster.apply(cluster.webhook_configuration("gone", url, namespaces=[namespace], failure_policy="Fail"))
+    with pytest.raises(ApiError, match='failed calling webhook "gone'):
+        cluster.create_pod(namespace, pod("refused"))
+    cluster.apply(cluster.webhook_configuration("gone", url, namespaces=[namespace], failure_policy="Ignore"))
+    cluster.create_pod(namespace, pod("admitted"))
