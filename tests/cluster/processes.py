@@ -101,6 +101,7 @@ def _hold(command: list[str]) -> int:
 if __name__ == "__main__":
     status = _hold(sys.argv[1:])
     if status < 0:
-        signal.signal(-status, signal.SIG_DFL)
+        with contextlib.suppress(OSError):  # SIGKILL has no other handler to begin with
+            signal.signal(-status, signal.SIG_DFL)
         signal.raise_signal(-status)
     sys.exit(status)
