@@ -39,6 +39,7 @@ READY_SECONDS = 120.0
 PATIENCE_SECONDS = 60.0
 POLL_SECONDS = 0.05
 
+ALONE = ("--leader-elect=false", "--secure-port=0", "--kube-api-qps=1000", "--kube-api-burst=1000")
 ALLOCATABLE = {"cpu": "32", "memory": "128Gi", "ephemeral-storage": "100Gi", "pods": "1000"}
 AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
@@ -227,34 +228,56 @@ class ControlPlane:
 
     def wait_unschedulable(self, namespace: str, name: str) -> str:
         """Wait until the scheduler has found no node for the pod; its message."""
+        return wait_for(
+            lambda: unschedulable(self.pod(namespace, name)),
+            f"pod `{namespace}/{name}` to be unschedulable",
+            lambda: self.pod(namespace, name),
+        )
 
-        def message() -> str | None:
-            for condition in self.pod(namespace, name)["status"].get("conditions", []):
-                if condition["type"] == "PodScheduled" and condition["status"] == "False":
-                    return str(condition["message"])
-            return None
+    def wait_settled(self, namespace: str, selector: str, count: int) -> dict[str, str | None]:
+        """Wait until each of `count` pods is bound or found unschedulable; pod name to node name or None."""
 
-        return wait_for(message, f"pod `{namespace}/{name}` to be unschedulable", lambda: self.pod(namespace, name))
+        def nodes() -> dict[str, str | None] | None:
+            pods = self.pods(namespace, selector)
+            if len(pods) != count or not all(pod["spec"].get("nodeName") or unschedulable(pod) for pod in pods):
+                return None
+            return {pod["metadata"]["name"]: pod["spec"].get("nodeName") for pod in pods}
+
+        return wait_for(
+            nodes, f"{count} settled pods `{selector}` in `{namespace}`", lambda: self.pods(namespace, selector)
+        )
 
     # what admission did
 
     def audit_events(self, namespace: str, verb: str = "create") -> list[Json]:
-        """Audit events of one namespace's pods so far, in order; `annotations` is always there."""
-        events = []
-        for line in self.audit_log.read_text().splitlines(keepends=True):
-            event = json.loads(line) if line.endswith("\n") else {}
-            if event.get("verb") == verb and event["objectRef"].get("namespace") == namespace:
-                events.append({"annotations": {}, **event})
-        return events
+        """Audit events of one namespace's pods so far, in order, without dry runs; `annotations` is always there."""
+        return [
+            event
+            for event in self._audited()
+            if event["verb"] == verb
+            and event["objectRef"].get("namespace") == namespace
+            and "dryRun=" not in event["requestURI"]
+        ]
+
+    def audit_event(self, response: httpx.Response) -> Json:
+        """The audit event of one answered request for a pod."""
+        wanted = response.headers["Audit-Id"]
+        return wait_for(
+            lambda: next((event for event in self._audited() if event["auditID"] == wanted), None),
+            f"audit event {wanted}",
+        )
 
     def admission_patches(self, namespace: str) -> list[list[Json]]:
         """The RFC 6902 patches that webhooks made to pods created in a namespace, in order, unchanged pods left out."""
-        patches = []
-        for event in self.audit_events(namespace):
-            for key, value in sorted(event["annotations"].items()):
-                if key.startswith("patch.webhook.admission.k8s.io/"):
-                    patches.append(json.loads(value)["patch"])
-        return patches
+        return [patch for event in self.audit_events(namespace) for patch in patches_of(event)]
+
+    def _audited(self) -> list[Json]:
+        if not self.audit_log.exists():
+            return []
+        lines = self.audit_log.read_text().splitlines(keepends=True)
+        return [{"annotations": {}, **json.loads(line)} for line in lines if line.endswith("\n")]
+
+    # webhooks
 
     def webhook_configuration(
         self,
@@ -292,6 +315,23 @@ class ControlPlane:
             ],
         }
 
+    def activate(self, configuration: Json, namespace: str) -> None:
+        """Apply a new webhook configuration and wait until the API server calls it for pods of the namespace."""
+        self.apply(configuration)
+        self.wait_called(configuration["metadata"]["name"], namespace)
+
+    def wait_called(self, configuration: str, namespace: str) -> None:
+        """Wait until a webhook configuration takes part in a pod's creation, whatever its webhook answers."""
+        wait_for(lambda: configuration in self._probe(namespace), f"webhook configuration `{configuration}`")
+
+    def _probe(self, namespace: str) -> str:
+        """What the API server says about webhooks when it creates a pod as a dry run."""
+        probe = {"metadata": {"name": "probe"}, "spec": {"containers": [{"name": "probe", "image": "probe"}]}}
+        response = self.request("POST", f"/api/v1/namespaces/{namespace}/pods", probe, dryRun="All")
+        annotations = self.audit_event(response)["annotations"]
+        called = [f"{key}={annotations[key]}" for key in annotations if "webhook.admission.k8s.io/" in key]
+        return "\n".join(called if response.is_success else [*called, response.text])
+
     def sweep(self) -> None:
         """Remove what a test left behind that others would notice: webhooks, admission policies, nodes, namespaces."""
         registration = "/apis/admissionregistration.k8s.io/v1"
@@ -299,12 +339,28 @@ class ControlPlane:
         self.api("DELETE", f"{registration}/validatingwebhookconfigurations")
         self.api("DELETE", f"{registration}/mutatingadmissionpolicies")
         self.api("DELETE", f"{registration}/mutatingadmissionpolicybindings")
+        wait_for(lambda: not self._probe("default"), "webhooks to be forgotten", lambda: self._probe("default"))
         self.api("DELETE", "/api/v1/nodes")
         for namespace in self.api("GET", "/api/v1/namespaces")["items"]:
             metadata = namespace["metadata"]
             going = "deletionTimestamp" in metadata
             if not going and metadata["name"] != "default" and not metadata["name"].startswith("kube-"):
                 self.remove_namespace(metadata["name"])
+
+
+def unschedulable(pod: Json) -> str | None:
+    """Why the scheduler found no node for a pod; None if it did, or has not tried yet."""
+    for condition in pod["status"].get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return str(condition["message"])
+    return None
+
+
+def patches_of(event: Json) -> list[list[Json]]:
+    """The patches that webhooks made during the request of one audit event, in order."""
+    annotations = event["annotations"]
+    keys = sorted(key for key in annotations if key.startswith("patch.webhook.admission.k8s.io/"))
+    return [json.loads(annotations[key])["patch"] for key in keys]
 
 
 def wait_for(
@@ -362,8 +418,7 @@ def start(folder: Path, programs: Mapping[str, Path]) -> Iterator[ControlPlane]:
         run(
             "kube-scheduler",
             f"--kubeconfig={kubeconfigs['scheduler']}",
-            "--leader-elect=false",
-            "--secure-port=0",
+            *ALONE,
         )
         run(
             "kube-controller-manager",
@@ -372,8 +427,7 @@ def start(folder: Path, programs: Mapping[str, Path]) -> Iterator[ControlPlane]:
             f"--root-ca-file={authority.bundle}",
             "--use-service-account-credentials=true",
             "--controllers=*,-node-lifecycle-controller,-node-ipam-controller",
-            "--leader-elect=false",
-            "--secure-port=0",
+            *ALONE,
         )
         control_plane = ControlPlane(
             url=url,

@@ -46,7 +46,7 @@ def test_refusals_are_raised_with_their_message(cluster: ControlPlane, namespace
 def test_a_test_starts_without_what_others_left(cluster: ControlPlane, namespace: str) -> None:
     cluster.add_node("left-behind")
     hook = cluster.webhook_configuration("left-behind", "https://127.0.0.1:1/")
-    cluster.apply(hook)
+    cluster.activate(hook, "default")
     cluster.sweep()
     assert cluster.api("GET", "/api/v1/nodes")["items"] == []
     cluster.create_pod("default", pod("unhindered"), dry_run=True)
@@ -98,7 +98,7 @@ def test_webhook_is_called_and_audited(cluster: ControlPlane, namespace: str) ->
     cluster.add_node("red", {"colour": "red"})
     cluster.add_node("green", {"colour": "green"})
     with painter(cluster) as url:
-        cluster.apply(cluster.webhook_configuration("painter", url, namespaces=[namespace]))
+        cluster.activate(cluster.webhook_configuration("painter", url, namespaces=[namespace]), namespace)
         created = cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=pod("plain"))
         assert "Warning: painted green" in created.stderr
         assert cluster.wait_bound(namespace, "plain") == "green"
@@ -112,8 +112,13 @@ def test_webhook_is_called_and_audited(cluster: ControlPlane, namespace: str) ->
 def test_webhook_that_is_not_there_fails_as_its_policy_says(cluster: ControlPlane, namespace: str) -> None:
     (port,) = free_ports(1)
     url = f"https://127.0.0.1:{port}/mutate"
-    cluster.apply(cluster.webhook_configuration("gone", url, namespaces=[namespace], failure_policy="Fail"))
-    with pytest.raises(ApiError, match='failed calling webhook "gone'):
+    closed = cluster.webhook_configuration("closed", url, namespaces=[namespace], failure_policy="Fail")
+    cluster.activate(closed, namespace)
+    with pytest.raises(ApiError, match='failed calling webhook "closed'):
         cluster.create_pod(namespace, pod("refused"))
-    cluster.apply(cluster.webhook_configuration("gone", url, namespaces=[namespace], failure_policy="Ignore"))
-    cluster.create_pod(namespace, pod("admitted"))
+    cluster.add_namespace("lenient")
+    open_ = cluster.webhook_configuration("open", url, namespaces=["lenient"], failure_policy="Ignore")
+    cluster.activate(open_, "lenient")
+    cluster.create_pod("lenient", pod("admitted"))
+    (event,) = cluster.audit_events("lenient")
+    assert "open.tests.bayplan.dev" in event["annotations"].values()
