@@ -1,0 +1,146 @@
+"""What Prometheus reads at `/metrics`. No label ever holds a pod's name."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+Labels = tuple[str, ...]
+
+
+class Metrics(Collector):
+    """The counters and gauges of one webhook process.
+
+    What every admission counts is kept in plain dicts, written by the event loop alone and read when Prometheus asks:
+    a counter of the client library costs ten times as much, and there is one for each policy that had something to say.
+    """
+
+    def __init__(self, version: str) -> None:
+        self.registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+        self._requests: defaultdict[Labels, int] = defaultdict(int)
+        self._evaluations: defaultdict[Labels, int] = defaultdict(int)
+        self._would_mutate = 0
+        self._live: list[tuple[str, str, Callable[[], float]]] = []
+        self.registry.register(self)
+        registry = self.registry
+        self._duration = Histogram(
+            "bayplan_admission_duration_seconds",
+            "Time from a request's last byte to its answer.",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.bundle = Gauge(
+            "bayplan_bundle_info", "The active bundle.", ("name", "version", "revision"), registry=registry
+        )
+        self.activated = Gauge(
+            "bayplan_bundle_last_success_activation_timestamp_seconds",
+            "When the active bundle or inventory became active.",
+            registry=registry,
+        )
+        self.activation_failures = Counter(
+            "bayplan_bundle_activation_failures",
+            "Bundles that were not activated, by the step that failed.",
+            ("stage",),
+            registry=registry,
+        )
+        self.activation_seconds = Histogram(
+            "bayplan_activation_duration_seconds",
+            "Time to build and swap what decides, by what changed.",
+            ("cause",),
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.cache_objects = Gauge(
+            "bayplan_cache_objects", "Objects of the cluster that are known.", ("kind",), registry=registry
+        )
+        self.cache_synced = Gauge(
+            "bayplan_cache_synced", "1 once all objects of the kind have been listed.", ("kind",), registry=registry
+        )
+        self.cache_contact = Gauge(
+            "bayplan_cache_last_contact_timestamp_seconds",
+            "When the API server last said anything about the kind.",
+            ("kind",),
+            registry=registry,
+        )
+        self.watch_restarts = Counter(
+            "bayplan_watch_restarts", "Watches that ended, by why.", ("kind", "reason"), registry=registry
+        )
+        self.dropped = Counter(
+            "bayplan_decision_log_dropped", "Lines of the decision log that were lost.", ("reason",), registry=registry
+        )
+        self.certificate = Gauge(
+            "bayplan_tls_cert_expiry_timestamp_seconds", "When the serving certificate expires.", registry=registry
+        )
+        Gauge("bayplan_build_info", "The running version.", ("version",), registry=registry).labels(version).set(1)
+
+    def admission(self, operation: str, outcome: str, seconds: float) -> None:
+        """Count one answered request: `outcome` is mutated, unchanged, denied, audit, ignored, invalid or error."""
+        self._requests[operation, outcome] += 1
+        self._duration.observe(seconds)
+
+    def evaluation(self, bundle: str, policy: str, mode: str, result: str) -> None:
+        """Count what became of one policy for one pod."""
+        self._evaluations[bundle, policy, mode, result] += 1
+
+    def would_mutate(self) -> None:
+        """Count a pod that enforce mode would have changed or refused, and audit mode did not."""
+        self._would_mutate += 1
+
+    def live(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """Add a gauge that is read when Prometheus asks."""
+        self._live.append((name, text, value))
+
+    def activate(self, name: str, version: str, revision: str) -> None:
+        """Say which bundle is active from now on."""
+        self.bundle.clear()
+        self.bundle.labels(name, version, revision).set(1)
+        self.activated.set(time.time())
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        yield _family(
+            "bayplan_admission_requests",
+            "Answered admission requests.",
+            ("operation", "outcome"),
+            self._requests,
+        )
+        yield _family(
+            "bayplan_policy_evaluations",
+            "What became of each policy, pods that it does not match left out.",
+            ("bundle", "policy", "mode", "result"),
+            self._evaluations,
+        )
+        yield CounterMetricFamily(
+            "bayplan_would_mutate", "Pods that audit mode left as they were.", value=self._would_mutate
+        )
+        for name, text, value in self._live:
+            yield GaugeMetricFamily(name, text, value=value())
+
+    def text(self) -> bytes:
+        """Everything in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+def _family(name: str, text: str, labels: Labels, counts: dict[Labels, int]) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for values, count in tuple(counts.items()):
+        family.add_metric(values, count)
+    return family

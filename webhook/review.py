@@ -1,0 +1,211 @@
+"""AdmissionReview v1: what the API server sends and what it gets back, as typed values.
+
+A review is decoded once, by a compiled decoder; the pod stays what it is to the engine, plain JSON. Whatever is not as
+it should be raises RequestError with the path of the field.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from engine.errors import RequestError
+from webhook.shape import Pod
+
+API_VERSION = "admission.k8s.io/v1"
+KIND = "AdmissionReview"
+MAX_WARNING = 256
+"""Characters: beyond, the API server cuts a warning as soon as all of a response together exceed 4,096."""
+MAX_WARNINGS = 4000
+"""Characters of all warnings of one response together."""
+MAX_ANNOTATION = 2000
+"""Characters of one audit annotation."""
+
+
+class Resource(Struct, frozen=True, rename="camel"):
+    """The resource that is being asked for, as in `rules` of a webhook configuration."""
+
+    resource: str
+    group: str = ""
+    version: str = ""
+
+
+class Request(Struct, frozen=True, rename="camel"):
+    """The request of a review. `object` is the pod as JSON; fields that nobody reads are not decoded."""
+
+    uid: str
+    operation: str
+    resource: Resource
+    object: dict[str, Any] | None = None
+    namespace: str = ""
+    name: str = ""
+    sub_resource: str = ""
+    dry_run: bool | None = None
+    user_info: dict[str, Any] = {}
+
+
+class _Review(Struct, frozen=True, rename="camel"):
+    api_version: str | UnsetType = UNSET
+    kind: str | UnsetType = UNSET
+    request: Request | None = None
+
+
+class Status(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """Why a request is refused: HTTP code, a reason of the API's own words, and the sentence that `kubectl` prints."""
+
+    message: str
+    code: int
+    reason: str
+
+
+class Response(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """The answer. `patch` is the JSON text of the operations; on the wire it is base64."""
+
+    uid: str
+    allowed: bool
+    status: Status | UnsetType = UNSET
+    patch_type: str | UnsetType = UNSET
+    patch: bytes | UnsetType = UNSET
+    warnings: list[str] | UnsetType = UNSET
+    audit_annotations: dict[str, str] | UnsetType = UNSET
+
+
+class _Answer(Struct, frozen=True, rename="camel"):
+    response: Response
+    api_version: str = API_VERSION
+    kind: str = KIND
+
+
+_decoder = msgspec.json.Decoder(_Review)
+_encoder = msgspec.json.Encoder()
+
+
+def decode(body: bytes | bytearray) -> Request:
+    """The request of a review, with the places checked that the webhook itself reads."""
+    try:
+        review = _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise _at_field(error, "") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError("", f"the body is not JSON: {error}") from None
+    _expect("apiVersion", review.api_version, API_VERSION)
+    _expect("kind", review.kind, KIND)
+    if review.request is None:
+        raise RequestError("request", "is missing")
+    if not review.request.uid:
+        raise RequestError("request.uid", "is empty")
+    return review.request
+
+
+def creates_pod(request: Request) -> bool:
+    """Whether the request creates a pod; everything else is none of Bayplan's business."""
+    resource = request.resource
+    return (
+        request.operation == "CREATE"
+        and resource.resource == "pods"
+        and resource.group == ""
+        and request.sub_resource == ""
+    )
+
+
+def encode(response: Response) -> bytes:
+    """The review that carries a response."""
+    return _encoder.encode(_Answer(response))
+
+
+def encode_json(value: object) -> bytes:
+    """Any plain value as compact JSON."""
+    return _encoder.encode(value)
+
+
+def warnings(texts: Iterable[str]) -> list[str]:
+    """Warnings that the API server delivers: it drops those with control characters, and cuts what is too much."""
+    lines = dict.fromkeys(" ".join(_CONTROL.sub(" ", text).split()) for text in texts)
+    short = [line if len(line) <= MAX_WARNING else line[: MAX_WARNING - 1] + "…" for line in lines if line]
+    kept: list[str] = []
+    room = MAX_WARNINGS
+    for line in short:
+        room -= len(line)
+        if room < 0:
+            break
+        kept.append(line)
+    return kept
+
+
+def annotation(text: str) -> str:
+    """The value of an audit annotation: at most 2,000 characters."""
+    return text if len(text) <= MAX_ANNOTATION else text[: MAX_ANNOTATION - 1] + "…"
+
+
+def failure(code: int, reason: str, error: RequestError) -> bytes:
+    """The body of an answer that is no review: a Status as the API server would write it."""
+    causes = [{"field": error.path, "message": error.message}] if error.path else []
+    status: dict[str, object] = {
+        "apiVersion": "v1",
+        "kind": "Status",
+        "status": "Failure",
+        "code": code,
+        "reason": reason,
+        "message": str(error),
+        "details": {"causes": causes},
+    }
+    return _encoder.encode(status)
+
+
+def pod_of(request: Request) -> dict[str, Any]:
+    """The pod of a request that creates one, with the types checked of all that the engine takes for granted."""
+    pod = request.object
+    if pod is None:
+        raise RequestError("request.object", "is missing")
+    try:
+        shape = msgspec.convert(pod, Pod)
+    except msgspec.ValidationError as error:
+        raise _at_field(error, "request.object") from None
+    if shape.kind is not UNSET and shape.kind != "Pod":
+        raise RequestError("request.object.kind", f"expected `Pod`, got `{_short(shape.kind)}`")
+    if not request.namespace and not shape.metadata.namespace:
+        raise RequestError("request.namespace", "is missing")
+    return pod
+
+
+def subject_request(request: Request, namespace: str) -> Mapping[str, Any]:
+    """What an expression may read of the request, as `request`."""
+    return {
+        "operation": request.operation,
+        "namespace": namespace,
+        "dryRun": request.dry_run is True,
+        "userInfo": request.user_info,
+    }
+
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
+_MISSING = re.compile(r"^Object missing required field `(?P<field>[^`]*)`$")
+_EXPECTED = re.compile(r"^Expected ")
+
+
+def _expect(path: str, value: str | UnsetType, wanted: str) -> None:
+    if value is UNSET:
+        raise RequestError(path, f"is missing, expected `{wanted}`")
+    if value != wanted:
+        raise RequestError(path, f"expected `{wanted}`, got `{_short(str(value))}`")
+
+
+def _short(text: str) -> str:
+    printable = _CONTROL.sub(" ", text)
+    return printable if len(printable) <= 64 else printable[:63] + "…"
+
+
+def _at_field(error: msgspec.ValidationError, root: str) -> RequestError:
+    """A decoder's complaint as ours: the path without its `$`, the sentence in lower case."""
+    match = _PLACE.match(str(error))
+    what, path = (match["what"], match["path"] or "$") if match else (str(error), "$")
+    path = (root + path.removeprefix("$")).lstrip(".")
+    if missing := _MISSING.match(what):
+        return RequestError(f"{path}.{missing['field']}".lstrip("."), "is missing")
+    sentence = _EXPECTED.sub("expected ", what)
+    return RequestError(path, sentence if path else f"the body is not an AdmissionReview: {sentence}")

@@ -1,0 +1,108 @@
+"""What a pod must look like where the engine reads it. Unknown fields are nobody's business: a newer API has more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import UNSET, Struct, UnsetType
+
+_Labels = dict[str, str] | None
+_Json = dict[str, Any]
+
+
+class _Owner(Struct, frozen=True, rename="camel"):
+    kind: str = ""
+    name: str = ""
+    api_version: str = ""
+    controller: bool | None = None
+
+
+class _Metadata(Struct, frozen=True, rename="camel"):
+    name: str | None = None
+    generate_name: str | None = None
+    namespace: str | None = None
+    labels: _Labels = None
+    annotations: _Labels = None
+    owner_references: list[_Owner] | None = None
+
+
+class _Requirement(Struct, frozen=True, rename="camel"):
+    key: str
+    operator: str
+    values: list[str] | None = None
+
+
+class _NodeTerm(Struct, frozen=True, rename="camel"):
+    match_expressions: list[_Requirement] | None = None
+    match_fields: list[_Requirement] | None = None
+
+
+class _NodeSelector(Struct, frozen=True, rename="camel"):
+    node_selector_terms: list[_NodeTerm] | None = None
+
+
+class _PreferredNode(Struct, frozen=True, rename="camel"):
+    weight: int
+    preference: _NodeTerm | None = None
+
+
+class _NodeAffinity(Struct, frozen=True, rename="camel"):
+    required_during_scheduling_ignored_during_execution: _NodeSelector | None = None
+    preferred_during_scheduling_ignored_during_execution: list[_PreferredNode] | None = None
+
+
+class _PodTerm(Struct, frozen=True, rename="camel"):
+    topology_key: str = ""
+    label_selector: _Json | None = None
+    match_label_keys: list[str] | None = None
+    mismatch_label_keys: list[str] | None = None
+    namespaces: list[str] | None = None
+    namespace_selector: _Json | None = None
+
+
+class _PreferredPod(Struct, frozen=True, rename="camel"):
+    weight: int
+    pod_affinity_term: _PodTerm
+
+
+class _PodAffinity(Struct, frozen=True, rename="camel"):
+    required_during_scheduling_ignored_during_execution: list[_PodTerm] | None = None
+    preferred_during_scheduling_ignored_during_execution: list[_PreferredPod] | None = None
+
+
+class _Affinity(Struct, frozen=True, rename="camel"):
+    node_affinity: _NodeAffinity | None = None
+    pod_affinity: _PodAffinity | None = None
+    pod_anti_affinity: _PodAffinity | None = None
+
+
+class _Toleration(Struct, frozen=True, rename="camel"):
+    key: str = ""
+    operator: str = ""
+    value: str = ""
+    effect: str = ""
+    toleration_seconds: int | None = None
+
+
+class _Spread(Struct, frozen=True, rename="camel"):
+    topology_key: str
+    when_unsatisfiable: str
+    max_skew: int
+    label_selector: _Json | None = None
+    match_label_keys: list[str] | None = None
+
+
+class _Spec(Struct, frozen=True, rename="camel"):
+    containers: list[_Json] = []
+    init_containers: list[_Json] | None = None
+    node_name: str | None = None
+    node_selector: _Labels = None
+    affinity: _Affinity | None = None
+    tolerations: list[_Toleration] | None = None
+    topology_spread_constraints: list[_Spread] | None = None
+
+
+class Pod(Struct, frozen=True, rename="camel"):
+    metadata: _Metadata
+    spec: _Spec
+    kind: str | UnsetType = UNSET
