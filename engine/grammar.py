@@ -1,0 +1,80 @@
+"""The grammar of expressions: celpy's `cel.lark`, and what Kubernetes' CEL has beyond it.
+
+celpy's file has the shape of the language (precedence, what is a member, what is a primary). Kubernetes' CEL adds
+optional syntax, trailing commas and quoted field names, and is stricter about numbers, strings and keywords. Lark
+checks that each `%override` replaces something, so a celpy that renames a rule is noticed when the parser is built.
+The grammar is read as a text, for importing celpy takes longer than parsing a bundle does.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from importlib.abc import ResourceLoader
+from typing import Any
+
+from lark import Lark, Transformer
+
+# Chains of && and || are flat, so that a thousand operands are one node's children and not a thousand levels.
+# A sign belongs to the number (contextual lexing keeps `a -1` a subtraction), for only so can -2^63 be written.
+EXTENSION = r"""
+%override conditionalor  : _or
+_or : conditionaland | _or OR conditionaland
+%override conditionaland : _and
+_and : relation | _and AND relation
+%override relation_in : relation IN
+
+%override member_dot     : member "." [OPTIONAL] (IDENT | QUOTED)
+%override member_index   : member "[" [OPTIONAL] expr "]"
+%override member_object  : member "{" [_fields] [","] "}"
+%override list_lit       : "[" [_items] [","] "]"
+%override map_lit        : "{" [_entries] [","] "}"
+_fields : field | _fields "," field
+_items : item | _items "," item
+_entries : entry | _entries "," entry
+field : [OPTIONAL] (IDENT | QUOTED) ":" expr
+item : [OPTIONAL] expr
+entry : [OPTIONAL] expr ":" expr
+
+OR : "||"
+AND : "&&"
+OPTIONAL : "?"
+QUOTED : /`[A-Za-z0-9_.\-\/ ]+`/
+IN.2 : /in(?![A-Za-z0-9_])/
+%override BOOL_LIT.2 : /(true|false)(?![A-Za-z0-9_])/
+%override NULL_LIT.2 : /null(?![A-Za-z0-9_])/
+%override UINT_LIT.4 : /(0x[0-9a-fA-F]+|[0-9]+)[uU](?![A-Za-z0-9_])/
+%override FLOAT_LIT.3 : /(-\s*)?([0-9]*\.[0-9]+([eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+)(?![A-Za-z0-9_])/
+%override INT_LIT.2 : /(-\s*)?(0x[0-9a-fA-F]+|[0-9]+)(?![A-Za-z0-9_])/
+%override STRING_LIT.2 : /[rR]"[^"\n\r]*"|[rR]'[^'\n\r]*'|"(\\.|[^"\\\n\r])*"|'(\\.|[^'\\\n\r])*'/
+%override MLSTRING_LIT.3 : /[rR](\"{3}[\s\S]*?\"{3}|'{3}[\s\S]*?'{3})|\"{3}(\\[\s\S]|[^\\])*?\"{3}|'{3}(\\[\s\S]|[^\\])*?'{3}/
+%override BYTES_LIT.4 : /[bB]/ (MLSTRING_LIT | STRING_LIT)
+"""
+
+RESERVED = frozenset(
+    ("as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package")
+    + ("namespace", "return", "var", "void", "while")
+)
+KEYWORDS = frozenset(("false", "in", "null", "true"))
+
+
+def grammar() -> str:
+    """The whole grammar, for Lark."""
+    spec = importlib.util.find_spec("celpy")
+    if spec is None or spec.origin is None or not isinstance(spec.loader, ResourceLoader):
+        raise ImportError("the grammar of expressions comes with the package cel-python, which is not installed")
+    path = os.path.join(os.path.dirname(spec.origin), "cel.lark")
+    return spec.loader.get_data(path).decode() + EXTENSION
+
+
+def build(transformer: Transformer[Any, Any]) -> Lark:
+    """An LALR parser that calls `transformer` at each reduction, with every token, brackets and commas included."""
+    return Lark(
+        grammar(),
+        parser="lalr",
+        lexer="contextual",
+        start="expr",
+        transformer=transformer,
+        keep_all_tokens=True,
+        maybe_placeholders=True,
+    )
