@@ -1,0 +1,603 @@
+"""What a node may be: sets of label states, their conjunctions (terms) and disjunctions (node selectors).
+
+**States.** To a scheduler a label of a node is in one of these states: absent, or one string. Not any string: the API
+server refuses a node whose label has more than 63 characters, blanks, or a sign in front, so such a string is no state
+at all, and a set that "holds" it simply does not. (That is why a value that can't be a label never has to be dealt
+with after construction, and why an integer that is a label is never negative: a minus can't come first.)
+
+**Values** is a set of states. Kubernetes compares a label in three ways: with strings, by presence, and, where the
+label parses as an int64 (Go's `strconv.ParseInt(v, 10, 64)`: `007` is 7, `1.5` and 2^63 are no integers), with an
+integer bound. So every set that can be said, and all intersections, unions and complements, are made of four facts:
+
+    absent   is the absent label in?
+    others   are the strings that are no integers in, those of `odd` aside?
+    spans    which integers are in, those of `odd` aside: disjoint, not adjacent, ascending, ends included, 0..2^63-1
+    odd      the finitely many strings for which that answer is the wrong way round
+
+    In [a, b]      absent=False  others=False  spans=()            odd={a, b}
+    NotIn [a]      absent=True   others=True   spans=0..2^63-1     odd={a}
+    Exists         absent=False  others=True   spans=0..2^63-1     odd={}
+    Gt 4, NotIn 7  absent=False  others=False  spans=5..2^63-1     odd={7}
+
+This is a Boolean algebra: `&`, `|`, `-` and `~` always have an answer. Equal sets are equal values, which makes `==`
+the test for meaning the same, and `impossible` that for having no state left. One detail is needed for that: the
+integer 7 has 63 spellings (`7`, `07`, ... up to 63 characters), so {7} as a span less some spellings can be the same
+set as the other spellings listed. The spelling that wins is that a span holds an integer if more than half of its
+spellings are in; 23 odd spellings of one integer are needed before it matters.
+
+**Emission** is narrower than the algebra. A requirement list says `In`, or `NotIn`, or bounds; a union of those takes
+several node selector terms, so `alternatives` gives a list of expression lists, pairwise disjoint: any one of them must
+hold. Presence without being an integer can't be said at all (`Inexpressible`); no union or intersection of what can be
+said leads there, only complements of bounds. Bounds are strict and must be label values themselves, so never negative:
+`>= 0` is said by `Lt` alone, and "any integer" takes two lists, for neither `Gt -1` nor `Lt 2^63` exists.
+
+**A Term** maps label keys to Values, as one node selector term does, and is the product of these sets: impossible as
+soon as one of them is, everywhere if there is none. Only one spelling is kept of each (no key with ANY, one NOWHERE),
+so here too equal means equal. The node's name (`matchFields: metadata.name`) is one more key, `NODE_NAME`, that no
+label can have; its values are marked by the same slash, so that a node called `7` is never taken for an integer.
+Mind that Kubernetes' *empty* term matches nothing: `parse_term` reads it as NOWHERE, and EVERYWHERE is never emitted.
+
+**Terms** is a disjunction, in canonical order. `implies` splits: what is left of a term when another is taken from it
+is again a few disjoint terms, and nothing left means covered. That can take exponentially many steps, so it has a
+budget, and past it the answer is no, which is safe: something is written although it already held.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, product
+from typing import Any, TypeAlias
+
+Expression: TypeAlias = dict[str, Any]  # {"key": ..., "operator": ..., "values": [...]}
+Span: TypeAlias = tuple[int, int]
+
+MAX_INTEGER = 2**63 - 1
+MAX_LENGTH = 63
+MAX_TERMS = 1_000
+MAX_PAIRS = 100_000
+NODE_NAME = "/metadata.name"
+
+_ALL: tuple[Span, ...] = ((0, MAX_INTEGER),)
+_NAME = r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)"
+_LEGAL_VALUE = re.compile(rf"{_NAME}?")
+_LEGAL_NAME = re.compile(_NAME)
+_LEGAL_PREFIX = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
+_MANY_SPELLINGS = 23  # at least half of the spellings of any integer: 45 of one with 19 digits, 63 of one with one
+_MAX_EXPANDED = 16  # integers whose every spelling is written out in a NotIn
+_COVER_BUDGET = 2_000
+
+
+class TooManyTerms(Exception):  # noqa: N818 - a limit, named as one
+    """A disjunction of `count` terms where `limit` are allowed. Raised before they are built."""
+
+    def __init__(self, count: int, limit: int) -> None:
+        self.count, self.limit = count, limit
+        super().__init__(f"{count} node selector terms, of which at most {limit} are allowed")
+
+
+class Inexpressible(Exception):  # noqa: N818 - says what the set is
+    """A set that no list of match expressions says: strings that are no integers, without naming them."""
+
+
+def legal_value(value: str) -> bool:
+    """Can a label have this value? Empty, or up to 63 of `A-Za-z0-9-_.` that begin and end with a letter or digit."""
+    return _LEGAL_VALUE.fullmatch(value) is not None
+
+
+def legal_key(key: str) -> bool:
+    """Can a label have this key? A name like a value's, not empty, perhaps behind a DNS subdomain and a slash."""
+    prefix, slash, name = key.rpartition("/")
+    if slash and not (len(prefix) <= 253 and _LEGAL_PREFIX.fullmatch(prefix)):
+        return False
+    return _LEGAL_NAME.fullmatch(name) is not None
+
+
+def integer(value: str) -> int | None:
+    """The int64 that Kubernetes reads a label value as for `Gt` and `Lt`, or None. Never negative: see above."""
+    if not value.isdigit() or not value.isascii():
+        return None
+    number = int(value)
+    return number if number <= MAX_INTEGER else None
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """A set of states of one label; see the top of this module. Made by the functions below, never by hand."""
+
+    absent: bool
+    others: bool
+    spans: tuple[Span, ...]
+    odd: frozenset[str]
+
+    @property
+    def impossible(self) -> bool:
+        """Is no state left?"""
+        return not (self.absent or self.others or self.spans or self.odd)
+
+    @property
+    def finite(self) -> frozenset[str] | None:
+        """The strings in the set if they are finitely many and were not said by bounds, else None."""
+        return None if self.others or self.spans else self.odd
+
+    def __contains__(self, state: str | None) -> bool:
+        """Is the label's state in the set? None stands for the absent label; a string must be a legal value."""
+        return self.absent if state is None else _usual(state, self.others, self.spans) != (state in self.odd)
+
+    def __and__(self, other: Values) -> Values:
+        if _plain(self) and _plain(other):
+            if not self.others:
+                odd = self.odd - other.odd if other.others else self.odd & other.odd
+            else:
+                odd = self.odd | other.odd if other.others else other.odd - self.odd
+            others = self.others and other.others
+            return _settled(self.absent and other.absent, others, _ALL if others else (), odd)
+        return _combined(self, other, lambda a, b: a and b)
+
+    def __or__(self, other: Values) -> Values:
+        return _combined(self, other, lambda a, b: a or b)
+
+    def __sub__(self, other: Values) -> Values:
+        return self & ~other
+
+    def __invert__(self) -> Values:
+        return _settled(not self.absent, not self.others, _swept(self.spans, (), lambda a, _: not a), self.odd)
+
+    def __le__(self, other: Values) -> bool:
+        """Is every state of this set in the other?"""
+        if self.absent and not other.absent:
+            return False
+        if not self.others and not self.spans:
+            return all(value in other for value in self.odd)
+        return (self & other) == self
+
+    @property
+    def width(self) -> int:
+        """How many alternatives `alternatives` gives."""
+        if self.others:
+            return 1
+        listed = any(not _within(value, self.spans) for value in self.odd)
+        return listed + len(self.spans) + (self.spans == _ALL) + self.absent
+
+    def alternatives(self, key: str) -> list[list[Expression]]:
+        """Lists of match expressions, one of which must hold: legal for the API server, disjoint, in a fixed order.
+
+        An empty list inside means that nothing need be said (ANY); no list at all that nothing can hold (NONE).
+        Raises Inexpressible.
+        """
+        if self.others:
+            return [_presence(key, self) + _listed(key, "NotIn", _excluded(self))]
+        lists = [_listed(key, "In", [value for value in self.odd if not _within(value, self.spans)])]
+        for low, high in self.spans:
+            odd = [value for value in self.odd if _within(value, ((low, high),))]
+            lists += [
+                bounds + _listed(key, "NotIn", [v for v in odd if _within(v, ((first, last),))])
+                for first, last, bounds in _bounds(key, low, high)
+            ]
+        lists += [[{"key": key, "operator": "DoesNotExist"}]] if self.absent else []
+        return [expressions for expressions in lists if expressions]
+
+    def expressions(self, key: str) -> list[Expression]:
+        """The one list of match expressions that says this set. Raises ValueError if it takes several, or none can."""
+        alternatives = self.alternatives(key)
+        if len(alternatives) != 1:
+            raise ValueError(f"it takes {len(alternatives)} node selector terms to say `{key}` {self}")
+        return alternatives[0]
+
+    def __str__(self) -> str:
+        """For people: `In [a, b]`, `NotIn [a]`, `Gt 4, Lt 9`, several of them joined by `or`."""
+        if self.impossible:
+            return "nothing"
+        try:
+            return " or ".join(_said(expressions) for expressions in self.alternatives("")) or "anything"
+        except Inexpressible:
+            return f"anything but ({~self})"
+
+    def order(self) -> tuple[object, ...]:
+        """A sort key: the same order on every machine."""
+        return self.others, self.absent, self.spans, sorted(self.odd)
+
+
+NONE = Values(False, False, (), frozenset())
+ANY = Values(True, True, _ALL, frozenset())
+EXISTS = Values(False, True, _ALL, frozenset())
+ABSENT = Values(True, False, (), frozenset())
+
+
+def one_of(values: Iterable[str]) -> Values:
+    """The label is present with one of these values. What can't be a label value is left out."""
+    return _settled(False, False, (), frozenset(filter(legal_value, values)))
+
+
+def none_of(values: Iterable[str]) -> Values:
+    """The label is absent, or has a value other than these: Kubernetes' NotIn."""
+    return _settled(True, True, _ALL, frozenset(filter(legal_value, values)))
+
+
+def integers(low: int = 0, high: int = MAX_INTEGER) -> Values:
+    """The label is present and an int64 from `low` to `high`, both included."""
+    low, high = max(low, 0), min(high, MAX_INTEGER)
+    return Values(False, False, ((low, high),), frozenset()) if low <= high else NONE
+
+
+def from_expression(expression: Mapping[str, Any]) -> Values:
+    """What one match expression (operator and values; its key does not matter) admits.
+
+    As Kubernetes reads it (component-helpers' nodeaffinity): an expression that the API server would refuse, or a bound
+    that is no integer, matches nothing.
+    """
+    operator, values = expression.get("operator"), list(expression.get("values") or ())
+    if not all(legal_value(value) for value in values):
+        return NONE
+    match operator:
+        case "In" if values:
+            return one_of(values)
+        case "NotIn" if values:
+            return none_of(values)
+        case "Exists" if not values:
+            return EXISTS
+        case "DoesNotExist" if not values:
+            return ABSENT
+        case "Gt" | "Lt" if len(values) == 1 and (bound := integer(values[0])) is not None:
+            return integers(low=bound + 1) if operator == "Gt" else integers(high=bound - 1)
+        case _:
+            return NONE
+
+
+def _plain(values: Values) -> bool:
+    return values.spans == (_ALL if values.others else ())
+
+
+def _within(value: str, spans: tuple[Span, ...]) -> bool:
+    if not spans or (number := integer(value)) is None:
+        return False
+    return any(low <= number <= high for low, high in spans)
+
+
+def _usual(value: str, others: bool, spans: tuple[Span, ...]) -> bool:
+    if others == bool(spans) and (not others or spans == _ALL):
+        return others
+    number = integer(value)
+    return others if number is None else any(low <= number <= high for low, high in spans)
+
+
+def _combined(a: Values, b: Values, keep: Callable[[bool, bool], bool]) -> Values:
+    others = keep(a.others, b.others)
+    spans = _swept(a.spans, b.spans, keep)
+    odd = frozenset(v for v in a.odd | b.odd if keep(v in a, v in b) != _usual(v, others, spans))
+    return _settled(keep(a.absent, b.absent), others, spans, odd)
+
+
+def _swept(a: tuple[Span, ...], b: tuple[Span, ...], keep: Callable[[bool, bool], bool]) -> tuple[Span, ...]:
+    """The integers n for which keep(n in a, n in b), as spans."""
+    ends = {0, MAX_INTEGER + 1}.union(*((low, high + 1) for low, high in (*a, *b)))
+    cuts = sorted(ends)
+    spans: list[Span] = []
+    for low, end in pairwise(cuts):
+        if keep(_covers(a, low), _covers(b, low)):
+            start = spans.pop()[0] if spans and spans[-1][1] == low - 1 else low
+            spans.append((start, end - 1))
+    return tuple(spans)
+
+
+def _covers(spans: tuple[Span, ...], number: int) -> bool:
+    return any(low <= number <= high for low, high in spans)
+
+
+def _settled(absent: bool, others: bool, spans: tuple[Span, ...], odd: frozenset[str]) -> Values:
+    """The one spelling of the set: a span holds an integer if more than half of its spellings are in."""
+    if len(odd) < _MANY_SPELLINGS:
+        return Values(absent, others, spans, odd)
+    numbers: dict[int, set[str]] = {}
+    for value in odd:
+        if (number := integer(value)) is not None:
+            numbers.setdefault(number, set()).add(value)
+    for number, strange in numbers.items():
+        if len(strange) < _MANY_SPELLINGS:
+            continue
+        spellings, spanned = _spellings(number), _covers(spans, number)
+        members = len(spellings) - len(strange) if spanned else len(strange)
+        if (members * 2 > len(spellings)) != spanned:
+            spans = _swept(spans, ((number, number),), lambda a, b: a != b)
+            odd = odd - strange | (spellings - strange)
+    return Values(absent, others, spans, odd)
+
+
+def _spellings(number: int) -> frozenset[str]:
+    digits = str(number)
+    return frozenset(digits.zfill(length) for length in range(len(digits), MAX_LENGTH + 1))
+
+
+def _listed(key: str, operator: str, values: Iterable[str]) -> list[Expression]:
+    ordered = sorted(values)
+    return [{"key": key, "operator": operator, "values": ordered}] if ordered else []
+
+
+def _presence(key: str, values: Values) -> list[Expression]:
+    return [] if values.absent else [{"key": key, "operator": "Exists"}]
+
+
+def _bounds(key: str, low: int, high: int) -> Iterator[tuple[int, int, list[Expression]]]:
+    """Bounds that are label values: (first, last, expressions), twice for the span of all integers."""
+    if (low, high) == _ALL[0]:
+        yield 0, high - 1, [{"key": key, "operator": "Lt", "values": [str(high)]}]
+        low = high
+    above = [{"key": key, "operator": "Gt", "values": [str(low - 1)]}] if low > 0 else []
+    below = [{"key": key, "operator": "Lt", "values": [str(high + 1)]}] if high < MAX_INTEGER else []
+    yield low, high, above + below
+
+
+def _excluded(values: Values) -> set[str]:
+    """The strings outside of a set that holds nearly all, for a NotIn."""
+    missing = (~values).spans
+    if sum(high - low + 1 for low, high in missing) > _MAX_EXPANDED:
+        raise Inexpressible("no match expression says that a label is present and no integer")
+    spellings = {s for low, high in missing for number in range(low, high + 1) for s in _spellings(number)}
+    return spellings ^ values.odd
+
+
+def _said(expressions: Sequence[Expression]) -> str:
+    return ", ".join(
+        e["operator"]
+        if "values" not in e
+        else f"{e['operator']} {e['values'][0]}"
+        if e["operator"] in ("Gt", "Lt")
+        else f"{e['operator']} [{', '.join(value.removeprefix('/') for value in e['values'])}]"
+        for e in expressions
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Requirements on labels (and the name) of a node that hold together: (key, Values) by ascending key.
+
+    Made by `term` or `parse_term`, combined by `&`; `Term()` is every node.
+    """
+
+    requirements: tuple[tuple[str, Values], ...] = ()
+
+    @property
+    def impossible(self) -> bool:
+        """Can no node meet this?"""
+        return self.requirements == NOWHERE.requirements
+
+    def __getitem__(self, key: str) -> Values:
+        """The states that are left for a label: ANY where the term does not mention it."""
+        return next((values for name, values in self.requirements if name == key), ANY)
+
+    def __and__(self, other: Term) -> Term:
+        if not self.requirements or other.impossible:
+            return other
+        if not other.requirements or self.impossible:
+            return self
+        merged = dict(self.requirements)
+        for key, values in other.requirements:
+            mine = merged.get(key)
+            if mine is not None:
+                values = mine & values
+                if values.impossible:
+                    return NOWHERE
+            merged[key] = values
+        return Term(tuple(sorted(merged.items(), key=_key)))
+
+    def __le__(self, other: Term) -> bool:
+        """Does every node that meets this term meet the other?"""
+        if self.impossible:
+            return True
+        mine = dict(self.requirements)
+        return all(key in mine and mine[key] <= values for key, values in other.requirements)
+
+    def with_values(self, key: str, values: Values) -> Term:
+        """The same term with other states for one key."""
+        return term({**dict(self.requirements), key: values})
+
+    def admits(self, labels: Mapping[str, str], name: str = "") -> bool:
+        """Does a node with these labels and this name meet the term?"""
+        return all(("/" + name if k == NODE_NAME else labels.get(k)) in values for k, values in self.requirements)
+
+    @property
+    def width(self) -> int:
+        """How many node selector terms `alternatives` gives, 0 for NOWHERE."""
+        count = 1
+        for key, values in self.requirements:
+            count *= values.width if key != NODE_NAME else max(1, len(values.finite or ()))
+        return 0 if self.impossible else count
+
+    def alternatives(self) -> list[dict[str, list[Expression]]]:
+        """Node selector terms, one of which must hold; none for NOWHERE. Raises Inexpressible.
+
+        EVERYWHERE has no such term (an empty one matches nothing), so ValueError: whoever emits must not get here.
+        """
+        if not self.requirements:
+            raise ValueError("no node selector term matches every node")
+        choices = [
+            [("matchFields", fields) for fields in _fields(values)]
+            if key == NODE_NAME
+            else [("matchExpressions", expressions) for expressions in values.alternatives(key)]
+            for key, values in self.requirements
+        ]
+        return [_selector_term(choice) for choice in product(*choices)]
+
+    def __str__(self) -> str:
+        """For people: `zone In [a, b], tier Exists`."""
+        if self.impossible:
+            return "no node"
+        said = (f"{'name' if key == NODE_NAME else key} {values}" for key, values in self.requirements)
+        return ", ".join(said) or "every node"
+
+    def order(self) -> tuple[object, ...]:
+        """A sort key: the same order on every machine."""
+        return tuple((key, values.order()) for key, values in self.requirements)
+
+
+Terms: TypeAlias = tuple[Term, ...]
+
+EVERYWHERE = Term()
+NOWHERE = Term(((NODE_NAME, NONE),))
+TRUE: Terms = (EVERYWHERE,)
+FALSE: Terms = ()
+
+
+def term(requirements: Mapping[str, Values]) -> Term:
+    """The term of these requirements. A key that can't be a label's is absent from every node."""
+    kept = []
+    for key, values in sorted(requirements.items()):
+        if key != NODE_NAME and not legal_key(key):
+            values = ANY if values.absent else NONE
+        if values.impossible:
+            return NOWHERE
+        if values != ANY:
+            kept.append((key, values))
+    return Term(tuple(kept))
+
+
+def named(names: Iterable[str]) -> Values:
+    """For the key NODE_NAME: the node is one of these."""
+    return Values(False, False, (), frozenset("/" + name for name in names))
+
+
+def not_named(names: Iterable[str]) -> Values:
+    """For the key NODE_NAME: the node is none of these."""
+    return Values(True, True, _ALL, frozenset("/" + name for name in names))
+
+
+def parse_term(selector_term: Mapping[str, Any]) -> Term:
+    """What a node selector term of a pod admits. An empty one admits nothing, as in Kubernetes."""
+    expressions = selector_term.get("matchExpressions") or ()
+    fields = selector_term.get("matchFields") or ()
+    if not expressions and not fields:
+        return NOWHERE
+    requirements: dict[str, Values] = {}
+    for expression in expressions:
+        key = expression.get("key", "")
+        requirements[key] = requirements.get(key, ANY) & from_expression(expression)
+    for field in fields:
+        requirements[NODE_NAME] = requirements.get(NODE_NAME, ANY) & _from_field(field)
+    return term(requirements)
+
+
+def _from_field(field: Mapping[str, Any]) -> Values:
+    values = field.get("values") or ()
+    if field.get("key") != "metadata.name" or len(values) != 1:
+        return NONE
+    return {"In": named, "NotIn": not_named}.get(field.get("operator", ""), lambda _: NONE)(values)
+
+
+def _fields(values: Values) -> list[list[Expression]]:
+    """matchFields take one value each: several names are alternatives, several forbidden names go together."""
+    names = sorted(name.removeprefix("/") for name in values.odd)
+    if not values.others:
+        return [[{"key": "metadata.name", "operator": "In", "values": [name]}] for name in names]
+    return [[{"key": "metadata.name", "operator": "NotIn", "values": [name]} for name in names]]
+
+
+def _selector_term(choice: Iterable[tuple[str, list[Expression]]]) -> dict[str, list[Expression]]:
+    selector_term: dict[str, list[Expression]] = {}
+    for field, expressions in choice:
+        selector_term.setdefault(field, []).extend(expressions)
+    return dict(sorted(selector_term.items()))
+
+
+def _key(item: tuple[str, Values]) -> str:
+    return item[0]
+
+
+def admits(terms: Terms, labels: Mapping[str, str], name: str = "") -> bool:
+    """Does a node with these labels and this name meet one of the terms?"""
+    return any(t.admits(labels, name) for t in terms)
+
+
+def both(a: Terms, b: Terms, limit: int = MAX_TERMS) -> Terms:
+    """The nodes of a that are nodes of b. Raises TooManyTerms."""
+    if a == TRUE or not b:
+        return b
+    if b == TRUE or not a or a == b:
+        return a
+    if len(a) * len(b) > MAX_PAIRS:
+        raise TooManyTerms(len(a) * len(b), limit)
+    return simplify([met for x in a for y in b if not (met := x & y).impossible], limit)
+
+
+def either(a: Terms, b: Terms, limit: int = MAX_TERMS) -> Terms:
+    """The nodes of a and those of b. Raises TooManyTerms."""
+    return simplify((*a, *b), limit)
+
+
+def simplify(terms: Iterable[Term], limit: int = MAX_TERMS) -> Terms:
+    """The same nodes in fewer terms, whatever the order of the given ones. Raises TooManyTerms.
+
+    Impossible terms and terms within another are dropped, and terms that differ in one key are united.
+    """
+    left = {t for t in terms if not t.impossible}
+    if EVERYWHERE in left:
+        return TRUE
+    if len(left) > 1:
+        left = _united(left)
+    if len(left) > limit:
+        raise TooManyTerms(len(left), limit)
+    if len(left) > 1:
+        left = {t for t in left if not any(t is not u and t <= u for u in left)}
+    return tuple(sorted(left, key=Term.order))
+
+
+def _united(terms: set[Term]) -> set[Term]:
+    while True:
+        before = len(terms)
+        for key in sorted({key for t in terms for key, _ in t.requirements}):
+            groups: dict[Term, list[Term]] = {}
+            for t in terms:
+                rest = Term(tuple(item for item in t.requirements if item[0] != key))
+                groups.setdefault(rest, []).append(t)
+            if len(groups) < len(terms):
+                terms = {_union(key, rest, group) for rest, group in groups.items()}
+        if len(terms) in (1, before):
+            return terms
+
+
+def _union(key: str, rest: Term, group: Sequence[Term]) -> Term:
+    if len(group) == 1:
+        return group[0]
+    values = NONE
+    for t in group:
+        values |= t[key]
+    return rest & term({key: values})
+
+
+def difference(a: Terms, b: Terms, limit: int = MAX_TERMS) -> Terms:
+    """The nodes of a that are not of b: maybe in terms that can't be emitted. Raises TooManyTerms."""
+    left = list(a)
+    for taken in b:
+        left = [piece for t in left for piece in _without(t, taken)]
+        if len(left) > limit:
+            raise TooManyTerms(len(left), limit)
+    return simplify(left, limit)
+
+
+def implies(a: Terms, b: Terms) -> bool:
+    """Is every node of a a node of b? Yes is always true; no may mean that the proof was too long."""
+    budget = [_COVER_BUDGET]
+    return all(_covered(t, b, budget) for t in a)
+
+
+def _covered(t: Term, terms: Sequence[Term], budget: list[int]) -> bool:
+    if t.impossible or any(t <= u for u in terms):
+        return True
+    near = [u for u in terms if not (t & u).impossible]
+    budget[0] -= 1 + len(terms)
+    if not near or budget[0] < 0:
+        return False
+    return all(_covered(piece, near[1:], budget) for piece in _without(t, near[0]))
+
+
+def _without(t: Term, taken: Term) -> list[Term]:
+    """Disjoint terms that make up t without another term."""
+    if (t & taken).impossible:
+        return [t]
+    pieces = []
+    for key, values in taken.requirements:
+        outside = t[key] - values
+        if not outside.impossible:
+            pieces.append(t.with_values(key, outside))
+            t = t.with_values(key, t[key] & values)
+    return pieces
