@@ -38,7 +38,7 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
             .sign(self.key, hashes.SHA256())
         )
-        certificate_path = self.folder / f"{names[0]}.crt"
+        certificate_path = self.folder / f"{names[0]}-{certificate.serial_number:x}.crt"
         key_path = certificate_path.with_suffix(".key")
         certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         key_path.write_bytes(_pem(key))

@@ -324,6 +324,15 @@ class ControlPlane:
         """Wait until a webhook configuration takes part in a pod's creation, whatever its webhook answers."""
         wait_for(lambda: configuration in self._probe(namespace), f"webhook configuration `{configuration}`")
 
+    def redirect_service(self, namespace: str, name: str) -> None:
+        """Have the API server find a Service on this machine: a webhook that refers to it, at the port that it names.
+
+        It still checks the certificate for `<name>.<namespace>.svc`.
+        """
+        spec = {"type": "ExternalName", "externalName": "localhost", "clusterIP": None, "clusterIPs": None}
+        path = f"/api/v1/namespaces/{namespace}/services/{name}"
+        self.api("PATCH", path, {"spec": spec}, content_type="application/merge-patch+json")
+
     def _probe(self, namespace: str) -> str:
         """What the API server says about webhooks when it creates a pod as a dry run."""
         probe = {"metadata": {"name": "probe"}, "spec": {"containers": [{"name": "probe", "image": "probe"}]}}

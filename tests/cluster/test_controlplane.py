@@ -79,16 +79,15 @@ class Painter(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def painter(cluster: ControlPlane) -> Iterator[str]:
+def painter(cluster: ControlPlane, port: int, name: str = "127.0.0.1") -> Iterator[None]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(*cluster.authority.issue("127.0.0.1"))
-    (port,) = free_ports(1)
+    context.load_cert_chain(*cluster.authority.issue(name))
     with ThreadingHTTPServer(("127.0.0.1", port), Painter) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield f"https://127.0.0.1:{port}/mutate"
+            yield
         finally:
             server.shutdown()
             thread.join()
@@ -97,8 +96,10 @@ def painter(cluster: ControlPlane) -> Iterator[str]:
 def test_webhook_is_called_and_audited(cluster: ControlPlane, namespace: str) -> None:
     cluster.add_node("red", {"colour": "red"})
     cluster.add_node("green", {"colour": "green"})
-    with painter(cluster) as url:
-        cluster.activate(cluster.webhook_configuration("painter", url, namespaces=[namespace]), namespace)
+    (port,) = free_ports(1)
+    hook = cluster.webhook_configuration("painter", f"https://127.0.0.1:{port}/mutate", namespaces=[namespace])
+    with painter(cluster, port):
+        cluster.activate(hook, namespace)
         created = cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=pod("plain"))
         assert "Warning: painted green" in created.stderr
         assert cluster.wait_bound(namespace, "plain") == "green"
@@ -107,6 +108,24 @@ def test_webhook_is_called_and_audited(cluster: ControlPlane, namespace: str) ->
     assert cluster.admission_patches(namespace) == [
         [{"op": "add", "path": "/spec/nodeSelector", "value": {"colour": "green"}}]
     ]
+
+
+def test_webhook_behind_a_service_is_called_on_this_machine(cluster: ControlPlane, namespace: str) -> None:
+    """What a chart installs is a reference to a Service, whose pods nothing runs here."""
+    (port,) = free_ports(1)
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "painter", "namespace": namespace}}
+    cluster.apply({**service, "spec": {"selector": {"app": "painter"}, "ports": [{"port": port}]}})
+    cluster.redirect_service(namespace, "painter")
+    hook = cluster.webhook_configuration("behind-a-service", "", namespaces=[namespace])
+    reference = {"namespace": namespace, "name": "painter", "port": port, "path": "/mutate"}
+    hook["webhooks"][0]["clientConfig"] = {
+        "caBundle": hook["webhooks"][0]["clientConfig"]["caBundle"],
+        "service": reference,
+    }
+    with painter(cluster, port, f"painter.{namespace}.svc"):
+        cluster.activate(hook, namespace)
+        created = cluster.create_pod(namespace, pod("plain"))
+    assert created["spec"]["nodeSelector"] == {"colour": "green"}
 
 
 def test_webhook_that_is_not_there_fails_as_its_policy_says(cluster: ControlPlane, namespace: str) -> None:

@@ -1,0 +1,110 @@
+"""`bayplan serve` as a process of its own beside the control plane, the way that it runs in production."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from .controlplane import ControlPlane, Json, wait_for
+from .processes import Process, free_ports
+
+BAYPLAN = Path(sys.executable).with_name("bayplan")
+BUNDLE = Path(__file__).parent / "bundle"
+
+
+class Serving:
+    """A webhook on fixed ports, which can be stopped and started again."""
+
+    def __init__(self, cluster: ControlPlane, bundle: Path, mode: str, names: tuple[str, ...]) -> None:
+        self.port, self.plain_port = free_ports(2)
+        self.url = f"https://127.0.0.1:{self.port}/mutate"
+        self.log = cluster.folder / f"bayplan-{self.port}.log"
+        certificate, key = cluster.authority.issue(*names)
+        self.command: list[str | Path] = [
+            *(BAYPLAN, "serve", "--bundle", bundle, "--mode", mode),
+            *("--kubeconfig", cluster.kubeconfig),
+            *("--host", "127.0.0.1", "--port", str(self.port), "--ops-port", str(self.plain_port)),
+            *("--tls-cert", certificate, "--tls-key", key),
+        ]
+        self._process: Process | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it says that it is ready."""
+        process = self._process = Process(self.command, self.log)
+
+        def ready() -> bool:
+            assert process.exit_status is None, f"{process.command} ended\n{process.output()}"
+            try:
+                return httpx.get(f"http://127.0.0.1:{self.plain_port}/readyz").is_success
+            except httpx.TransportError:
+                return False
+
+        wait_for(ready, "the webhook", process.output)
+
+    def terminate(self) -> int:
+        """Ask it to end, as a kubelet does; its exit status."""
+        assert self._process is not None
+        return self._process.terminate()
+
+    def kill(self) -> None:
+        """Kill it, as a node that loses power does."""
+        if self._process is not None:
+            self._process.kill()
+
+    def output(self) -> str:
+        """All that it has said so far."""
+        return self.log.read_text()
+
+    def decisions(self, namespace: str, name: str) -> list[Json]:
+        """The logged decisions about a bare pod, in order."""
+        logged = [json.loads(line) for line in self.output().splitlines(keepends=True) if is_json_object(line)]
+        decisions = [line.get("decision", line) for line in logged]
+        about = {"namespace": namespace, "name": name}
+        return [d for d in decisions if "patch" in d and about.items() <= d["pod"].items()]
+
+
+@contextmanager
+def serve(
+    cluster: ControlPlane,
+    bundle: Path = BUNDLE,
+    *,
+    mode: str = "enforce",
+    names: tuple[str, ...] = ("127.0.0.1",),
+) -> Iterator[Serving]:
+    """Run the webhook with a certificate for `names`; nothing is sent to it until a configuration is activated."""
+    serving = Serving(cluster, bundle, mode, names)
+    try:
+        serving.start()
+        yield serving
+    finally:
+        serving.kill()
+
+
+@contextmanager
+def admission(
+    cluster: ControlPlane, namespace: str, bundle: Path = BUNDLE, *, mode: str = "enforce", failure_policy: str = "Fail"
+) -> Iterator[Serving]:
+    """Run the webhook and have the API server send it the pods of one namespace."""
+    with serve(cluster, bundle, mode=mode) as serving:
+        name = f"bayplan-{namespace}"
+        configuration = cluster.webhook_configuration(
+            name, serving.url, namespaces=[namespace], failure_policy=failure_policy
+        )
+        cluster.activate(configuration, namespace)
+        yield serving
+        cluster.api("DELETE", f"/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{name}")
+
+
+def is_json_object(line: str) -> bool:
+    if not (line.startswith("{") and line.endswith("}\n")):
+        return False
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
