@@ -1,0 +1,130 @@
+"""Which label says what, provider by provider: the pool of a node, and whether it is spot.
+
+The portable words other than `capacityType` are said by the same well-known label everywhere
+(https://kubernetes.io/docs/reference/labels-annotations-taints/). Sources of the rest are each provider's documentation
+of its node labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+ZONE = "topology.kubernetes.io/zone"
+REGION = "topology.kubernetes.io/region"
+ARCH = "kubernetes.io/arch"
+OS = "kubernetes.io/os"
+INSTANCE_TYPE = "node.kubernetes.io/instance-type"
+HOSTNAME = "kubernetes.io/hostname"
+
+WORDS: Mapping[str, str] = MappingProxyType(
+    {"zone": ZONE, "region": REGION, "arch": ARCH, "os": OS, "instanceType": INSTANCE_TYPE}
+)
+"""The portable words that one label says, the same one with every provider."""
+
+CAPACITY_TYPES = ("spot", "on-demand", "reserved")
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A label that says a capacity type, and which of its values say which type."""
+
+    key: str
+    types: Mapping[str, str]
+
+    def values(self, capacity_type: str) -> tuple[str, ...]:
+        """The label's values that mean `capacity_type`, sorted."""
+        return tuple(sorted(value for value, meaning in self.types.items() if meaning == capacity_type))
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How a provider says `capacityType`.
+
+    With `otherwise`, a node on which no marker says anything else is of that type (the provider labels spot nodes
+    only); without, a node that lacks the marker is of unknown type, and asking is an error.
+    """
+
+    markers: tuple[Marker, ...]
+    otherwise: str | None = None
+
+    def of(self, labels: Mapping[str, str]) -> str | None:
+        """The capacity type that a node's labels say, None where they say none."""
+        for marker in self.markers:
+            said = marker.types.get(labels.get(marker.key, ""))
+            if said:
+                return said
+        return self.otherwise
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(marker.key for marker in self.markers)
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A way to make pools: its name, the node label that identifies one, and how it says a node's capacity type."""
+
+    name: str
+    pool_label: str
+    capacity: Capacity | None = field(default=None)
+
+
+def _marker(key: str, **types: str) -> Marker:
+    return Marker(key, MappingProxyType(types))
+
+
+PROVIDERS: tuple[Provider, ...] = (
+    Provider(
+        "karpenter",
+        "karpenter.sh/nodepool",
+        Capacity((_marker("karpenter.sh/capacity-type", **{t: t for t in CAPACITY_TYPES}),)),
+    ),
+    Provider(
+        "gke",
+        "cloud.google.com/gke-nodepool",
+        Capacity(
+            (
+                _marker("cloud.google.com/gke-spot", true="spot"),
+                _marker("cloud.google.com/gke-preemptible", true="spot"),
+            ),
+            otherwise="on-demand",
+        ),
+    ),
+    Provider(
+        "eks",
+        "eks.amazonaws.com/nodegroup",
+        Capacity(
+            (_marker("eks.amazonaws.com/capacityType", SPOT="spot", ON_DEMAND="on-demand", CAPACITY_BLOCK="reserved"),)
+        ),
+    ),
+    Provider(
+        "aks",
+        "kubernetes.azure.com/agentpool",
+        Capacity((_marker("kubernetes.azure.com/scalesetpriority", spot="spot"),), otherwise="on-demand"),
+    ),
+    Provider("kops", "kops.k8s.io/instancegroup"),
+)
+"""In the order in which a node's labels are looked at: Karpenter's own label wins on a cluster of another provider."""
+
+BY_NAME: Mapping[str, Provider] = MappingProxyType({provider.name: provider for provider in PROVIDERS})
+BY_POOL_LABEL: Mapping[str, Provider] = MappingProxyType({provider.pool_label: provider for provider in PROVIDERS})
+POOL_LABELS: tuple[str, ...] = tuple(provider.pool_label for provider in PROVIDERS)
+"""The labels that identify a pool, in order; an operator may configure another list."""
+
+
+def capacity(provider: str) -> Capacity | None:
+    """How `provider` says a node's capacity type; None where it does not, or is not in the table."""
+    known = BY_NAME.get(provider)
+    return known.capacity if known else None
+
+
+def provider_of(selector: Mapping[str, str]) -> str:
+    """The provider whose label identifies a pool with this selector, an empty string where none does."""
+    return next((provider.name for provider in PROVIDERS if provider.pool_label in selector), "")
+
+
+def pool_label_of(labels: Mapping[str, str], pool_labels: Sequence[str] = POOL_LABELS) -> str | None:
+    """Which label says the pool of a node with these labels: the first, in order, that it carries with a value."""
+    return next((key for key in pool_labels if labels.get(key)), None)

@@ -1,0 +1,44 @@
+"""What a decision is about: one pod on its way into the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+Json = Any
+Object = Mapping[str, Json]
+
+
+class Owner(NamedTuple):
+    """The workload that a pod belongs to, as its author knows it (the Deployment, not its ReplicaSet)."""
+
+    api_version: str
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A pod with what surrounds it; all three objects are plain JSON as the API server prints it.
+
+    `request` has the keys of `request` in expressions: `operation`, `namespace`, `dryRun` and `userInfo` (`username`,
+    `uid`, `groups`). `owner` is the workload whose template made the pod, None for a bare pod or where nobody said.
+    """
+
+    pod: Object = field(repr=False)
+    namespace: Object
+    request: Object
+    owner: Owner | None = None
+
+    @property
+    def name(self) -> str:
+        """The workload's name, or the pod's own, or what it is generated from."""
+        metadata: Object = self.pod.get("metadata") or {}
+        return self.owner.name if self.owner else str(metadata.get("name") or metadata.get("generateName") or "")
+
+    @property
+    def namespace_name(self) -> str:
+        """The name of the namespace that the pod is created in."""
+        metadata: Object = self.namespace.get("metadata") or {}
+        return str(metadata.get("name") or self.request.get("namespace") or "")
