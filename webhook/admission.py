@@ -1,0 +1,277 @@
+"""From the body of a request to the body of an answer: the webhook without HTTP.
+
+Whatever happens, the API server gets an answer that it understands. A request that can't be read is its sender's fault
+and gets a 400 with the field; a pod that a policy refuses gets a review that says so; a bug of ours is logged with its
+traceback and answered as the failure policy says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from msgspec import UNSET
+
+from engine.errors import RequestError
+from engine.subject import Subject
+from webhook import review
+from webhook.metrics import Metrics
+from webhook.records import DecisionLog, now
+
+FailurePolicy = Literal["Ignore", "Fail"]
+LogDecisions = Literal["changed", "all", "none"]
+OPERATIONS = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
+EXEMPT = frozenset({"kube-system", "kube-node-lease"})
+"""Namespaces that are left alone; Bayplan's own comes on top."""
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+SHORT = ("pod", "revision", "mode", "allowed", "message", "warnings")
+
+log = logging.getLogger("bayplan.admission")
+
+
+class Revision(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+class PolicyOutcome(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def outcome(self) -> str: ...
+
+
+class Decision(Protocol):
+    """What the webhook reads of a decision of the engine."""
+
+    @property
+    def allowed(self) -> bool: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def mode(self) -> str: ...
+    @property
+    def revision(self) -> Revision: ...
+    @property
+    def patch(self) -> Sequence[Mapping[str, Any]]: ...
+    @property
+    def answer_patch(self) -> Sequence[Mapping[str, Any]]: ...
+    @property
+    def warnings(self) -> Sequence[str]: ...
+    @property
+    def policies(self) -> Sequence[PolicyOutcome]: ...
+    def as_json(self) -> dict[str, Any]: ...
+
+
+class Decides(Protocol):
+    """What answers for a pod: a Decider of the engine."""
+
+    def decide(self, subject: Subject) -> Decision: ...
+
+
+class Active(Protocol):
+    """Where the decider comes from; None as long as nothing is active."""
+
+    @property
+    def decider(self) -> Decides | None: ...
+
+
+class Namespaces(Protocol):
+    """Where Namespace objects come from."""
+
+    def get(self, name: str) -> Mapping[str, Any] | None:
+        """The Namespace from memory, or None."""
+
+    def fetch(self, name: str) -> Mapping[str, Any] | None:
+        """The Namespace from the API server, or None; may take up to a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer: status and JSON body."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """All that answering takes. `namespaces` is None where no cluster is watched: namespaces then have only a name."""
+
+    active: Active
+    metrics: Metrics
+    namespaces: Namespaces | None = None
+    failure_policy: FailurePolicy = "Ignore"
+    exempt: frozenset[str] = EXEMPT
+    decisions: DecisionLog | None = field(default=None, repr=False)
+    log_decisions: LogDecisions = "changed"
+
+    async def answer(self, body: bytes | bytearray) -> Answer:
+        """Answer one review."""
+        started = time.perf_counter()
+        operation = "unknown"
+        try:
+            request = review.decode(body)
+            operation = request.operation if request.operation in OPERATIONS else "unknown"
+            answer, outcome = await self._answer(request, started)
+        except RequestError as error:
+            answer, outcome = Answer(400, review.failure(400, "BadRequest", error)), "invalid"
+        self.metrics.admission(operation, outcome, time.perf_counter() - started)
+        return answer
+
+    async def _answer(self, request: review.Request, started: float) -> tuple[Answer, str]:
+        if not review.creates_pod(request) or request.namespace in self.exempt:
+            return Answer(200, review.encode(review.Response(request.uid, allowed=True))), "ignored"
+        pod = review.pod_of(request)
+        decider = self.active.decider
+        if decider is None:
+            error = RequestError("", "no bundle and inventory are active yet")
+            return Answer(503, review.failure(503, "ServiceUnavailable", error)), "error"
+        name = request.namespace or str(pod["metadata"]["namespace"])
+        namespace = await self._namespace(name)
+        subject = Subject(pod, namespace or named(name), review.subject_request(request, name))
+        try:
+            decision = decider.decide(subject)
+            outcome = outcome_of(decision)
+            answer = Answer(200, review.encode(respond(request.uid, decision, outcome)))
+            self._count(decision, outcome)
+            self._record(request, decision, outcome, namespace is not None, time.perf_counter() - started)
+        except Exception as error:
+            return self._failed(request, decider, subject, error), "error"
+        return answer, outcome if decision.mode != "audit" else "audit"
+
+    async def _namespace(self, name: str) -> Mapping[str, Any] | None:
+        if self.namespaces is None:
+            return None
+        known = self.namespaces.get(name)
+        return known if known is not None else await asyncio.to_thread(self.namespaces.fetch, name)
+
+    def _count(self, decision: Decision, outcome: str) -> None:
+        bundle = decision.revision.name
+        for policy in decision.policies:
+            if policy.outcome != "notMatched":
+                self.metrics.evaluation(bundle, policy.name, decision.mode, policy.outcome)
+        if decision.mode == "audit" and outcome != "unchanged":
+            self.metrics.would_mutate()
+
+    def _record(
+        self, request: review.Request, decision: Decision, outcome: str, namespace_known: bool, seconds: float
+    ) -> None:
+        if self.decisions is None or self.log_decisions == "none":
+            return
+        whole = decision.mode == "audit" or self.log_decisions == "all" or _audited(decision)
+        if not whole and outcome == "unchanged":
+            return
+        data = decision.as_json()
+        line: dict[str, object] = {
+            "time": now(),
+            "uid": request.uid,
+            "dryRun": request.dry_run is True,
+            "namespaceKnown": namespace_known,
+            "latencySeconds": round(seconds, 6),
+        }
+        if whole:
+            line |= data
+        else:
+            line |= {key: data[key] for key in SHORT if key in data}
+            line["policies"] = [p for p in data["policies"] if p["outcome"] != "notMatched"]
+        self.decisions.write(review.encode_json(line))
+
+    def _failed(self, request: review.Request, decider: Decides, subject: Subject, error: Exception) -> Answer:
+        """Answer for a bug of ours. The log gets the traceback, but never what the pod's environment holds."""
+        log.error(
+            "bug while deciding request %s: please report it\n%s", request.uid, _traceback(decider, subject, error)
+        )
+        if self.failure_policy == "Ignore":
+            warning = f"bayplan could not decide about this pod and left it as it is (request {request.uid})"
+            response = review.Response(request.uid, allowed=True, warnings=review.warnings([warning]))
+        else:
+            message = f"bayplan could not decide about this pod; its log says why under request {request.uid}"
+            status = review.Status(message, 500, "InternalError")
+            response = review.Response(request.uid, allowed=False, status=status)
+        return Answer(200, review.encode(response))
+
+
+def outcome_of(decision: Decision) -> str:
+    """What the decision comes to, or would in enforce mode: denied, mutated or unchanged."""
+    if not decision.allowed:
+        return "denied"
+    return "mutated" if decision.patch else "unchanged"
+
+
+def respond(uid: str, decision: Decision, outcome: str) -> review.Response:
+    """The decision as an answer. Audit mode allows, patches nothing and warns nobody; annotations say what would be."""
+    enforced = decision.mode == "enforce"
+    refused = enforced and not decision.allowed
+    patch = decision.answer_patch
+    texts = review.warnings(decision.warnings) if enforced and decision.warnings else ()
+    return review.Response(
+        uid,
+        allowed=not refused,
+        status=review.Status(decision.message, 403, "Forbidden") if refused else UNSET,
+        patch_type="JSONPatch" if patch else UNSET,
+        patch=review.encode_json(patch) if patch else UNSET,
+        warnings=list(texts) if texts else UNSET,
+        audit_annotations=audit_annotations(decision, outcome),
+    )
+
+
+def audit_annotations(decision: Decision, outcome: str) -> dict[str, str]:
+    """What the API server's audit log keeps of a decision, each under `<webhook's name>/<key>`."""
+    said = [f"{policy.name}={policy.outcome}" for policy in decision.policies if policy.outcome != "notMatched"]
+    kept = {
+        "revision": str(decision.revision),
+        "mode": decision.mode,
+        "outcome": outcome,
+        "policies": review.annotation(",".join(said)),
+    }
+    if decision.mode == "audit" and decision.patch:
+        kept["patch"] = review.annotation(review.encode_json(decision.patch).decode())
+    if decision.mode == "audit" and not decision.allowed:
+        kept["message"] = review.annotation(decision.message)
+    return kept
+
+
+def named(name: str) -> Mapping[str, Any]:
+    """A Namespace of which nothing is known but its name, and so the label that the API server gives each."""
+    return {"metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}}}
+
+
+def without_environment(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """The pod with every value of its environment taken out, and kubectl's copy of the manifest, which repeats them."""
+    metadata: Mapping[str, Any] = pod.get("metadata") or {}
+    kept = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != LAST_APPLIED}
+    spec = dict(pod.get("spec") or {})
+    for group in ("containers", "initContainers", "ephemeralContainers"):
+        if isinstance(spec.get(group), Sequence):
+            spec[group] = [_without_values(container) for container in spec[group]]
+    return {**pod, "metadata": {**metadata, "annotations": kept}, "spec": spec}
+
+
+def _without_values(container: Mapping[str, Any]) -> dict[str, Any]:
+    environment = [{"name": str(entry.get("name", "")), "value": ""} for entry in container.get("env") or ()]
+    return {**container, "env": environment}
+
+
+def _traceback(decider: Decides, subject: Subject, error: Exception) -> str:
+    """The traceback of the same bug on the pod without its environment: no value of it can be in there.
+
+    Where the bug does not show then, only the place and the type are told, for an exception's text may quote anything.
+    """
+    clean = Subject(without_environment(subject.pod), subject.namespace, subject.request, subject.owner)
+    try:
+        decision = decider.decide(clean)
+        review.encode(respond("", decision, outcome_of(decision)))
+    except Exception as again:
+        return "".join(traceback.format_exception(again)).rstrip()
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    return f"Traceback (most recent call last):\n{frames}{type(error).__name__}: (text withheld)"
+
+
+def _audited(decision: Decision) -> bool:
+    return any(policy.outcome == "audited" for policy in decision.policies)
