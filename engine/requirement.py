@@ -65,7 +65,6 @@ _LEGAL_VALUE = re.compile(rf"{_NAME}?")
 _LEGAL_NAME = re.compile(_NAME)
 _LEGAL_PREFIX = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
 _MANY_SPELLINGS = 23  # at least half of the spellings of any integer: 45 of one with 19 digits, 63 of one with one
-_MAX_EXPANDED = 16  # integers whose every spelling is written out in a NotIn
 _COVER_BUDGET = 2_000
 
 
@@ -189,10 +188,9 @@ class Values:
         """For people: `In [a, b]`, `NotIn [a]`, `Gt 4, Lt 9`, several of them joined by `or`."""
         if self.impossible:
             return "nothing"
-        try:
-            return " or ".join(_said(expressions) for expressions in self.alternatives("")) or "anything"
-        except Inexpressible:
+        if self.others and not _plain(self):
             return f"anything but ({~self})"
+        return " or ".join(_said(expressions) for expressions in self.alternatives("")) or "anything"
 
     def order(self) -> tuple[object, ...]:
         """A sort key: the same order on every machine."""
@@ -328,13 +326,12 @@ def _bounds(key: str, low: int, high: int) -> Iterator[tuple[int, int, list[Expr
     yield low, high, above + below
 
 
-def _excluded(values: Values) -> set[str]:
+def _excluded(values: Values) -> frozenset[str]:
     """The strings outside of a set that holds nearly all, for a NotIn."""
     missing = (~values).spans
-    if sum(high - low + 1 for low, high in missing) > _MAX_EXPANDED:
+    if len(missing) > 1 or any(low != high for low, high in missing):
         raise Inexpressible("no match expression says that a label is present and no integer")
-    spellings = {s for low, high in missing for number in range(low, high + 1) for s in _spellings(number)}
-    return spellings ^ values.odd
+    return values.odd.symmetric_difference(*(_spellings(number) for number, _ in missing))
 
 
 def _said(expressions: Sequence[Expression]) -> str:
@@ -426,6 +423,10 @@ class Term:
         said = (f"{'name' if key == NODE_NAME else key} {values}" for key, values in self.requirements)
         return ", ".join(said) or "every node"
 
+    def split(self) -> Terms:
+        """Terms that take one node selector term each and together are this one. Raises as `alternatives` does."""
+        return (self,) if self.width == 1 else tuple(parse_term(one) for one in self.alternatives())
+
     def order(self) -> tuple[object, ...]:
         """A sort key: the same order on every machine."""
         return tuple((key, values.order()) for key, values in self.requirements)
@@ -473,11 +474,12 @@ def parse_term(selector_term: Mapping[str, Any]) -> Term:
         key = expression.get("key", "")
         requirements[key] = requirements.get(key, ANY) & from_expression(expression)
     for field in fields:
-        requirements[NODE_NAME] = requirements.get(NODE_NAME, ANY) & _from_field(field)
+        requirements[NODE_NAME] = requirements.get(NODE_NAME, ANY) & from_field(field)
     return term(requirements)
 
 
-def _from_field(field: Mapping[str, Any]) -> Values:
+def from_field(field: Mapping[str, Any]) -> Values:
+    """What one of `matchFields` admits: only the node's name can be asked for, and one at a time."""
     values = field.get("values") or ()
     if field.get("key") != "metadata.name" or len(values) != 1:
         return NONE

@@ -1,0 +1,245 @@
+"""What policies intend for one pod, and how that meets what the pod already asks for.
+
+Required terms are narrowed, never replaced: each of the pod's terms keeps its place and its requirements, and gets what
+it does not say yet of the one policy term that can be true with it. Where several can, the term is repeated for each
+(the cross product); where none can, it is dropped, provided that another remains. Kubernetes' empty term matches
+nothing, so one requirement added to it would *widen*; it is left alone, and so is a pod that can match nothing at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import Any, TypeAlias
+
+from engine import podaffinity, spread
+from engine.podaffinity import PREFERRED, REQUIRED, Weighted
+from engine.requirement import (
+    EVERYWHERE,
+    MAX_TERMS,
+    TRUE,
+    Expression,
+    Term,
+    Terms,
+    TooManyTerms,
+    Values,
+    both,
+    implies,
+    one_of,
+    parse_term,
+    simplify,
+    term,
+)
+from engine.spread import Constraint
+from engine.tolerations import Toleration, added
+from engine.weights import capped
+
+Json: TypeAlias = Mapping[str, Any]
+SelectorTerm: TypeAlias = Mapping[str, Any]
+Addition: TypeAlias = Mapping[str, Sequence[Expression]]  # to `matchExpressions` or `matchFields`
+Choices: TypeAlias = list[list[Addition]]  # one of each
+
+_CONTRADICTION: tuple[Expression, ...] = (
+    {"key": "kubernetes.io/os", "operator": "Exists"},
+    {"key": "kubernetes.io/os", "operator": "DoesNotExist"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What follows from policies for one pod.
+
+    `required` is where it may run, `preferred` are (weight, term) pairs; `tolerations`, `spread` and the pod terms are
+    in Kubernetes' own fields: see `tolerations.toleration_for`, `spread.constraint` and `podaffinity.pod_term`.
+    Of spread constraints with one identity the first wins.
+    """
+
+    required: Terms = TRUE
+    preferred: tuple[tuple[int, Term], ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
+    spread: tuple[Constraint, ...] = ()
+    pod_affinity: tuple[Weighted, ...] = ()
+    pod_anti_affinity: tuple[Weighted, ...] = ()
+
+
+NOTHING = Placement()
+
+
+def combine(a: Placement, b: Placement, limit: int = MAX_TERMS) -> Placement:
+    """Both intents together; a's spread constraints come first. Raises TooManyTerms."""
+    return Placement(
+        both(a.required, b.required, limit),
+        a.preferred + b.preferred,
+        a.tolerations + b.tolerations,
+        a.spread + b.spread,
+        a.pod_affinity + b.pod_affinity,
+        a.pod_anti_affinity + b.pod_anti_affinity,
+    )
+
+
+def own(pod: Json) -> Terms:
+    """The nodes that a pod's nodeSelector and required node affinity admit: FALSE where they admit none."""
+    selector = _selected(pod)
+    terms = _required(pod)
+    if terms is None:
+        return simplify([selector])
+    return simplify([selector & parse_term(one) for one in terms])
+
+
+def labels_of(pod: Json) -> Mapping[str, str]:
+    """A pod's labels."""
+    return (pod.get("metadata") or {}).get("labels") or {}
+
+
+def placed(pod: Json, placement: Placement, limit: int = MAX_TERMS) -> Json:
+    """A pod with the placement worked in. The given one is not changed, and returned where there is nothing to write.
+
+    Raises TooManyTerms.
+    """
+    spec = pod.get("spec") or {}
+    parts = {
+        "affinity": _affinity(pod, placement, limit),
+        "tolerations": _grown(spec.get("tolerations"), added(spec.get("tolerations") or (), placement.tolerations)),
+        "topologySpreadConstraints": _spread(pod, placement),
+    }
+    changed = {field: value for field, value in parts.items() if value is not spec.get(field)}
+    return {**pod, "spec": {**spec, **changed}} if changed else pod
+
+
+def narrowed(pod: Json, terms: Terms, limit: int = MAX_TERMS) -> list[SelectorTerm] | None:
+    """The pod's nodeSelectorTerms with those of the policies worked in, or None if nothing need be written.
+
+    Raises TooManyTerms.
+    """
+    selector, existing = _selected(pod), _required(pod)
+    mine: list[SelectorTerm] = [{}] if existing is None else list(existing)
+    meanings = [selector] if existing is None else [selector & parse_term(one) for one in mine]
+    if not any(not meaning.impossible and not implies((meaning,), terms) for meaning in meanings):
+        return None
+    plan = [_plan(meaning, terms) for meaning in meanings]
+    if all(meaning.impossible or not choices for meaning, choices in zip(meanings, plan, strict=True)):
+        plan = [_contradicted(meaning, terms) for meaning in meanings]
+    planned = [(one, choices) for one, several in zip(mine, plan, strict=True) for choices in several]
+    count = sum(prod(map(len, choices)) for _, choices in planned)
+    if count > limit:
+        raise TooManyTerms(count, limit)
+    return [_extended(one, additions) for one, choices in planned for additions in product(*choices)]
+
+
+def preferences(wanted: Sequence[tuple[int, Term]], existing: Iterable[Json] = ()) -> list[dict[str, Any]]:
+    """The weighted preferences that a pod lacks, in Kubernetes' own fields, heaviest first.
+
+    A term that takes several node selector terms becomes as many preferences; equal ones are united, their weights
+    added and all made smaller in proportion where one passes 100. What the pod already prefers is left out, whatever
+    its weight, and so is what matches all nodes or none, for it prefers nothing. Raises TooManyTerms.
+    """
+    count = sum(t.width for _, t in wanted)
+    if count > MAX_TERMS:
+        raise TooManyTerms(count, MAX_TERMS)
+    weights: dict[Term, int] = {}
+    for weight, wish in wanted:
+        for one in wish.split() if wish != EVERYWHERE else ():
+            weights[one] = weights.get(one, 0) + weight
+    present = {parse_term(one.get("preference") or {}) for one in existing}
+    scaled = capped(weights)
+    ordered = sorted(scaled.keys() - present, key=lambda one: (-scaled[one], one.order()))
+    return [{"weight": scaled[one], "preference": one.alternatives()[0]} for one in ordered]
+
+
+def _selected(pod: Json) -> Term:
+    selector = (pod.get("spec") or {}).get("nodeSelector") or {}
+    return term({key: one_of([value]) for key, value in selector.items()})
+
+
+def _required(pod: Json) -> Sequence[SelectorTerm] | None:
+    """The pod's nodeSelectorTerms, or None without required node affinity."""
+    affinity = (pod.get("spec") or {}).get("affinity") or {}
+    required = (affinity.get("nodeAffinity") or {}).get(REQUIRED)
+    return None if required is None else required.get("nodeSelectorTerms") or ()
+
+
+def _plan(meaning: Term, terms: Terms) -> list[Choices]:
+    """What to add to one term of the pod, once for each term that comes of it; none if no policy term can be met."""
+    if meaning.impossible or implies((meaning,), terms):
+        return [[]]
+    met = [(t, meaning & t) for t in terms]
+    met = [(t, nodes) for t, nodes in met if not nodes.impossible]
+    return [_missing(meaning, t) for i, (t, nodes) in enumerate(met) if not _redundant(i, nodes, met)]
+
+
+def _redundant(index: int, nodes: Term, met: Sequence[tuple[Term, Term]]) -> bool:
+    return any(nodes <= other and (i < index or nodes != other) for i, (_, other) in enumerate(met) if i != index)
+
+
+def _contradicted(meaning: Term, terms: Terms) -> list[Choices]:
+    """As `_plan`, where no term of the pod can be met: the pod is to match nothing, and to show why."""
+    if meaning.impossible:
+        return [[]]
+    return [_missing(meaning, terms[0]) if terms else [[{"matchExpressions": _CONTRADICTION}]]]
+
+
+def _missing(meaning: Term, policy: Term) -> Choices:
+    """What a policy's term says that the pod's does not yet: for each key, alternatives of what to add."""
+    return [
+        _alternatives(key, meaning[key], values) for key, values in policy.requirements if not meaning[key] <= values
+    ]
+
+
+def _alternatives(key: str, mine: Values, values: Values) -> list[Addition]:
+    additions: list[Addition] = [dict(one) for one in Term(((key, values),)).alternatives()]
+    if len(additions) > 1:
+        met = mine & values
+        possible = [one for one in additions if not (mine & parse_term(one)[key]).impossible]
+        closer = Term(((key, met),)).alternatives()
+        additions = possible[:] if len(possible) <= len(closer) else [dict(one) for one in closer]
+    return [_unsaid(key, mine, one) for one in additions]
+
+
+def _unsaid(key: str, mine: Values, addition: Addition) -> Addition:
+    """The expressions of an addition that don't follow from what the pod's term says of the key."""
+    return {
+        field: [e for e in expressions if not mine <= parse_term({field: [e]})[key]]
+        for field, expressions in addition.items()
+    }
+
+
+def _extended(one: SelectorTerm, additions: Iterable[Addition]) -> SelectorTerm:
+    extended = dict(one)
+    for addition in additions:
+        for field, expressions in addition.items():
+            extended[field] = [*(extended.get(field) or ()), *expressions]
+    return extended
+
+
+def _affinity(pod: Json, placement: Placement, limit: int) -> Json | None:
+    affinity = (pod.get("spec") or {}).get("affinity")
+    terms = narrowed(pod, placement.required, limit)
+    node = _part(affinity, "nodeAffinity")
+    required = {} if terms is None else {REQUIRED: {**_part(node, REQUIRED), "nodeSelectorTerms": terms}}
+    wished = preferences(placement.preferred, node.get(PREFERRED) or ())
+    changed = {"nodeAffinity": required | ({PREFERRED: _grown(node.get(PREFERRED), wished)} if wished else {})}
+    for field, wanted in (("podAffinity", placement.pod_affinity), ("podAntiAffinity", placement.pod_anti_affinity)):
+        part = _part(affinity, field)
+        demands, wishes = podaffinity.added(part, wanted, labels_of(pod))
+        changed[field] = {
+            kind: _grown(part.get(kind), items) for kind, items in ((REQUIRED, demands), (PREFERRED, wishes)) if items
+        }
+    parts = {field: {**_part(affinity, field), **change} for field, change in changed.items() if change}
+    return {**(affinity or {}), **parts} if parts else affinity
+
+
+def _spread(pod: Json, placement: Placement) -> Sequence[Constraint] | None:
+    existing = (pod.get("spec") or {}).get("topologySpreadConstraints")
+    merged, _ = spread.combine(existing or (), placement.spread, labels_of(pod))
+    return existing if list(merged) == list(existing or ()) else list(merged)
+
+
+def _part(value: Json | None, field: str) -> Json:
+    part: Json = (value or {}).get(field) or {}
+    return part
+
+
+def _grown(existing: Sequence[Any] | None, more: Sequence[Any]) -> Sequence[Any] | None:
+    return [*(existing or ()), *more] if more else existing

@@ -1,0 +1,73 @@
+"""Pod affinity and anti-affinity terms: when two mean the same, and which are still missing from a pod."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from engine.requirement import Term
+from engine.weights import capped
+from engine.workload import selected
+
+PodTerm: TypeAlias = Mapping[str, Any]
+Weighted: TypeAlias = tuple[int | None, PodTerm]  # weight 1..100, or None where the term is required
+Identity: TypeAlias = tuple[str, Term, frozenset[str], Term | None]
+
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+
+
+def pod_term(
+    topology_key: str,
+    label_selector: Mapping[str, Any],
+    namespaces: Sequence[str] = (),
+    namespace_selector: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A term in Kubernetes' own fields, the selector already written out (`engine.workload.written_out`)."""
+    made: dict[str, Any] = {"topologyKey": topology_key, "labelSelector": label_selector}
+    if namespaces:
+        made["namespaces"] = sorted(set(namespaces))
+    if namespace_selector is not None:
+        made["namespaceSelector"] = namespace_selector
+    return made
+
+
+def identity(item: PodTerm, labels: Mapping[str, str]) -> Identity:
+    """What a term of a pod with these labels means: equal identities are terms that mean the same."""
+    pods = selected(
+        item.get("labelSelector"), labels, item.get("matchLabelKeys") or (), item.get("mismatchLabelKeys") or ()
+    )
+    named = item.get("namespaceSelector")
+    namespaces = None if named is None else selected(named)
+    return item.get("topologyKey") or "", pods, frozenset(item.get("namespaces") or ()), namespaces
+
+
+def added(
+    existing: Mapping[str, Any], wanted: Sequence[Weighted], labels: Mapping[str, str]
+) -> tuple[tuple[PodTerm, ...], tuple[Mapping[str, Any], ...]]:
+    """The required terms and the weighted ones that a pod's `podAffinity` (or anti-affinity) lacks, in a fixed order.
+
+    A wish is not repeated beside the same requirement, nor beside the same wish, whatever its weight.
+    """
+    required = {identity(item, labels) for item in existing.get(REQUIRED) or ()}
+    preferred = {identity(one.get("podAffinityTerm") or {}, labels) for one in existing.get(PREFERRED) or ()}
+    spelled = sorted((item for _, item in wanted), key=repr)
+    meant = {identity(item, labels): item for item in reversed(spelled)}
+    demands = {identity(item, labels) for weight, item in wanted if weight is None}
+    weights: dict[Identity, int] = {}
+    for weight, item in wanted:
+        if weight is not None:
+            one = identity(item, labels)
+            weights[one] = weights.get(one, 0) + weight
+    wishes = capped({one: weight for one, weight in weights.items() if one not in demands})
+    lacking = sorted(demands - required, key=_order)
+    wished = sorted(wishes.keys() - required - preferred, key=lambda one: (-wishes[one], _order(one)))
+    return (
+        tuple(meant[one] for one in lacking),
+        tuple({"weight": wishes[one], "podAffinityTerm": meant[one]} for one in wished),
+    )
+
+
+def _order(one: Identity) -> tuple[object, ...]:
+    topology_key, pods, names, namespaces = one
+    return topology_key, pods.order(), sorted(names), namespaces is not None, namespaces.order() if namespaces else ()
