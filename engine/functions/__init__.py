@@ -1,0 +1,31 @@
+"""The library of the language: each module holds one family of functions and declares their signatures.
+
+`OVERLOADS` is the one table that the checker, the compiler and the documentation read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from engine.functions import (
+    conversions,
+    lists,
+    operators,
+    optionals,
+    strings,
+    times,
+)
+from engine.overload import Overload
+
+_MODULES = (operators, conversions, strings, times, lists, optionals)
+
+
+def _by_name(overloads: Iterable[Overload]) -> Mapping[str, tuple[Overload, ...]]:
+    table: dict[str, tuple[Overload, ...]] = {}
+    for overload in overloads:
+        table[overload.function] = (*table.get(overload.function, ()), overload)
+    return MappingProxyType(table)
+
+
+OVERLOADS = _by_name(overload for module in _MODULES for overload in module.OVERLOADS)
