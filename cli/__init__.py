@@ -1,1 +1,1 @@
-"""The command line: thin readers of the engine's decision."""
+"""The command line: one module for each command, and the few things that several of them share."""

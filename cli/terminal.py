@@ -1,0 +1,55 @@
+"""What people read: tables, wrapped sentences, and colour where a terminal shows it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import textwrap
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+RED, GREEN, BOLD, FAINT = "31", "32", "1", "2"
+
+
+def styled(text: str, style: str) -> str:
+    """The text in a colour, if standard output is a terminal and nobody minds."""
+    if not sys.stdout.isatty() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb":
+        return text
+    return f"\033[{style}m{text}\033[0m"
+
+
+def wrapped(text: str, indent: str = "") -> str:
+    """Text in lines that fit the terminal."""
+    columns = min(shutil.get_terminal_size((100, 24)).columns, 120)
+    lines = textwrap.wrap(
+        text, max(40, columns), initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )
+    return "\n".join(lines)
+
+
+def table(rows: Sequence[Sequence[str]], header: Sequence[str] = (), indent: str = "") -> str:
+    """Left-aligned columns two blanks apart; the last one is as wide as it likes."""
+    lines = [*([header] if header else []), *rows]
+    widths = [max((_width(line[i]) for line in lines), default=0) for i in range(len(lines[0]))] if lines else []
+    return "\n".join(indent + "  ".join(_padded(line, widths)).rstrip() for line in lines)
+
+
+def coloured(diff: Iterable[str]) -> Iterable[str]:
+    """The lines of a unified diff, what is gone in red and what is new in green."""
+    for line in diff:
+        style = {"+": GREEN, "-": RED, "@": FAINT}.get(line[:1])
+        yield styled(line, style) if style else line
+
+
+def amount(number: int, one: str, many: str = "") -> str:
+    """`1 pod`, `2 pods`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def _padded(line: Sequence[str], widths: Sequence[int]) -> Iterable[str]:
+    return (text + " " * (width - _width(text)) for text, width in zip(line, widths, strict=True))
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else not unicodedata.combining(c) for c in text)

@@ -1,0 +1,234 @@
+"""The chart as Helm renders it: what a cluster would be given, without one."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from engine.load import load_bundle
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "bayplan"
+Object = dict[str, Any]
+
+
+def helm_template(helm: Path, values: Object | None = None) -> subprocess.CompletedProcess[str]:
+    command = [str(helm), "template", "placement", str(CHART), "--namespace", "platform", "--values", "-"]
+    return subprocess.run(command, input=json.dumps(values or {}), capture_output=True, text=True, check=False)
+
+
+def render(helm: Path, values: Object | None = None) -> dict[str, Object]:
+    """The rendered objects by kind (and name, where a kind has several)."""
+    done = helm_template(helm, values)
+    assert done.returncode == 0, done.stderr
+    objects = [document for document in yaml.safe_load_all(done.stdout) if document]
+    by_kind: dict[str, Object] = {}
+    for thing in objects:
+        kind = thing["kind"]
+        by_kind[kind if kind not in by_kind else f"{kind}/{thing['metadata']['name']}"] = thing
+    return by_kind
+
+
+def refusal(helm: Path, values: Object) -> str:
+    done = helm_template(helm, values)
+    assert done.returncode != 0, done.stdout
+    return done.stderr
+
+
+def pod_of(objects: dict[str, Object]) -> Object:
+    spec: Object = objects["Deployment"]["spec"]["template"]["spec"]
+    return spec
+
+
+def container_of(objects: dict[str, Object]) -> Object:
+    container: Object = pod_of(objects)["containers"][0]
+    return container
+
+
+def mounted(objects: dict[str, Object], folder: Path) -> Path:
+    """The bundle as a kubelet lays it out: files under a hidden, dated folder, and links to them."""
+    (volume,) = (volume for volume in pod_of(objects)["volumes"] if volume["name"] == "bundle")
+    data = objects["ConfigMap"]["data"]
+    dated = folder / "..2026_11_23_06_00_00.1"
+    for item in volume["configMap"]["items"]:
+        path = dated / item["path"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(data[item["key"]])
+    (folder / "..data").symlink_to(dated.name)
+    for top in sorted({item["path"].split("/")[0] for item in volume["configMap"]["items"]}):
+        (folder / top).symlink_to(f"..data/{top}")
+    return folder
+
+
+def test_lint(helm: Path) -> None:
+    done = subprocess.run([helm, "lint", "--strict", CHART], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_webhook_is_called_for_pods_at_creation_only_and_not_for_system_namespaces(helm: Path) -> None:
+    objects = render(helm, {"webhook": {"excludeNamespaces": ["istio-system"]}})
+    (webhook,) = objects["MutatingWebhookConfiguration"]["webhooks"]
+    assert webhook["rules"] == [
+        {
+            "apiGroups": [""],
+            "apiVersions": ["v1"],
+            "resources": ["pods"],
+            "operations": ["CREATE"],
+            "scope": "Namespaced",
+        }
+    ]
+    (expression,) = webhook["namespaceSelector"]["matchExpressions"]
+    assert expression == {
+        "key": "kubernetes.io/metadata.name",
+        "operator": "NotIn",
+        "values": ["kube-system", "kube-node-lease", "platform", "istio-system"],
+    }
+    assert (webhook["failurePolicy"], webhook["sideEffects"], webhook["reinvocationPolicy"]) == (
+        "Ignore",
+        "None",
+        "IfNeeded",
+    )
+
+
+def test_both_sides_know_the_failure_policy(helm: Path) -> None:
+    objects = render(helm, {"webhook": {"failurePolicy": "Fail"}})
+    assert objects["MutatingWebhookConfiguration"]["webhooks"][0]["failurePolicy"] == "Fail"
+    assert "--failure-policy=Fail" in container_of(objects)["args"]
+
+
+def test_certificate_is_for_the_service_and_signed_by_what_the_configuration_trusts(helm: Path) -> None:
+    objects = render(helm)
+    client = objects["MutatingWebhookConfiguration"]["webhooks"][0]["clientConfig"]
+    authority = x509.load_pem_x509_certificate(base64.b64decode(client["caBundle"]))
+    certificate = x509.load_pem_x509_certificate(base64.b64decode(objects["Secret"]["data"]["tls.crt"]))
+    certificate.verify_directly_issued_by(authority)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    service = client["service"]
+    assert service == {
+        "name": objects["Service"]["metadata"]["name"],
+        "namespace": "platform",
+        "path": "/mutate",
+        "port": 443,
+    }
+    assert f"{service['name']}.platform.svc" in names.get_values_for_type(x509.DNSName)
+    assert isinstance(certificate.public_key(), ec.EllipticCurvePublicKey)
+
+
+def test_own_certificate(helm: Path) -> None:
+    assert "tls.secretName needs tls.caBundle" in refusal(helm, {"tls": {"secretName": "mine"}})
+    objects = render(helm, {"tls": {"secretName": "mine", "caBundle": "PEM"}})
+    assert "Secret" not in objects
+    client = objects["MutatingWebhookConfiguration"]["webhooks"][0]["clientConfig"]
+    assert base64.b64decode(client["caBundle"]) == b"PEM"
+    injected = render(helm, {"tls": {"secretName": "mine", "annotations": {"cert-manager.io/inject-ca-from": "a/b"}}})
+    assert "caBundle" not in injected["MutatingWebhookConfiguration"]["webhooks"][0]["clientConfig"]
+
+
+def test_service_reaches_the_pods(helm: Path) -> None:
+    objects = render(helm)
+    service, template = objects["Service"]["spec"], objects["Deployment"]["spec"]["template"]
+    assert service["selector"].items() <= template["metadata"]["labels"].items()
+    assert objects["Deployment"]["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+    (port,) = service["ports"]
+    ports = {port["name"]: port["containerPort"] for port in container_of(objects)["ports"]}
+    assert (port["port"], ports[port["targetPort"]]) == (443, 8443)
+    assert ports["health"] == 8080
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert container_of(objects)[probe]["httpGet"]["port"] == "health"
+
+
+def test_rights_are_to_read_nodes_and_namespaces_and_nothing_else(helm: Path) -> None:
+    rules = render(helm)["ClusterRole"]["rules"]
+    assert rules == [{"apiGroups": [""], "resources": ["nodes", "namespaces"], "verbs": ["get", "list", "watch"]}]
+
+
+def test_pods_meet_the_restricted_security_standard(helm: Path) -> None:
+    objects = render(helm)
+    pod, container = pod_of(objects)["securityContext"], container_of(objects)["securityContext"]
+    assert pod["runAsNonRoot"] is True
+    assert pod["runAsUser"] > 0
+    assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["allowPrivilegeEscalation"] is False
+    assert container["readOnlyRootFilesystem"] is True
+    assert container["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_a_leaving_replica_drains_within_its_grace(helm: Path) -> None:
+    objects = render(helm)
+    assert (
+        container_of(objects)["lifecycle"]["preStop"]["sleep"]["seconds"]
+        < pod_of(objects)["terminationGracePeriodSeconds"]
+    )
+    assert objects["PodDisruptionBudget"]["spec"]["minAvailable"] < objects["Deployment"]["spec"]["replicas"]
+    assert "PodDisruptionBudget" not in render(helm, {"podDisruptionBudget": {"enabled": False}})
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in (ROOT / "policies").glob("*/bundle.yaml")))
+def test_a_bundle_arrives_as_it_was(helm: Path, tmp_path: Path, name: str) -> None:
+    folder = ROOT / "policies" / name
+    files = {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*.yaml"))}
+    there = mounted(render(helm, {"bundle": {"files": files}}), tmp_path)
+    dated = (there / "..data").resolve()
+    assert {str(path.relative_to(dated)): path.read_text() for path in dated.rglob("*.yaml")} == files
+    assert load_bundle(there).policies == load_bundle(folder).policies
+
+
+def test_without_a_bundle_the_welcome_bundle_is_served(helm: Path, tmp_path: Path) -> None:
+    assert load_bundle(mounted(render(helm), tmp_path)).name == "welcome"
+
+
+def test_another_bundle_makes_other_pods(helm: Path) -> None:
+    def checksum(content: str) -> str:
+        objects = render(helm, {"bundle": {"files": {"bundle.yaml": content}}})
+        annotations = objects["Deployment"]["spec"]["template"]["metadata"]["annotations"]
+        return str(annotations["bayplan.dev/bundle-checksum"])
+
+    assert checksum("a: 1") == checksum("a: 1")
+    assert checksum("a: 1") != checksum("a: 2")
+
+
+def test_inventory(helm: Path) -> None:
+    objects = render(helm, {"inventory": "kind: Inventory\n"})
+    assert objects["ConfigMap/placement-bayplan-inventory"]["data"] == {"pools.yaml": "kind: Inventory\n"}
+    assert "--pools=/etc/bayplan/inventory/pools.yaml" in container_of(objects)["args"]
+    assert not any("--pools" in argument for argument in container_of(render(helm))["args"])
+
+
+def test_arguments_are_those_of_serve(helm: Path) -> None:
+    from cli.main import parser_of
+
+    values = {
+        "inventory": "x",
+        "cluster": {"name": "prod", "labels": {"tier": "a b"}, "poolLabels": ["pool", "team/pool"]},
+    }
+    command, *rest = container_of(render(helm, values))["args"]
+    arguments = parser_of(command).parse_args(rest)
+    assert command == "serve"
+    assert (arguments.mode, arguments.failure_policy, arguments.namespace) == ("audit", "Ignore", "platform")
+    assert arguments.cluster_name == "prod"
+    assert arguments.cluster_label == ["tier=a b"]
+    assert arguments.pool_label == ["pool", "team/pool"]
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"replica": 3}, "replica"),
+        ({"mode": "enforced"}, "mode"),
+        ({"webhook": {"failurePolicy": "ignore"}}, "failurePolicy"),
+        ({"webhook": {"timeoutSeconds": 31}}, "timeoutSeconds"),
+        ({"bundle": {"files": {"policies/a.yaml": "x"}}}, "bundle.yaml"),
+        ({"bundle": {"files": {"bundle.yaml": "x", "../../etc/a.yaml": "x"}}}, "files"),
+        ({"bundle": {"files": {"bundle.yaml": "x", "a..b.yaml": "x"}}}, "files"),
+    ],
+)
+def test_mistakes_in_values_are_refused(helm: Path, values: Object, complaint: str) -> None:
+    assert complaint in refusal(helm, values)
