@@ -10,6 +10,7 @@ Nothing here is an object of YAML's making: PyYAML gives events, we make three k
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from engine.text import Excerpt, Source, Span
 
 MAX_CHARACTERS = 1 << 20
 """Of one file of a bundle."""
+MAX_MANIFESTS = 1 << 29
+"""Of one file of Kubernetes objects, say all pods of a cluster."""
 MAX_DEPTH = 64
 MAX_ALIASED = 1_000_000
 """Values that aliases may add to a file of manifests, all together."""
@@ -88,13 +91,49 @@ def parse_documents(source: Source, limit: int = MAX_CHARACTERS) -> tuple[tuple[
     return composer.compose(), ordered(composer.problems)
 
 
-def parse_manifests(source: Source, limit: int) -> tuple[tuple[Value, ...], tuple[Problem, ...]]:
-    """The same for Kubernetes' manifests, in which anchors, aliases, merge keys and keys that are numbers may occur."""
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One Kubernetes object of a file: as plain data, and, where the file is YAML, with places."""
+
+    source: Source
+    data: Plain
+    value: Value | None = None
+
+    @property
+    def positioned(self) -> Value | None:
+        """The value with places; for a document of a JSON file the whole file is read once more, None if in vain."""
+        return self.value or next(iter(_Composer(self.source, strict=False).compose()), None)
+
+
+def parse_manifests(source: Source, limit: int = MAX_MANIFESTS) -> tuple[tuple[Manifest, ...], tuple[Problem, ...]]:
+    """The documents of a file of Kubernetes manifests, YAML or JSON (or JSON objects one after the other).
+
+    They are read as kubectl reads them: anchors, aliases, merge keys and keys that are numbers may occur.
+    """
     problems = _unreadable(source, limit)
     if problems:
         return (), problems
+    objects = _json_objects(source.text)
+    if objects is not None:
+        return tuple(Manifest(source, data) for data in objects), ()
     composer = _Composer(source, strict=False)
-    return composer.compose(), ordered(composer.problems)
+    return tuple(Manifest(source, manifest(value), value) for value in composer.compose()), ordered(composer.problems)
+
+
+def _json_objects(text: str) -> tuple[Plain, ...] | None:
+    """The JSON objects that a text consists of; None if it does not, and may be YAML."""
+    decoder, objects = json.JSONDecoder(), []
+    at = _end_of(_SPACE, text, 0)
+    while at < len(text):
+        if text[at] != "{":
+            return None
+        try:
+            data, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            return None
+        objects.append(data)
+        at = _end_of(_SPACE, text, at)
+    return tuple(objects)
 
 
 def plain(value: Value, scalar: Callable[[Scalar], Plain] = lambda scalar: scalar.value) -> Plain:
@@ -192,6 +231,7 @@ def older_meaning(scalar: Scalar) -> str:
 
 # From events to values
 
+_SPACE = re.compile(r"\s*")
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 

@@ -18,7 +18,6 @@ from engine.document import (
     Value,
     core,
     kubectl,
-    manifest,
     older_meaning,
     parse_documents,
     parse_manifests,
@@ -349,7 +348,7 @@ def test_manifests_may_use_anchors_and_old_scalars() -> None:
     (document,), problems = parse_manifests(Source("f", text), 1000)
     assert problems == ()
     anchored = {"b": True, "c": 420}
-    assert manifest(document) == {"x": anchored, "y": {"c": "0644", "b": True, "d": 1}, "z": anchored, "1": "one"}
+    assert document.data == {"x": anchored, "y": {"c": "0644", "b": True, "d": 1}, "z": anchored, "1": "one"}
 
 
 def test_aliases_that_stand_for_too_much_are_refused() -> None:
@@ -365,3 +364,22 @@ def test_an_alias_of_nothing() -> None:
         "`*b` refers to nothing before it",
         "`<<` can't merge a number",
     ]
+
+
+def test_json_and_json_after_json() -> None:
+    documents, problems = parse_manifests(Source("f", '{"kind": "A"}\n{"kind": "B"}'))
+    assert problems == ()
+    assert [document.data for document in documents] == [{"kind": "A"}, {"kind": "B"}]
+    assert isinstance(documents[0].positioned, Map)
+
+
+def test_broken_json_is_told_with_its_place() -> None:
+    documents, problems = parse_manifests(Source("f", '{"kind": "A",\n "x": [1, }'))
+    assert documents == ()
+    assert [(problem.rule, problem.span.line) for problem in problems] == [("yaml-syntax", 2)]
+
+
+def test_flow_yaml_is_not_taken_for_json() -> None:
+    (document,), problems = parse_manifests(Source("f", "{kind: A, x: yes}"))
+    assert problems == ()
+    assert document.data == {"kind": "A", "x": True}

@@ -1,0 +1,70 @@
+"""Which texts the API server takes as names, labels, taints: its own syntax rules.
+
+Source: k8s.io/apimachinery/pkg/util/validation and pkg/api/validate/content (1.36).
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_NAME = 63
+MAX_SUBDOMAIN = 253
+
+_LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+_DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
+
+RESERVED = frozenset(
+    # keywords, then the words that the specification reserves
+    (
+        "true",
+        "false",
+        "null",
+        "in",
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "for",
+        "function",
+        "if",
+        "import",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "return",
+        "var",
+        "void",
+        "while",
+    )
+)
+"""Words that can't be an identifier of CEL (https://github.com/google/cel-spec, language definition, syntax)."""
+
+
+def is_label_value(text: str) -> bool:
+    """Empty, or at most 63 letters, digits, `-`, `_`, `.`, with a letter or digit at either end."""
+    return not text or (len(text) <= MAX_NAME and _LABEL.fullmatch(text) is not None)
+
+
+def is_label_key(text: str) -> bool:
+    """A qualified name: `name`, or `prefix/name` where the prefix is a DNS subdomain."""
+    prefix, slash, name = text.rpartition("/")
+    return len(name) <= MAX_NAME and _LABEL.fullmatch(name) is not None and (not slash or is_subdomain(prefix))
+
+
+def is_dns_label(text: str) -> bool:
+    """A DNS label of RFC 1123, as a Namespace's name."""
+    return len(text) <= MAX_NAME and _DNS_LABEL.fullmatch(text) is not None
+
+
+def is_subdomain(text: str) -> bool:
+    """A DNS subdomain of RFC 1123, as most objects' names."""
+    return len(text) <= MAX_SUBDOMAIN and _SUBDOMAIN.fullmatch(text) is not None
+
+
+def is_identifier(text: str) -> bool:
+    """What may stand after `variables.` in an expression."""
+    return _IDENTIFIER.fullmatch(text) is not None and text not in RESERVED
