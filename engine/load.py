@@ -97,10 +97,20 @@ def _read_files(root: Path) -> tuple[dict[str, str], list[Problem]]:
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """All files under a folder, hidden ones left out, sorted by path; links to folders are not followed."""
-    found: list[Path] = []
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    """All files under a folder, hidden ones left out, sorted by path.
+
+    Links to folders are followed inside the root, each target once: a kubelet lays out a ConfigMap that way.
+    """
+    inside, found = root.resolve(), []
+    targets: set[Path] = {inside}
+    for folder, folders, names in os.walk(root, followlinks=True):
+        for name in sorted(folders):
+            path = Path(folder, name)
+            target = path.resolve() if path.is_symlink() else None
+            if name.startswith(".") or (target and (target in targets or not target.is_relative_to(inside))):
+                folders.remove(name)
+            elif target:
+                targets.add(target)
         found += [Path(folder, name) for name in names if not name.startswith(".")]
     yield from sorted(found, key=lambda file: file.relative_to(root).as_posix())
 
