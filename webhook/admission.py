@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol
 
 from msgspec import UNSET
 
+from engine.decision import Decision
 from engine.errors import RequestError
 from engine.subject import Subject
 from webhook import review
@@ -26,46 +27,10 @@ from webhook.records import DecisionLog, now
 FailurePolicy = Literal["Ignore", "Fail"]
 LogDecisions = Literal["changed", "all", "none"]
 OPERATIONS = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
-EXEMPT = frozenset({"kube-system", "kube-node-lease"})
-"""Namespaces that are left alone; Bayplan's own comes on top."""
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 SHORT = ("pod", "revision", "mode", "allowed", "message", "warnings")
 
 log = logging.getLogger("bayplan.admission")
-
-
-class Revision(Protocol):
-    @property
-    def name(self) -> str: ...
-
-
-class PolicyOutcome(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def outcome(self) -> str: ...
-
-
-class Decision(Protocol):
-    """What the webhook reads of a decision of the engine."""
-
-    @property
-    def allowed(self) -> bool: ...
-    @property
-    def message(self) -> str: ...
-    @property
-    def mode(self) -> str: ...
-    @property
-    def revision(self) -> Revision: ...
-    @property
-    def patch(self) -> Sequence[Mapping[str, Any]]: ...
-    @property
-    def answer_patch(self) -> Sequence[Mapping[str, Any]]: ...
-    @property
-    def warnings(self) -> Sequence[str]: ...
-    @property
-    def policies(self) -> Sequence[PolicyOutcome]: ...
-    def as_json(self) -> dict[str, Any]: ...
 
 
 class Decides(Protocol):
@@ -107,7 +72,6 @@ class Admission:
     metrics: Metrics
     namespaces: Namespaces | None = None
     failure_policy: FailurePolicy = "Ignore"
-    exempt: frozenset[str] = EXEMPT
     decisions: DecisionLog | None = field(default=None, repr=False)
     log_decisions: LogDecisions = "changed"
 
@@ -125,7 +89,7 @@ class Admission:
         return answer
 
     async def _answer(self, request: review.Request, started: float) -> tuple[Answer, str]:
-        if not review.creates_pod(request) or request.namespace in self.exempt:
+        if not review.creates_pod(request):
             return Answer(200, review.encode(review.Response(request.uid, allowed=True))), "ignored"
         pod = review.pod_of(request)
         decider = self.active.decider
@@ -156,7 +120,8 @@ class Admission:
         for policy in decision.policies:
             if policy.outcome != "notMatched":
                 self.metrics.evaluation(bundle, policy.name, decision.mode, policy.outcome)
-        if decision.mode == "audit" and outcome != "unchanged":
+        would = decision if decision.mode == "audit" else decision.audited
+        if would is not None and outcome_of(would) != "unchanged":
             self.metrics.would_mutate()
 
     def _record(
@@ -164,7 +129,7 @@ class Admission:
     ) -> None:
         if self.decisions is None or self.log_decisions == "none":
             return
-        whole = decision.mode == "audit" or self.log_decisions == "all" or _audited(decision)
+        whole = decision.mode == "audit" or self.log_decisions == "all" or decision.audited is not None
         if not whole and outcome == "unchanged":
             return
         data = decision.as_json()
@@ -206,10 +171,9 @@ def outcome_of(decision: Decision) -> str:
 
 def respond(uid: str, decision: Decision, outcome: str) -> review.Response:
     """The decision as an answer. Audit mode allows, patches nothing and warns nobody; annotations say what would be."""
-    enforced = decision.mode == "enforce"
-    refused = enforced and not decision.allowed
+    refused = decision.refused
     patch = decision.answer_patch
-    texts = review.warnings(decision.warnings) if enforced and decision.warnings else ()
+    texts = review.warnings(decision.warnings) if decision.mode == "enforce" and decision.warnings else ()
     return review.Response(
         uid,
         allowed=not refused,
@@ -222,7 +186,10 @@ def respond(uid: str, decision: Decision, outcome: str) -> review.Response:
 
 
 def audit_annotations(decision: Decision, outcome: str) -> dict[str, str]:
-    """What the API server's audit log keeps of a decision, each under `<webhook's name>/<key>`."""
+    """What the API server's audit log keeps of a decision, each under `<webhook's name>/<key>`.
+
+    `patch` and `message` are there only for what audit mode kept from happening.
+    """
     said = [f"{policy.name}={policy.outcome}" for policy in decision.policies if policy.outcome != "notMatched"]
     kept = {
         "revision": str(decision.revision),
@@ -230,10 +197,11 @@ def audit_annotations(decision: Decision, outcome: str) -> dict[str, str]:
         "outcome": outcome,
         "policies": review.annotation(",".join(said)),
     }
-    if decision.mode == "audit" and decision.patch:
-        kept["patch"] = review.annotation(review.encode_json(decision.patch).decode())
-    if decision.mode == "audit" and not decision.allowed:
-        kept["message"] = review.annotation(decision.message)
+    would = decision if decision.mode == "audit" else decision.audited
+    if would is not None and would.patch:
+        kept["patch"] = review.annotation(review.encode_json(would.patch).decode())
+    if would is not None and not would.allowed:
+        kept["message"] = review.annotation(would.message)
     return kept
 
 
@@ -271,7 +239,3 @@ def _traceback(decider: Decides, subject: Subject, error: Exception) -> str:
         return "".join(traceback.format_exception(again)).rstrip()
     frames = "".join(traceback.format_tb(error.__traceback__))
     return f"Traceback (most recent call last):\n{frames}{type(error).__name__}: (text withheld)"
-
-
-def _audited(decision: Decision) -> bool:
-    return any(policy.outcome == "audited" for policy in decision.policies)

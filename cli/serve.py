@@ -1,0 +1,97 @@
+"""Answer the API server as its mutating admission webhook.
+
+Pools come from the Nodes of the cluster, followed while they come and go, from files, or from both. A bundle or file
+that changes is activated when it is sound; until then, and if it is not, the last good one keeps deciding.
+
+Standard output gets one JSON line per logged decision, standard error everything else.
+
+example:
+  bayplan serve --bundle policies/gpu --pools policies/gpu/pools --dev --mode audit
+  bayplan serve --bundle policies/gpu --context staging --tls-cert tls.crt --tls-key tls.key
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from cli.errors import CommandError
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `bayplan serve`."""
+    parser.add_argument("--bundle", required=True, metavar="DIR", help="the bundle's folder")
+    parser.add_argument("--mode", choices=("enforce", "audit", "off"), default="enforce", help="the most that is done; a bundle's or a policy's own mode may be more careful (default: enforce)")  # fmt: skip
+    pools = parser.add_argument_group("pools and cluster")
+    pools.add_argument("--pools", action="append", default=[], metavar="FILE", help="an inventory, Nodes or NodePools, file or folder; may be repeated")  # fmt: skip
+    pools.add_argument("--kubeconfig", metavar="FILE", help="the cluster to watch (default: the one that this runs in, else kubectl's)")  # fmt: skip
+    pools.add_argument("--context", metavar="NAME", help="the context of the kubeconfig")
+    pools.add_argument("--in-cluster", choices=("auto", "yes", "no"), default="auto", help="whether to use this pod's service account (default: auto)")  # fmt: skip
+    pools.add_argument("--pool-label", action="append", default=[], metavar="KEY", help="a node label that tells pools apart here, before those of the known providers; may be repeated")  # fmt: skip
+    pools.add_argument("--cluster-name", default="", metavar="NAME", help="`cluster.name` in expressions")
+    pools.add_argument("--cluster-label", action="append", default=[], metavar="KEY=VALUE", help="one of `cluster.labels` in expressions; may be repeated")  # fmt: skip
+    serving = parser.add_argument_group("serving")
+    serving.add_argument("--listen", default="0.0.0.0:8443", metavar="HOST:PORT", help="where admission is served over TLS (default: 0.0.0.0:8443)")  # fmt: skip
+    serving.add_argument("--health", default="0.0.0.0:8080", metavar="HOST:PORT", help="where /healthz, /readyz and /metrics are (default: 0.0.0.0:8080)")  # fmt: skip
+    serving.add_argument("--tls-cert", metavar="FILE", help="the certificate chain, PEM; loaded again when it changes")
+    serving.add_argument("--tls-key", metavar="FILE", help="its private key, PEM")
+    serving.add_argument("--dev", action="store_true", help="make a certificate, and print the webhook configuration to apply")  # fmt: skip
+    serving.add_argument("--dev-url", metavar="URL", help="how the API server reaches this machine (default: https://127.0.0.1:PORT)")  # fmt: skip
+    serving.add_argument("--dev-config", metavar="FILE", help="write the webhook configuration to a file instead")
+    serving.add_argument("--failure-policy", choices=("Ignore", "Fail"), default="Ignore", help="what happens to a pod that a bug keeps from being decided (default: Ignore)")  # fmt: skip
+    serving.add_argument("--namespace", metavar="NAME", help="the namespace that this runs in, which is left alone (default: the service account's, else bayplan)")  # fmt: skip
+    serving.add_argument("--log-decisions", choices=("changed", "all", "none"), default="changed", help="which decisions are logged: those that change or refuse a pod, and every audited one; all, whole; or none (default: changed)")  # fmt: skip
+    serving.add_argument("--shutdown-delay", type=float, default=0.0, metavar="SECONDS", help="how long to keep answering after SIGTERM while connections move elsewhere (default: 0)")  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT."""
+    from webhook.certificates import CertificateError
+    from webhook.kube import ClusterError
+    from webhook.process import Options, serve
+    from webhook.server import ListenError
+
+    if args.dev == bool(args.tls_cert or args.tls_key):
+        raise CommandError("give --tls-cert and --tls-key, or --dev for a certificate of our own")
+    if bool(args.tls_cert) != bool(args.tls_key):
+        raise CommandError("--tls-cert and --tls-key go together")
+    if (args.dev_url or args.dev_config) and not args.dev:
+        raise CommandError("--dev-url and --dev-config go with --dev")
+    if args.dev_url and not args.dev_url.startswith("https://"):
+        raise CommandError(f"--dev-url `{args.dev_url}` is not an https URL, and the API server calls no other")
+    options = Options(
+        bundle=args.bundle,
+        mode=args.mode,
+        pools=tuple(args.pools),
+        kubeconfig=args.kubeconfig,
+        context=args.context,
+        in_cluster=args.in_cluster,
+        pool_labels=tuple(args.pool_label),
+        cluster_name=args.cluster_name,
+        cluster_labels=_labels(args.cluster_label),
+        listen=args.listen,
+        health=args.health,
+        certificate=args.tls_cert,
+        key=args.tls_key,
+        dev_url=args.dev_url,
+        dev_config=args.dev_config,
+        failure_policy=args.failure_policy,
+        namespace=args.namespace,
+        log_decisions=args.log_decisions,
+        shutdown_delay=args.shutdown_delay,
+    )
+    try:
+        serve(options, sys.stdout.buffer)
+    except (CertificateError, ClusterError, ListenError) as error:
+        raise CommandError(str(error)) from error
+    return 0
+
+
+def _labels(pairs: list[str]) -> dict[str, str]:
+    labels = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not key or not equals:
+            raise CommandError(f"--cluster-label `{pair}` is not KEY=VALUE")
+        labels[key] = value
+    return labels

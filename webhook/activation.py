@@ -1,0 +1,177 @@
+"""What decides now, and how it is replaced while requests are being answered.
+
+A program (from a bundle's files) and an inventory (from a file, or from the Nodes of a cluster) make a decider. Either
+may change at any time. One thread watches both, builds the next decider beside the one that is serving, and swaps one
+reference. Whatever goes wrong on the way leaves the last good one serving, and says which step failed.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.cluster import Inventory
+
+from engine.decide import Decider
+from engine.errors import BundleError
+from engine.program import Program
+from webhook.files import Fingerprint, fingerprint
+from webhook.metrics import Metrics
+
+POLL_SECONDS = 0.5
+GATHER_SECONDS = 0.1
+"""Nodes come and go in crowds: changes gather this long before pools are made of them."""
+SWITCH_SECONDS = 0.001
+"""How soon building gives way to a request that wants to be answered (the interpreter's default is five times that)."""
+
+log = logging.getLogger("bayplan.activation")
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The steps from sources to a decider: `load` reads and compiles the bundle; `take` gives the inventory, or None
+    as long as there is none; `build` brings them together."""
+
+    load: Callable[[], Program]
+    take: Callable[[], Inventory | None]
+    build: Callable[[Program, Inventory], Decider]
+
+
+class Activation:
+    """The decider that is active, kept up to date with its sources."""
+
+    def __init__(self, stages: Stages, metrics: Metrics, bundle: Path, inventories: Sequence[Path] = ()) -> None:
+        """`bundle` and `inventories` are looked at for changes; `nodes_changed` is told of all others."""
+        self.decider: Decider | None = None
+        self._stages, self._metrics = stages, metrics
+        self._bundle, self._inventories = bundle, tuple(inventories)
+        self._program: Program | None = None
+        self._inventory: Inventory | None = None
+        self._loaded: Fingerprint = ()
+        self._taken: Fingerprint = ()
+        self._refused: Fingerprint = ()
+        self._complaint = ""
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._regroup = False
+        self._thread = threading.Thread(target=self._run, name="activation", daemon=True)
+
+    def first(self) -> None:
+        """Load the bundle, and the inventory if there is one already. Raises what is wrong with them."""
+        started = time.perf_counter()
+        self._loaded, self._taken = fingerprint(self._bundle), fingerprint(*self._inventories)
+        self._program = self._stages.load()
+        self._inventory = self._stages.take()
+        self._swap("start", started)
+
+    def start(self) -> None:
+        """Follow the sources from now on."""
+        sys.setswitchinterval(SWITCH_SECONDS)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(2.0)
+
+    def nodes_changed(self) -> None:
+        """Say that the inventory may be another one now. From any thread; never waits."""
+        self._regroup = True
+        self._wake.set()
+
+    def unready(self) -> list[str]:
+        """What there is to wait for, in words; nothing once a decider is active."""
+        return [] if self.decider else ["no bundle and inventory are active yet"]
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            woken = self._wake.wait(POLL_SECONDS)
+            started = time.perf_counter()
+            try:
+                if woken:
+                    self._stop.wait(GATHER_SECONDS)
+                    self._wake.clear()
+                if self._regroup:
+                    self._regroup = False
+                    self._take("nodes")
+                self._look()
+            except Exception:
+                self._metrics.activation_failures.labels("build").inc()
+                log.exception("bug while activating, please report it; %s", self._serving())
+            if woken:
+                self._stop.wait(time.perf_counter() - started)  # at most half of a core, however often nodes change
+
+    def _look(self) -> None:
+        now = fingerprint(*self._inventories)
+        if now != self._taken and self._inventories:
+            self._taken = now
+            self._take("file")
+        now = fingerprint(self._bundle)
+        if now != self._loaded and now != self._refused:
+            self._stop.wait(GATHER_SECONDS)
+            if now == fingerprint(self._bundle):
+                self._load(now)
+
+    def _load(self, seen: Fingerprint) -> None:
+        started = time.perf_counter()
+        try:
+            program = self._stages.load()
+        except (BundleError, OSError, ValueError) as error:
+            if seen == fingerprint(self._bundle):
+                self._refused = seen if isinstance(error, BundleError) else ()
+                self._refuse("load", f"bundle `{self._bundle}`", error)
+            return
+        if seen != fingerprint(self._bundle):
+            return  # it changed under the loader's hands: not everything that was read need belong together
+        self._loaded, self._refused, self._complaint = seen, (), ""
+        if self._program is not None and program.revision == self._program.revision:
+            return
+        self._program = program
+        self._swap("bundle", started)
+
+    def _take(self, cause: str) -> None:
+        started = time.perf_counter()
+        try:
+            inventory = self._stages.take()
+        except (BundleError, OSError, ValueError) as error:
+            self._refuse("inventory", "the inventory", error)
+            return
+        if inventory is not None and inventory != self._inventory:
+            self._inventory = inventory
+            self._swap(cause, started)
+
+    def _swap(self, cause: str, started: float) -> None:
+        if self._program is None or self._inventory is None:
+            return
+        self.decider = self._stages.build(self._program, self._inventory)
+        seconds = time.perf_counter() - started
+        revision = self._program.revision
+        self._metrics.activate(revision.name, str(revision.version), str(revision))
+        self._metrics.activation_seconds.labels(cause).observe(seconds)
+        log.info(
+            "%s is active with %d pools (%s, %.0f ms)", revision, len(self._inventory.pools), cause, seconds * 1000
+        )
+
+    def _refuse(self, stage: str, what: str, error: Exception) -> None:
+        complaint = f"{stage}: {error}"
+        if complaint != self._complaint:
+            self._complaint = complaint
+            self._metrics.activation_failures.labels(stage).inc()
+            log.error("%s was not activated, the step `%s` failed; %s\n%s", what, stage, self._serving(), error)
+
+    def _serving(self) -> str:
+        return f"{self._program.revision} stays active" if self._program and self.decider else "nothing is active"
+
+    def pools(self) -> int:
+        """How many pools decisions know of."""
+        return len(self._inventory.pools) if self._inventory else 0
+
+    def strays(self) -> int:
+        """How many nodes belong to no pool."""
+        return self._inventory.strays if self._inventory else 0

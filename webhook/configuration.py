@@ -1,0 +1,69 @@
+"""The MutatingWebhookConfiguration that has the API server call a webhook at a URL."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import yaml
+
+from engine.decide import LEFT_ALONE
+from webhook.admission import FailurePolicy
+
+NAME = "bayplan"
+WEBHOOK = "mutate.bayplan.dev"
+TIMEOUT_SECONDS = 2
+"""Of one call; a webhook that times out is asked again when others change the pod, so a pod waits twice at most."""
+
+NOT_DAEMON_SET = (
+    '!object.metadata.?ownerReferences.orValue([]).exists(o, o.kind == "DaemonSet" && o.?controller.orValue(false))'
+)
+NOT_MIRROR = '!("kubernetes.io/config.mirror" in object.metadata.?annotations.orValue({}))'
+
+
+def configuration(url: str, authority: bytes, namespace: str, failure_policy: FailurePolicy = "Ignore") -> str:
+    """The configuration as YAML. `url` is that of `/mutate`, `authority` the PEM of who signed its certificate.
+
+    Left out are what the webhook would leave alone anyway: pods of DaemonSets, mirror pods, and the namespaces
+    kube-system, kube-node-lease and the webhook's own. Pods with a `nodeName` are sent, for `deny` judges them.
+    """
+    webhook: dict[str, Any] = {
+        "name": WEBHOOK,
+        "clientConfig": {"url": url, "caBundle": base64.b64encode(authority).decode()},
+        "rules": [
+            {
+                "apiGroups": [""],
+                "apiVersions": ["v1"],
+                "operations": ["CREATE"],
+                "resources": ["pods"],
+                "scope": "Namespaced",
+            }
+        ],
+        "matchPolicy": "Equivalent",
+        "matchConditions": [
+            {"name": "not-of-a-daemon-set", "expression": NOT_DAEMON_SET},
+            {"name": "not-a-mirror-pod", "expression": NOT_MIRROR},
+        ],
+        "namespaceSelector": {
+            "matchExpressions": [
+                {
+                    "key": "kubernetes.io/metadata.name",
+                    "operator": "NotIn",
+                    "values": sorted(LEFT_ALONE | {namespace}),
+                }
+            ]
+        },
+        "failurePolicy": failure_policy,
+        "sideEffects": "None",
+        "reinvocationPolicy": "IfNeeded",
+        "timeoutSeconds": TIMEOUT_SECONDS,
+        "admissionReviewVersions": ["v1"],
+    }
+    whole = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": NAME},
+        "webhooks": [webhook],
+    }
+    text: str = yaml.safe_dump(whole, sort_keys=False, width=120)
+    return text

@@ -1,0 +1,100 @@
+"""What is kept of the objects that are watched: of a Node what pools are made of, of a Namespace its labels.
+
+A Node of a real cluster has nine kilobytes, most of it images and managed fields; kept is about one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from webhook.kube import Cluster
+from webhook.metrics import Metrics
+from webhook.reflector import Kind, Reflector, Timing
+
+Json = dict[str, Any]
+FETCH_SECONDS = 1.0
+
+
+class _Metadata(Struct):
+    name: str = ""
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+
+
+class _Taint(Struct):
+    key: str = ""
+    value: str = ""
+    effect: str = ""
+
+
+class _NodeSpec(Struct):
+    taints: list[_Taint] | None = None
+    unschedulable: bool = False
+
+
+class _Condition(Struct):
+    type: str = ""
+    status: str = ""
+
+
+class _NodeStatus(Struct):
+    allocatable: dict[str, str] | None = None
+    conditions: list[_Condition] | None = None
+
+
+class _Node(Struct):
+    metadata: _Metadata
+    spec: _NodeSpec = _NodeSpec()
+    status: _NodeStatus = _NodeStatus()
+
+
+class _Namespace(Struct):
+    metadata: _Metadata
+
+
+def _kept_node(node: _Node) -> Json:
+    conditions = [asdict(c) for c in node.status.conditions or () if c.type == "Ready"]
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": _kept_metadata(node.metadata),
+        "spec": {
+            "taints": [asdict(taint) for taint in node.spec.taints or ()],
+            "unschedulable": node.spec.unschedulable,
+        },
+        "status": {"allocatable": node.status.allocatable or {}, "conditions": conditions},
+    }
+
+
+def _kept_namespace(namespace: _Namespace) -> Json:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": _kept_metadata(namespace.metadata)}
+
+
+def _kept_metadata(metadata: _Metadata) -> Json:
+    return {
+        "name": metadata.name,
+        "labels": metadata.labels or {},
+        "annotations": metadata.annotations or {},
+    }
+
+
+NODES: Kind[Json] = Kind("nodes", "/api/v1/nodes", _Node, _kept_node)
+NAMESPACES: Kind[Json] = Kind("namespaces", "/api/v1/namespaces", _Namespace, _kept_namespace)
+
+
+class Namespaces:
+    """The Namespaces of a cluster: from memory, or, for one that is younger than the watch, from the API server."""
+
+    def __init__(self, cluster: Cluster, metrics: Metrics, timing: Timing | None = None) -> None:
+        self.reflector = Reflector(cluster, NAMESPACES, lambda: None, metrics, timing)
+        self._cluster = cluster
+
+    def get(self, name: str) -> Mapping[str, Any] | None:
+        return self.reflector.get(name)
+
+    def fetch(self, name: str) -> Mapping[str, Any] | None:
+        return self.reflector.fetch(name, FETCH_SECONDS)

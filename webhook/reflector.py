@@ -1,0 +1,345 @@
+"""A copy of one kind of objects, kept up to date: list once, then watch.
+
+What has to be right, in the order in which it goes wrong in production: a list comes in pages, and a page can be too
+old (410) like a watch can, by status or by an ERROR event; then everything is listed again, and what was deleted in
+between disappears. A watch ends by itself after minutes, is cut, or goes silent while the connection stays: it goes on
+from the last version seen, for which bookmarks are asked for. A server that is overloaded says how long to wait (429);
+one that is down is asked again at growing, jittered intervals. Until a new list is complete the old copy stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+import msgspec
+import urllib3
+from msgspec import Raw, Struct, field
+
+from webhook.kube import Cluster
+from webhook.metrics import Metrics
+
+T = TypeVar("T")
+MAX_PAGE = 256 * 1024 * 1024
+MAX_LINE = 32 * 1024 * 1024
+
+log = logging.getLogger("bayplan.cluster")
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds, where nothing else is said."""
+
+    page: int = 500
+    """Objects of one page of a list."""
+    list_silence: float = 30.0
+    watch_silence: float = 90.0
+    """The API server sends a bookmark about every minute, so a longer silence is a dead connection."""
+    watch_least: float = 300.0
+    watch_most: float = 600.0
+    backoff: float = 0.8
+    backoff_most: float = 10.0
+    steady: float = 5.0
+    """A watch that lasted this long was a good one: the next may follow at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """A kind of objects: where they are listed, and how one of them becomes what is kept of it."""
+
+    name: str
+    path: str
+    model: type[Struct]
+    keep: Callable[[Any], T]
+
+
+class _ListMetadata(Struct, rename="camel"):
+    resource_version: str = ""
+    continue_: str = field(default="", name="continue")
+
+
+class _Page(Struct):
+    metadata: _ListMetadata
+    items: list[Raw] | None = None
+
+
+class _Event(Struct):
+    type: str
+    object: Raw
+
+
+class _Metadata(Struct, rename="camel"):
+    name: str = ""
+    resource_version: str = ""
+
+
+class _Named(Struct):
+    metadata: _Metadata
+
+
+class _Status(Struct):
+    code: int = 0
+    message: str = ""
+
+
+_pages = msgspec.json.Decoder(_Page)
+_events = msgspec.json.Decoder(_Event)
+_named = msgspec.json.Decoder(_Named)
+_statuses = msgspec.json.Decoder(_Status)
+
+
+class _GoneError(Exception):
+    """The version to go on from is too old."""
+
+
+class _RefusedError(Exception):
+    """Any status but 200."""
+
+    def __init__(self, status: int, message: str, retry_after: float) -> None:
+        super().__init__(f"{status} {message}".strip())
+        self.status, self.retry_after = status, retry_after
+
+
+class Reflector(Generic[T]):
+    """The copy. `changed` is called, on the reflector's thread, after each change of what is kept."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        kind: Kind[T],
+        changed: Callable[[], None],
+        metrics: Metrics,
+        timing: Timing | None = None,
+    ) -> None:
+        self.kind = kind
+        self.synced = False
+        self.problem = f"{kind.name} are being listed"
+        self._cluster, self._changed, self._metrics, self._timing = cluster, changed, metrics, timing or Timing()
+        self._objects = msgspec.json.Decoder(kind.model)
+        self._items: dict[str, T] = {}
+        self._version: str | None = None
+        self._failures = 0
+        self._stop = threading.Event()
+        self._open: urllib3.BaseHTTPResponse | None = None
+        self._thread = threading.Thread(target=self._run, name=f"reflector-{kind.name}", daemon=True)
+        metrics.cache_synced.labels(kind.name).set(0)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, seconds: float = 1.0) -> None:
+        """End the watch and wait for the thread, at most `seconds`."""
+        self._stop.set()
+        response = self._open
+        if response is not None:
+            with contextlib.suppress(RuntimeError, ValueError, OSError):  # it ended by itself meanwhile
+                response.shutdown()
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
+    def get(self, name: str) -> T | None:
+        """What is kept of one object, or None."""
+        return self._items.get(name)
+
+    def fetch(self, name: str, seconds: float) -> T | None:
+        """One object as the API server has it now; None if there is none, or no answer within `seconds`."""
+        path = f"{self.kind.path}/{quote(name, safe='')}"
+        try:
+            response = self._cluster.get(path, {}, seconds)
+            try:
+                return self._kept(Raw(_whole(response))) if response.status == 200 else None
+            finally:
+                response.close()
+        except (urllib3.exceptions.HTTPError, OSError, msgspec.MsgspecError):
+            return None
+
+    def items(self) -> list[T]:
+        """What is kept of all objects, at one moment, by name."""
+        return [item for _, item in sorted(self._items.copy().items())]
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            began = time.monotonic()
+            wait, reason = self._once()
+            if self._stop.is_set():
+                return
+            self._metrics.watch_restarts.labels(self.kind.name, reason).inc()
+            if time.monotonic() - began >= self._timing.steady:
+                self._failures = 0
+            elif wait is None:
+                wait = self._backoff()
+            self._stop.wait(wait or 0)
+
+    def _once(self) -> tuple[float | None, str]:
+        """List if need be, and watch until that ends. How long to wait then (None: as usual), and why it ended."""
+        try:
+            if self._version is None:
+                self._list()
+            self._watch()
+        except _GoneError:
+            log.info("%s: the watch is too old, listing again", self.kind.name)
+            self._version = None
+            return (0.0 if not self._failures else None), "gone"
+        except _RefusedError as refusal:
+            self._fail(str(refusal))
+            return refusal.retry_after or None, str(refusal.status)
+        except (urllib3.exceptions.TimeoutError, TimeoutError):
+            return None, self._fail("no answer in time", "silence")
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            return None, self._fail(_plain(error), "cut")
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            self._version = None
+            return None, self._fail(f"the answer can't be read: {error}", "malformed")
+        except Exception:
+            log.exception("%s: bug while watching, please report it", self.kind.name)
+            self._version = None
+            return None, "bug"
+        return None, "ended"
+
+    def _backoff(self) -> float:
+        wait: float = min(self._timing.backoff * 2**self._failures, self._timing.backoff_most)
+        self._failures = min(self._failures + 1, 10)
+        return wait * random.uniform(0.5, 1.0)
+
+    def _fail(self, text: str, reason: str = "") -> str:
+        if text != self.problem and not self._stop.is_set():
+            log.warning("%s can't be watched: %s", self.kind.name, text)
+        self.problem = text
+        return reason
+
+    def _contact(self) -> None:
+        if self.problem and self.synced:
+            log.info("%s are being watched", self.kind.name)
+            self.problem = ""
+        self._metrics.cache_contact.labels(self.kind.name).set(time.time())
+
+    def _list(self) -> None:
+        found: dict[str, T] = {}
+        query = {"limit": str(self._timing.page)}
+        while True:
+            with self._answer(query, self._timing.list_silence) as response:
+                page = _pages.decode(_whole(response))
+            for raw in page.items or ():
+                found[_named.decode(raw).metadata.name] = self._kept(raw)
+            if not page.metadata.continue_:
+                break
+            query["continue"] = page.metadata.continue_
+        if self._stop.is_set():
+            return
+        different = found != self._items or not self.synced
+        self._items, self._version = found, page.metadata.resource_version
+        self.synced = True
+        self._metrics.cache_synced.labels(self.kind.name).set(1)
+        self._contact()
+        if different:
+            self._tell()
+
+    def _watch(self) -> None:
+        query = {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._version or "",
+            "timeoutSeconds": str(int(random.uniform(self._timing.watch_least, self._timing.watch_most))),
+        }
+        with self._answer(query, self._timing.watch_silence) as response:
+            self._contact()
+            for line in _lines(response):
+                if self._stop.is_set():
+                    return
+                self._contact()
+                self._event(_events.decode(line))
+
+    def _event(self, event: _Event) -> None:
+        if event.type == "ERROR":
+            status = _statuses.decode(event.object)
+            if status.code == 410:
+                raise _GoneError
+            raise _RefusedError(status.code, status.message, 0)
+        metadata = _named.decode(event.object).metadata
+        if event.type in ("ADDED", "MODIFIED"):
+            self._put(metadata.name, self._kept(event.object))
+        elif event.type == "DELETED" and self._items.pop(metadata.name, None) is not None:
+            self._tell()
+        self._version = metadata.resource_version or self._version
+
+    def _put(self, name: str, item: T) -> None:
+        if self._items.get(name) != item:
+            self._items[name] = item
+            self._tell()
+
+    def _tell(self) -> None:
+        self._metrics.cache_objects.labels(self.kind.name).set(len(self._items))
+        self._changed()
+
+    def _kept(self, raw: Raw) -> T:
+        return self.kind.keep(self._objects.decode(raw))
+
+    def _answer(self, query: dict[str, str], silence: float) -> _Answer:
+        response = self._cluster.get(self.kind.path, query, silence)
+        if response.status == 200:
+            return _Answer(self, response)
+        with _Answer(self, response):
+            message = _message(response)
+        if response.status == 410:
+            raise _GoneError
+        raise _RefusedError(response.status, message, _retry_after(response))
+
+
+class _Answer:
+    """An open answer, known to the reflector so that `stop` can end it, and closed at the end."""
+
+    def __init__(self, reflector: Reflector[Any], response: urllib3.BaseHTTPResponse) -> None:
+        self._reflector, self._response = reflector, response
+
+    def __enter__(self) -> urllib3.BaseHTTPResponse:
+        self._reflector._open = self._response
+        return self._response
+
+    def __exit__(self, *_: object) -> None:
+        self._reflector._open = None
+        self._response.close()
+
+
+def _whole(response: urllib3.BaseHTTPResponse) -> bytes:
+    body = response.read(MAX_PAGE)
+    return body + response.read(1) if len(body) == MAX_PAGE else body
+
+
+def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    rest = bytearray()
+    while chunk := response.read1(1 << 16):
+        rest += chunk
+        if b"\n" not in chunk:
+            if len(rest) > MAX_LINE:
+                raise urllib3.exceptions.HTTPError("an event is too long")
+            continue
+        *lines, last = bytes(rest).split(b"\n")
+        rest = bytearray(last)
+        yield from filter(None, lines)
+
+
+def _message(response: urllib3.BaseHTTPResponse) -> str:
+    body = response.read(1 << 16)
+    try:
+        return _statuses.decode(body).message
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""
+
+
+def _retry_after(response: urllib3.BaseHTTPResponse) -> float:
+    """Seconds that the server asks to wait, at most a minute; 0 if it does not."""
+    value = response.headers.get("Retry-After", "")
+    return min(float(value), 60.0) if value.isascii() and value.isdigit() else 0.0
+
+
+def _plain(error: Exception) -> str:
+    """urllib3 puts the object's address before its words."""
+    text = str(error)
+    return text.rpartition(">: ")[2] if text.startswith("<") else text
