@@ -47,13 +47,31 @@ IN.2 : /in(?![A-Za-z0-9_])/
 %override FLOAT_LIT.3 : /(-\s*)?([0-9]*\.[0-9]+([eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+)(?![A-Za-z0-9_])/
 %override INT_LIT.2 : /(-\s*)?(0x[0-9a-fA-F]+|[0-9]+)(?![A-Za-z0-9_])/
 %override STRING_LIT.2 : /[rR]"[^"\n\r]*"|[rR]'[^'\n\r]*'|"(\\.|[^"\\\n\r])*"|'(\\.|[^'\\\n\r])*'/
-%override MLSTRING_LIT.3 : /[rR](\"{3}[\s\S]*?\"{3}|'{3}[\s\S]*?'{3})|\"{3}(\\[\s\S]|[^\\])*?\"{3}|'{3}(\\[\s\S]|[^\\])*?'{3}/
+%override MLSTRING_LIT.3 : /[rR](\"{3}[\s\S]*?\"{3}|'{3}[\s\S]*?'{3})/
+    | /\"{3}(\\[\s\S]|[^\\])*?\"{3}|'{3}(\\[\s\S]|[^\\])*?'{3}/
 %override BYTES_LIT.4 : /[bB]/ (MLSTRING_LIT | STRING_LIT)
 """
 
 RESERVED = frozenset(
-    ("as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package")
-    + ("namespace", "return", "var", "void", "while")
+    {
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "for",
+        "function",
+        "if",
+        "import",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "return",
+        "var",
+        "void",
+        "while",
+    }
 )
 KEYWORDS = frozenset(("false", "in", "null", "true"))
 

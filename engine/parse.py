@@ -185,7 +185,7 @@ class _Builder(Transformer[Any, Any]):
     def member_object(self, parts: _Parts) -> Node:
         operand, opening, *_, closing = parts
         entries = tuple(part for part in parts if isinstance(part, tuple))
-        name = _qualified(operand)
+        name = qualified(operand)
         if name is None:
             values = (value for _, value, _ in entries)
             message = "only a type's name can stand before `{`"
@@ -269,7 +269,7 @@ def _field(name: Token) -> str:
     return str(name).strip("`")
 
 
-def _qualified(node: Node) -> str | None:
+def qualified(node: Node) -> str | None:
     """`a.b.c`, if the node is nothing but names."""
     names: list[str] = []
     while isinstance(node, Select) and not node.optional:
