@@ -15,32 +15,9 @@ _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
 
-RESERVED = frozenset(
-    # keywords, then the words that the specification reserves
-    (
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-    )
-)
+_KEYWORDS = {"true", "false", "null", "in"}
+_KEPT = {"as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package"}
+RESERVED = frozenset(_KEYWORDS | _KEPT | {"namespace", "return", "var", "void", "while"})
 """Words that can't be an identifier of CEL (https://github.com/google/cel-spec, language definition, syntax)."""
 
 

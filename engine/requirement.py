@@ -141,7 +141,7 @@ class Values:
         return self & ~other
 
     def __invert__(self) -> Values:
-        return _settled(not self.absent, not self.others, _swept(self.spans, (), lambda a, _: not a), self.odd)
+        return _settled(not self.absent, not self.others, _complement(self.spans), self.odd)
 
     def __le__(self, other: Values) -> bool:
         """Is every state of this set in the other?"""
@@ -279,6 +279,10 @@ def _swept(a: tuple[Span, ...], b: tuple[Span, ...], keep: Callable[[bool, bool]
     return tuple(spans)
 
 
+def _complement(spans: tuple[Span, ...]) -> tuple[Span, ...]:
+    return _swept(spans, (), lambda a, _: not a)
+
+
 def _covers(spans: tuple[Span, ...], number: int) -> bool:
     return any(low <= number <= high for low, high in spans)
 
@@ -328,10 +332,10 @@ def _bounds(key: str, low: int, high: int) -> Iterator[tuple[int, int, list[Expr
 
 def _excluded(values: Values) -> frozenset[str]:
     """The strings outside of a set that holds nearly all, for a NotIn."""
-    missing = (~values).spans
+    missing = _complement(values.spans)
     if len(missing) > 1 or any(low != high for low, high in missing):
         raise Inexpressible("no match expression says that a label is present and no integer")
-    return values.odd.symmetric_difference(*(_spellings(number) for number, _ in missing))
+    return values.odd ^ _spellings(missing[0][0]) if missing else values.odd
 
 
 def _said(expressions: Sequence[Expression]) -> str:
@@ -536,25 +540,42 @@ def simplify(terms: Iterable[Term], limit: int = MAX_TERMS) -> Terms:
         return TRUE
     if len(left) > 1:
         left = _united(left)
+        if EVERYWHERE in left:
+            return TRUE
     if len(left) > limit:
         raise TooManyTerms(len(left), limit)
     if len(left) > 1:
-        left = {t for t in left if not any(t is not u and t <= u for u in left)}
+        left = _widest(left)
     return tuple(sorted(left, key=Term.order))
 
 
 def _united(terms: set[Term]) -> set[Term]:
+    """Terms that differ in one key made one, until there are none such."""
     while True:
         before = len(terms)
         for key in sorted({key for t in terms for key, _ in t.requirements}):
             groups: dict[Term, list[Term]] = {}
+            others = set()
             for t in terms:
-                rest = Term(tuple(item for item in t.requirements if item[0] != key))
-                groups.setdefault(rest, []).append(t)
-            if len(groups) < len(terms):
-                terms = {_union(key, rest, group) for rest, group in groups.items()}
+                rest = tuple(item for item in t.requirements if item[0] != key)
+                if len(rest) == len(t.requirements):
+                    others.add(t)
+                else:
+                    groups.setdefault(Term(rest), []).append(t)
+            if len(groups) + len(others) < len(terms):
+                terms = others | {_union(key, rest, group) for rest, group in groups.items()}
         if len(terms) in (1, before):
             return terms
+
+
+def _widest(terms: set[Term]) -> set[Term]:
+    """Without the terms that are within another: which can only be one whose first key they have too."""
+    by_key: dict[str, list[Term]] = {}
+    for t in terms:
+        by_key.setdefault(t.requirements[0][0], []).append(t)
+    return {
+        t for t in terms if not any(t is not u and t <= u for key, _ in t.requirements for u in by_key.get(key, ()))
+    }
 
 
 def _union(key: str, rest: Term, group: Sequence[Term]) -> Term:

@@ -161,3 +161,51 @@ def children(node: Node) -> tuple[Node, ...]:
             return (node.value, node.body)
         case _:
             return ()
+
+
+def free_names(node: Node, bound: frozenset[str] = frozenset()) -> frozenset[str]:
+    """The variables that an expression reads and does not bind itself."""
+    match node:
+        case Ident():
+            return frozenset() if node.name in bound else frozenset((node.name,))
+        case Comprehension():
+            inner = bound.union(node.variables)
+            return free_names(node.range, bound).union(*(free_names(part, inner) for part in node.body))
+        case OptionalMap():
+            return free_names(node.target, bound) | free_names(node.body, bound | {node.variable})
+        case Bind():
+            return free_names(node.value, bound) | free_names(node.body, bound | {node.variable})
+        case _:
+            return frozenset().union(*(free_names(child, bound) for child in children(node)))
+
+
+def shape(node: Node) -> str:
+    """A text that two expressions share exactly when they say the same in the same words, wherever they stand."""
+    inside = ",".join(shape(child) for child in children(node))
+    match node:
+        case Literal():
+            return f"{type(node.value).__name__}:{node.value!r}"
+        case Ident():
+            return node.name
+        case Select():
+            return f"({inside}).{'?' if node.optional else ''}{node.field!r}"
+        case Has():
+            return f"has({inside}).{node.field!r}"
+        case Index():
+            return f"({inside})[{'?' if node.optional else ''}]"
+        case Call():
+            return f"{node.function}{'.' if node.target else ''}<{node.overload}>({inside})"
+        case ListLiteral():
+            return f"[{inside}|{node.optional}]"
+        case MapLiteral():
+            return f"{{{inside}|{[optional for _, _, optional in node.entries]}}}"
+        case StructLiteral():
+            return f"{node.name}{{{inside}|{[(name, optional) for name, _, optional in node.entries]}}}"
+        case Comprehension():
+            return f"{node.macro}<{','.join(node.variables)}>({inside})"
+        case OptionalMap():
+            return f"optMap{node.flat}<{node.variable}>({inside})"
+        case Bind():
+            return f"bind<{node.variable}>({inside})"
+        case _:
+            raise AssertionError(f"no shape for {type(node).__name__}")

@@ -1,8 +1,8 @@
 """What expressions compute with: CEL's values in Python, their equality and order, and the two ways to stop.
 
 A CEL value is plain wherever Python has an exact counterpart: int, float, bool, str, bytes, None, list (or tuple) and
-dict (JSON objects as the API server sends them). An unsigned integer is a Uint; timestamps, durations, optionals and types
-are the small frozen classes below; the libraries add theirs (`engine.functions`). Values are never changed once made.
+dict (JSON objects as the API server sends them). An unsigned integer is a Uint; timestamps, durations, optionals and
+types are the small frozen classes below; the libraries add theirs (`engine.functions`). Values are never changed once made.
 """
 
 from __future__ import annotations
@@ -220,6 +220,8 @@ def find(container: object, key: object) -> object:
         if not isinstance(key, int) or isinstance(key, bool):
             raise NoSuchOverload("_[_]", container, key)
         return container[key] if 0 <= key < len(container) else ABSENT
+    if isinstance(container, Optional):
+        return container[key].value
     raise NoSuchOverload("_[_]", container, key)
 
 
@@ -236,6 +238,8 @@ def _find_odd(container: dict[object, object], key: object) -> object:
 
 def at(container: object, key: object) -> object:
     """`container[key]`. Raises CelError where there is nothing."""
+    if isinstance(container, Optional):
+        return container[key]
     value = find(container, key)
     if value is not ABSENT:
         return value

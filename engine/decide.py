@@ -1,0 +1,357 @@
+"""The decision: a bundle's program, an inventory and a pod go in; where the pod may run, and why, comes out.
+
+In one breath: leave alone what is not ours; judge each policy by itself; refuse what a policy denies; let the regions
+of the others meet, overruling by priority what would leave nothing; write down what follows, and say it in a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine import report
+from engine.cluster import Inventory
+from engine.decision import Decision, Mode, Outcome, PolicyOutcome, PoolNames
+from engine.fleet import Fleet, bits
+from engine.judge import POLICY_BUDGET, Finding, Wish, judge
+from engine.logic import Ground, Verdict
+from engine.ownership import controller
+from engine.patch import Operation, patch
+from engine.placement import Placement, labels_of, own
+from engine.program import CompiledPolicy, Program
+from engine.region import Region, alive, meet, node_terms, reach
+from engine.requirement import FALSE, TRUE, Term, Terms, TooManyTerms
+from engine.spread import combine as combine_spread
+from engine.subject import Subject
+from engine.tolerations import Toleration, tolerates, toleration_for
+from engine.values import Budget, BudgetExceeded, CelError
+
+LEFT_ALONE = frozenset({"kube-system", "kube-node-lease"})
+"""Namespaces whose pods are never touched, besides Bayplan's own."""
+
+MIRROR = "kubernetes.io/config.mirror"
+HARD_EFFECTS = ("NoSchedule", "NoExecute")
+CAREFUL: Sequence[Mode] = ("enforce", "audit", "off")
+MAX_WEIGHT = 100
+
+
+def careful(*modes: str) -> Mode:
+    """The most careful of these modes: off, then audit, then enforce."""
+    return max((mode for mode in CAREFUL if mode in modes), key=CAREFUL.index, default="enforce")
+
+
+class Decider:
+    """A program on an inventory. It keeps nothing of one pod for the next; swap the whole of it when either changes.
+
+    `mode` is the webhook's own. `cluster` is what expressions see under that name (`name`, `labels`); `params`
+    overrides constants of the bundle; `namespaces` are left alone besides `LEFT_ALONE`.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        inventory: Inventory,
+        *,
+        mode: str = "enforce",
+        cluster: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] | None = None,
+        namespaces: Iterable[str] = (),
+    ) -> None:
+        self.program = program
+        self.mode = careful(mode, program.mode)
+        self.fleet = Fleet(inventory)
+        self.left_alone = LEFT_ALONE.union(namespaces)
+        known = {"name": "", "labels": {}, **(cluster or {})}
+        constants = (known, {**program.params, **(params or {})})
+        self._ground = Ground(self.fleet, constants, program.leaves, lambda: Budget(POLICY_BUDGET))
+
+    def decide(self, subject: Subject) -> Decision:
+        """What follows for one pod. Never raises for what a bundle or a pod may hold."""
+        reason = self._hands_off(subject)
+        if self.mode == "off" or reason:
+            outcome: Outcome = "off" if self.mode == "off" else "notMatched"
+            outcomes = tuple(PolicyOutcome(p.name, outcome, reason) for p in self.program.policies)
+            return Decision(subject, self.program.revision, self.mode, True, reason or "switched off", outcomes)
+        findings = self._findings(subject)
+        decision = self._decided(subject, [f for f in findings if _mode(f) == "enforce"])
+        audited = [f for f in findings if _mode(f) == "audit" and f.outcome in ("applied", "denied", "failed")]
+        if audited:
+            active = [f for f in findings if _mode(f) != "off"]
+            decision = replace(decision, audited=self._decided(subject, active))
+        return replace(decision, policies=_outcomes(findings, decision))
+
+    def _hands_off(self, subject: Subject) -> str:
+        """Why a pod is left alone; empty if it is not."""
+        metadata = subject.pod.get("metadata") or {}
+        if subject.namespace_name in self.left_alone:
+            return f"pods in namespace {subject.namespace_name} are left alone"
+        if MIRROR in (metadata.get("annotations") or {}):
+            return "mirror pods are left alone"
+        owner = controller(metadata)
+        if owner is not None and owner.get("kind") == "DaemonSet":
+            return "pods of DaemonSets are left alone"
+        return ""
+
+    def _findings(self, subject: Subject) -> list[Finding]:
+        seen: dict[int, Verdict] = {}
+        return [
+            Finding(policy, "off") if policy.policy.mode == "off" else judge(policy, subject, self._ground, seen)
+            for policy in self.program.policies
+        ]
+
+    def _decided(self, subject: Subject, findings: Sequence[Finding]) -> Decision:
+        base = Decision(subject, self.program.revision, self.mode, True, "")
+        refusal = _refusal(findings)
+        if refusal:
+            outcomes = tuple(_outcome(finding) for finding in findings)
+            return replace(base, allowed=False, message=refusal, policies=outcomes)
+        if (subject.pod.get("spec") or {}).get("nodeName"):
+            outcomes = tuple(
+                PolicyOutcome(f.policy.name, "notMatched", "the pod names its node", f.error)
+                if f.outcome == "applied"
+                else _outcome(f)
+                for f in findings
+            )
+            return replace(base, message="the pod names its node, so it is not patched", policies=outcomes)
+        return self._placed(base, findings)
+
+    def _placed(self, base: Decision, findings: Sequence[Finding]) -> Decision:
+        """Brings the regions together. A policy that turns out not to be decidable fails; the others try again."""
+        settled = list(findings)
+        while True:
+            try:
+                return _Meeting(base, settled, self.fleet).decision()
+            except _Failure as failure:
+                index = next(i for i, f in enumerate(settled) if f.policy is failure.policy)
+                settled[index] = settled[index].because("failed", "", failure.reason)
+                refusal = _refusal(settled)
+                if refusal:
+                    outcomes = tuple(_outcome(finding) for finding in settled)
+                    return replace(base, allowed=False, message=refusal, policies=outcomes)
+
+
+class _Failure(Exception):  # noqa: N818 - an outcome of a policy, caught here
+    """A policy failed while the policies met."""
+
+    def __init__(self, policy: CompiledPolicy, reason: str) -> None:
+        self.policy, self.reason = policy, reason
+        super().__init__(reason)
+
+
+@dataclass(slots=True)
+class _Meeting:
+    """The policies that apply to one pod, coming together with what the pod asks for itself."""
+
+    base: Decision
+    findings: list[Finding]
+    fleet: Fleet
+
+    def decision(self) -> Decision:
+        """The decision. Raises _Failure where a policy turns out not to be decidable."""
+        fleet, pod = self.fleet, self.base.subject.pod
+        mine = own(pod)
+        before = reach(((fleet.every, TRUE),), mine, fleet)
+        stuck = mine == FALSE or (not before and bool(fleet.pools) and not fleet.inventory.strays)
+        met, overruled = self._met(TRUE if stuck else mine)
+        for finding in self.findings:
+            if finding.policy.name in overruled and finding.policy.policy.when_empty == "deny":
+                return self._denied(finding, overruled, before)
+        applied = [f for f in self.findings if f.outcome == "applied" and f.policy.name not in overruled]
+        after = fleet.every if met is None else reach(met.groups, TRUE if stuck else mine, fleet)
+        after &= before if not stuck else fleet.every
+        placement = self._placement(applied, met, after)
+        operations = self._patch(applied, placement)
+        unspread = _overruled_spread(applied, pod)
+        pools = PoolNames(
+            tuple(fleet.names(before)), tuple(fleet.names(0 if stuck else after)), self._untolerated(after, placement)
+        )
+        warnings = report.warnings(self.findings, overruled, pools, unspread, stuck=stuck)
+        outcomes = self._outcomes(applied, overruled, operations)
+        decision = replace(
+            self.base,
+            policies=outcomes,
+            pools=pools,
+            placement=placement,
+            patch=operations,
+            warnings=tuple(dict.fromkeys(warnings)),
+        )
+        return replace(decision, message=report.sentence(decision, applied, stuck=stuck))
+
+    def _met(self, mine: Terms) -> tuple[Region | None, dict[str, str]]:
+        """All regions together; or by priority those that leave something, and why the others are overruled."""
+        wanting = [f for f in self.findings if f.outcome == "applied" and f.region is not None]
+        everything = self._meet_all(wanting)
+        if everything is None or alive(everything, mine, self.fleet):
+            return everything, {}
+        kept: list[Finding] = []
+        overruled: dict[str, str] = {}
+        for finding in wanting:
+            together = self._meet_all([*kept, finding])
+            if together is not None and alive(together, mine, self.fleet):
+                kept.append(finding)
+            else:
+                overruled[finding.policy.name] = report.emptiness(finding, kept, mine, self.fleet)
+        return self._meet_all(kept), overruled
+
+    def _meet_all(self, findings: Sequence[Finding]) -> Region | None:
+        together: Region | None = None
+        for finding in findings:
+            assert finding.region is not None
+            try:
+                together = finding.region if together is None else meet(together, finding.region)
+            except TooManyTerms as error:
+                raise _Failure(finding.policy, str(error)) from error
+        return together
+
+    def _denied(self, finding: Finding, overruled: Mapping[str, str], before: int) -> Decision:
+        outcomes = self._outcomes([], overruled, ())
+        pools = PoolNames(tuple(self.fleet.names(before)), (), ())
+        message = f"policy {finding.policy.name}: {overruled[finding.policy.name]}"
+        return replace(self.base, allowed=False, message=message, policies=outcomes, pools=pools)
+
+    def _placement(self, applied: Sequence[Finding], met: Region | None, after: int) -> Placement:
+        try:
+            required = TRUE if met is None else node_terms(met, after, self.fleet)
+        except TooManyTerms as error:
+            last = [f for f in applied if f.region is not None][-1]
+            raise _Failure(last.policy, str(error)) from error
+        return Placement(
+            required,
+            self._preferred(applied, after),
+            tuple(self._tolerations(applied, after)),
+            tuple(constraint for f in applied for constraint in f.spread),
+            tuple(term for f in applied for term in f.pod_affinity),
+            tuple(term for f in applied for term in f.pod_anti_affinity),
+        )
+
+    def _preferred(self, applied: Sequence[Finding], after: int) -> tuple[tuple[int, Term], ...]:
+        """Wishes with their weights, and fallback tiers above them: all wishes together weigh less than one tier."""
+        tiers = max((len(f.tiers) for f in applied), default=0)
+        step = MAX_WEIGHT // tiers if tiers else 0
+        wishes = [(f, wish) for f in applied for wish in f.wishes]
+        total = sum(wish.weight for _, wish in wishes)
+        shrink = min(1.0, (step - 1) / total) if tiers and total else 1.0
+        weighed = [(f, Wish(wish.region, max(1, int(wish.weight * shrink)))) for f, wish in wishes]
+        for finding in applied:
+            for i, tier in enumerate(finding.tiers):
+                weighed.append((finding, Wish(tier, step * (tiers - i))))
+        preferred: list[tuple[int, Term]] = []
+        for finding, wish in weighed:
+            try:
+                terms = node_terms(wish.region, after, self.fleet)
+            except TooManyTerms as error:
+                raise _Failure(finding.policy, str(error)) from error
+            preferred += [(wish.weight, term) for term in terms]
+        return tuple(preferred)
+
+    def _tolerations(self, applied: Sequence[Finding], after: int) -> Iterable[Toleration]:
+        """For each taint of the pools that are left that an entry of a policy names."""
+        wanted: dict[tuple[str, str, str], Toleration] = {}
+        for finding in applied:
+            for index in bits(after) if finding.policy.tolerate else ():
+                pool = self.fleet.pools[index]
+                for view in pool.view["taints"]:
+                    identity = (view["key"], view["value"], view["effect"])
+                    if view["effect"] in HARD_EFFECTS and identity not in wanted and _named(finding, pool.view, view):
+                        wanted[identity] = toleration_for(view)
+        return [wanted[identity] for identity in sorted(wanted)]
+
+    def _patch(self, applied: Sequence[Finding], placement: Placement) -> tuple[Operation, ...]:
+        try:
+            return patch(self.base.subject.pod, placement)
+        except TooManyTerms as error:
+            wanting = [f for f in applied if f.region is not None] or list(applied)
+            raise _Failure(wanting[-1].policy, str(error)) from error
+
+    def _untolerated(self, after: int, placement: Placement) -> tuple[str, ...]:
+        tolerations = [*((self.base.subject.pod.get("spec") or {}).get("tolerations") or ()), *placement.tolerations]
+        return tuple(
+            pool.name
+            for pool in (self.fleet.pools[index] for index in bits(after))
+            if any(
+                taint["effect"] in HARD_EFFECTS and not any(tolerates(one, taint) for one in tolerations)
+                for taint in pool.view["taints"]
+            )
+        )
+
+    def _outcomes(
+        self, applied: Sequence[Finding], overruled: Mapping[str, str], operations: Sequence[Operation]
+    ) -> tuple[PolicyOutcome, ...]:
+        outcomes = []
+        for finding in self.findings:
+            if finding.policy.name in overruled:
+                reason = overruled[finding.policy.name]
+                outcomes.append(PolicyOutcome(finding.policy.name, "overruled", reason, finding.error))
+            elif finding.outcome == "applied" and not self._changes(finding, applied, operations):
+                outcomes.append(PolicyOutcome(finding.policy.name, "satisfied", "it holds already", finding.error))
+            else:
+                outcomes.append(_outcome(finding))
+        return tuple(outcomes)
+
+    def _changes(self, finding: Finding, applied: Sequence[Finding], operations: Sequence[Operation]) -> bool:
+        """Whether this policy alone would change the pod."""
+        if not operations or len(applied) < 2:
+            return bool(operations)
+        alone = _Meeting(self.base, [finding], self.fleet)
+        mine = own(self.base.subject.pod)
+        after = self.fleet.every if finding.region is None else reach(finding.region.groups, mine, self.fleet)
+        return bool(patch(self.base.subject.pod, alone._placement([finding], finding.region, after)))
+
+
+def _named(finding: Finding, pool: Mapping[str, object], taint: Mapping[str, object]) -> bool:
+    for entry in finding.policy.tolerate:
+        try:
+            if entry.function(*finding.arguments, pool, taint) is True:
+                return True
+        except (CelError, BudgetExceeded) as error:
+            raise _Failure(finding.policy, f"{entry.place}: {error}") from error
+    return False
+
+
+def _overruled_spread(applied: Sequence[Finding], pod: Mapping[str, Any]) -> dict[str, str]:
+    """Policies whose spread constraint gave way to another of the same identity, and why."""
+    wanted = [(f.policy.name, constraint) for f in applied for constraint in f.spread]
+    if not wanted:
+        return {}
+    existing = (pod.get("spec") or {}).get("topologySpreadConstraints") or ()
+    _, overruled = combine_spread(existing, [constraint for _, constraint in wanted], labels_of(pod))
+    return {wanted[index][0]: reason for index, reason in overruled}
+
+
+def _refusal(findings: Iterable[Finding]) -> str:
+    """Why the pod is refused before anything meets: a `deny` that holds, or a failure under failurePolicy Fail."""
+    for finding in findings:
+        if finding.outcome == "denied":
+            return f"policy {finding.policy.name}: {finding.message}"
+        if finding.outcome == "failed" and finding.policy.policy.failure_policy == "Fail":
+            return f"policy {finding.policy.name} could not be decided: {finding.error}"
+    return ""
+
+
+def _mode(finding: Finding) -> str:
+    return finding.policy.policy.mode
+
+
+def _outcome(finding: Finding) -> PolicyOutcome:
+    return PolicyOutcome(finding.policy.name, finding.outcome, finding.message or _said(finding), finding.error)
+
+
+def _said(finding: Finding) -> str:
+    return "; ".join(rule.message or f"`{rule.text}`" for rule in finding.policy.require)
+
+
+def _outcomes(findings: Sequence[Finding], decision: Decision) -> tuple[PolicyOutcome, ...]:
+    """Every policy's outcome, in the program's order; of those in audit mode what they would have done."""
+    enforced = {outcome.name: outcome for outcome in decision.policies}
+    would = {outcome.name: outcome for outcome in decision.audited.policies} if decision.audited else {}
+    outcomes = []
+    for finding in findings:
+        name = finding.policy.name
+        if name in enforced:
+            outcomes.append(enforced[name])
+        elif name in would and finding.outcome in ("applied", "denied"):
+            outcomes.append(PolicyOutcome(name, "audited", f"would be {would[name].outcome}: {would[name].message}"))
+        else:
+            outcomes.append(_outcome(finding))
+    return tuple(outcomes)

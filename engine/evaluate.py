@@ -1,0 +1,254 @@
+"""Running expressions: `compile_expression` makes a Python function of a checked tree.
+
+What a run may raise, and nothing else:
+
+- CelError: the expression has no value. In generated code (`engine.emit`) Python's own errors on plain data mean the same
+  and become CelErrors at the border or where `&&`, `||` and macros absorb them: KeyError (no such key), IndexError (index
+  out of bounds), TypeError and AttributeError (a value of another type than expected). They count only if a line of
+  generated code raised them: from deeper down they are bugs of ours and pass through as they are.
+- BudgetExceeded: the run was too long, too large or too deep. Nothing in an expression absorbs it.
+- any other exception: a bug of ours, or of whoever evaluates `variables` lazily.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+from engine import emit
+from engine.functions import OVERLOADS, lists, operators
+from engine.overload import Overload, by_content
+from engine.regex import Pattern
+from engine.syntax import Node
+from engine.types import Type, TypeParameter
+from engine.values import (
+    ABSENT,
+    NOTHING,
+    Budget,
+    BudgetExceeded,
+    CelError,
+    NoSuchKey,
+    NoSuchOverload,
+    Optional,
+    TypeValue,
+    at,
+    equal,
+    find,
+    kind,
+    map_of,
+    optional,
+)
+
+FAULTS = (CelError, KeyError, IndexError, TypeError, AttributeError)
+
+
+def compile_expression(node: Node, names: Sequence[str]) -> Callable[..., object]:
+    """A function `f(budget, *values)` of a checked tree, with a value for each root variable in `names`.
+
+    It returns a CEL value or raises CelError or BudgetExceeded. It keeps no state: threads may share it. A root that is a
+    dict subclass may compute its fields (`__missing__`, and `__contains__` and `get` where `has` and `.?` are to see them).
+    """
+    source, constants = emit.function_of(node, names, fold)
+    namespace: dict[str, object] = {**_RUNTIME, **constants}
+    exec(compile(source, emit.FILENAME, "exec"), namespace)  # noqa: S102 - the source is ours: see engine.emit
+    function = namespace[emit.ENTRY]
+    assert callable(function)
+    return function
+
+
+# --- what generated code calls
+
+
+def _fault(error: BaseException) -> CelError:
+    """The CelError that an error in generated code stands for; an error from elsewhere is raised again."""
+    if isinstance(error, CelError):
+        return error
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    if place is None or place.tb_frame.f_code.co_filename != emit.FILENAME:
+        raise error
+    if isinstance(error, KeyError):
+        return NoSuchKey(error.args[0])
+    if isinstance(error, IndexError):
+        return CelError("index out of bounds")
+    return CelError("no such overload: a value is of another type than this operation takes")
+
+
+def _too_deep() -> BudgetExceeded:
+    return BudgetExceeded("the expression nests too deeply")
+
+
+def _raise(error: CelError) -> object:
+    raise error
+
+
+def _overflow() -> int:
+    raise CelError("integer overflow")
+
+
+def _truth(value: object) -> bool:
+    if value is True or value is False:
+        return value
+    raise NoSuchOverload("condition", value)
+
+
+def _elements(budget: Budget, values: object) -> Iterable[object]:
+    """What a macro with one variable walks: the elements of a list, the keys of a map. Paid for in advance."""
+    if not isinstance(values, (list, tuple, dict)):
+        raise CelError(f"a value of type {kind(values)} has no elements")
+    budget.left -= len(values) + 1
+    if budget.left < 0:
+        budget.spend(0)
+    return values
+
+
+def _pairs(budget: Budget, values: object) -> Iterable[tuple[object, object]]:
+    """What a macro with two variables walks: index and element, or key and value."""
+    _elements(budget, values)
+    return values.items() if isinstance(values, dict) else enumerate(values)  # type: ignore[arg-type]
+
+
+def _equal(budget: Budget, a: object, b: object) -> bool:
+    if isinstance(a, (list, tuple, dict)) and isinstance(b, (list, tuple, dict)):
+        budget.spend(by_content(a, b))
+    return equal(a, b)
+
+
+def _not_equal(budget: Budget, a: object, b: object) -> bool:
+    return not _equal(budget, a, b)
+
+
+def _is_in(budget: Budget, value: object, container: object) -> bool:
+    if isinstance(container, (list, tuple)):
+        budget.left -= len(container) >> 3
+        if budget.left < 0 or value.__class__ in (list, tuple, dict):
+            budget.spend(by_content(container))
+    return operators.is_in(value, container)
+
+
+def _contains(budget: Budget, text: str, part: str) -> bool:
+    budget.left -= len(text) >> 6
+    if budget.left < 0:
+        budget.spend(0)
+    return part in text
+
+
+def _matches(budget: Budget, pattern: Pattern, text: str) -> bool:
+    budget.left -= len(text) >> 4
+    if budget.left < 0:
+        budget.spend(0)
+    return pattern.matches(text)
+
+
+def _has(container: object, field: str) -> bool:
+    if isinstance(container, dict):
+        return field in container
+    if isinstance(container, Optional):
+        return container[field] is not NOTHING
+    raise NoSuchOverload("has", container)
+
+
+def _one(value: object) -> tuple[object, ...]:
+    return () if value is ABSENT else (value,)
+
+
+def _entry(key: object, value: object) -> tuple[tuple[object, object], ...]:
+    return () if value is ABSENT else ((key, value),)
+
+
+def _merge(result: dict[object, object], entry: object) -> None:
+    """Adds what one step of `transformMapEntry` gave."""
+    if not isinstance(entry, dict):
+        raise NoSuchOverload("transformMapEntry", entry)
+    for key in map_of(entry.items()):
+        if key in result:
+            raise CelError(f"transformMapEntry: repeated key {key!r}")
+    result.update(entry)
+
+
+def _sort_by(budget: Budget, values: Iterable[object], keys: list[object]) -> list[object]:
+    if isinstance(values, dict):
+        raise NoSuchOverload("sortBy", values)
+    budget.spend(len(keys))
+    return lists.sort_by_keys(list(values), keys)
+
+
+def charged(implementation: Callable[..., object], cost: Callable[..., int]) -> Callable[..., object]:
+    """A function whose every call pays, by its arguments."""
+
+    def run(budget: Budget, *arguments: object) -> object:
+        budget.spend(cost(*arguments))
+        return implementation(*arguments)
+
+    return run
+
+
+def dispatcher(function: str, method: bool, arity: int) -> Callable[..., object]:
+    """A function that chooses the overload by the arguments it meets, as where an argument is `dyn`."""
+    styled = [o for o in OVERLOADS.get(function, ()) if len(o.parameters) == arity and o.implementation]
+    candidates = [o for o in styled if o.method is method] or styled
+    chosen: dict[tuple[type, ...], Overload] = {}
+
+    def run(budget: Budget, *arguments: object) -> object:
+        classes = tuple(argument.__class__ for argument in arguments)
+        overload = chosen.get(classes)
+        if overload is None:
+            overload = next((o for o in candidates if all(map(_fits, arguments, o.parameters))), None)
+            if overload is None:
+                raise NoSuchOverload(function, *arguments)
+            chosen[classes] = overload
+        if overload.cost is not None:
+            budget.spend(overload.cost(*arguments))
+        assert overload.implementation is not None
+        return overload.implementation(*arguments)
+
+    return run
+
+
+def _fits(argument: object, parameter: Type) -> bool:
+    return isinstance(parameter, TypeParameter) or parameter.name in ("dyn", kind(argument))
+
+
+def fold(function: str, method: bool, arguments: Sequence[object]) -> object:
+    """A call on constants, done when the expression is compiled. Raises CelError or BudgetExceeded if it is no constant."""
+    return dispatcher(function, method, len(arguments))(Budget(1000), *arguments)
+
+
+_RUNTIME: Mapping[str, object] = MappingProxyType(
+    {
+        "__builtins__": {},
+        "ABSENT": ABSENT,
+        "CelError": CelError,
+        "FAULTS": FAULTS,
+        "NOTHING": NOTHING,
+        "Optional": Optional,
+        "RecursionError": RecursionError,
+        "TypeValue": TypeValue,
+        "at": at,
+        "charged": charged,
+        "contains": _contains,
+        "dispatcher": dispatcher,
+        "elements": _elements,
+        "entry": _entry,
+        "enumerate": enumerate,
+        "equal": _equal,
+        "fault": _fault,
+        "find": find,
+        "has": _has,
+        "is_in": _is_in,
+        "len": len,
+        "map_of": map_of,
+        "matches": _matches,
+        "merge": _merge,
+        "not_equal": _not_equal,
+        "one": _one,
+        "optional": optional,
+        "overflow": _overflow,
+        "pairs": _pairs,
+        "raise_": _raise,
+        "sort_by": _sort_by,
+        "too_deep": _too_deep,
+        "truth": _truth,
+    }
+)

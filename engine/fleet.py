@@ -1,0 +1,158 @@
+"""An inventory made ready for decisions: every pool a bit, every question about pools a mask.
+
+Bit i of a mask is pool i of the inventory, which is sorted by name. What a fleet has answered once it remembers: the
+terms that select a set of pools, which pools can possibly meet a requirement, what observed labels demand again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from engine.cluster import Inventory, Pool
+from engine.providers import capacity
+from engine.requirement import (
+    ABSENT,
+    EVERYWHERE,
+    FALSE,
+    TRUE,
+    Term,
+    Terms,
+    Values,
+    both,
+    one_of,
+    simplify,
+    term,
+)
+from engine.symbolic import union, words_of
+
+MAX_REMEMBERED = 10_000
+
+
+class Read(NamedTuple):
+    """What an expression read of a pool: `labels` or `values` under a key, its `capacity` types, or `all` of it."""
+
+    kind: str
+    key: str = ""
+
+
+Group = tuple[int, Terms]
+"""Pools, as a mask, and the nodes of these pools that are meant."""
+
+
+class Fleet:
+    """The pools of one inventory as bits. Everything it remembers follows from the inventory alone."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self.inventory = inventory
+        self.pools: tuple[Pool, ...] = inventory.pools
+        self.views: tuple[Mapping[str, object], ...] = tuple(pool.view for pool in self.pools)
+        self.every = (1 << len(self.pools)) - 1
+        self.providers = _grouped((pool.provider, 1 << i) for i, pool in enumerate(self.pools))
+        self._known = tuple(_known(pool) for pool in self.pools)
+        self._selectors: dict[int, Terms] = {}
+        self._possible: dict[tuple[str, Values], int] = {}
+        self._demands: dict[frozenset[Read], tuple[Group, ...]] = {}
+
+    def names(self, mask: int) -> list[str]:
+        """The names of the pools of a mask, in order."""
+        return [self.pools[i].name for i in bits(mask)]
+
+    def selector(self, mask: int) -> Terms:
+        """The terms that exactly the nodes of these pools match: alike selectors share a term."""
+        terms = self._selectors.get(mask)
+        if terms is None:
+            each = (term({key: one_of([value]) for key, value in self.pools[i].selector.items()}) for i in bits(mask))
+            terms = _remember(self._selectors, mask, simplify(tuple(each)))
+        return terms
+
+    def possible(self, term: Term) -> int:
+        """The pools that may have a node which the term admits: what they are known by does not contradict it."""
+        mask = self.every
+        for key, values in term.requirements:
+            some = self._possible.get((key, values))
+            if some is None:
+                some = sum(1 << i for i, known in enumerate(self._known) if _may_meet(known, key, values))
+                _remember(self._possible, (key, values), some)
+            mask &= some
+        return mask
+
+    def demands(self, reads: frozenset[Read], mask: int) -> Iterator[Group]:
+        """The pools of a mask, grouped by what their observed labels, having been read, must be again."""
+        groups = self._demands.get(reads)
+        if groups is None:
+            each = ((_demand(pool, reads), 1 << i) for i, pool in enumerate(self.pools))
+            groups = _remember(self._demands, reads, tuple((pools, terms) for terms, pools in _grouped(each).items()))
+        for pools, terms in groups:
+            if pools & mask:
+                yield pools & mask, terms
+
+
+def bits(mask: int) -> Iterator[int]:
+    """The indexes of the bits that are set, ascending."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
+
+
+def _remember(memory: dict, key: object, value):  # type: ignore[no-untyped-def, type-arg]
+    if len(memory) >= MAX_REMEMBERED:
+        memory.clear()
+    memory[key] = value
+    return value
+
+
+def _grouped(pairs: Iterable[tuple]) -> dict:  # type: ignore[type-arg]
+    groups: dict = {}  # type: ignore[type-arg]
+    for key, bit in pairs:
+        groups[key] = groups.get(key, 0) | bit
+    return groups
+
+
+def _known(pool: Pool) -> Mapping[str, Values]:
+    """What every node of a pool, now and later, is known to carry: its selector, declared labels and values."""
+    labels = {key: one_of([value]) for key, value in pool.labels.items() if key not in pool.observed}
+    values = {key: one_of(some) for key, some in pool.values.items() if key not in pool.observed}
+    return {**values, **labels, **{key: one_of([value]) for key, value in pool.selector.items()}}
+
+
+def _may_meet(known: Mapping[str, Values], key: str, values: Values) -> bool:
+    return key not in known or not (known[key] & values).impossible
+
+
+def _demand(pool: Pool, reads: frozenset[Read]) -> Terms:
+    terms = TRUE
+    for read in sorted(reads):
+        terms = both(terms, _demanded(pool, read))
+    return terms
+
+
+def _demanded(pool: Pool, read: Read) -> Terms:
+    if read.kind == "all":
+        keys = sorted(pool.observed)
+        return _demand(pool, frozenset(Read("labels" if key in pool.labels else "values", key) for key in keys))
+    if read.kind == "capacity":
+        return _capacity(pool)
+    known = pool.labels.get(read.key)
+    if known is not None:
+        return _carried(read.key, one_of([known])) if read.key in pool.observed else TRUE
+    if read.key in pool.values:
+        observed = read.kind == "values" and read.key in pool.observed
+        return _carried(read.key, one_of(pool.values[read.key])) if observed else TRUE
+    return TRUE if pool.declared else _carried(read.key, ABSENT)
+
+
+def _capacity(pool: Pool) -> Terms:
+    """The capacity types that a pool's nodes were seen to have, demanded again unless they were declared."""
+    rule = capacity(pool.provider)
+    if rule is None or not any(key in pool.observed or not pool.declared for key in rule.keys):
+        return TRUE
+    seen = pool.view["capacityTypes"]
+    cases = words_of(pool.provider)["capacityType"].cases
+    return union(*(guard for guard, value in cases if value in seen)) if seen else TRUE
+
+
+def _carried(key: str, values: Values) -> Terms:
+    only = term({key: values})
+    return FALSE if only.impossible else TRUE if only == EVERYWHERE else (only,)

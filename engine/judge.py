@@ -1,0 +1,296 @@
+"""One policy and one pod: whether it applies, whether it refuses the pod, and where it wants it.
+
+What comes out knows nothing of the other policies; `decide` brings them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from engine import podaffinity, spread
+from engine.bundle import PodTerm, Spread
+from engine.decision import Outcome
+from engine.fleet import Group
+from engine.logic import Flat, Ground, Moment, Verdict, by_pool_values, meet, values_anywhere
+from engine.ownership import rolled_out
+from engine.placement import labels_of
+from engine.podaffinity import Weighted as WeightedPodTerm
+from engine.program import CompiledPolicy, Condition, Function, Rule, Score
+from engine.region import Region, region
+from engine.region import meet as met
+from engine.requirement import FALSE, Inexpressible, Terms, TooManyTerms, both, difference
+from engine.spread import Constraint
+from engine.subject import Subject
+from engine.symbolic import Arguments
+from engine.values import Budget, BudgetExceeded, CelError
+from engine.workload import written_out
+
+POLICY_BUDGET = 2_000_000
+"""What one policy may spend on one pod, in the units of `engine.values.Budget`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Nodes that are preferred, with a weight of 1 to 100."""
+
+    region: Region
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one policy says of one pod. `outcome` is `applied` until the policies have met."""
+
+    policy: CompiledPolicy
+    outcome: Outcome
+    message: str = ""
+    error: str = ""
+    region: Region | None = None
+    wishes: tuple[Wish, ...] = ()
+    tiers: tuple[Region, ...] = ()
+    spread: tuple[Constraint, ...] = ()
+    pod_affinity: tuple[WeightedPodTerm, ...] = ()
+    pod_anti_affinity: tuple[WeightedPodTerm, ...] = ()
+    arguments: Arguments = field(default=(), repr=False)
+
+    def because(self, outcome: Outcome, message: str, error: str = "") -> Finding:
+        """The same policy with another outcome."""
+        return replace(self, outcome=outcome, message=message, error=error or self.error)
+
+
+class PolicyFailed(Exception):  # noqa: N818 - an outcome of a policy rather than an error of ours
+    """A policy can't be decided for this pod; the text says why."""
+
+
+class Variables(dict[str, object]):
+    """A policy's variables: each is computed when it is first asked for. One that fails, fails each time it is used."""
+
+    def __init__(self, functions: Mapping[str, Function]) -> None:
+        super().__init__()
+        self.functions = functions
+        self.arguments: Arguments = ()
+        self._errors: dict[str, CelError] = {}
+
+    def __missing__(self, name: str) -> object:
+        if name in self._errors:
+            raise self._errors[name]
+        try:
+            value = self[name] = self.functions[name](*self.arguments, None)
+        except CelError as error:
+            self._errors[name] = error
+            raise
+        return value
+
+
+def judge(policy: CompiledPolicy, subject: Subject, ground: Ground, seen: dict[int, Verdict]) -> Finding:
+    """What a policy says of a pod: not matched, failed, denied, or applied with its regions and wishes."""
+    metadata = subject.namespace.get("metadata") or {}
+    if not (
+        policy.pod_selector.matches(labels_of(subject.pod))
+        and policy.namespace_selector.matches(metadata.get("labels") or {})
+    ):
+        return Finding(policy, "notMatched", "its selectors do not match")
+    arguments = _arguments(policy, subject, ground)
+    finding = Finding(policy, "applied", arguments=arguments)
+    try:
+        unmet = _unmet(policy.match_conditions, arguments)
+        if unmet is not None:
+            return finding.because("notMatched", f"`{unmet.name}` is false")
+        if not rolled_out(policy.name, policy.policy.rollout, subject):
+            share = f"rolled out to {policy.policy.rollout} % of workloads, not to this one"
+            return finding.because("notRolledOut", share)
+        for denial in policy.deny:
+            if _holds(denial, arguments):
+                return finding.because("denied", denial.message or f"`{denial.text}`")
+        return _placed(finding, subject, Moment(ground, arguments, seen))
+    except (PolicyFailed, BudgetExceeded, TooManyTerms) as failure:
+        return finding.because("failed", "", str(failure))
+
+
+def _arguments(policy: CompiledPolicy, subject: Subject, ground: Ground) -> Arguments:
+    variables = Variables(policy.variables)
+    budget = Budget(POLICY_BUDGET)
+    arguments = (budget, subject.pod, subject.namespace, subject.request, variables, *ground.constants)
+    variables.arguments = arguments
+    return arguments
+
+
+def _unmet(conditions: Iterable[Condition], arguments: Arguments) -> Condition | None:
+    """The first condition that is false, which outweighs an error in another, as in Kubernetes. Raises PolicyFailed."""
+    failure: PolicyFailed | None = None
+    for condition in conditions:
+        try:
+            if not _holds(condition, arguments):
+                return condition
+        except PolicyFailed as error:
+            failure = failure or error
+    if failure:
+        raise failure
+    return None
+
+
+def _holds(condition: Condition, arguments: Arguments) -> bool:
+    try:
+        return condition.function(*arguments, None) is True
+    except CelError as error:
+        raise PolicyFailed(f"{condition.place}: {error}") from error
+
+
+def _placed(finding: Finding, subject: Subject, moment: Moment) -> Finding:
+    policy, fleet, pod = finding.policy, moment.ground.fleet, subject.pod
+    confined = bool(policy.tolerate)
+    verdict = _required(policy.require, moment)
+    return replace(
+        finding,
+        region=region(verdict, fleet, confined=confined) if verdict is not None else None,
+        error=_first_error(policy.require, verdict, moment) if verdict is not None else "",
+        wishes=tuple(_wishes(policy, moment)),
+        tiers=tuple(_tiers(policy.fallback, moment)),
+        spread=tuple(_constraint(item, pod) for item in policy.spread),
+        pod_affinity=tuple(_pod_term(item, pod) for item in policy.pod_affinity),
+        pod_anti_affinity=tuple(_pod_term(item, pod) for item in policy.pod_anti_affinity),
+    )
+
+
+def _required(rules: Iterable[Rule], moment: Moment) -> Verdict | None:
+    every = moment.ground.fleet.every
+    verdict: Verdict | None = None
+    for rule in rules:
+        mine = moment.decide(rule.tree)
+        verdict = mine if verdict is None else meet(verdict, lambda mine=mine: mine, every)  # type: ignore[misc]
+    return verdict
+
+
+def _first_error(rules: Iterable[Rule], verdict: Verdict, moment: Moment) -> str:
+    """What the first rule ran into that is an error on some pool, asked for again only then."""
+    every = moment.ground.fleet.every
+    if not isinstance(verdict, Flat) or (every and verdict.true | verdict.false == every):
+        return ""
+    for rule in rules:
+        error = moment.error(rule.tree)
+        if error:
+            return f"{rule.place}: {error}"
+    return ""
+
+
+def _wishes(policy: CompiledPolicy, moment: Moment) -> Iterable[Wish]:
+    fleet = moment.ground.fleet
+    for item in policy.prefer:
+        where = None if item.rule is None else region(moment.decide(item.rule.tree), fleet)
+        if item.score is None:
+            yield Wish(_disjoint(where or Region(())), item.weight)
+            continue
+        for scored in _scored(item.score, moment):
+            yield scored if where is None else Wish(_disjoint(met(scored.region, where)), scored.weight)
+
+
+def _scored(score: Score, moment: Moment) -> Iterable[Wish]:
+    """A score as wishes: one for each weight, on the nodes that have it."""
+    fleet, weights = moment.ground.fleet, dict[tuple[int, Terms], int]()
+    if not score.reads_pool and not score.reads_capacity:
+        arguments = (*moment.arguments, None)
+        for guard, value in values_anywhere(score, arguments):
+            if weight := _clipped(value):
+                yield Wish(Region(((fleet.every, guard),), guard), weight)
+        return
+    for i, cases, reads in by_pool_values(score, moment):
+        for guard, value in cases:
+            if weight := _clipped(value):
+                for mask, demanded in fleet.demands(reads, 1 << i):
+                    terms = both(guard, demanded)
+                    weights[weight, terms] = weights.get((weight, terms), 0) | mask
+    for (weight, terms), mask in weights.items():
+        yield Wish(_disjoint(Region(((mask, terms),))), weight)
+
+
+def _clipped(value: object) -> int:
+    """A score as a weight: rounded, at least 0 and at most 100; what is no number weighs nothing."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or value != value:
+        return 0
+    return round(min(100.0, max(0.0, float(value))))
+
+
+def _tiers(rules: Iterable[Rule], moment: Moment) -> Iterable[Region]:
+    """Each tier without the nodes of those before it, so that a node counts once, for its best tier."""
+    fleet = moment.ground.fleet
+    earlier: list[Region] = []
+    for rule in rules:
+        tier = region(moment.decide(rule.tree), fleet)
+        rest = tier
+        for better in earlier:
+            rest = _less(rest, better)
+        yield _disjoint(rest)
+        earlier.append(tier)
+
+
+def _less(tier: Region, better: Region) -> Region:
+    groups: list[Group] = []
+    for mask, terms in tier.groups:
+        left = mask
+        for other, conditions in better.groups:
+            if shared := left & other:
+                groups.append((shared, _difference(terms, conditions)))
+                left &= ~other
+        groups.append((left, terms))
+    free = tier.anywhere
+    if free is not None and better.anywhere is not None:
+        free = _difference(free, better.anywhere)
+    return Region(tuple((mask, terms) for mask, terms in groups if mask and terms != FALSE), free)
+
+
+def _difference(a: Terms, b: Terms) -> Terms:
+    """`a` without `b`, where an affinity can say that; else `a`, whose nodes in `b` then count for both."""
+    rest = difference(a, b)
+    try:
+        for term in rest:
+            if term.requirements:
+                term.alternatives()
+    except Inexpressible:
+        return a
+    return rest
+
+
+def _disjoint(wanted: Region) -> Region:
+    """The same nodes in terms that no node matches twice, for each match adds its weight."""
+    groups = tuple((mask, _apart(terms)) for mask, terms in wanted.groups)
+    return Region(groups, None if wanted.anywhere is None else _apart(wanted.anywhere))
+
+
+def _apart(terms: Terms) -> Terms:
+    if len(terms) < 2:
+        return terms
+    parts: list[Any] = []
+    for i, term in enumerate(terms):
+        parts += _difference((term,), terms[:i])
+    return tuple(parts)
+
+
+def _constraint(item: Spread, pod: Mapping[str, Any]) -> Constraint:
+    selector = _selector(pod, item.label_selector, item.match_label_keys, f"spread over `{item.topology_key}`")
+    return spread.constraint(
+        item.topology_key,
+        item.max_skew,
+        item.when_unsatisfiable,
+        selector,
+        min_domains=item.min_domains,
+        node_affinity_policy=item.node_affinity_policy,
+        node_taints_policy=item.node_taints_policy,
+    )
+
+
+def _pod_term(item: PodTerm, pod: Mapping[str, Any]) -> WeightedPodTerm:
+    what = f"pod affinity over `{item.topology_key}`"
+    selector = _selector(pod, item.label_selector, item.match_label_keys, what)
+    term = podaffinity.pod_term(item.topology_key, selector, item.namespaces, item.namespace_selector)
+    return (None if item.required else item.weight, term)
+
+
+def _selector(
+    pod: Mapping[str, Any], label_selector: Mapping[str, Any] | None, keys: tuple[str, ...], what: str
+) -> dict[str, Any]:
+    selector = written_out(labels_of(pod), label_selector, keys)
+    if selector is None:
+        raise PolicyFailed(f"{what} would count no pod: the pod has none of the labels that it selects by")
+    return selector

@@ -1,0 +1,405 @@
+"""Boolean expressions over pools and a node, decided for all pools at once.
+
+A `Verdict` says, of one pod, on which nodes of which pools an expression is true and on which it is false; on the rest
+it is an error. Most expressions do not read `node`, so that each pool is in one of three states: two masks say it all,
+and `&& || !` and `?:` are a few operations on integers (Flat). Where `node` is read, the pools fall into cases that
+share a pair of node conditions (Cased; see `engine.symbolic` for the pair).
+
+What the pod and the parameters alone decide disappears here: `false && x` reads nothing of x. Two things follow from
+what is left. `anywhere` is the truth on a node of any conceivable pool, or of none, where no pool needs to be looked at
+for it; None says that it depends on the pool. `reads` is what was read of the pools, to be demanded again where it was
+only observed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Protocol, TypeAlias
+
+from engine.fleet import Fleet, Read, bits
+from engine.requirement import FALSE, TRUE, Terms, both
+from engine.symbolic import UNKNOWN, Arguments, Cases, CasesOf, Truth, TruthOf, choose, conjoin, negate, words_of
+from engine.values import CelError
+
+YES: Truth = (TRUE, FALSE)
+NO: Truth = (FALSE, TRUE)
+Reads: TypeAlias = frozenset[Read]
+NOTHING_READ: Reads = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """Every pool true, false or an error as a whole. `computed` are reads that only some pools made, by pool."""
+
+    true: int
+    false: int
+    anywhere: Truth | None = None
+    reads: Reads = NOTHING_READ
+    computed: Mapping[int, Reads] = field(default_factory=dict)
+
+    def cases(self, every: int) -> list[tuple[int, Truth]]:
+        """The pools by what the expression is on their nodes; disjoint, and all pools together."""
+        parts = ((self.true, YES), (self.false, NO), (every & ~(self.true | self.false), UNKNOWN))
+        return [(mask, truth) for mask, truth in parts if mask]
+
+
+@dataclass(frozen=True, slots=True)
+class Cased:
+    """Pools by a pair of node conditions."""
+
+    split: tuple[tuple[int, Truth], ...]
+    anywhere: Truth | None = None
+    reads: Reads = NOTHING_READ
+    computed: Mapping[int, Reads] = field(default_factory=dict)
+
+    def cases(self, _every: int) -> list[tuple[int, Truth]]:
+        """The pools by what the expression is on their nodes; disjoint, and all pools together."""
+        return list(self.split)
+
+
+Verdict: TypeAlias = Flat | Cased
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """The smallest parts of an expression that are decided as a whole.
+
+    `number` tells leaves apart within a program; equal expressions share a leaf. `function` computes one that does not
+    read `node`, `truth` one that does.
+    """
+
+    number: int
+    reads_pod: bool
+    reads_pool: bool
+    reads_capacity: bool = False
+    function: Callable[..., object] | None = None
+    truth: TruthOf | None = None
+    reads: Reads = NOTHING_READ
+    computed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """`!inner`."""
+
+    inner: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """`left && right`; `a || b` is the negation of both negations."""
+
+    left: Tree
+    right: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`test ? yes : no`."""
+
+    test: Tree
+    yes: Tree
+    no: Tree
+
+
+Tree: TypeAlias = Leaf | Not | Both | Choice
+
+
+class Ground:
+    """What verdicts stand on: a fleet, and what is the same for every pod on it. Pool-only leaves are decided once."""
+
+    def __init__(
+        self, fleet: Fleet, constants: Sequence[object], leaves: Sequence[Leaf], budget: Callable[[], object]
+    ) -> None:
+        self.fleet, self.constants = fleet, tuple(constants)
+        self.yes = Flat(fleet.every, 0, YES)
+        self.no = Flat(0, fleet.every, NO)
+        self.unknown = Flat(0, 0, UNKNOWN)
+        self.settled: dict[int, Verdict] = {}
+        for leaf in leaves:
+            if leaf.reads_pool and not leaf.reads_pod and leaf.function is not None:
+                self.settled[leaf.number] = _by_pool(leaf, self, (budget(), *constants))
+
+
+class Moment:
+    """One decision's view of a ground: the pod's values, and the leaves that were decided for it so far."""
+
+    __slots__ = ("arguments", "ground", "seen")
+
+    def __init__(self, ground: Ground, arguments: Arguments, seen: dict[int, Verdict]) -> None:
+        self.ground, self.arguments, self.seen = ground, arguments, seen
+
+    def decide(self, tree: Tree) -> Verdict:
+        """The verdict on an expression. Raises BudgetExceeded."""
+        match tree:
+            case Leaf():
+                verdict = self.ground.settled.get(tree.number) or self.seen.get(tree.number)
+                if verdict is None:
+                    verdict = self.seen[tree.number] = _leaf(tree, self)
+                return verdict
+            case Not():
+                return invert(self.decide(tree.inner))
+            case Both():
+                return meet(self.decide(tree.left), lambda: self.decide(tree.right), self.ground.fleet.every)
+            case Choice():
+                return self._choose(tree)
+
+    def error(self, tree: Tree) -> str:
+        """What the first part of an expression ran into that is an error, and on which pool; empty if there is none."""
+        match tree:
+            case Leaf():
+                return _error(tree, self)
+            case Not():
+                return self.error(tree.inner)
+            case Both():
+                return self.error(tree.left) or self.error(tree.right)
+            case Choice():
+                return self.error(tree.test) or self.error(tree.yes) or self.error(tree.no)
+
+    def _choose(self, tree: Choice) -> Verdict:
+        test = self.decide(tree.test)
+        if test.anywhere in (YES, NO):
+            return self.decide(tree.yes if test.anywhere == YES else tree.no)
+        return choice(test, self.decide(tree.yes), self.decide(tree.no), self.ground.fleet.every)
+
+
+def invert(verdict: Verdict) -> Verdict:
+    """`!verdict`."""
+    anywhere = None if verdict.anywhere is None else negate(verdict.anywhere)
+    if isinstance(verdict, Flat):
+        return Flat(verdict.false, verdict.true, anywhere, verdict.reads, verdict.computed)
+    split = tuple((mask, negate(truth)) for mask, truth in verdict.split)
+    return Cased(split, anywhere, verdict.reads, verdict.computed)
+
+
+def meet(left: Verdict, other: Callable[[], Verdict], every: int) -> Verdict:
+    """`left && other`; what is settled on one side alone reads nothing of the other."""
+    if left.anywhere == NO:
+        return left
+    right = other()
+    if right.anywhere == NO or left.anywhere == YES:
+        return right
+    if right.anywhere == YES:
+        return left
+    neither = left.anywhere is None or right.anywhere is None
+    anywhere = None if neither else conjoin(left.anywhere, lambda: right.anywhere)  # type: ignore[arg-type, return-value]
+    reads, computed = left.reads | right.reads, _united(left.computed, right.computed)
+    if isinstance(left, Flat) and isinstance(right, Flat):
+        return Flat(left.true & right.true, left.false | right.false, anywhere, reads, computed)
+    cases: dict[Truth, int] = {}
+    for (mask, a), (other, b) in product(left.cases(every), right.cases(every)):
+        if here := mask & other:
+            truth = conjoin(a, lambda b=b: b)  # type: ignore[misc]
+            cases[truth] = cases.get(truth, 0) | here
+    return Cased(tuple((mask, truth) for truth, mask in cases.items()), anywhere, reads, computed)
+
+
+def join(left: Verdict, right: Verdict, every: int) -> Verdict:
+    """`left || right`."""
+    return invert(meet(invert(left), lambda: invert(right), every))
+
+
+def choice(test: Verdict, yes: Verdict, no: Verdict, every: int) -> Verdict:
+    """`test ? yes : no`; where the test is an error, so is the whole."""
+    parts = (test, yes, no)
+    truths = [part.anywhere for part in parts if part.anywhere is not None]
+    anywhere = choose(truths[0], lambda: truths[1], lambda: truths[2]) if len(truths) == 3 else None
+    reads = test.reads | yes.reads | no.reads
+    computed = _united(test.computed, _united(yes.computed, no.computed))
+    if isinstance(test, Flat) and isinstance(yes, Flat) and isinstance(no, Flat):
+        true = (test.true & yes.true) | (test.false & no.true)
+        false = (test.true & yes.false) | (test.false & no.false)
+        return Flat(true, false, anywhere, reads, computed)
+    cases: dict[Truth, int] = {}
+    for (mask, t), (some, y), (other, n) in product(*(part.cases(every) for part in parts)):
+        if here := mask & some & other:
+            truth = choose(t, lambda y=y: y, lambda n=n: n)  # type: ignore[misc]
+            cases[truth] = cases.get(truth, 0) | here
+    return Cased(tuple((mask, truth) for truth, mask in cases.items()), anywhere, reads, computed)
+
+
+def by_pool_values(score: Scored, moment: Moment) -> Iterator[tuple[int, Cases, Reads]]:
+    """A number by pool: its index, the cases of the number on its nodes, and what was read of it."""
+    for i, pool in enumerate(moment.ground.fleet.pools):
+        watched = _Watched(pool.view) if score.computed and pool.observed else None
+        arguments = (*moment.arguments, watched.view if watched else pool.view)
+        cases: Cases = ()
+        try:
+            if score.cases is not None:
+                cases = score.cases(arguments, words_of(pool.provider))
+            elif score.function is not None:
+                cases = ((TRUE, score.function(*arguments)),)
+        except CelError:
+            continue
+        yield i, cases, score.reads | watched.reads if watched else score.reads
+
+
+def values_anywhere(score: Scored, arguments: Arguments) -> Cases:
+    """The cases of a number that does not depend on the pool."""
+    try:
+        if score.cases is not None:
+            return score.cases(arguments, words_of(""))
+        return ((TRUE, score.function(*arguments)),) if score.function is not None else ()
+    except CelError:
+        return ()
+
+
+class Scored(Protocol):
+    """What `by_pool_values` reads of a score."""
+
+    @property
+    def function(self) -> Callable[..., object] | None: ...
+    @property
+    def cases(self) -> CasesOf | None: ...
+    @property
+    def reads(self) -> Reads: ...
+    @property
+    def computed(self) -> bool: ...
+
+
+def _united(a: Mapping[int, Reads], b: Mapping[int, Reads]) -> Mapping[int, Reads]:
+    if not a or not b:
+        return a or b
+    return {pool: a.get(pool, NOTHING_READ) | b.get(pool, NOTHING_READ) for pool in a.keys() | b.keys()}
+
+
+def _leaf(leaf: Leaf, moment: Moment) -> Verdict:
+    ground = moment.ground
+    if leaf.truth is not None:
+        return _node_leaf(leaf, leaf.truth, moment)
+    if leaf.reads_pool:
+        return _by_pool(leaf, ground, moment.arguments)
+    assert leaf.function is not None
+    try:
+        return ground.yes if leaf.function(*moment.arguments, None) is True else ground.no
+    except CelError:
+        return ground.unknown
+
+
+def _by_pool(leaf: Leaf, ground: Ground, arguments: Arguments) -> Verdict:
+    assert leaf.function is not None
+    true = false = 0
+    computed: dict[int, Reads] = {}
+    for i, view in enumerate(ground.fleet.views):
+        watched = _Watched(view) if leaf.computed and ground.fleet.pools[i].observed else None
+        try:
+            if leaf.function(*arguments, watched.view if watched else view) is True:
+                true |= 1 << i
+            else:
+                false |= 1 << i
+        except CelError:
+            pass
+        if watched and watched.reads:
+            computed[i] = frozenset(watched.reads)
+    return Flat(true, false, None, leaf.reads, computed)
+
+
+def _error(leaf: Leaf, moment: Moment) -> str:
+    if leaf.function is None:
+        return ""
+    fleet = moment.ground.fleet
+    for pool in fleet.pools if leaf.reads_pool else (None,):
+        try:
+            leaf.function(*moment.arguments, pool.view if pool else None)
+        except CelError as error:
+            return f"{error} (pool `{pool.name}`)" if pool else str(error)
+    return ""
+
+
+def _node_leaf(leaf: Leaf, truth: TruthOf, moment: Moment) -> Verdict:
+    fleet = moment.ground.fleet
+    if not leaf.reads_pool and not leaf.reads_capacity:
+        everywhere = truth((*moment.arguments, None), words_of(""))
+        return Cased(((fleet.every, everywhere),) if fleet.every else (), everywhere)
+    if not leaf.reads_pool:
+        groups = ((mask, (*moment.arguments, None), provider) for provider, mask in fleet.providers.items())
+    else:
+        groups = ((1 << i, (*moment.arguments, pool.view), pool.provider) for i, pool in enumerate(fleet.pools))
+    cases: dict[Truth, int] = {}
+    for mask, arguments, provider in groups:
+        here = truth(arguments, words_of(provider))
+        cases[here] = cases.get(here, 0) | mask
+    return Cased(tuple((mask, here) for here, mask in cases.items()), None, leaf.reads)
+
+
+class _Watched:
+    """A pool's view that notes which labels and values are read through computed keys."""
+
+    __slots__ = ("reads", "view")
+
+    def __init__(self, view: Mapping[str, object]) -> None:
+        self.reads: set[Read] = set()
+        noted = {kind: _Noted(kind, view[kind], self.reads) for kind in ("labels", "values")}
+        self.view: dict[str, object] = {**view, **noted}
+
+
+class _Noted(dict):  # type: ignore[type-arg]
+    """A map that notes the keys it is asked for; whoever walks it has read them all."""
+
+    __slots__ = ("_kind", "_reads")
+
+    def __init__(self, kind: str, entries: object, reads: set[Read]) -> None:
+        super().__init__(entries)  # type: ignore[call-overload]
+        self._kind, self._reads = kind, reads
+
+    def _note(self, key: object) -> None:
+        if isinstance(key, str):
+            self._reads.add(Read(self._kind, key))
+
+    def __getitem__(self, key: object) -> object:
+        self._note(key)
+        return super().__getitem__(key)
+
+    def __contains__(self, key: object) -> bool:
+        self._note(key)
+        return super().__contains__(key)
+
+    def get(self, key: object, default: object = None) -> object:
+        self._note(key)
+        return super().get(key, default)
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        self._reads.add(Read("all"))
+        return super().__iter__()
+
+    def items(self):  # type: ignore[no-untyped-def]
+        self._reads.add(Read("all"))
+        return super().items()
+
+    def keys(self):  # type: ignore[no-untyped-def]
+        self._reads.add(Read("all"))
+        return super().keys()
+
+    def values(self):  # type: ignore[no-untyped-def]
+        self._reads.add(Read("all"))
+        return super().values()
+
+    def __len__(self) -> int:
+        self._reads.add(Read("all"))
+        return super().__len__()
+
+
+def truths(verdict: Verdict, fleet: Fleet) -> list[tuple[int, Terms]]:
+    """The nodes on which a verdict is true, by pools: masks and terms, with what was read demanded again."""
+    groups: dict[Terms, int] = {}
+    for mask, (true, _) in verdict.cases(fleet.every):
+        if true == FALSE:
+            continue
+        for reads, pools in _by_reads(verdict, mask):
+            for some, demanded in fleet.demands(reads, pools):
+                terms = both(true, demanded)
+                if terms != FALSE:
+                    groups[terms] = groups.get(terms, 0) | some
+    return [(mask, terms) for terms, mask in groups.items()]
+
+
+def _by_reads(verdict: Verdict, mask: int) -> list[tuple[Reads, int]]:
+    if not verdict.computed:
+        return [(verdict.reads, mask)]
+    groups: dict[Reads, int] = {}
+    for i in bits(mask):
+        reads = verdict.reads | verdict.computed.get(i, NOTHING_READ)
+        groups[reads] = groups.get(reads, 0) | 1 << i
+    return list(groups.items())

@@ -1,0 +1,361 @@
+"""A bundle, compiled: every expression parsed, type-checked and turned into what a decision can run.
+
+`compile_bundle` says everything that is wrong with a bundle's expressions at once. What it returns knows nothing of
+YAML or of syntax trees; `decide` runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from engine import schema
+from engine.bundle import Bundle, Expression, PodTerm, Policy, Preference, Revision, Spread
+from engine.check import check
+from engine.errors import BundleError, Problem, ordered
+from engine.evaluate import compile_expression
+from engine.fleet import Read
+from engine.logic import Both, Choice, Leaf, Not, Reads, Tree
+from engine.parse import parse
+from engine.providers import ARCH, INSTANCE_TYPE, OS, REGION, ZONE
+from engine.selector import Selector
+from engine.symbolic import CasesOf, compile_cases, compile_truth, reads_node
+from engine.syntax import Call, Has, Ident, Index, Literal, Node, Select, children, free_names, shape
+from engine.text import Excerpt
+from engine.types import BOOL, DOUBLE, ERROR, ObjectType, Type
+
+Function: TypeAlias = Callable[..., object]
+
+POD_NAMES = ("pod", "namespaceObject", "request", "variables")
+CONSTANT_NAMES = ("cluster", "params")
+NAMES = (*POD_NAMES, *CONSTANT_NAMES, "pool")
+"""The arguments of every compiled function after the budget, in order; `taint` follows where taints are judged."""
+
+DERIVED = {
+    "zones": ZONE,
+    "regions": REGION,
+    "instanceTypes": INSTANCE_TYPE,
+    "architectures": ARCH,
+    "operatingSystems": OS,
+}
+"""The fields of `pool` that are made of one label's values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One boolean expression over pools and a node, with what its author says of it and where it stands."""
+
+    tree: Tree
+    message: str
+    text: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Weighted:
+    """A preference: where `rule` holds (everywhere without), with a weight of 1 to 100 or a score by pool and node."""
+
+    rule: Rule | None
+    weight: int
+    score: Score | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A number-valued expression: `function` where it does not read `node`, `cases` where it does."""
+
+    function: Function | None
+    cases: CasesOf | None
+    reads_pool: bool
+    reads_capacity: bool
+    reads: Reads
+    computed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One boolean expression that reads no pool: a match condition or a `deny`; or one over a pool's taint."""
+
+    function: Function
+    message: str
+    text: str
+    place: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPolicy:
+    """A policy, ready to be decided."""
+
+    policy: Policy
+    pod_selector: Selector
+    namespace_selector: Selector
+    match_conditions: tuple[Condition, ...]
+    variables: Mapping[str, Function]
+    require: tuple[Rule, ...]
+    prefer: tuple[Weighted, ...]
+    fallback: tuple[Rule, ...]
+    tolerate: tuple[Condition, ...]
+    deny: tuple[Condition, ...]
+
+    @property
+    def name(self) -> str:
+        return self.policy.name
+
+    @property
+    def spread(self) -> tuple[Spread, ...]:
+        return self.policy.spread
+
+    @property
+    def pod_affinity(self) -> tuple[PodTerm, ...]:
+        return self.policy.pod_affinity
+
+    @property
+    def pod_anti_affinity(self) -> tuple[PodTerm, ...]:
+        return self.policy.pod_anti_affinity
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A compiled bundle: its policies by descending priority, then name; the leaves that they share; its constants."""
+
+    revision: Revision
+    mode: str
+    params: Mapping[str, object]
+    policies: tuple[CompiledPolicy, ...]
+    leaves: tuple[Leaf, ...]
+    warnings: tuple[Problem, ...] = field(default=(), repr=False)
+
+
+def compile_bundle(bundle: Bundle) -> Program:
+    """The program of a bundle. Raises BundleError with every problem of every expression."""
+    compiler = _Compiler(schema.type_of_constant(bundle.params))
+    policies = [compiler.policy(policy) for policy in bundle.policies]
+    problems = ordered(compiler.problems)
+    if any(problem.severity == "error" for problem in problems):
+        raise BundleError(problems)
+    ready = sorted((p for p in policies if p is not None), key=lambda p: (-p.policy.priority, p.name))
+    leaves = tuple(compiler.leaves.values())
+    return Program(bundle.revision, bundle.mode, bundle.params, tuple(ready), leaves, problems)
+
+
+class _Compiler:
+    """Collects problems and shared leaves while the policies of one bundle are compiled."""
+
+    def __init__(self, params: Type) -> None:
+        self.problems: list[Problem] = []
+        self.leaves: dict[str, Leaf] = {}
+        self._functions: dict[str, Function] = {}
+        self._roots: dict[str, Type] = {
+            "pod": schema.POD,
+            "namespaceObject": schema.NAMESPACE,
+            "request": schema.REQUEST,
+            "cluster": schema.CLUSTER,
+            "params": params,
+        }
+        self._scope = ""
+
+    def policy(self, policy: Policy) -> CompiledPolicy | None:
+        """The policy compiled; None where a problem stood in the way."""
+        before = len(self.problems)
+        self._scope = policy.name
+        variables, roots = self._variables(policy)
+        over_pools = {**roots, "pool": schema.POOL, "node": schema.NODE}
+        over_taints = {**roots, "pool": schema.POOL, "taint": schema.TAINT}
+        compiled = CompiledPolicy(
+            policy,
+            policy.pod_selector,
+            policy.namespace_selector,
+            self._each(policy.match_conditions, lambda named: self._test(named.excerpt, "", roots, named.name)),
+            variables,
+            self._each(policy.require, lambda item: self._rule(item, over_pools)),
+            self._each(policy.prefer, lambda item: self._weighted(item, over_pools)),
+            self._each(policy.fallback, lambda item: self._rule(item, over_pools)),
+            self._each(policy.tolerate, lambda item: self._taint_test(item, over_taints, policy)),
+            self._each(policy.deny, lambda item: self._test(item.excerpt, item.message, roots)),
+        )
+        failed = any(problem.severity == "error" for problem in self.problems[before:])
+        return None if failed else compiled
+
+    def _each(self, items: Sequence[Any], compile_one: Callable[[Any], Any]) -> tuple[Any, ...]:
+        return tuple(done for done in map(compile_one, items) if done is not None)
+
+    def _variables(self, policy: Policy) -> tuple[dict[str, Function], dict[str, Type]]:
+        """The policy's variables, each of which sees those before it."""
+        functions: dict[str, Function] = {}
+        fields: dict[str, Type] = {}
+        for named in policy.variables:
+            roots = {**self._roots, "variables": ObjectType("variables", fields=dict(fields))}
+            node = self._checked(named.excerpt, roots, None)
+            fields[named.name] = node.type if node else ERROR
+            if node:
+                functions[named.name] = self._function(node, NAMES)
+        return functions, {**self._roots, "variables": ObjectType("variables", fields=fields)}
+
+    def _checked(self, excerpt: Excerpt, roots: Mapping[str, Type], result: Type | None) -> Node | None:
+        node, problems = parse(excerpt)
+        self.problems += problems
+        if node is None:
+            return None
+        checked, problems = check(node, excerpt, roots, result=result)
+        self.problems += problems
+        return None if any(problem.severity == "error" for problem in problems) else checked
+
+    def _function(self, node: Node, names: tuple[str, ...]) -> Function:
+        """The compiled function of an expression; equal expressions share one (variables differ by policy)."""
+        key = f"{names}{self._key(node)}"
+        if key not in self._functions:
+            self._functions[key] = compile_expression(node, names)
+        return self._functions[key]
+
+    def _key(self, node: Node) -> str:
+        own = self._scope if "variables" in free_names(node) else ""
+        return f"{own}\n{shape(node)}"
+
+    def _test(self, excerpt: Excerpt, message: str, roots: Mapping[str, Type], name: str = "") -> Condition | None:
+        node = self._checked(excerpt, roots, BOOL)
+        return (
+            Condition(self._function(node, NAMES), message, excerpt.value, str(excerpt.whole), name) if node else None
+        )
+
+    def _taint_test(self, item: Expression, roots: Mapping[str, Type], policy: Policy) -> Condition | None:
+        node = self._checked(item.excerpt, roots, BOOL)
+        if node is None:
+            return None
+        if not policy.require and not _reads_taint_key(node):
+            self.problems.append(
+                Problem(
+                    "tolerate-everything",
+                    "without `require`, an entry that does not read `taint.key` would open every tainted pool",
+                    item.excerpt.whole,
+                    'the taint to be named, such as `taint.key == "nvidia.com/gpu"`',
+                )
+            )
+        function = self._function(node, (*NAMES, "taint"))
+        return Condition(function, item.message, item.excerpt.value, str(item.excerpt.whole))
+
+    def _rule(self, item: Expression, roots: Mapping[str, Type]) -> Rule | None:
+        return self._rule_of(item.excerpt, item.message, roots)
+
+    def _rule_of(self, excerpt: Excerpt, message: str, roots: Mapping[str, Type]) -> Rule | None:
+        node = self._checked(excerpt, roots, BOOL)
+        tree = self._tree(node, excerpt) if node else None
+        return Rule(tree, message, excerpt.value, str(excerpt.whole)) if tree else None
+
+    def _weighted(self, item: Preference, roots: Mapping[str, Type]) -> Weighted | None:
+        rule = self._rule(item.expression, roots) if item.expression is not None else None
+        score = self._score(item.score, roots) if item.score is not None else None
+        if (item.expression is not None and rule is None) or (item.score is not None and score is None):
+            return None
+        return Weighted(rule, item.weight or 0, score)
+
+    def _score(self, excerpt: Excerpt, roots: Mapping[str, Type]) -> Score | None:
+        node = self._checked(excerpt, roots, DOUBLE)
+        if node is None:
+            return None
+        reads, computed = reads_of(node)
+        reads_pool, capacity = "pool" in free_names(node), _reads_capacity(node)
+        if not reads_node(node):
+            return Score(self._function(node, NAMES), None, reads_pool, capacity, reads, computed)
+        cases = compile_cases(node, NAMES, excerpt)
+        if isinstance(cases, Problem):
+            self.problems.append(cases)
+            return None
+        return Score(None, cases, reads_pool, capacity, reads, computed)
+
+    def _tree(self, node: Node, excerpt: Excerpt) -> Tree | None:
+        """The expression taken apart at `&& || !` and `?:` as far as its parts depend on different things."""
+        free = free_names(node)
+        if "node" not in free and ("pool" not in free or not free & set(POD_NAMES)):
+            return self._leaf(node, excerpt)
+        match node:
+            case Call(function="_&&_" | "_||_", args=(left, right)):
+                a, b = self._tree(left, excerpt), self._tree(right, excerpt)
+                if a is None or b is None:
+                    return None
+                return Both(a, b) if node.function == "_&&_" else Not(Both(Not(a), Not(b)))
+            case Call(function="!_", args=(inner,)):
+                tree = self._tree(inner, excerpt)
+                return Not(tree) if tree else None
+            case Call(function="_?_:_", args=(test, yes, no)):
+                parts = [self._tree(part, excerpt) for part in (test, yes, no)]
+                a, b, c = parts
+                return Choice(a, b, c) if a and b and c else None
+            case _:
+                return self._leaf(node, excerpt)
+
+    def _leaf(self, node: Node, excerpt: Excerpt) -> Leaf | None:
+        key = self._key(node)
+        if key in self.leaves and not reads_node(node):
+            return self.leaves[key]
+        free = free_names(node)
+        reads_pod, reads_pool = bool(free & set(POD_NAMES)), "pool" in free
+        (reads, computed), number = reads_of(node), len(self.leaves)
+        if reads_node(node):
+            truth = compile_truth(node, NAMES, excerpt)
+            if isinstance(truth, Problem):
+                self.problems.append(truth)
+                return None
+            if key in self.leaves:
+                return self.leaves[key]
+            leaf = Leaf(number, reads_pod, reads_pool, _reads_capacity(node), None, truth, reads, computed)
+        else:
+            function = self._function(node, NAMES)
+            leaf = Leaf(number, reads_pod, reads_pool, False, function, None, reads, computed)
+        self.leaves[key] = leaf
+        return leaf
+
+
+def reads_of(node: Node) -> tuple[Reads, bool]:
+    """What an expression's text says that it reads of a pool's labels, and whether there are computed keys besides."""
+    found: set[Read] = set()
+    computed = _collect_reads(node, found)
+    return frozenset(found), computed
+
+
+def _collect_reads(node: Node, found: set[Read]) -> bool:
+    match node:
+        case Ident(name="pool"):
+            found.add(Read("all"))
+        case (
+            Index(
+                operand=Select(operand=Ident(name="pool"), field="labels" | "values" as kind),
+                index=Literal(value=str(key)),
+            )
+            | Select(operand=Select(operand=Ident(name="pool"), field="labels" | "values" as kind), field=key)
+            | Has(operand=Select(operand=Ident(name="pool"), field="labels" | "values" as kind), field=key)
+            | Call(
+                function="@in",
+                args=(Literal(value=str(key)), Select(operand=Ident(name="pool"), field="labels" | "values" as kind)),
+            )
+        ):
+            found.add(Read(kind, key))
+        case Select(operand=Ident(name="pool")) | Has(operand=Ident(name="pool")):
+            if node.field in DERIVED:
+                found.add(Read("values", DERIVED[node.field]))
+            elif node.field == "capacityTypes":
+                found.add(Read("capacity"))
+            return node.field in ("labels", "values")
+        case _:
+            return any([_collect_reads(child, found) for child in children(node)])  # noqa: C419 - every child is looked at
+    return False
+
+
+def _reads_capacity(node: Node) -> bool:
+    match node:
+        case (
+            Select(operand=Ident(name="node"), field="capacityType")
+            | Has(operand=Ident(name="node"), field="capacityType")
+        ):
+            return True
+        case _:
+            return any(_reads_capacity(child) for child in children(node))
+
+
+def _reads_taint_key(node: Node) -> bool:
+    match node:
+        case Select(operand=Ident(name="taint"), field="key"):
+            return True
+        case _:
+            return any(_reads_taint_key(child) for child in children(node))

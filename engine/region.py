@@ -1,0 +1,66 @@
+"""Regions: where a pod may go, as pools with node conditions, and how several of them meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from engine.fleet import Fleet, Group
+from engine.logic import Verdict, truths
+from engine.requirement import FALSE, TRUE, Terms, both, simplify
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Eligible nodes: disjoint groups of pools, each with the condition on its nodes.
+
+    `anywhere` is the condition on a node of no pool where membership does not matter (it is then every group's, too),
+    None where only nodes of these pools are meant.
+    """
+
+    groups: tuple[Group, ...]
+    anywhere: Terms | None = None
+
+
+def region(verdict: Verdict, fleet: Fleet, *, confined: bool = False) -> Region:
+    """The nodes on which a verdict is true; `confined` to pools also where it does not depend on them."""
+    free = None if confined or verdict.anywhere is None else verdict.anywhere[0]
+    return Region(tuple(truths(verdict, fleet)), free)
+
+
+def meet(a: Region, b: Region) -> Region:
+    """The nodes that are in both. Raises TooManyTerms."""
+    groups: dict[Terms, int] = {}
+    for mask, terms in a.groups:
+        for other, conditions in b.groups:
+            if mask & other:
+                met = both(terms, conditions)
+                if met != FALSE:
+                    groups[met] = groups.get(met, 0) | (mask & other)
+    free = None if a.anywhere is None or b.anywhere is None else both(a.anywhere, b.anywhere)
+    return Region(tuple((mask, terms) for terms, mask in groups.items()), free)
+
+
+def reach(groups: Iterable[Group], own: Terms, fleet: Fleet) -> int:
+    """The pools that may have a node of these groups which the pod's own constraints admit."""
+    reached = 0
+    for mask, terms in groups:
+        for term in terms if own == TRUE else both(terms, own):
+            reached |= mask & fleet.possible(term)
+    return reached
+
+
+def alive(region: Region, own: Terms, fleet: Fleet) -> bool:
+    """Whether any node can possibly be left: of a pool, or, where pools don't matter and such nodes exist, of none."""
+    if reach(region.groups, own, fleet):
+        return True
+    outside = not fleet.pools or fleet.inventory.strays > 0
+    return outside and region.anywhere is not None and both(region.anywhere, own) != FALSE
+
+
+def node_terms(region: Region, pools: int, fleet: Fleet) -> Terms:
+    """The terms that exactly the nodes of a region match, of its pools only these. Raises TooManyTerms."""
+    if region.anywhere is not None:
+        return region.anywhere
+    parts = (both(fleet.selector(mask & pools), terms) for mask, terms in region.groups if mask & pools)
+    return simplify(term for part in parts for term in part)

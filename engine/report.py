@@ -1,0 +1,114 @@
+"""A decision in words, as a person would say it who knows the pod, the policies and the pools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from engine.decision import Decision, PoolNames
+from engine.fleet import Fleet
+from engine.judge import Finding
+from engine.ownership import owner_of
+from engine.region import Region, meet, reach
+from engine.requirement import TRUE, Terms
+from engine.subject import Subject
+
+MANY = 5
+"""As many names are listed; of more, the rest are counted."""
+
+
+def listed(names: Sequence[str], joint: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`, or `a, b, c, d, e and 12 more`."""
+    if len(names) > MANY + 1:
+        return f"{', '.join(names[:MANY])} {joint} {len(names) - MANY} more"
+    return f" {joint} ".join(part for part in (", ".join(names[:-1]), "".join(names[-1:])) if part)
+
+
+def subject_name(subject: Subject) -> str:
+    """`Deployment team-a/trainer`, or `pod team-a/trainer-0` where nobody owns it."""
+    owner = owner_of(subject)
+    kind, name = (owner.kind, owner.name) if owner else ("pod", subject.name or "without a name")
+    return f"{kind} {subject.namespace_name}/{name}"
+
+
+def wanted(finding: Finding) -> str:
+    """What a policy requires, in its author's words where there are some, else as written."""
+    return "; ".join(rule.message or f"`{rule.text}`" for rule in finding.policy.require)
+
+
+def sentence(decision: Decision, applied: Sequence[Finding], *, stuck: bool) -> str:
+    """Where the pod may run and which policies say so."""
+    who = subject_name(decision.subject)
+    if not applied:
+        return f"no policy applies to {who}; it may run wherever it asks to"
+    where = _where(who, decision.pools, applied, stuck=stuck)
+    done = [outcome.name for outcome in decision.policies if outcome.outcome == "satisfied"]
+    reasons = [_reason(finding) for finding in applied if finding.policy.name not in done]
+    if done:
+        reasons.append(f"what {listed(done)} {'asks' if len(done) == 1 else 'ask'} for holds already")
+    return f"{where}: {'; '.join(reasons)}"
+
+
+def _where(who: str, pools: PoolNames, applied: Sequence[Finding], *, stuck: bool) -> str:
+    if stuck:
+        return f"{who} asks for nodes that no known pool has, and stays that way"
+    confined = any(f.region is not None and f.region.anywhere is None for f in applied)
+    if not any(f.region is not None for f in applied):
+        return f"{who} may run wherever it asks to"
+    if not confined:
+        return f"{who} may run on nodes of any pool that have what is required (now in {listed(pools.after)})"
+    return f"{who} may run in {listed(pools.after)} ({len(pools.after)} of {len(pools.before)} pools)"
+
+
+def _reason(finding: Finding) -> str:
+    said = [f"requires {wanted(finding)}"] if finding.policy.require else []
+    policy = finding.policy
+    said += ["states preferences"] if policy.prefer else []
+    said += ["ranks fallbacks"] if policy.fallback else []
+    said += ["tolerates taints"] if policy.tolerate else []
+    said += ["spreads pods"] if policy.spread else []
+    said += ["draws pods together"] if policy.pod_affinity else []
+    said += ["keeps pods apart"] if policy.pod_anti_affinity else []
+    return f"{policy.name} {listed(said) or 'checks it'}"
+
+
+def emptiness(finding: Finding, kept: Sequence[Finding], mine: Terms, fleet: Fleet) -> str:
+    """Why a policy leaves no pool: what it asks for, which pools that is, and what the other side allows."""
+    assert finding.region is not None
+    alone = fleet.names(reach(finding.region.groups, TRUE, fleet))
+    if not alone:
+        failed = f" ({finding.error})" if finding.error else ""
+        return f"{wanted(finding)}: no pool satisfies it{failed}"
+    others: Region | None = None
+    for other in kept:
+        assert other.region is not None
+        others = other.region if others is None else meet(others, other.region)
+    groups = ((fleet.every, TRUE),) if others is None else others.groups
+    allowed = fleet.names(reach(groups, mine, fleet))
+    sides = ["the pod's own constraints"] if mine != TRUE else []
+    sides += [f"policy {other.policy.name} ({wanted(other)})" for other in kept]
+    return (
+        f"{wanted(finding)}: that leaves {listed(alone)}, but {listed(sides)} "
+        f"{'leaves' if len(sides) == 1 and kept else 'leave'} {listed(allowed) or 'nothing'}, so nothing is left"
+    )
+
+
+def warnings(
+    findings: Iterable[Finding],
+    overruled: Mapping[str, str],
+    pools: PoolNames,
+    unspread: Mapping[str, str],
+    *,
+    stuck: bool,
+) -> list[str]:
+    """What whoever created the pod should be told."""
+    told = [
+        f"policy {finding.policy.name} is left out: {overruled[finding.policy.name]}"
+        for finding in findings
+        if finding.policy.name in overruled and finding.policy.policy.when_empty == "warn"
+    ]
+    told += [f"policy {name}: {reason}" for name, reason in unspread.items()]
+    if stuck:
+        told.append("the pod's own constraints match no known pool")
+    if pools.untolerated and len(pools.untolerated) == len(pools.after):
+        told.append(f"the pod tolerates the taints of none of the pools that are left: {listed(pools.untolerated)}")
+    return told

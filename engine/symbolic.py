@@ -1,0 +1,657 @@
+"""Expressions over `node`, one node that nobody knows yet: what an affinity has to say so that it means the same.
+
+A boolean expression over an unknown node has no value, it has two sets of nodes: those on which it is true and those on
+which it is false. On the nodes in neither, it is an error: CEL's third value. That pair, a `Truth`, is all there is:
+
+    node.labels["x"] == "a"      true: x In [a]         false: x Exists, x NotIn [a]      error: x DoesNotExist
+    !("x" in node.labels)        true: x DoesNotExist   false: x Exists
+
+    !e        swaps the two sets
+    a && b    true where both are true, false where either is (so an error meets a false and is false)
+    a || b    the other way round
+    c ? a : b true where c and a are, or where c is false and b is true; false likewise
+
+No set is ever complemented, so a bound (`Gt`), whose complement no affinity can say, stays within reach. A value that
+is not boolean (`node.zone`, `node.labels[?"x"].orValue("none")`, `has(node.zone) ? 1 : 2`) is a list of cases: on these
+nodes it is that value, or whatever a label says. Comparing two such values compares case by case.
+
+Whatever part of an expression does not read `node` is an ordinary compiled function. `compile_truth` and
+`compile_cases` walk the tree once, when the bundle is compiled, and refuse there, with a caret, what an affinity can't
+say; what they return is called for each pod (and each pool, or each provider, where it makes a difference).
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from typing import TypeGuard, TypeVar
+
+from engine.errors import Problem
+from engine.evaluate import compile_expression
+from engine.functions.conversions import string_to_int
+from engine.providers import CAPACITY_TYPES, WORDS, Capacity, capacity
+from engine.requirement import (
+    ABSENT,
+    EVERYWHERE,
+    EXISTS,
+    FALSE,
+    MAX_INTEGER,
+    TRUE,
+    Terms,
+    Values,
+    both,
+    integers,
+    none_of,
+    one_of,
+    simplify,
+    term,
+)
+from engine.syntax import Call, Comprehension, Has, Ident, Index, ListLiteral, Node, Select, free_names
+from engine.text import Excerpt
+from engine.values import CelError, equal
+
+Truth = tuple[Terms, Terms]
+"""The nodes on which a boolean is true, and those on which it is false."""
+
+Cases = tuple[tuple[Terms, object], ...]
+"""Disjoint sets of nodes, each with the value there: a runtime value, a Label, an Integer, a Some or NOTHING."""
+
+Arguments = tuple[object, ...]
+"""A budget, the values of the variables in their fixed order, then those of the macros around."""
+
+TruthOf = Callable[[Arguments, "Words"], Truth]
+CasesOf = Callable[[Arguments, "Words"], Cases]
+
+T = TypeVar("T")
+
+UNKNOWN: Truth = (FALSE, FALSE)
+MAX_UNROLLED = 1000
+EXPECTED = "one label compared with values, membership, presence or integer bounds, joined by `&&`, `||`, `!` and `?:`"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Whatever string the node's label says."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """Whatever integer the node's label says."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """An optional that holds `value`."""
+
+    value: object
+
+
+NOTHING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A portable word on the nodes of one provider: its cases, and the nodes that do not say it."""
+
+    cases: Cases
+    missing: Terms
+
+
+Words = Mapping[str, Word]
+
+
+@lru_cache(maxsize=64)
+def words_of(provider: str) -> Words:
+    """The portable words as the labels of `provider` say them; an empty provider is a node of no pool."""
+    words = {word: Word(((_where(key, EXISTS), Label(key)),), _where(key, ABSENT)) for word, key in WORDS.items()}
+    return {**words, "capacityType": _capacity_word(capacity(provider))}
+
+
+def _capacity_word(rule: Capacity | None) -> Word:
+    if rule is None:
+        return Word((), TRUE)
+    cases: list[tuple[Terms, object]] = []
+    for capacity_type in CAPACITY_TYPES:
+        said = [_where(marker.key, one_of(marker.values(capacity_type))) for marker in rule.markers]
+        cases.append((union(*said), capacity_type))
+    unsaid = term({marker.key: none_of(marker.types) for marker in rule.markers})
+    if rule.otherwise is None:
+        return Word(tuple(case for case in cases if case[0] != FALSE), (unsaid,))
+    cases.append(((unsaid,), rule.otherwise))
+    return Word(tuple(case for case in cases if case[0] != FALSE), FALSE)
+
+
+def _where(key: str, values: Values) -> Terms:
+    only = term({key: values})
+    return FALSE if only.impossible else TRUE if only == EVERYWHERE else (only,)
+
+
+def union(*many: Terms) -> Terms:
+    """The nodes of any of these."""
+    return simplify(chain.from_iterable(many))
+
+
+class InexpressibleError(Exception):
+    """What an affinity can't say, and where: offsets into the expression."""
+
+    def __init__(self, node: Node, what: str) -> None:
+        self.node, self.what = node, what
+        super().__init__(what)
+
+
+def compile_truth(node: Node, names: Sequence[str], excerpt: Excerpt) -> TruthOf | Problem:
+    """A boolean expression over `node`, as a function of arguments and words; or why no affinity can say it."""
+    return _refused(lambda: _truth(node, tuple(names)), excerpt)
+
+
+def compile_cases(node: Node, names: Sequence[str], excerpt: Excerpt) -> CasesOf | Problem:
+    """A score that reads `node`, as a function of arguments and words; or why no affinity can say it."""
+    return _refused(lambda: _constant_cases(node, tuple(names)), excerpt)
+
+
+def _refused(compiled: Callable[[], T], excerpt: Excerpt) -> T | Problem:
+    try:
+        return compiled()
+    except InexpressibleError as refusal:
+        span = excerpt.span(refusal.node.start, refusal.node.end)
+        return Problem("not-an-affinity", f"{refusal.what} is not something that an affinity can say", span, EXPECTED)
+
+
+def reads_node(node: Node) -> bool:
+    return "node" in free_names(node)
+
+
+# Booleans: what each construct makes of the truths inside it.
+
+
+def _truth(node: Node, names: tuple[str, ...]) -> TruthOf:
+    if not reads_node(node):
+        return _known_truth(node, names)
+    match node:
+        case Call(function="_&&_" | "_||_" | "!_" | "_?_:_"):
+            return _logic(node, names)
+        case Call(function="_==_" | "_!=_" | "_<_" | "_<=_" | "_>_" | "_>=_"):
+            return _comparison(node, names)
+        case Call(function="@in"):
+            return _membership(node, names)
+        case Call(function="hasValue", target=Node() as target):
+            optional = _cases(target, names)
+            return lambda args, words: _split(optional(args, words), lambda value: value is not NOTHING)
+        case Has():
+            return _presence(node)
+        case Comprehension(macro="all" | "exists"):
+            return _unrolled(node, names)
+        case _:
+            raise InexpressibleError(node, _described(node))
+
+
+def _known_truth(node: Node, names: tuple[str, ...]) -> TruthOf:
+    function = compile_expression(node, names)
+
+    def known(args: Arguments, _words: Words) -> Truth:
+        try:
+            return (TRUE, FALSE) if function(*args) is True else (FALSE, TRUE)
+        except CelError:
+            return UNKNOWN
+
+    return known
+
+
+def _logic(node: Call, names: tuple[str, ...]) -> TruthOf:
+    parts = [_truth(part, names) for part in node.args]
+    if node.function == "!_":
+        (part,) = parts
+        return lambda args, words: negate(part(args, words))
+    if node.function == "_?_:_":
+        test, yes, no = parts
+        return lambda args, words: choose(test(args, words), lambda: yes(args, words), lambda: no(args, words))
+    left, right = parts
+    if node.function == "_&&_":
+        return lambda args, words: conjoin(left(args, words), lambda: right(args, words))
+    return lambda args, words: negate(
+        conjoin(negate(left(args, words)), lambda: negate(right(args, words))),
+    )
+
+
+def negate(truth: Truth) -> Truth:
+    return truth[1], truth[0]
+
+
+def conjoin(left: Truth, right: Callable[[], Truth]) -> Truth:
+    """`left && right`; the right side is not asked for where the left is false everywhere."""
+    if left == (FALSE, TRUE):
+        return left
+    other = right()
+    return both(left[0], other[0]), union(left[1], other[1])
+
+
+def choose(test: Truth, yes: Callable[[], Truth], no: Callable[[], Truth]) -> Truth:
+    """`test ? yes : no`; a branch is not asked for where no node takes it."""
+    a = yes() if test[0] != FALSE else UNKNOWN
+    b = no() if test[1] != FALSE else UNKNOWN
+    return (
+        union(both(test[0], a[0]), both(test[1], b[0])),
+        union(both(test[0], a[1]), both(test[1], b[1])),
+    )
+
+
+def _presence(node: Has) -> TruthOf:
+    if _is_labels(node.operand):
+        truth = (_where(node.field, EXISTS), _where(node.field, ABSENT))
+        return lambda _args, _words: truth
+    if _is_node(node.operand):
+        return lambda _args, words: _said(words.get(node.field))
+    raise InexpressibleError(node, _described(node))
+
+
+def _said(word: Word | None) -> Truth:
+    if word is None:  # `labels`: every node has them
+        return TRUE, FALSE
+    return union(*(guard for guard, _ in word.cases)), word.missing
+
+
+def _membership(node: Call, names: tuple[str, ...]) -> TruthOf:
+    element, container = node.args
+    if _is_labels(container):
+        if reads_node(element):
+            raise InexpressibleError(element, "a key that another label of the node says")
+        key = compile_expression(element, names)
+
+        def carried(args: Arguments, _words: Words) -> Truth:
+            try:
+                name = key(*args)
+            except CelError:
+                return UNKNOWN
+            return (_where(name, EXISTS), _where(name, ABSENT)) if isinstance(name, str) else (FALSE, TRUE)
+
+        return carried
+    if isinstance(container, ListLiteral) and reads_node(container) and not any(container.optional):
+        return _any_equal(element, container.elements, names)
+    if reads_node(container):
+        raise InexpressibleError(container, _described(container))
+    values, members = _cases(element, names), compile_expression(container, names)
+
+    def one_of_them(args: Arguments, words: Words) -> Truth:
+        try:
+            known = members(*args)
+        except CelError:
+            return UNKNOWN
+        return _compared(values(args, words), ((TRUE, tuple(known)),), _in)  # type: ignore[arg-type]
+
+    return one_of_them
+
+
+def _any_equal(element: Node, candidates: Sequence[Node], names: tuple[str, ...]) -> TruthOf:
+    """`x in [a, b]` where a or b reads the node: all of the list must have a value, then one must be equal."""
+    if reads_node(element):
+        raise InexpressibleError(element, "comparing one label of a node with another")
+    value, options = _cases(element, names), [_cases(candidate, names) for candidate in candidates]
+
+    def equal_to_one(args: Arguments, words: Words) -> Truth:
+        wanted, lists = value(args, words), [option(args, words) for option in options]
+        truths = [_compared(cases, wanted, _equality) for cases in lists]
+        true = union(*(yes for yes, _ in truths)) if truths else FALSE
+        false, defined = TRUE if truths else FALSE, TRUE
+        for (_, no), cases in zip(truths, lists, strict=True):
+            false, defined = both(false, no), both(defined, union(*(guard for guard, _ in cases)))
+        return both(true, defined), both(false, defined)
+
+    return equal_to_one
+
+
+def _unrolled(node: Comprehension, names: tuple[str, ...]) -> TruthOf:
+    """`all` and `exists` over what does not depend on the node: a conjunction or disjunction, element by element."""
+    if reads_node(node.range):
+        raise InexpressibleError(node.range, "walking over a node's labels")
+    items = compile_expression(node.range, names)
+    body = _truth(node.body[0], (*names, *node.variables))
+    every = node.macro == "all"
+
+    def walked(args: Arguments, words: Words) -> Truth:
+        try:
+            elements = _elements(items(*args), len(node.variables))
+        except CelError:
+            return UNKNOWN
+        result: Truth = (TRUE, FALSE)
+        for element in elements:
+            truth = body((*args, *element), words)
+            inner = truth if every else negate(truth)
+            result = conjoin(result, lambda inner=inner: inner)  # type: ignore[misc]
+            if result == (FALSE, TRUE):
+                break
+        return result if every else negate(result)
+
+    return walked
+
+
+def _elements(items: object, variables: int) -> list[tuple[object, ...]]:
+    size = len(items) if isinstance(items, (list, tuple, dict)) else 0
+    if size > MAX_UNROLLED:
+        raise CelError(f"a list of {size} elements, each of which would become a node selector requirement")
+    if isinstance(items, dict):
+        return [(key,) if variables == 1 else (key, value) for key, value in items.items()]
+    if isinstance(items, (list, tuple)):
+        return [(item,) if variables == 1 else (index, item) for index, item in enumerate(items)]
+    raise CelError("neither a list nor a map")
+
+
+# Values: cases, and how two of them compare.
+
+
+def _cases(node: Node, names: tuple[str, ...]) -> CasesOf:
+    if not reads_node(node):
+        return _known_case(node, names)
+    match node:
+        case Index(operand=operand) if _is_labels(operand):
+            return (
+                _label(compile_expression(node.index, names), node.optional)
+                if not reads_node(node.index)
+                else _deny(node)
+            )
+        case Select(operand=operand) if _is_labels(operand):
+            return _label(lambda *_args: node.field, node.optional)
+        case Select(operand=operand) if _is_node(operand) and node.field in (*WORDS, "capacityType"):
+            return _word(node.field, node.optional)
+        case Call(function="orValue", target=Node() as target, args=(fallback,)):
+            return _or_value(_cases(target, names), _cases(fallback, names))
+        case Call(function="value", target=Node() as target):
+            return _mapped(_cases(target, names), _unwrapped)
+        case Call(function="int", args=(inner,)):
+            return _mapped(_cases(inner, names), _to_integer)
+        case Call(function="string", args=(inner,)) if inner.type.name in ("string", "dyn"):
+            return _mapped(_cases(inner, names), _same_string)
+        case Call(function="dyn", args=(inner,)):
+            return _cases(inner, names)
+        case Call(function="_?_:_", args=(test, yes, no)):
+            return _chosen(_truth(test, names), _cases(yes, names), _cases(no, names))
+        case _ if node.type.name == "bool":
+            return _boolean(_truth(node, names))
+        case _:
+            return _deny(node)
+
+
+def _constant_cases(node: Node, names: tuple[str, ...]) -> CasesOf:
+    if _may_be_label(node):
+        raise InexpressibleError(node, "a number that a node's label says")
+    return _cases(node, names)
+
+
+def _deny(node: Node) -> CasesOf:
+    raise InexpressibleError(node, _described(node))
+
+
+def _known_case(node: Node, names: tuple[str, ...]) -> CasesOf:
+    function = compile_expression(node, names)
+
+    def known(args: Arguments, _words: Words) -> Cases:
+        try:
+            return ((TRUE, function(*args)),)
+        except CelError:
+            return ()
+
+    return known
+
+
+def _label(key: Callable[..., object], optional: bool) -> CasesOf:
+    def said(args: Arguments, _words: Words) -> Cases:
+        try:
+            name = key(*args)
+        except CelError:
+            return ()
+        if not isinstance(name, str):
+            return ((TRUE, NOTHING),) if optional else ()
+        there = _where(name, EXISTS)
+        if optional:
+            return ((there, Some(Label(name))), (_where(name, ABSENT), NOTHING))
+        return ((there, Label(name)),)
+
+    return said
+
+
+def _word(name: str, optional: bool) -> CasesOf:
+    def said(_args: Arguments, words: Words) -> Cases:
+        word = words[name]
+        if optional:
+            return (*((guard, Some(value)) for guard, value in word.cases), (word.missing, NOTHING))
+        return word.cases
+
+    return said
+
+
+def _or_value(optional: CasesOf, fallback: CasesOf) -> CasesOf:
+    def value(args: Arguments, words: Words) -> Cases:
+        cases: list[tuple[Terms, object]] = []
+        for guard, held in optional(args, words):
+            if isinstance(held, Some):
+                cases.append((guard, held.value))
+            else:
+                cases += [(both(guard, inner), value) for inner, value in fallback(args, words)]
+        return tuple(cases)
+
+    return value
+
+
+def _chosen(test: TruthOf, yes: CasesOf, no: CasesOf) -> CasesOf:
+    def chosen(args: Arguments, words: Words) -> Cases:
+        true, false = test(args, words)
+        first = [(both(true, guard), value) for guard, value in yes(args, words)] if true != FALSE else []
+        second = [(both(false, guard), value) for guard, value in no(args, words)] if false != FALSE else []
+        return tuple((guard, value) for guard, value in first + second if guard != FALSE)
+
+    return chosen
+
+
+def _boolean(truth: TruthOf) -> CasesOf:
+    def cases(args: Arguments, words: Words) -> Cases:
+        true, false = truth(args, words)
+        return tuple((guard, value) for guard, value in ((true, True), (false, False)) if guard != FALSE)
+
+    return cases
+
+
+def _mapped(cases: CasesOf, convert: Callable[[object], tuple[tuple[Terms, object], ...]]) -> CasesOf:
+    def mapped(args: Arguments, words: Words) -> Cases:
+        return tuple(
+            (both(guard, inner), result) for guard, value in cases(args, words) for inner, result in convert(value)
+        )
+
+    return mapped
+
+
+def _unwrapped(value: object) -> Cases:
+    return ((TRUE, value.value),) if isinstance(value, Some) else ()
+
+
+def _same_string(value: object) -> Cases:
+    return ((TRUE, value),) if isinstance(value, (str, Label)) else ()
+
+
+def _to_integer(value: object) -> Cases:
+    if isinstance(value, Label):
+        return ((_where(value.key, integers()), Integer(value.key)),)
+    if isinstance(value, str):
+        try:
+            return ((TRUE, string_to_int(value)),)
+        except CelError:
+            return ()
+    return ((TRUE, int(value)),) if isinstance(value, int) and not isinstance(value, bool) else ()
+
+
+def _comparison(node: Call, names: tuple[str, ...]) -> TruthOf:
+    left, right = node.args
+    if _may_be_label(left) and _may_be_label(right):
+        raise InexpressibleError(node, "comparing one label of a node with another")
+    if node.function not in ("_==_", "_!=_"):
+        for side in (left, right):
+            if side.type.name == "string" or (_may_be_label(side) and not _may_be_integer(side)):
+                raise InexpressibleError(node, "the order of strings")
+    first, second = _cases(left, names), _cases(right, names)
+    atom = ATOMS[node.function]
+    return lambda args, words: _compared(first(args, words), second(args, words), atom)
+
+
+Atom = Callable[[object, object], Truth]
+
+
+def _compared(left: Cases, right: Cases, atom: Atom) -> Truth:
+    true, false = FALSE, FALSE
+    for guard, a in left:
+        for condition, b in right:
+            here = both(guard, condition)
+            if here == FALSE:
+                continue
+            yes, no = atom(a, b)
+            true, false = union(true, both(here, yes)), union(false, both(here, no))
+    return true, false
+
+
+def _split(cases: Cases, predicate: Callable[[object], bool]) -> Truth:
+    true = union(*(guard for guard, value in cases if predicate(value)))
+    return true, union(*(guard for guard, value in cases if not predicate(value)))
+
+
+def _equality(a: object, b: object) -> Truth:
+    if isinstance(b, (Label, Integer)):
+        a, b = b, a
+    if isinstance(a, Some) and isinstance(b, Some):
+        return _equality(a.value, b.value)
+    if isinstance(a, Label):
+        values = one_of([b]) if isinstance(b, str) else one_of([])
+        return _where(a.key, values), _where(a.key, EXISTS & ~values)
+    if isinstance(a, Integer):
+        return _integer_equality(a.key, b)
+    return (TRUE, FALSE) if a is b or equal(a, b) else (FALSE, TRUE)
+
+
+def _inequality(a: object, b: object) -> Truth:
+    return negate(_equality(a, b))
+
+
+def _in(value: object, members: object) -> Truth:
+    assert isinstance(members, tuple)
+    if isinstance(value, Label):
+        values = one_of([member for member in members if isinstance(member, str)])
+        return _where(value.key, values), _where(value.key, EXISTS & ~values)
+    result: Truth = (FALSE, TRUE)
+    for member in members:
+        truth = _equality(value, member)
+        result = (union(result[0], truth[0]), both(result[1], truth[1]))
+    return result
+
+
+def _integer_equality(key: str, b: object) -> Truth:
+    if not _is_number(b) or not math.isfinite(b) or b != math.floor(b):
+        return FALSE, _between(key, None, None)
+    whole = math.floor(b)
+    return _between(key, whole, whole), union(_between(key, None, whole - 1), _between(key, whole + 1, None))
+
+
+def _ordered(function: str) -> Atom:
+    def compare(a: object, b: object) -> Truth:
+        if isinstance(b, Integer):
+            return _ordered(MIRRORED[function])(b, a)
+        if not _is_number(b) or not (isinstance(a, Integer) or _is_number(a)):
+            return UNKNOWN
+        if isinstance(a, Integer):
+            return _bounded(a.key, function, b)
+        return (TRUE, FALSE) if COMPARED[function](a, b) else (FALSE, TRUE)
+
+    return compare
+
+
+def _bounded(key: str, function: str, bound: float) -> Truth:
+    """Where the integer that the label says is less (or more) than `bound`, and where it is not."""
+    if math.isnan(bound):
+        return FALSE, _between(key, None, None)
+    if math.isinf(bound):
+        below = (bound > 0) == (function in ("_<_", "_<=_"))
+        everywhere = _between(key, None, None)
+        return (everywhere, FALSE) if below else (FALSE, everywhere)
+    below, above = math.ceil(bound) - 1, math.floor(bound) + 1  # the nearest integers strictly below and above
+    match function:
+        case "_<_":
+            return _between(key, None, below), _between(key, below + 1, None)
+        case "_<=_":
+            return _between(key, None, above - 1), _between(key, above, None)
+        case "_>_":
+            return _between(key, above, None), _between(key, None, above - 1)
+        case _:
+            return _between(key, below + 1, None), _between(key, None, below)
+
+
+def _between(key: str, low: int | None, high: int | None) -> Terms:
+    """Where the label says an integer from `low` to `high`; one that is a label is never negative, nor over 2^63-1."""
+    first, last = max(0, low or 0), MAX_INTEGER if high is None else min(high, MAX_INTEGER)
+    return _where(key, integers(first, last)) if first <= last else FALSE
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+COMPARED: Mapping[str, Callable[[float, float], bool]] = {
+    "_<_": operator.lt,
+    "_<=_": operator.le,
+    "_>_": operator.gt,
+    "_>=_": operator.ge,
+}
+MIRRORED = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
+ATOMS: Mapping[str, Atom] = {"_==_": _equality, "_!=_": _inequality, **{name: _ordered(name) for name in COMPARED}}
+
+
+# What can be told from the tree alone.
+
+
+def _is_node(node: Node) -> bool:
+    return isinstance(node, Ident) and node.name == "node"
+
+
+def _is_labels(node: Node) -> bool:
+    return isinstance(node, Select) and node.field == "labels" and not node.optional and _is_node(node.operand)
+
+
+def _may_be_label(node: Node) -> bool:
+    """Whether a value may be what a label says (rather than one of known values on known nodes)."""
+    if not reads_node(node) or node.type.name == "bool":
+        return False
+    match node:
+        case Call(function="_?_:_", args=(_, yes, no)):
+            return _may_be_label(yes) or _may_be_label(no)
+        case _:
+            return True
+
+
+def _may_be_integer(node: Node) -> bool:
+    match node:
+        case Call(function="int"):
+            return True
+        case Call(function="_?_:_", args=(_, yes, no)):
+            return all(_may_be_integer(branch) for branch in (yes, no) if reads_node(branch))
+        case Call(function="dyn", args=(inner,)):
+            return _may_be_integer(inner)
+        case _:
+            return False
+
+
+def _described(node: Node) -> str:
+    match node:
+        case Ident(name="node"):
+            return "`node` as a whole"
+        case Select(operand=Ident(name="node"), field="labels"):
+            return "a node's labels as a whole"
+        case Call() if node.function.strip("_").strip("&|!?:<>=+-*/%[]@") == "":
+            return f"`{node.function.replace('_', '')}` of a node's label"
+        case Call():
+            return f"`{node.function}` of a node's label"
+        case Comprehension():
+            return f"`{node.macro}` over a node's labels"
+        case _:
+            return "this use of `node`"
