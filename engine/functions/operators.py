@@ -252,7 +252,7 @@ def _arithmetic() -> list[Overload]:
     return [
         Overload(
             function,
-            id,
+            name,
             (left, right),
             result,
             implementation,
