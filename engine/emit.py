@@ -1,39 +1,41 @@
 """Python source from a checked tree: what `engine.evaluate` compiles and runs.
 
 Interpreting a tree costs a Python call for each node, some 60 ns; a policy that reads four labels of a pod has twenty
-nodes, and a cluster has hundreds of policies. The same expression as Python source costs what Python needs for the source:
-`pod.spec.nodeName == "a"` is `n0["spec"]["nodeName"] == "a"`, 60 ns in all. So each expression becomes one function, once.
+nodes, and a cluster has hundreds of policies. Python source for the same expression costs what Python needs to run it:
+`pod.spec.nodeName == "a"` is `n0["spec"]["nodeName"] == "a"`, 60 ns in all. So each expression becomes one function,
+once.
 
 **Expressions and statements.** `_Writer.value` returns Python source for a node's value. What Python can't say in an
-expression goes before it, as statements: loops for macros, `try` where an error may be absorbed. Their result is a local
-variable, and its name is then the value. An operand that is not always evaluated must take its statements with it, so
-`&& || ?:` write the operands apart (`_apart`) and become `if` statements when one has any.
+expression goes before it, as statements: loops for macros, `try` where an error may be absorbed. Their result is a
+local variable, and its name is then the value. An operand that is not always evaluated must take its statements with
+it, so `&& || ?:` write the operands apart (`apart`) and become `if` statements when one has any.
 
-**Errors** are exceptions. `&&` and `||` are commutative in CEL: `error || true` is true. The left operands stand in `try`,
-and the last needs none: if it is reached, all others were neutral or errors, so its own error is the result's. A chain
-`a && b && c` is one flat sequence of `if` and `try`, whatever its nesting in the tree. What certainly can't fail
-(`_total`) needs no `try`, and `a && b` of such parts is Python's `and`. `all` and `exists` remember the first error of their bodies,
-and raise it only if no element decided.
+**Errors** are exceptions. `&&` and `||` are commutative in CEL: `error || true` is true. The left operands stand in
+`try`, and the last needs none: if it is reached, all others were neutral or errors, so its own error is the result's.
+A chain `a && b && c` is one flat sequence of `if` and `try`, whatever its nesting in the tree. What certainly can't
+fail (`_total`) needs no `try`, and `a && b` of such parts is Python's `and`. `all` and `exists` remember the first
+error of their bodies, and raise it only if no element decided.
 
-**Types decide** what is written. Where the checker knows both sides, `==` is Python's `==`; where a side is `dyn` or has
-elements, it is a function, because for Python True is 1 and for CEL it is not. Integers are checked for overflow in place.
-A function whose argument is `dyn` is chosen by the values that it meets (`dispatcher`). What depends on nothing is computed here (`_constant`).
+**Types decide** what is written. Where the checker knows both sides, `==` is Python's `==`; where a side is `dyn` or
+has elements, it is a function, because for Python True is 1 and for CEL it is not. Integers are checked for overflow
+in place. A function whose argument is `dyn` is chosen by the values that it meets (`dispatcher`). What depends on no
+variable is computed here (`_constant`).
 
 **Optionals** that are made only to be asked at once are never made: `a.?b.?c.orValue(d)` handles the value itself, or
 ABSENT (`_maybe`).
 
 **Limits.** Python refuses more than 20 nested blocks and 200 nested parentheses. Past MAX_BLOCKS an operand becomes a
-function of its own, and each MAX_PARENTHESES levels a value is put into a variable. Recursion here is bounded by the
+function of its own, and every MAX_PARENTHESES levels a value is put into a variable. Recursion here is bounded by the
 parser's limit on nesting. No name or text of the author becomes a Python name: roots are n0, n1…, everything else is
 numbered too, and string constants are written by repr().
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from engine.dispatch import charged, dispatcher, fold
 from engine.functions import OVERLOADS
 from engine.overload import Overload
 from engine.regex import compile_pattern
@@ -58,15 +60,6 @@ FILENAME = "<expression>"
 ENTRY = "expression"
 MAX_BLOCKS = 8
 MAX_PARENTHESES = 25
-
-class Library(Protocol):
-    """How generated code calls functions that it doesn't write itself: see `engine.evaluate`."""
-
-    def dispatcher(self, function: str, method: bool, arity: int) -> Callable[..., object]: ...
-
-    def charged(self, implementation: Callable[..., object], cost: Callable[..., int]) -> Callable[..., object]: ...
-
-    def fold(self, function: str, method: bool, arguments: Sequence[object]) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +98,14 @@ _NEVER_FAIL = frozenset(_TEMPLATES) - {"in_list", "in_map"} | {"equals", "not_eq
 _BY_ID: Mapping[str, Overload] = {overload.id: overload for group in OVERLOADS.values() for overload in group}
 _TYPE_NAMES = frozenset({
     "bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type", "optional_type",
-    "google.protobuf.Timestamp", "google.protobuf.Duration", "kubernetes.URL", "kubernetes.Quantity", "kubernetes.Semver",
-    "kubernetes.NamedFormat", "net.IP", "net.CIDR",
+    "google.protobuf.Timestamp", "google.protobuf.Duration", "kubernetes.URL", "kubernetes.Quantity",
+    "kubernetes.Semver", "kubernetes.NamedFormat", "net.IP", "net.CIDR",
 })  # fmt: skip
 
 
-def function_of(node: Node, names: Sequence[str], library: Library) -> tuple[str, Mapping[str, object]]:
+def function_of(node: Node, names: Sequence[str]) -> tuple[str, Mapping[str, object]]:
     """Source of a module with the function ENTRY(budget, *roots), and the constants that the module's globals need."""
-    writer = _Writer(library)
+    writer = _Writer()
     scope = {name: _Local(f"n{i}", (f"n{i}",)) for i, name in enumerate(names)}
     roots = "".join(f", n{i}" for i in range(len(names)))
     body, code = writer.apart(node, scope)
@@ -125,10 +118,9 @@ def function_of(node: Node, names: Sequence[str], library: Library) -> tuple[str
 class _Writer:
     """Writes one function: the statements so far, the constants they need, and numbers for new names."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self) -> None:
         self.functions: list[str] = []
         self.constants: dict[str, object] = {}
-        self._library = library
         self._lines: list[str] = []
         self._blocks = 0
         self._depth = 0
@@ -204,17 +196,17 @@ class _Writer:
         if node.function in ("_&&_", "_||_"):
             return self._logic(node, scope)
         if node.function == "_?_:_":
-            return self._conditional(*node.args, scope)
+            return self._conditional(node.args, scope)
         operands = node.args if node.target is None else (node.target, *node.args)
         if _BY_ID.get(node.overload) is not None and _BY_ID[node.overload].library == "optional":
             special = self._optional_call(node, operands, scope)
             if special is not None:
                 return special
         if node.function in ("_==_", "_!=_"):
-            return self._equality(node.function == "_==_", *operands, scope)
+            return self._equality(node.function == "_==_", operands, scope)
         overload = _certain(node, operands)
         if overload is None:
-            chooser = self._library.dispatcher(node.function, node.target is not None, len(operands))
+            chooser = dispatcher(node.function, node.target is not None, len(operands))
             return f"{self._hidden(chooser)}({', '.join(['budget', *(self.value(o, scope) for o in operands)])})"
         if overload.id in ("matches", "matches_string"):
             return self._pattern(operands, scope)
@@ -236,7 +228,7 @@ class _Writer:
             return _TEMPLATES[overload.id].format(*codes)
         if overload.cost is None:
             return f"{self._hidden(overload.implementation)}({', '.join(codes)})"
-        function = self._library.charged(overload.implementation, overload.cost)
+        function = charged(overload)
         return f"{self._hidden(function)}({', '.join(['budget', *codes])})"
 
     def _pattern(self, operands: Sequence[Node], scope: Scope) -> str:
@@ -251,7 +243,8 @@ class _Writer:
         codes = [self.value(operand, scope) for operand in operands]
         return self._applied(_BY_ID["matches"], operands, codes)
 
-    def _equality(self, wanted: bool, left: Node, right: Node, scope: Scope) -> str:
+    def _equality(self, wanted: bool, operands: Sequence[Node], scope: Scope) -> str:
+        left, right = operands
         if isinstance(left, Literal) and not isinstance(right, Literal):
             left, right = right, left
         codes = self.value(left, scope), self.value(right, scope)
@@ -263,7 +256,8 @@ class _Writer:
 
     # --- control flow
 
-    def _conditional(self, condition: Node, then: Node, otherwise: Node, scope: Scope) -> str:
+    def _conditional(self, operands: Sequence[Node], scope: Scope) -> str:
+        condition, then, otherwise = operands
         test = self._condition(condition, scope)
         then_lines, then_code = self.apart(then, scope)
         else_lines, else_code = self.apart(otherwise, scope)
@@ -298,7 +292,9 @@ class _Writer:
         return result
 
     def _comprehension(self, node: Comprehension, scope: Scope) -> str:
-        walked = self._stored(self.value(node.range, scope)) if node.macro == "sortBy" else self.value(node.range, scope)
+        walked = (
+            self._stored(self.value(node.range, scope)) if node.macro == "sortBy" else self.value(node.range, scope)
+        )
         names = [f"v{self._number()}" for _ in node.variables]
         inner = {**scope, **{v: _Local(n, (n,)) for v, n in zip(node.variables, names, strict=True)}}
         walk = "elements" if len(names) == 1 else "pairs"
@@ -430,7 +426,7 @@ class _Writer:
             operands = node.args if node.target is None else (node.target, *node.args)
             values = [self._constant(operand, scope) for operand in operands]
             lazy = node.function in ("_&&_", "_||_", "_?_:_")
-            return _VARIES if lazy or _VARIES in values else self._library.fold(node.function, node.target is not None, values)
+            return _VARIES if lazy or _VARIES in values else fold(node.function, node.target is not None, values)
         if isinstance(node, ListLiteral) and not any(node.optional):
             elements = [self._constant(element, scope) for element in node.elements]
             return _VARIES if any(element is _VARIES for element in elements) else elements
@@ -442,8 +438,8 @@ class _Writer:
     def _literal(self, value: object) -> str:
         if value is None or value.__class__ in (bool, str):
             return repr(value)
-        if value.__class__ is int:
-            return repr(value) if value >= 0 else f"({value!r})"  # type: ignore[operator]
+        if isinstance(value, int) and value.__class__ is int:
+            return repr(value) if value >= 0 else f"({value!r})"
         return self._hidden(value)
 
     def _hidden(self, value: object) -> str:
@@ -522,7 +518,7 @@ def _looked_up(container: str, key: str, known: bool) -> str:
 def _certain(node: Call, operands: Sequence[Node]) -> Overload | None:
     """The overload, if the static types leave no doubt that the values are what it takes."""
     overload = _BY_ID.get(node.overload)
-    if overload is None or len(overload.parameters) != len(operands):
+    if overload is None or overload.implementation is None or len(overload.parameters) != len(operands):
         return None
     pairs = zip(overload.parameters, operands, strict=True)
     sure = all(isinstance(p, TypeParameter) or p.name in ("dyn", operand.type.name) for p, operand in pairs)

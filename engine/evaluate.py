@@ -2,10 +2,10 @@
 
 What a run may raise, and nothing else:
 
-- CelError: the expression has no value. In generated code (`engine.emit`) Python's own errors on plain data mean the same
-  and become CelErrors at the border or where `&&`, `||` and macros absorb them: KeyError (no such key), IndexError (index
-  out of bounds), TypeError and AttributeError (a value of another type than expected). They count only if a line of
-  generated code raised them: from deeper down they are bugs of ours and pass through as they are.
+- CelError: the expression has no value. In generated code (`engine.emit`) Python's own errors on plain data mean the
+  same, and become CelErrors at the border, or where `&&`, `||` and macros absorb them: KeyError (no such key),
+  IndexError (index out of bounds), TypeError and AttributeError (a value of another type than expected). They count
+  only if a line of generated code raised them: from deeper down they are bugs of ours and pass through as they are.
 - BudgetExceeded: the run was too long, too large or too deep. Nothing in an expression absorbs it.
 - any other exception: a bug of ours, or of whoever evaluates `variables` lazily.
 """
@@ -16,11 +16,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from engine import emit
-from engine.functions import OVERLOADS, lists, operators
-from engine.overload import Overload, by_content
+from engine.functions import lists, operators
+from engine.overload import by_content
 from engine.regex import Pattern
 from engine.syntax import Node
-from engine.types import Type, TypeParameter
 from engine.values import (
     ABSENT,
     NOTHING,
@@ -45,12 +44,12 @@ FAULTS = (CelError, KeyError, IndexError, TypeError, AttributeError)
 def compile_expression(node: Node, names: Sequence[str]) -> Callable[..., object]:
     """A function `f(budget, *values)` of a checked tree, with a value for each root variable in `names`.
 
-    It returns a CEL value or raises CelError or BudgetExceeded. It keeps no state: threads may share it. A root that is a
-    dict subclass may compute its fields (`__missing__`, and `__contains__` and `get` where `has` and `.?` are to see them).
+    It returns a CEL value or raises CelError or BudgetExceeded. It keeps no state: threads may share it. A root that is
+    a dict subclass may compute its fields (`__missing__`; `__contains__` and `get` too, where `has` and `.?` ask).
     """
-    source, constants = emit.function_of(node, names, fold)
+    source, constants = emit.function_of(node, names)
     namespace: dict[str, object] = {**_RUNTIME, **constants}
-    exec(compile(source, emit.FILENAME, "exec"), namespace)  # noqa: S102 - the source is ours: see engine.emit
+    exec(compile(source, emit.FILENAME, "exec"), namespace)
     function = namespace[emit.ENTRY]
     assert callable(function)
     return function
@@ -174,47 +173,6 @@ def _sort_by(budget: Budget, values: Iterable[object], keys: list[object]) -> li
     return lists.sort_by_keys(list(values), keys)
 
 
-def charged(implementation: Callable[..., object], cost: Callable[..., int]) -> Callable[..., object]:
-    """A function whose every call pays, by its arguments."""
-
-    def run(budget: Budget, *arguments: object) -> object:
-        budget.spend(cost(*arguments))
-        return implementation(*arguments)
-
-    return run
-
-
-def dispatcher(function: str, method: bool, arity: int) -> Callable[..., object]:
-    """A function that chooses the overload by the arguments it meets, as where an argument is `dyn`."""
-    styled = [o for o in OVERLOADS.get(function, ()) if len(o.parameters) == arity and o.implementation]
-    candidates = [o for o in styled if o.method is method] or styled
-    chosen: dict[tuple[type, ...], Overload] = {}
-
-    def run(budget: Budget, *arguments: object) -> object:
-        classes = tuple(argument.__class__ for argument in arguments)
-        overload = chosen.get(classes)
-        if overload is None:
-            overload = next((o for o in candidates if all(map(_fits, arguments, o.parameters))), None)
-            if overload is None:
-                raise NoSuchOverload(function, *arguments)
-            chosen[classes] = overload
-        if overload.cost is not None:
-            budget.spend(overload.cost(*arguments))
-        assert overload.implementation is not None
-        return overload.implementation(*arguments)
-
-    return run
-
-
-def _fits(argument: object, parameter: Type) -> bool:
-    return isinstance(parameter, TypeParameter) or parameter.name in ("dyn", kind(argument))
-
-
-def fold(function: str, method: bool, arguments: Sequence[object]) -> object:
-    """A call on constants, done when the expression is compiled. Raises CelError or BudgetExceeded if it is no constant."""
-    return dispatcher(function, method, len(arguments))(Budget(1000), *arguments)
-
-
 _RUNTIME: Mapping[str, object] = MappingProxyType(
     {
         "__builtins__": {},
@@ -226,9 +184,7 @@ _RUNTIME: Mapping[str, object] = MappingProxyType(
         "RecursionError": RecursionError,
         "TypeValue": TypeValue,
         "at": at,
-        "charged": charged,
         "contains": _contains,
-        "dispatcher": dispatcher,
         "elements": _elements,
         "entry": _entry,
         "enumerate": enumerate,

@@ -2,7 +2,7 @@
 
 A CEL value is plain wherever Python has an exact counterpart: int, float, bool, str, bytes, None, list (or tuple) and
 dict (JSON objects as the API server sends them). An unsigned integer is a Uint; timestamps, durations, optionals and
-types are the small frozen classes below; the libraries add theirs (`engine.functions`). Values are never changed once made.
+types are the small frozen classes below; the libraries add theirs (`engine.functions`). Values never change once made.
 """
 
 from __future__ import annotations

@@ -250,16 +250,8 @@ def _arithmetic() -> list[Overload]:
     )  # fmt: skip
     sized = {"add_string", "add_bytes", "add_list"}
     return [
-        Overload(
-            function,
-            name,
-            (left, right),
-            result,
-            implementation,
-            cost=by_length if name in sized else None,
-            example=example,
-        )
-        for function, name, left, right, result, implementation, example in table
+        Overload(function, name, (left, right), result, run, cost=by_length if name in sized else None, example=example)
+        for function, name, left, right, result, run, example in table
     ]
 
 
