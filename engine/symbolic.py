@@ -487,13 +487,12 @@ def _to_integer(value: object) -> Cases:
 
 def _comparison(node: Call, names: tuple[str, ...]) -> TruthOf:
     left, right = node.args
+    first, second = _cases(left, names), _cases(right, names)
     if _may_be_label(left) and _may_be_label(right):
         raise InexpressibleError(node, "comparing one label of a node with another")
-    if node.function not in ("_==_", "_!=_"):
-        for side in (left, right):
-            if side.type.name == "string" or (_may_be_label(side) and not _may_be_integer(side)):
-                raise InexpressibleError(node, "the order of strings")
-    first, second = _cases(left, names), _cases(right, names)
+    strings = any(_may_be_label(side) and not _may_be_integer(side) for side in (left, right))
+    if strings and node.function not in ("_==_", "_!=_"):
+        raise InexpressibleError(node, "the order of strings")
     atom = ATOMS[node.function]
     return lambda args, words: _compared(first(args, words), second(args, words), atom)
 

@@ -1,0 +1,196 @@
+"""Node conditions against plain evaluation: on every node of a small universe they say the same, errors included."""
+
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import schema
+from engine.check import check
+from engine.errors import Problem
+from engine.evaluate import compile_expression
+from engine.parse import parse
+from engine.providers import WORDS, ZONE, capacity
+from engine.requirement import admits
+from engine.symbolic import compile_cases, compile_truth, words_of
+from engine.syntax import Node
+from engine.text import Excerpt
+from engine.types import BOOL, DOUBLE, INT, STRING, ObjectType, Type, list_of
+from engine.values import Budget, CelError
+
+PARAMS = ObjectType("params", fields={"xs": list_of(STRING), "n": INT})
+ROOTS: dict[str, Type] = {"node": schema.NODE, "params": PARAMS}
+VALUES = {"xs": ["a", "7"], "n": 3}
+PROVIDERS = ("", "karpenter", "gke", "eks", "aks", "kops")
+
+NODES = [
+    {key: value for key, value in zip(("x", "n", ZONE), states, strict=True) if value is not None}
+    for states in product((None, "a", "b", "7"), (None, "", "1", "03", "5", "z"), (None, "a"))
+]
+CAPACITY = {
+    "": [{}],
+    "kops": [{}],
+    "karpenter": [{}, *({"karpenter.sh/capacity-type": t} for t in ("spot", "on-demand", "reserved", "odd"))],
+    "gke": [{}, {"cloud.google.com/gke-spot": "true"}, {"cloud.google.com/gke-preemptible": "true"}],
+    "eks": [{}, *({"eks.amazonaws.com/capacityType": t} for t in ("SPOT", "ON_DEMAND", "CAPACITY_BLOCK", "odd"))],
+    "aks": [
+        {},
+        {"kubernetes.azure.com/scalesetpriority": "spot"},
+        {"kubernetes.azure.com/scalesetpriority": "regular"},
+    ],
+}
+
+
+def checked(text: str, result: Type = BOOL) -> tuple[Node, Excerpt]:
+    excerpt = Excerpt.of(text)
+    node, problems = parse(excerpt)
+    assert node is not None, problems
+    node, more = check(node, excerpt, ROOTS, result=result)
+    assert not [problem for problem in (*problems, *more) if problem.severity == "error"]
+    return node, excerpt
+
+
+def seen(labels: dict[str, str], provider: str) -> dict[str, object]:
+    """The node as plain evaluation would see it."""
+    words = {word: labels[key] for word, key in WORDS.items() if key in labels}
+    rule = capacity(provider)
+    said = rule.of(labels) if rule else None
+    return {"labels": labels, **words, **({"capacityType": said} if said else {})}
+
+
+def agree(text: str) -> None:
+    node, excerpt = checked(text)
+    truth, plain = compile_truth(node, ("params",), excerpt), compile_expression(node, ("params", "node"))
+    assert not isinstance(truth, Problem), str(truth)
+    for provider in PROVIDERS:
+        true, false = truth((Budget(10**6), VALUES), words_of(provider))
+        for labels, more in product(NODES, CAPACITY[provider]):
+            here = {**labels, **more}
+            try:
+                expected = plain(Budget(10**6), VALUES, seen(here, provider))
+            except CelError:
+                expected = None
+            said = (admits(true, here), admits(false, here))
+            assert said == (expected is True, expected is False), (text, provider, here)
+
+
+STRINGS = st.sampled_from(
+    [
+        'node.labels["x"]',
+        "node.labels.x",
+        "node.zone",
+        "node.capacityType",
+        'node.labels[?"x"].orValue("b")',
+        'node.?zone.orValue("b")',
+        '(has(node.labels.x) ? node.labels.x : "a")',
+        '(node.capacityType == "spot" ? "a" : node.zone)',
+        '(params.n > 2 ? node.labels["x"] : "b")',
+        'node.labels[params.xs[1] == "7" ? "x" : "n"]',
+        'string(node.labels["x"])',
+    ]
+)
+CONSTANTS = st.sampled_from(
+    ['"a"', '"b"', '"7"', '"spot"', '"on-demand"', '"no label"', "params.xs[0]", "params.xs[5]"]
+)
+NUMBERS = st.sampled_from(['int(node.labels["n"])', 'int(node.labels["x"])', 'int(node.labels[?"n"].orValue("3"))'])
+BOUNDS = st.sampled_from(["0", "1", "3", "5", "-2", "params.n", "9223372036854775807", "1.5", "2u"])
+ORDERS = st.sampled_from(["<", "<=", ">", ">="])
+PRESENCE = st.sampled_from(
+    [
+        "has(node.labels.x)",
+        '"x" in node.labels',
+        "params.xs[0] in node.labels",
+        "has(node.zone)",
+        "has(node.capacityType)",
+        "node.?zone.hasValue()",
+        'node.labels[?"n"].hasValue()',
+        "params.xs.exists(v, node.labels.x == v)",
+        "params.xs.all(v, node.labels.x != v)",
+        "params.xs.exists(i, v, node.labels.x == v && i > 0)",
+        "params.n == 3",
+        "params.xs[9] == node.zone",
+    ]
+)
+LISTS = st.sampled_from(['["a", "b"]', "params.xs", "[]", '["a", "no label"]', "params.xs.map(v, v + v)"])
+ATOMS = st.one_of(
+    st.tuples(STRINGS, st.sampled_from(["==", "!="]), CONSTANTS).map(" ".join),
+    st.tuples(CONSTANTS, st.sampled_from(["==", "!="]), STRINGS).map(" ".join),
+    st.tuples(STRINGS, st.just("in"), LISTS).map(" ".join),
+    st.tuples(NUMBERS, ORDERS, BOUNDS).map(" ".join),
+    st.tuples(BOUNDS, ORDERS, NUMBERS).map(" ".join),
+    st.tuples(NUMBERS, st.sampled_from(["==", "!="]), st.sampled_from(["3", "5", "-1"])).map(" ".join),
+    st.tuples(CONSTANTS, st.just("in"), st.just('["a", node.zone, node.labels["x"]]')).map(" ".join),
+    PRESENCE,
+)
+EXPRESSIONS = st.recursive(
+    ATOMS.map(lambda text: f"({text})"),
+    lambda inner: st.one_of(
+        inner.map(lambda text: f"!{text}"),
+        st.tuples(inner, st.sampled_from(["&&", "||", "==", "!="]), inner).map(lambda parts: f"({' '.join(parts)})"),
+        st.tuples(inner, inner, inner).map(lambda parts: f"({parts[0]} ? {parts[1]} : {parts[2]})"),
+    ),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(EXPRESSIONS)
+def test_a_condition_says_what_evaluation_says_on_every_node(text: str) -> None:
+    """True, false and error fall on the same nodes, for every provider."""
+    agree(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'node.labels["x"] != "a"',
+        '!("x" in node.labels) || node.labels["x"] != "a"',
+        'node.labels["x"] == "no label"',
+        'node.labels["not a key!"] == "a"',
+        'int(node.labels["n"]) >= 0',
+        'int(node.labels["n"]) > -5',
+        'int(node.labels["n"]) <= 9223372036854775807',
+        "double(params.n) > 2.5 && has(node.zone)",
+    ],
+)
+def test_traps(text: str) -> None:
+    """What an affinity says differently from CEL, or can't say as written, comes out right."""
+    agree(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [
+        ('node.zone.startsWith("eu-")', 'node.zone.startsWith("eu-")'),
+        ("node.zone == node.region", "node.zone == node.region"),
+        ('node.zone < "m"', 'node.zone < "m"'),
+        ('has(node.zone) && node.zone.matches("eu-.*")', 'node.zone.matches("eu-.*")'),
+        ("node.labels.exists(k, k == 'x')", "node.labels"),
+        ("size(node.labels) > 3", "size(node.labels)"),
+        ('node.zone + "a" == "b"', 'node.zone + "a"'),
+    ],
+)
+def test_what_an_affinity_cannot_say_is_refused_in_its_place(text: str, marked: str) -> None:
+    """The caret stands under the smallest part that is to blame."""
+    node, excerpt = checked(text)
+    problem = compile_truth(node, ("params",), excerpt)
+
+    assert isinstance(problem, Problem)
+    assert problem.rule == "not-an-affinity"
+    assert text[problem.span.start : problem.span.end] == marked
+
+
+def test_a_score_by_node_has_a_case_for_each_number() -> None:
+    """Which nodes weigh what; a number that a label says is refused, for nobody could write it down."""
+    node, excerpt = checked('node.capacityType == "spot" ? 60 : 10', DOUBLE)
+    cases = compile_cases(node, ("params",), excerpt)
+    assert not isinstance(cases, Problem)
+    weights = {value: terms for terms, value in cases((Budget(10**6), VALUES), words_of("karpenter"))}
+
+    assert set(weights) == {60, 10}
+    assert admits(weights[60], {"karpenter.sh/capacity-type": "spot"})
+    assert not admits(weights[10], {"karpenter.sh/capacity-type": "spot"})
+
+    node, excerpt = checked("int(node.labels.weight)", DOUBLE)
+    assert isinstance(compile_cases(node, ("params",), excerpt), Problem)
