@@ -1,0 +1,345 @@
+"""The pools of a cluster, from any mix of Inventory documents, Karpenter NodePools and Nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil
+from typing import Any
+
+from engine import karpenter
+from engine.bundle import API_VERSION
+from engine.document import Manifest, Map, Scalar, Value
+from engine.errors import BundleError, Problem, RequestError, did_you_mean
+from engine.fields import (
+    BAD,
+    INT32,
+    Bad,
+    Field,
+    Problems,
+    Read,
+    Shape,
+    bad,
+    choice,
+    filled,
+    head,
+    integer,
+    items,
+    label_key,
+    label_value,
+    mapping,
+    number,
+    record,
+    some,
+    text,
+)
+from engine.nodes import group, inventory_from_nodes, labels_of, pool_of, see
+from engine.pool import Declared, Inventory, Pool, Taint, declared_pool, inventory
+from engine.providers import BY_NAME, POOL_LABELS, WORDS, provider_of
+from engine.quantity import parse_quantity
+from engine.text import Span
+
+__all__ = [
+    "INVENTORY",
+    "Inventory",
+    "Pool",
+    "Taint",
+    "inventory_from_documents",
+    "inventory_from_nodes",
+    "inventory_from_objects",
+]
+
+EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+_DERIVED = {
+    "zones": WORDS["zone"],
+    "regions": WORDS["region"],
+    "instanceTypes": WORDS["instanceType"],
+    "architectures": WORDS["arch"],
+    "operatingSystems": WORDS["os"],
+    "capacityTypes": "karpenter.sh/capacity-type",
+}
+"""Fields of `pool` that follow from its labels and values: the label to give instead."""
+
+
+# Inventory documents
+
+
+def _amount(value: Value, problems: Problems) -> Fraction | Bad:
+    said = value.text if isinstance(value, Scalar) and not isinstance(value.value, bool) else ""
+    try:
+        amount = parse_quantity(said)
+    except ValueError:
+        return bad(problems, "quantity", "this is not a quantity", head(value), "a number, or as in `500m` or `64Gi`")
+    if amount < 0:
+        return bad(problems, "out-of-range", f"`{said}` is out of range", value.span, "a quantity that is not negative")
+    return amount
+
+
+def _provider(value: Value, problems: Problems) -> str | Bad:
+    """Any word; what only looks like one of ours is a typo."""
+    said = filled(value, problems)
+    near = did_you_mean(said, BY_NAME) if isinstance(said, str) and said not in BY_NAME else ""
+    return bad(problems, "unknown-provider", f"`{said}` is not a provider", value.span, hint=near) if near else said
+
+
+def _pool(read: Read, value: Map, problems: Problems) -> Any:
+    selector, labels, values = read.get("selector", {}), read.get("labels", {}), read.get("values", {})
+    given = value.get("selector")
+    if isinstance(given, Map) and not given.entries:
+        message = "an empty selector selects all nodes"
+        bad(problems, "empty-selector", message, given.span, "the labels that identify the pool's nodes")
+    for key in labels.keys() & selector.keys():
+        if labels[key] != selector[key]:
+            message = f"`{key}` is `{labels[key]}` here and `{selector[key]}` in the selector"
+            bad(problems, "contradiction", message, _entry(value, "labels", key))
+    for key in values.keys() & (labels.keys() | selector.keys()):
+        message = f"`{key}` is one of the pool's labels, so it does not vary"
+        bad(problems, "contradiction", message, _entry(value, "values", key))
+    nodes, ready = read.get("nodes"), read.get("readyNodes")
+    if nodes is not None and ready is not None and ready > nodes:
+        bad(problems, "out-of-range", f"{ready} of {nodes} nodes can't be ready", _entry(value, "readyNodes"))
+    if "name" not in read or not selector:
+        return BAD
+    cpu, memory = read.get("cpu"), read.get("memory")
+    return Declared(
+        name=read["name"],
+        selector=selector,
+        provider=read.get("provider"),
+        labels=labels,
+        values={key: tuple(sorted(set(each))) for key, each in values.items()},
+        annotations=read.get("annotations", {}),
+        taints=read.get("taints"),
+        nodes=nodes,
+        ready_nodes=ready,
+        cpu=None if cpu is None else float(cpu),
+        memory=None if memory is None else ceil(memory),
+        gpus=read.get("gpus"),
+        weight=read.get("weight"),
+        price=read.get("price"),
+    ), value
+
+
+def _entry(value: Map, name: str, key: str = "") -> Span:
+    inner = value.get(name)
+    found = inner.key(key) if isinstance(inner, Map) else value.key(name)
+    return found.span if found else head(value)
+
+
+def _taint(read: Read, *_: object) -> Any:
+    return Taint(read["key"], read.get("value", ""), read["effect"]) if {"key", "effect"} <= read.keys() else BAD
+
+
+TAINT = {
+    "key": Field(label_key, required=True),
+    "value": Field(label_value, ""),
+    "effect": Field(choice(*EFFECTS), required=True),
+}
+POOL = {
+    "name": Field(filled, required=True),
+    "provider": Field(_provider),
+    "selector": Field(mapping(label_key, label_value), required=True),
+    "labels": Field(mapping(label_key, label_value), {}),
+    "values": Field(mapping(label_key, some(label_value)), {}),
+    "annotations": Field(mapping(label_key, text), {}),
+    "taints": Field(items(record("a taint", TAINT, _taint))),
+    "nodes": Field(integer(0, INT32)),
+    "readyNodes": Field(integer(0, INT32)),
+    "cpu": Field(_amount),
+    "memory": Field(_amount),
+    "gpus": Field(integer(0, INT32)),
+    "weight": Field(integer(0, INT32), 0),
+    "price": Field(number),
+}
+INVENTORY = {
+    "apiVersion": Field(choice(API_VERSION), required=True),
+    "kind": Field(choice("Inventory"), required=True),
+    "metadata": Field(record("an inventory's metadata", {"name": Field(filled), "labels": Field(lambda *_: None)})),
+    "pools": Field(items(record("a pool", POOL, _pool)), required=True),
+}
+_inventory: Shape = record("an inventory", INVENTORY)
+
+
+def _explain_derived(problems: Problems) -> Problems:
+    """Says for the fields of `pool` that can't be given where they come from."""
+    return [_explained(problem) for problem in problems]
+
+
+def _explained(problem: Problem) -> Problem:
+    span = problem.span
+    label = _DERIVED.get(span.source.text[span.start : span.end])
+    if problem.rule != "unknown-field" or label is None:
+        return problem
+    hint = f"give the label: `values: {{{label}: [...]}}`"
+    return Problem(problem.rule, problem.message, span, hint=hint)
+
+
+# Documents of all kinds
+
+
+@dataclass(slots=True)
+class _Found:
+    problems: Problems = field(default_factory=list)
+    declared: dict[frozenset[tuple[str, str]], Declared] = field(default_factory=dict)
+    node_pools: list[Declared] = field(default_factory=list)
+    nodes: list[Mapping[str, Any]] = field(default_factory=list)
+    names: dict[str, Span] = field(default_factory=dict)
+    selectors: dict[frozenset[tuple[str, str]], Span] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+
+    def declare(self, said: Declared, value: Map) -> None:
+        identity = frozenset(said.selector.items())
+        name_span, selector_span = _value_span(value, "name"), _value_span(value, "selector")
+        self._unique(f"pool `{said.name}`", self.names.setdefault(said.name, name_span), name_span)
+        self._unique("pool with this selector", self.selectors.setdefault(identity, selector_span), selector_span)
+        self.declared.setdefault(identity, said)
+
+    def _unique(self, what: str, earlier: Span, span: Span) -> None:
+        if earlier is not span:
+            bad(self.problems, "duplicate-pool", f"a second {what}, the first at {earlier}", span)
+
+
+def _value_span(value: Map, name: str) -> Span:
+    found = value.get(name)
+    return head(found) if found else head(value)
+
+
+def inventory_from_documents(documents: Iterable[Manifest], pool_labels: Sequence[str] = POOL_LABELS) -> Inventory:
+    """The inventory that files describe, in any mix: Inventory documents, Karpenter NodePools, Nodes and lists of them.
+
+    Raises BundleError with all that is wrong in Inventory documents, RequestError for another object that can't be
+    used, or where there is nothing that describes pools.
+    """
+    found = _Found()
+    for document in documents:
+        if isinstance(document.data, Mapping) and _is_ours(document.data):
+            _take_inventory(document, found)
+        else:
+            try:
+                _take_object(document.data, found)
+            except RequestError as error:
+                raise RequestError(f"{document.source.name}: {error.path}", error.message) from None
+    if found.problems:
+        raise BundleError(_explain_derived(found.problems))
+    if found.others and not (found.declared or found.node_pools or found.nodes):
+        message = f"there are no pools, only {_listed(found.others)}: expected Inventory, Node or NodePool"
+        raise RequestError("", message)
+    return _combine(found, pool_labels)
+
+
+def inventory_from_objects(objects: Iterable[Mapping[str, Any]], pool_labels: Sequence[str] = POOL_LABELS) -> Inventory:
+    """The inventory that live Nodes and Karpenter NodePools make. Raises RequestError for an object of no use."""
+    found = _Found()
+    for each in objects:
+        _take_object(each, found)
+    return _combine(found, pool_labels)
+
+
+def _is_ours(data: Mapping[str, Any]) -> bool:
+    return data.get("kind") == "Inventory" or str(data.get("apiVersion", "")).startswith("bayplan.dev/")
+
+
+def _take_inventory(document: Manifest, found: _Found) -> None:
+    value = document.positioned
+    if value is None:
+        raise RequestError(document.source.name, "the inventory can't be read")
+    kind = value.get("kind") if isinstance(value, Map) else None
+    if isinstance(kind, Scalar) and kind.text != "Inventory":
+        message = f"`{kind.text}` does not describe pools"
+        bad(found.problems, "unknown-kind", message, kind.span, "`Inventory`, or Nodes, or Karpenter NodePools")
+        return
+    read = _inventory(value, found.problems)
+    for said, given in read.get("pools", ()) if isinstance(read, dict) else ():
+        found.declare(said, given)
+
+
+def _take_object(data: Any, found: _Found) -> None:
+    if not isinstance(data, Mapping):
+        raise RequestError("", "the document is not an object")
+    kind = str(data.get("kind", ""))
+    if kind == "Node":
+        found.nodes.append(_checked_node(data))
+    elif karpenter.is_node_pool(data):
+        found.node_pools.append(karpenter.declared(data))
+    elif kind.endswith("List") and isinstance(data.get("items"), list):
+        for at, item in enumerate(data["items"]):
+            try:
+                _take_object(_as_item(item, kind), found)
+            except RequestError as error:
+                raise RequestError(f"items[{at}].{error.path}".rstrip("."), error.message) from None
+    else:
+        found.others.append(kind or "objects without kind")
+
+
+def _as_item(item: Any, kind: str) -> Any:
+    """Items of a typed list may come without their kind."""
+    if isinstance(item, Mapping) and "kind" not in item and kind == "NodeList":
+        return {"kind": "Node", **item}
+    return item
+
+
+def _checked_node(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The node, if what is read of it has the shape that the API server gives it."""
+    labels = _inner(node, "metadata", "labels")
+    if not all(isinstance(key, str) and isinstance(value, str) for key, value in labels.items()):
+        raise RequestError("metadata.labels", "labels must be text")
+    taints = _inner(node, "spec").get("taints") or []
+    if not isinstance(taints, list) or not all(
+        isinstance(t, Mapping) and isinstance(t.get("key"), str) for t in taints
+    ):
+        raise RequestError("spec.taints", "taints must be a list of objects with a key")
+    for part in ("allocatable", "capacity"):
+        for name, amount in _inner(node, "status", part).items():
+            try:
+                parse_quantity(str(amount))
+            except ValueError as error:
+                raise RequestError(f"status.{part}.{name}", str(error)) from None
+    conditions = _inner(node, "status").get("conditions") or []
+    if not isinstance(conditions, list) or not all(isinstance(each, Mapping) for each in conditions):
+        raise RequestError("status.conditions", "conditions must be a list of objects")
+    return node
+
+
+def _inner(value: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    for at, key in enumerate(path):
+        found = value.get(key)
+        if found is not None and not isinstance(found, Mapping):
+            raise RequestError(".".join(path[: at + 1]), "this must be an object")
+        value = found or {}
+    return value
+
+
+def _listed(kinds: Iterable[str]) -> str:
+    return ", ".join(sorted(set(kinds)))
+
+
+def _combine(found: _Found, pool_labels: Sequence[str]) -> Inventory:
+    """Each node goes to the declared pool whose selector says most about it, else to the pool that its label names."""
+    declared = dict(found.declared)
+    for said in found.node_pools:
+        identity = frozenset(said.selector.items())
+        declared[identity] = declared[identity].over(said) if identity in declared else said
+    known = sorted(declared.values(), key=lambda said: _specific(said, pool_labels))
+    members: dict[str, list[Mapping[str, Any]]] = {}
+    rest: list[Mapping[str, Any]] = []
+    for node in found.nodes:
+        labels = labels_of(node)
+        home = next((said for said in known if said.selector.items() <= labels.items()), None)
+        (rest if home is None else members.setdefault(_identity(home), [])).append(node)
+    groups, strays = group(rest, pool_labels)
+    pools = [_declared_pool(said, members.get(_identity(said))) for said in known]
+    pools += [pool_of(label, nodes) for label, nodes in groups.items()]
+    return inventory(pools, len(strays), pool_labels)
+
+
+def _declared_pool(said: Declared, nodes: Sequence[Mapping[str, Any]] | None) -> Pool:
+    return declared_pool(said, see(nodes) if nodes else None, provider_of({**said.labels, **said.selector}))
+
+
+def _identity(said: Declared) -> str:
+    return repr(sorted(said.selector.items()))
+
+
+def _specific(said: Declared, pool_labels: Sequence[str]) -> tuple[int, int, str]:
+    place = next((at for at, key in enumerate(pool_labels) if key in said.selector), len(pool_labels))
+    return -len(said.selector), place, _identity(said)
