@@ -21,27 +21,92 @@ from cli.errors import CommandError
 def add(parser: argparse.ArgumentParser) -> None:
     """The arguments of `bayplan serve`."""
     parser.add_argument("--bundle", required=True, metavar="DIR", help="the bundle's folder")
-    parser.add_argument("--mode", choices=("enforce", "audit", "off"), default="enforce", help="the most that is done; a bundle's or a policy's own mode may be more careful (default: enforce)")  # fmt: skip
+    parser.add_argument(
+        "--mode",
+        choices=("enforce", "audit", "off"),
+        default="enforce",
+        help="the most that is done; a bundle's or a policy's own mode may be more careful (default: enforce)",
+    )
     pools = parser.add_argument_group("pools and cluster")
-    pools.add_argument("--pools", action="append", default=[], metavar="FILE", help="an inventory, Nodes or NodePools, file or folder; may be repeated")  # fmt: skip
-    pools.add_argument("--kubeconfig", metavar="FILE", help="the cluster to watch (default: the one that this runs in, else kubectl's)")  # fmt: skip
+    pools.add_argument(
+        "--pools",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="an inventory, Nodes or NodePools, file or folder; may be repeated",
+    )
+    pools.add_argument(
+        "--kubeconfig", metavar="FILE", help="the cluster to watch (default: the one that this runs in, else kubectl's)"
+    )
     pools.add_argument("--context", metavar="NAME", help="the context of the kubeconfig")
-    pools.add_argument("--in-cluster", choices=("auto", "yes", "no"), default="auto", help="whether to use this pod's service account (default: auto)")  # fmt: skip
-    pools.add_argument("--pool-label", action="append", default=[], metavar="KEY", help="a node label that tells pools apart here, before those of the known providers; may be repeated")  # fmt: skip
+    pools.add_argument(
+        "--in-cluster",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="whether to use this pod's service account (default: auto)",
+    )
+    pools.add_argument(
+        "--pool-label",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="a node label that tells pools apart here, before those of the known providers; may be repeated",
+    )
     pools.add_argument("--cluster-name", default="", metavar="NAME", help="`cluster.name` in expressions")
-    pools.add_argument("--cluster-label", action="append", default=[], metavar="KEY=VALUE", help="one of `cluster.labels` in expressions; may be repeated")  # fmt: skip
+    pools.add_argument(
+        "--cluster-label",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="one of `cluster.labels` in expressions; may be repeated",
+    )
     serving = parser.add_argument_group("serving")
-    serving.add_argument("--listen", default="0.0.0.0:8443", metavar="HOST:PORT", help="where admission is served over TLS (default: 0.0.0.0:8443)")  # fmt: skip
-    serving.add_argument("--health", default="0.0.0.0:8080", metavar="HOST:PORT", help="where /healthz, /readyz and /metrics are (default: 0.0.0.0:8080)")  # fmt: skip
+    serving.add_argument(
+        "--listen",
+        default="0.0.0.0:8443",
+        metavar="HOST:PORT",
+        help="where admission is served over TLS (default: 0.0.0.0:8443)",
+    )
+    serving.add_argument(
+        "--health",
+        default="0.0.0.0:8080",
+        metavar="HOST:PORT",
+        help="where /healthz, /readyz and /metrics are (default: 0.0.0.0:8080)",
+    )
     serving.add_argument("--tls-cert", metavar="FILE", help="the certificate chain, PEM; loaded again when it changes")
     serving.add_argument("--tls-key", metavar="FILE", help="its private key, PEM")
-    serving.add_argument("--dev", action="store_true", help="make a certificate, and print the webhook configuration to apply")  # fmt: skip
-    serving.add_argument("--dev-url", metavar="URL", help="how the API server reaches this machine (default: https://127.0.0.1:PORT)")  # fmt: skip
+    serving.add_argument(
+        "--dev", action="store_true", help="make a certificate, and print the webhook configuration to apply"
+    )
+    serving.add_argument(
+        "--dev-url", metavar="URL", help="how the API server reaches this machine (default: https://127.0.0.1:PORT)"
+    )
     serving.add_argument("--dev-config", metavar="FILE", help="write the webhook configuration to a file instead")
-    serving.add_argument("--failure-policy", choices=("Ignore", "Fail"), default="Ignore", help="what happens to a pod that a bug keeps from being decided (default: Ignore)")  # fmt: skip
-    serving.add_argument("--namespace", metavar="NAME", help="the namespace that this runs in, which is left alone (default: the service account's, else bayplan)")  # fmt: skip
-    serving.add_argument("--log-decisions", choices=("changed", "all", "none"), default="changed", help="which decisions are logged: those that change or refuse a pod, and every audited one; all, whole; or none (default: changed)")  # fmt: skip
-    serving.add_argument("--shutdown-delay", type=float, default=0.0, metavar="SECONDS", help="how long to keep answering after SIGTERM while connections move elsewhere (default: 0)")  # fmt: skip
+    serving.add_argument(
+        "--failure-policy",
+        choices=("Ignore", "Fail"),
+        default="Ignore",
+        help="what happens to a pod that a bug keeps from being decided (default: Ignore)",
+    )
+    serving.add_argument(
+        "--namespace",
+        metavar="NAME",
+        help="the namespace that this runs in, which is left alone (default: the service account's, else bayplan)",
+    )
+    serving.add_argument(
+        "--log-decisions",
+        choices=("changed", "all", "none"),
+        default="changed",
+        help="which decisions are logged: `changed`, those that change or refuse a pod and every audited one; "
+        "`all`, whole; or `none` (default: changed)",
+    )
+    serving.add_argument(
+        "--shutdown-delay",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="how long to keep answering after SIGTERM while connections move elsewhere (default: 0)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -103,7 +103,7 @@ class Admission:
             decision = decider.decide(subject)
             outcome = outcome_of(decision)
             answer = Answer(200, review.encode(respond(request.uid, decision, outcome)))
-            self._count(decision, outcome)
+            self._count(decision)
             self._record(request, decision, outcome, namespace is not None, time.perf_counter() - started)
         except Exception as error:
             return self._failed(request, decider, subject, error), "error"
@@ -115,7 +115,7 @@ class Admission:
         known = self.namespaces.get(name)
         return known if known is not None else await asyncio.to_thread(self.namespaces.fetch, name)
 
-    def _count(self, decision: Decision, outcome: str) -> None:
+    def _count(self, decision: Decision) -> None:
         bundle = decision.revision.name
         for policy in decision.policies:
             if policy.outcome != "notMatched":

@@ -1,0 +1,169 @@
+"""What the API server sends is read, and what it would not understand is never answered."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import RequestError
+from webhook import review as reviews
+
+from .reviews import UID, body, pod, review
+
+
+def test_reads_the_request() -> None:
+    request = reviews.decode(body(review(pod({"app": "web"}), dryRun=True)))
+    assert reviews.creates_pod(request)
+    assert reviews.pod_of(request) == pod({"app": "web"})
+    assert request.uid == UID
+    assert reviews.subject_request(request, "shop") == {
+        "operation": "CREATE",
+        "namespace": "shop",
+        "dryRun": True,
+        "userInfo": {"username": "system:serviceaccount:kube-system:replicaset-controller", "groups": []},
+    }
+
+
+BROKEN = {
+    "empty": (b"", "", "the body is not JSON"),
+    "not JSON": (b"<html>", "", "the body is not JSON"),
+    "cut": (body(review(pod()))[:-5], "", "the body is not JSON"),
+    "not text": (b'{"kind": "\xff"}', "", "the body is not JSON"),
+    "a list": (b"[]", "", "the body is not an AdmissionReview: expected `object`, got `array`"),
+    "null": (b"null", "", "the body is not an AdmissionReview: expected `object`, got `null`"),
+    "a pod": (body(pod()), "apiVersion", "expected `admission.k8s.io/v1`, got `v1`"),
+    "no kind": (b'{"apiVersion": "admission.k8s.io/v1"}', "kind", "is missing, expected `AdmissionReview`"),
+    "another kind": (body({**review(pod()), "kind": "Status"}), "kind", "expected `AdmissionReview`, got `Status`"),
+    "another version": (
+        body({**review(pod()), "apiVersion": "admission.k8s.io/v1beta1"}),
+        "apiVersion",
+        "expected `admission.k8s.io/v1`, got `admission.k8s.io/v1beta1`",
+    ),
+    "no request": (body({**review(pod()), "request": None}), "request", "is missing"),
+    "request a list": (body({**review(pod()), "request": []}), "request", "expected `object | null`, got `array`"),
+    "uid a number": (body(review(pod(), uid=7)), "request.uid", "expected `str`, got `int`"),
+    "uid empty": (body(review(pod(), uid="")), "request.uid", "is empty"),
+    "no object": (body(review(None)), "request.object", "is missing"),
+    "object a text": (body(review("pod")), "request.object", "expected `object | null`, got `str`"),
+    "no spec": (body(review({"metadata": {"namespace": "shop"}})), "request.object.spec", "is missing"),
+    "another object": (body(review({**pod(), "kind": "Node"})), "request.object.kind", "expected `Pod`, got `Node`"),
+    "label a number": (
+        body(review(pod({"app": 1}))),  # type: ignore[dict-item]
+        "request.object.metadata.labels[...]",
+        "expected `str`, got `int`",
+    ),
+    "tolerations a map": (
+        body(review(pod(spec={"tolerations": {}}))),
+        "request.object.spec.tolerations",
+        "expected `array | null`, got `object`",
+    ),
+    "term without key": (
+        body(
+            review(
+                pod(
+                    spec={
+                        "affinity": {
+                            "nodeAffinity": {
+                                "requiredDuringSchedulingIgnoredDuringExecution": {
+                                    "nodeSelectorTerms": [{"matchExpressions": [{"operator": "Exists"}]}]
+                                }
+                            }
+                        }
+                    }
+                )
+            )
+        ),
+        "request.object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"
+        ".nodeSelectorTerms[0].matchExpressions[0].key",
+        "is missing",
+    ),
+    "no namespace": (body(review(pod(namespace=None), namespace="")), "request.namespace", "is missing"),
+    "too deep": (b"[" * 100_000, "", "the body is not"),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_errors_point(what: str) -> None:
+    sent, path, message = BROKEN[what]
+    with pytest.raises(RequestError) as raised:
+        reviews.pod_of(reviews.decode(sent))
+    assert raised.value.path == path
+    assert raised.value.message.startswith(message)
+
+
+@pytest.mark.parametrize("field", ["uid", "operation", "resource"])
+def test_required_fields_of_a_request_are_named(field: str) -> None:
+    sent = review(pod())
+    del sent["request"][field]
+    with pytest.raises(RequestError, match=f"^request.{field}: is missing$"):
+        reviews.decode(body(sent))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_request_or_an_error(sent: bytes) -> None:
+    try:
+        assert reviews.decode(sent).uid
+    except RequestError as error:
+        assert str(error)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"operation": "UPDATE"},
+        {"subResource": "binding"},
+        {"resource": {"group": "", "version": "v1", "resource": "services"}},
+        {"resource": {"group": "metrics.k8s.io", "version": "v1beta1", "resource": "pods"}},
+    ],
+)
+def test_everything_but_pods_being_created_is_none_of_our_business(change: dict[str, Any]) -> None:
+    assert not reviews.creates_pod(reviews.decode(body(review(pod(), **change))))
+
+
+def test_unknown_fields_are_left_alone() -> None:
+    newer = pod(spec={"tomorrow": {"affinity": 1}})
+    assert reviews.pod_of(reviews.decode(body(review(newer, someday=[1])))) == newer
+
+
+def test_answers_have_the_shape_of_admission_v1() -> None:
+    refusal = reviews.Response("u", allowed=False, status=reviews.Status("because", 403, "Forbidden"))
+    assert json.loads(reviews.encode(refusal)) == {
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "response": {
+            "uid": "u",
+            "allowed": False,
+            "status": {"message": "because", "code": 403, "reason": "Forbidden"},
+        },
+    }
+    patched = reviews.Response("u", allowed=True, patch_type="JSONPatch", patch=b"[]", audit_annotations={"k": "v"})
+    assert json.loads(reviews.encode(patched))["response"] == {
+        "uid": "u",
+        "allowed": True,
+        "patchType": "JSONPatch",
+        "patch": "W10=",
+        "auditAnnotations": {"k": "v"},
+    }
+
+
+def test_warnings_are_made_deliverable() -> None:
+    sent = ["two\nlines\tand a tab", "", "  \n", "same", "same", "bell\x07", "naïve ✓"]
+    assert reviews.warnings(sent) == ["two lines and a tab", "same", "bell", "naïve ✓"]
+
+
+@given(st.lists(st.text(max_size=600), max_size=40))
+def test_warnings_survive_the_api_server(texts: list[str]) -> None:
+    """It drops those with control characters, and cuts each to 256 characters once all together exceed 4,096."""
+    kept = reviews.warnings(texts)
+    assert sum(map(len, kept)) <= 4096
+    assert all(0 < len(text) <= 256 and "\n" not in text and "\t" not in text for text in kept)
+    assert len(kept) == len(set(kept))
+
+
+def test_annotations_are_cut() -> None:
+    assert reviews.annotation("x" * 2000) == "x" * 2000
+    assert len(reviews.annotation("x" * 2001)) == 2000
