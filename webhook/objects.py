@@ -19,40 +19,40 @@ Json = dict[str, Any]
 FETCH_SECONDS = 1.0
 
 
-class _Metadata(Struct):
+class _Metadata(Struct, frozen=True):
     name: str = ""
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
 
 
-class _Taint(Struct):
+class _Taint(Struct, frozen=True):
     key: str = ""
     value: str = ""
     effect: str = ""
 
 
-class _NodeSpec(Struct):
+class _NodeSpec(Struct, frozen=True):
     taints: list[_Taint] | None = None
     unschedulable: bool = False
 
 
-class _Condition(Struct):
+class _Condition(Struct, frozen=True):
     type: str = ""
     status: str = ""
 
 
-class _NodeStatus(Struct):
+class _NodeStatus(Struct, frozen=True):
     allocatable: dict[str, str] | None = None
     conditions: list[_Condition] | None = None
 
 
-class _Node(Struct):
+class _Node(Struct, frozen=True):
     metadata: _Metadata
     spec: _NodeSpec = _NodeSpec()
     status: _NodeStatus = _NodeStatus()
 
 
-class _Namespace(Struct):
+class _Namespace(Struct, frozen=True):
     metadata: _Metadata
 
 
