@@ -189,8 +189,10 @@ def _missing(meaning: Term, policy: Term) -> Choices:
 
 def _alternatives(key: str, mine: Values, values: Values) -> list[Addition]:
     additions: list[Addition] = [dict(one) for one in Term(((key, values),)).alternatives()]
-    if len(additions) > 1:
-        met = mine & values
+    met = mine & values
+    if met.impossible:
+        additions = additions[:1]
+    elif len(additions) > 1:
         possible = [one for one in additions if not (mine & parse_term(one)[key]).impossible]
         closer = Term(((key, met),)).alternatives()
         additions = possible[:] if len(possible) <= len(closer) else [dict(one) for one in closer]
