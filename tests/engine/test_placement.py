@@ -172,15 +172,20 @@ def test_entries_stay_in_place_and_order(pod: Pod, required: Terms) -> None:
     before, after = terms_of(pod), terms_of(placed(pod, Placement(required)))
     if before is None or after is None:
         return
-    rest, position = list(before), 0
-    for new in after:
-        while position < len(rest) and not prefix(rest[position], new):
-            alone = pod_of(pod["spec"]["nodeSelector"], [rest[position]])
-            assert not where(alone) & allowed(required)
-            position += 1
-        assert position < len(rest), (before, after)
-        if not any(prefix(rest[position], later) for later in after[after.index(new) + 1 :]):
-            position += 1
+    alone = [where(pod_of(pod["spec"]["nodeSelector"], [one])) for one in before]
+    droppable = [bool(nodes) and not nodes & allowed(required) for nodes in alone]
+    assert aligned(before, droppable, after), (before, after)
+
+
+def aligned(before: list[dict[str, Any]], droppable: list[bool], after: list[dict[str, Any]]) -> bool:
+    """Can `after` be read as each entry of `before` in turn, extended in one or several ways, or dropped?"""
+    if not before:
+        return not after
+    extended = 0
+    while extended < len(after) and prefix(before[0], after[extended]):
+        extended += 1
+    counts = range(0 if droppable[0] else 1, extended + 1)
+    return any(aligned(before[1:], droppable[1:], after[count:]) for count in counts)
 
 
 def prefix(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

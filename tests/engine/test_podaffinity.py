@@ -1,0 +1,65 @@
+"""Pod affinity terms: united by what they mean."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any
+
+from engine.podaffinity import PREFERRED, REQUIRED, added, identity, pod_term
+from engine.weights import capped
+
+LABELS = {"app": "web", "rev": "1"}
+WEB, SPELLED = (
+    {"matchLabels": {"app": "web"}},
+    {"matchExpressions": [{"key": "app", "operator": "In", "values": ["web"]}]},
+)
+HOST, ZONE = pod_term("host", WEB), pod_term("zone", WEB)
+
+
+def test_terms_that_mean_the_same_are_one() -> None:
+    assert identity(pod_term("host", SPELLED), LABELS) == identity(HOST, LABELS)
+    keyed = {**HOST, "matchLabelKeys": ["rev"]}
+    assert identity(keyed, LABELS) == identity(pod_term("host", {"matchLabels": LABELS}), LABELS)
+    unlike = {**HOST, "mismatchLabelKeys": ["rev"]}
+    different = [HOST, ZONE, keyed, unlike, pod_term("host", WEB, ["a"]), pod_term("host", WEB, namespace_selector={})]
+    assert len({identity(one, LABELS) for one in different}) == len(different)
+    assert pod_term("host", WEB, ["b", "a", "b"]) == {
+        "topologyKey": "host",
+        "labelSelector": WEB,
+        "namespaces": ["a", "b"],
+    }
+
+
+def test_what_a_pod_says_is_not_added_again() -> None:
+    existing: dict[str, Any] = {
+        REQUIRED: [pod_term("host", SPELLED)],
+        PREFERRED: [{"weight": 3, "podAffinityTerm": pod_term("zone", SPELLED)}],
+    }
+    assert added(existing, [(None, HOST), (50, HOST), (50, ZONE)], LABELS) == ((), ())
+    assert added(existing, [(None, ZONE)], LABELS) == ((ZONE,), ())
+    assert added({}, [(None, HOST), (50, HOST), (50, ZONE)], LABELS) == (
+        (HOST,),
+        ({"weight": 50, "podAffinityTerm": ZONE},),
+    )
+
+
+def test_the_order_of_policies_does_not_matter() -> None:
+    wanted = [
+        (None, ZONE),
+        (None, HOST),
+        (30, pod_term("rack", WEB)),
+        (80, pod_term("rack", SPELLED)),
+        (5, pod_term("x", WEB)),
+    ]
+    results = {repr(added({}, list(order), LABELS)) for order in permutations(wanted)}
+    assert len(results) == 1
+    required, preferred = added({}, wanted, LABELS)
+    assert required == (HOST, ZONE)
+    assert [one["weight"] for one in preferred] == [100, 5]
+
+
+def test_weights_keep_their_proportions_under_a_hundred() -> None:
+    assert capped({"a": 100, "b": 1}) == {"a": 100, "b": 1}
+    assert capped({"a": 200, "b": 100, "c": 1}) == {"a": 100, "b": 50, "c": 1}
+    assert capped({"a": 0, "b": -3, "c": 7}) == {"c": 7}
+    assert capped({}) == {}
