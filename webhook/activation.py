@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.cluster import Inventory
-
 from engine.decide import Decider
-from engine.errors import BundleError
+from engine.errors import BundleError, RequestError
 from engine.program import Program
 from webhook.files import Fingerprint, fingerprint
 from webhook.metrics import Metrics
@@ -122,7 +121,7 @@ class Activation:
         started = time.perf_counter()
         try:
             program = self._stages.load()
-        except (BundleError, OSError, ValueError) as error:
+        except (BundleError, RequestError, OSError) as error:
             if seen == fingerprint(self._bundle):
                 self._refused = seen if isinstance(error, BundleError) else ()
                 self._refuse("load", f"bundle `{self._bundle}`", error)
@@ -139,7 +138,7 @@ class Activation:
         started = time.perf_counter()
         try:
             inventory = self._stages.take()
-        except (BundleError, OSError, ValueError) as error:
+        except (BundleError, RequestError, OSError) as error:
             self._refuse("inventory", "the inventory", error)
             return
         if inventory is not None and inventory != self._inventory:

@@ -33,7 +33,6 @@ class _Taint(Struct, frozen=True):
 
 class _NodeSpec(Struct, frozen=True):
     taints: list[_Taint] | None = None
-    unschedulable: bool = False
 
 
 class _Condition(Struct, frozen=True):
@@ -43,6 +42,7 @@ class _Condition(Struct, frozen=True):
 
 class _NodeStatus(Struct, frozen=True):
     allocatable: dict[str, str] | None = None
+    capacity: dict[str, str] | None = None
     conditions: list[_Condition] | None = None
 
 
@@ -61,25 +61,16 @@ def _kept_node(node: _Node) -> Json:
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": _kept_metadata(node.metadata),
-        "spec": {
-            "taints": [asdict(taint) for taint in node.spec.taints or ()],
-            "unschedulable": node.spec.unschedulable,
-        },
-        "status": {"allocatable": node.status.allocatable or {}, "conditions": conditions},
+        "metadata": {"name": node.metadata.name, "labels": node.metadata.labels or {}},
+        "spec": {"taints": [asdict(taint) for taint in node.spec.taints or ()]},
+        "status": {"allocatable": node.status.allocatable or node.status.capacity or {}, "conditions": conditions},
     }
 
 
 def _kept_namespace(namespace: _Namespace) -> Json:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": _kept_metadata(namespace.metadata)}
-
-
-def _kept_metadata(metadata: _Metadata) -> Json:
-    return {
-        "name": metadata.name,
-        "labels": metadata.labels or {},
-        "annotations": metadata.annotations or {},
-    }
+    metadata = namespace.metadata
+    kept = {"name": metadata.name, "labels": metadata.labels or {}, "annotations": metadata.annotations or {}}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": kept}
 
 
 NODES: Kind[Json] = Kind("nodes", "/api/v1/nodes", _Node, _kept_node)

@@ -15,10 +15,12 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from engine.cluster import Inventory, inventory_from_documents, inventory_from_nodes
-
 from engine.decide import Decider
+from engine.document import Manifest
 from engine.load import load_bundle, read_documents
 from engine.program import Program, compile_bundle
+from engine.providers import POOL_LABELS
+from engine.text import Source
 from webhook.activation import Activation, Stages
 from webhook.admission import Admission, FailurePolicy, LogDecisions
 from webhook.app import Mutate, admission_app, health_app
@@ -32,6 +34,7 @@ from webhook.reflector import Reflector
 from webhook.server import Serving, address_of, listen
 
 DEFAULT_NAMESPACE = "bayplan"
+_CLUSTER = Source("the cluster", "")
 
 log = logging.getLogger("bayplan")
 
@@ -173,11 +176,12 @@ class _Live:
         """The inventory of now; None as long as the Nodes have not been listed."""
         if self._nodes is not None and not self._nodes.synced:
             return None
+        labels = (*self._options.pool_labels, *POOL_LABELS)
         nodes = self._nodes.items() if self._nodes else []
         documents = [document for path in self._options.pools for document in read_documents(path)]
         if not documents:
-            return inventory_from_nodes(nodes, self._options.pool_labels)
-        return inventory_from_documents([*documents, *nodes], self._options.pool_labels)
+            return inventory_from_nodes(nodes, labels)
+        return inventory_from_documents([*documents, *(Manifest(_CLUSTER, node) for node in nodes)], labels)
 
     def _build(self, program: Program, inventory: Inventory) -> Decider:
         cluster = {"name": self._options.cluster_name, "labels": dict(self._options.cluster_labels)}

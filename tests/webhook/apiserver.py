@@ -124,6 +124,10 @@ class ApiServer:
         """The versions that watches of Nodes began at."""
         return [query["resourceVersion"] for query in self.queries() if "watch" in query]
 
+    def since(self, version: int, path: str) -> list[tuple[int, str, str, Json]]:
+        """The events of one kind after a version."""
+        return [event for event in self.events if event[0] > version and event[1] == path]
+
     def _note(self, kind: str, path: str, thing: Json) -> None:
         self.events.append((self.version, path, kind, thing))
         self.changed.notify_all()
@@ -197,10 +201,8 @@ class Handler(BaseHTTPRequestHandler):
         cuts = api.cuts
         while True:
             with api.changed:
-                api.changed.wait_for(
-                    lambda: api.closed or api.cuts != cuts or any(e[0] > version and e[1] == path for e in api.events)
-                )
-                news = [event for event in api.events if event[0] > version and event[1] == path]
+                while not (news := api.since(version, path)) and not api.closed and api.cuts == cuts:
+                    api.changed.wait()
                 ended = api.closed or api.cuts != cuts
             if ended:
                 self.close_connection = True

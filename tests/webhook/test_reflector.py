@@ -121,11 +121,8 @@ def test_keeps_what_pools_are_made_of(api: ApiServer, tmp_path: Path) -> None:
         assert copy.reflector.get("n0") == {
             "apiVersion": "v1",
             "kind": "Node",
-            "metadata": {"name": "n0", "labels": {"pool": "a"}, "annotations": {}},
-            "spec": {
-                "taints": [{"key": "gpu", "value": "true", "effect": "NoSchedule"}],
-                "unschedulable": False,
-            },
+            "metadata": {"name": "n0", "labels": {"pool": "a"}},
+            "spec": {"taints": [{"key": "gpu", "value": "true", "effect": "NoSchedule"}]},
             "status": {"allocatable": {"cpu": "4"}, "conditions": [{"type": "Ready", "status": "True"}]},
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -105,10 +106,8 @@ def test_required_fields_of_a_request_are_named(field: str) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_request_or_an_error(sent: bytes) -> None:
-    try:
+    with contextlib.suppress(RequestError):
         assert reviews.decode(sent).uid
-    except RequestError as error:
-        assert str(error)
 
 
 @pytest.mark.parametrize(
