@@ -19,7 +19,7 @@ NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 FILES = {
     "bundle.yaml": """\
-# The bundle: the unit of review, release and rollback. Raise the version with each change: it is named in every decision.
+# The bundle: what is reviewed, released and rolled back as one. Raise the version with each change: decisions name it.
 apiVersion: bayplan.dev/v1alpha1
 kind: Bundle
 metadata:

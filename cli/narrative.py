@@ -1,14 +1,15 @@
-"""A decision, told to a person: where the pod may run or why it is refused, what each policy had to say, what changes."""
+"""A decision, told to a person: where the pod may run or why it is refused, what each policy said, what changes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cli.difference import as_yaml, unified
 from cli.terminal import BOLD, FAINT, GREEN, RED, amount, coloured, styled, table, wrapped
-
-Json = dict[str, Any]
+from engine.decision import Decision, PolicyOutcome, PoolNames
+from engine.ownership import owner_of
+from engine.subject import Subject
 
 OUTCOMES = {
     "applied": "applied",
@@ -21,84 +22,90 @@ OUTCOMES = {
     "off": "off",
     "notRolledOut": "not rolled out to it",
 }
-QUIET = frozenset({"notMatched", "off", "notRolledOut"})
+QUIET = ("notMatched", "notRolledOut", "off")
 """Outcomes of policies that had nothing to do with the pod: told in one line together."""
 
 HIDDEN = ("containers", "initContainers", "ephemeralContainers", "volumes")
 """What a diff leaves out: it never changes, and may hold what nobody should read by chance."""
 
 
-def told(decision: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    """The lines about one decision. `before` and `after` are the pod as it came and as it would be created."""
+def told(decision: Decision, *, show_pod: bool = False) -> Iterator[str]:
+    """The lines about one decision; with `show_pod` the whole pod as it would be created follows."""
     yield from _headline(decision)
+    yield from _pools(decision.pools)
+    yield from _policies(decision.policies)
+    if decision.warnings:
+        yield ""
+        for warning in decision.warnings:
+            yield wrapped(f"warning: {warning}", "  ")
     yield ""
-    yield from _pools(decision["pools"])
-    yield from _policies(decision["policies"])
-    for warning in decision["warnings"]:
-        yield wrapped(f"warning: {warning}", "  ")
-    yield from _change(decision, before, after)
+    if decision.patch:
+        yield from _change(decision)
+    else:
+        yield "  nothing to change" if decision.allowed else "  the pod is not created"
+    if show_pod and decision.allowed:
+        yield ""
+        yield from _indented(as_yaml(decision.patched))
 
 
-def title(pod: Mapping[str, Any]) -> str:
+def title(subject: Subject) -> str:
     """`Deployment shop/web`, `Pod shop/web`."""
-    kind = pod["owner"]["kind"] if pod["owner"] else "Pod"
-    return f"{kind} {pod['namespace']}/{pod['name']}"
+    owner = owner_of(subject)
+    return f"{owner.kind if owner else 'Pod'} {subject.namespace_name}/{subject.name}"
 
 
-def visible(pod: Mapping[str, Any]) -> Json:
+def visible(pod: Mapping[str, Any]) -> dict[str, Any]:
     """What of a pod a diff shows: who it is and all of its placement, and nothing of what its containers hold."""
-    metadata = {key: pod["metadata"][key] for key in ("name", "namespace") if key in pod["metadata"]}
-    spec = {key: value for key, value in pod.get("spec", {}).items() if key not in HIDDEN}
+    metadata = {key: pod["metadata"][key] for key in ("name", "generateName", "namespace") if key in pod["metadata"]}
+    spec = {key: value for key, value in (pod.get("spec") or {}).items() if key not in HIDDEN}
     return {"metadata": metadata, "spec": dict(sorted(spec.items()))}
 
 
-def _headline(decision: Mapping[str, Any]) -> Iterator[str]:
-    yield styled(title(decision["pod"]), BOLD)
-    style = GREEN if decision["allowed"] else RED
-    yield styled(wrapped(decision["message"], "  "), style)
-    mode = decision["mode"]
-    if mode != "enforce":
-        yield wrapped(f"mode {mode}: nothing of this is done, the pod is created as it came", "  ")
+def _headline(decision: Decision) -> Iterator[str]:
+    yield styled(title(decision.subject), BOLD)
+    yield styled(wrapped(decision.message, "  "), GREEN if decision.allowed else RED)
+    if decision.mode != "enforce":
+        yield wrapped(f"mode {decision.mode}: nothing of this is done, the pod is created as it came", "  ")
+    if decision.audited:
+        yield wrapped(f"with the policies in audit mode: {decision.audited.message}", "  ")
 
 
-def _pools(pools: Mapping[str, list[str]]) -> Iterator[str]:
-    before, after = pools["before"], pools["after"]
-    rows = [("pools before", _names(before)), ("pools after", _names(after))]
-    rows += [("tainted for it", _names(pools["untolerated"]))] if pools["untolerated"] else []
-    yield table(rows, indent="  ")
+def _pools(pools: PoolNames) -> Iterator[str]:
+    rows = [("pools before", _names(pools.before)), ("pools after", _names(pools.after))]
+    rows += [("not tolerated", _names(pools.untolerated))] if pools.untolerated else []
+    if pools.before or pools.after:
+        yield ""
+        yield table(rows, indent="  ")
 
 
-def _names(names: list[str]) -> str:
+def _names(names: Sequence[str]) -> str:
     return ", ".join(names) if names else "none"
 
 
-def _policies(policies: list[Json]) -> Iterator[str]:
-    spoke = [policy for policy in policies if policy["outcome"] not in QUIET]
+def _policies(policies: Sequence[PolicyOutcome]) -> Iterator[str]:
+    spoke = [policy for policy in policies if policy.outcome not in QUIET]
+    yield ""
     if spoke:
-        yield ""
-        rows = [(policy["name"], OUTCOMES[policy["outcome"]], _reason(policy)) for policy in spoke]
-        yield table(rows, indent="  ")
-    for outcome in sorted(QUIET):
-        names = [policy["name"] for policy in policies if policy["outcome"] == outcome]
+        yield table([(p.name, OUTCOMES[p.outcome], _reason(p)) for p in spoke], indent="  ")
+    for outcome in QUIET:
+        names = [policy.name for policy in policies if policy.outcome == outcome]
         if names:
             yield styled(wrapped(f"{OUTCOMES[outcome]}: {', '.join(names)}", "  "), FAINT)
 
 
-def _reason(policy: Json) -> str:
-    said = [str(policy[key]) for key in ("message", "error") if policy.get(key)]
-    return "; ".join(dict.fromkeys(said))
+def _reason(policy: PolicyOutcome) -> str:
+    return "; ".join(dict.fromkeys(said for said in (policy.message, policy.error) if said))
 
 
-def _change(decision: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
-    patch = decision["patch"]
-    if not patch:
-        yield ""
-        yield "  nothing to change" if decision["allowed"] else "  nothing is created"
-        return
-    yield ""
-    for line in coloured(unified(visible(before), visible(after), ("pod as it came", "pod as placed"))):
+def _change(decision: Decision) -> Iterator[str]:
+    before, after = visible(decision.subject.pod), visible(decision.patched)
+    for line in coloured(unified(before, after, ("the pod as it came", "the pod as placed"))):
         yield f"  {line}".rstrip()
     yield ""
-    yield f"  patch, {amount(len(patch), 'operation')} (RFC 6902)"
-    for line in as_yaml(patch).splitlines():
-        yield f"    {line}"
+    yield f"  the patch, {amount(len(decision.patch), 'operation')} (RFC 6902)"
+    yield from _indented(as_yaml(list(decision.patch)), "    ")
+
+
+def _indented(text: str, indent: str = "  ") -> Iterator[str]:
+    for line in text.splitlines():
+        yield f"{indent}{line}".rstrip()

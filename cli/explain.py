@@ -1,0 +1,59 @@
+"""Say where pods would go and why: the sentence, each policy's part in it, the pools, the diff of the pod, the patch.
+
+Nothing is changed anywhere. PODS are files, folders or - for standard input; in them Pods, workloads with a pod
+template, Lists and several documents in any mix. What the API server does before it calls a webhook is done first.
+Exit status: 0 also when a pod is refused, 2 could not run.
+
+example:
+  bayplan explain --bundle policies/gpu --pools policies/gpu/pools/gke.yaml policies/gpu/examples/training.yaml
+  kubectl get deployment web -o yaml | bayplan explain --bundle policies/gpu --context staging -
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from cli.errors import CommandError
+from cli.inputs import add_pools, documents, inventory
+from cli.narrative import told
+from engine.decide import Decider
+from engine.load import load_bundle
+from engine.pods import pods_from_documents
+from engine.program import compile_bundle
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pods", metavar="PODS", nargs="+", help="files, folders, or - for standard input")
+    parser.add_argument("--bundle", metavar="BUNDLE", type=Path, required=True, help="the bundle's folder")
+    parser.add_argument(
+        "--namespace",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="Namespaces with their labels, matched by name; may be repeated",
+    )
+    add_pools(parser)
+    parser.add_argument("-o", "--output", choices=["text", "json"], default="text", help="how to print (text)")
+    parser.add_argument(
+        "--show-pod", action="store_true", help="the whole pod as it would be created, in JSON as `patched`"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    program = compile_bundle(load_bundle(args.bundle))
+    decider = Decider(program, inventory(args))
+    subjects = pods_from_documents([*documents(args.pods), *documents(args.namespace)])
+    if not subjects:
+        raise CommandError(f"no pod and no workload in {', '.join(args.pods)}")
+    decisions = [decider.decide(subject) for subject in subjects]
+    if args.output == "json":
+        print(json.dumps([decision.as_json(show_pod=args.show_pod) for decision in decisions], indent=2))
+        return 0
+    for index, decision in enumerate(decisions):
+        for line in told(decision, show_pod=args.show_pod):
+            print(line)
+        if index + 1 < len(decisions):
+            print()
+    return 0

@@ -1,0 +1,86 @@
+"""Run the tests that a bundle carries. A case that fails shows what differs from what it expects, as a diff.
+
+Exit status: 0 all passed, 1 some failed, 2 could not run.
+
+example:
+  bayplan test policies/gpu
+  bayplan test policies/gpu --run 'gpu: four'
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from cli.difference import unified
+from cli.errors import CommandError
+from cli.terminal import GREEN, RED, amount, coloured, styled
+from engine.load import load_bundle
+from engine.program import compile_bundle
+from engine.suite import Result, run_tests
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundles", metavar="BUNDLE", nargs="+", type=Path, help="a bundle's folder")
+    parser.add_argument(
+        "--run", metavar="REGEX", default="", help="only cases whose name, `test: case`, matches somewhere"
+    )
+    parser.add_argument("-o", "--output", choices=["text", "json"], default="text", help="how to print (text)")
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        wanted = re.compile(args.run)
+    except re.error as error:
+        raise CommandError(f"--run `{args.run}` is not a regular expression: {error}") from error
+    results = {path: list(_results(path, wanted)) for path in args.bundles}
+    every = [result for some in results.values() for result in some]
+    if args.output == "json":
+        print(json.dumps([_as_json(path, result) for path, some in results.items() for result in some], indent=2))
+    else:
+        for path, some in results.items():
+            _tell(path, some)
+        _sum_up(every)
+    if not every:
+        raise CommandError(f"no case matches --run `{args.run}`" if args.run else "the bundle has no tests")
+    return int(not all(result.passed for result in every))
+
+
+def _results(path: Path, wanted: re.Pattern[str]) -> Iterator[Result]:
+    bundle = load_bundle(path)
+    return run_tests(bundle, compile_bundle(bundle), lambda name: bool(wanted.search(name)))
+
+
+def difference(result: Result) -> list[str]:
+    """What a failed case expected and what it got, as a unified diff."""
+    return unified(result.expected, result.actual, ("expected", "actual"), context=100)
+
+
+def _as_json(path: Path, result: Result) -> dict[str, Any]:
+    place = {"bundle": str(path), "file": result.span.source.name, "line": result.span.line}
+    outcome = {"test": result.test, "case": result.case, "passed": result.passed}
+    differing = {"expected": dict(result.expected), "actual": dict(result.actual)}
+    decision = result.decision.as_json() if result.decision else None
+    return place | outcome | ({} if result.passed else {**differing, "decision": decision})
+
+
+def _tell(path: Path, results: Sequence[Result]) -> None:
+    for result in results:
+        verdict = styled("pass", GREEN) if result.passed else styled("FAIL", RED)
+        print(f"{verdict}  {result.name}")
+        if not result.passed:
+            print(f"      {path}/{result.span}")
+            for line in coloured(difference(result)[2:]):
+                print(f"      {line}")
+            if result.decision and "message" not in result.expected:
+                print(f"      the decision: {result.decision.message}")
+
+
+def _sum_up(results: Sequence[Result]) -> None:
+    failed = sum(not result.passed for result in results)
+    verdict = styled(f"{failed} failed", RED) if failed else styled("all passed", GREEN)
+    print(f"\n{amount(len(results), 'case')}, {verdict}")
