@@ -28,7 +28,7 @@ class Serving:
         self.command: list[str | Path] = [
             *(BAYPLAN, "serve", "--bundle", bundle, "--mode", mode),
             *("--kubeconfig", cluster.kubeconfig),
-            *("--host", "127.0.0.1", "--port", str(self.port), "--ops-port", str(self.plain_port)),
+            *("--listen", f"127.0.0.1:{self.port}", "--health", f"127.0.0.1:{self.plain_port}"),
             *("--tls-cert", certificate, "--tls-key", key),
         ]
         self._process: Process | None = None
