@@ -86,17 +86,23 @@ _Node = TypeVar("_Node", bound=Node)
 
 
 def check(
-    node: Node, excerpt: Excerpt, variables: Mapping[str, Type], *, result: Type | None = None
+    node: Node,
+    excerpt: Excerpt,
+    variables: Mapping[str, Type],
+    *,
+    result: Type | None = None,
+    given: Iterable[Node] = (),
 ) -> tuple[Node, tuple[Problem, ...]]:
     """The tree with types, and everything that is wrong with it: errors, and warnings.
 
     `variables` are the names that the expression may use, and their types. `result` is the type that it must have;
-    DOUBLE stands for any number. `dyn` is no bool: as in Kubernetes, a condition must be known to be one.
+    DOUBLE stands for any number. `dyn` is no bool: as in Kubernetes, a condition must be known to be one. `given` are
+    conditions that hold wherever the expression is evaluated: a field that they ask for may be read.
     """
     checker = _Checker(excerpt, variables)
     typed = _settled(checker.visit(node, {}))
     checker.result(typed, result)
-    problems = [*checker.problems, *(_unguarded(excerpt, select) for select in unguarded(typed))]
+    problems = [*checker.problems, *(_unguarded(excerpt, select) for select in unguarded(typed, given))]
     return typed, tuple(problems)
 
 

@@ -7,7 +7,7 @@ also stand on the right. What `filter` asked of an element holds in the macro th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from engine.syntax import (
@@ -43,10 +43,14 @@ class _Names:
         return _Names((*self.names, (name, f"{name}@{place}")))
 
 
-def unguarded(node: Node) -> Iterator[Select]:
-    """The first read of each optional field that is read without asking for it, in source order."""
+def unguarded(node: Node, given: Iterable[Node] = ()) -> Iterator[Select]:
+    """The first read of each optional field that is read without asking for it, in source order.
+
+    `given` are conditions that are true wherever the expression is evaluated.
+    """
+    known = _NOTHING.union(*(_facts(condition, True, _Names()) for condition in given))
     seen: set[_Path] = set()
-    for select, path in sorted(_reads(node, _NOTHING, _Names()), key=lambda read: read[0].at):
+    for select, path in sorted(_reads(node, known, _Names()), key=lambda read: read[0].at):
         if path is None or path not in seen:
             if path is not None:
                 seen.add(path)
@@ -137,7 +141,10 @@ def _facts(node: Node, truth: bool, names: _Names, deep: bool = True) -> _Known:
             return both[0] | both[1] if truth == (node.function == "_&&_") else both[0] & both[1]
         case Call(function="_?_:_", args=(condition, then, otherwise)):
             first = _facts(condition, True, names, deep) | _facts(then, truth, names, deep)
-            return first & (_facts(condition, False, names, deep) | _facts(otherwise, truth, names, deep))
+            second = _facts(condition, False, names, deep) | _facts(otherwise, truth, names, deep)
+            if _never(then, truth) or _never(otherwise, truth):
+                return second if _never(then, truth) else first
+            return first & second
         case Has() if truth:
             return _known(_path(node.operand, names), f".{node.field}", deep)
         case Call(function="@in", args=(Literal(value=str() as key), container)) if truth:
@@ -147,6 +154,10 @@ def _facts(node: Node, truth: bool, names: _Names, deep: bool = True) -> _Known:
             return _known(path and path[:-1], path[-1] if path else "", deep)
         case _:
             return _NOTHING
+
+
+def _never(node: Node, truth: bool) -> bool:
+    return isinstance(node, Literal) and node.value is (not truth)
 
 
 def _known(container: _Path | None, last: str, deep: bool) -> _Known:
