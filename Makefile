@@ -21,7 +21,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 demo: setup ## one bundle, one pod, its pools: the sentence, the diff, the patch
-	@$(BIN)/bayplan explain --bundle policies/scheduling-classes --pools policies/scheduling-classes/pools/fleet.yaml policies/scheduling-classes/examples/training.yaml
+	@$(BIN)/bayplan explain --bundle policies/scheduling-classes --pools policies/scheduling-classes/pools/fleet.yaml policies/scheduling-classes/examples/feature-store.yaml
 
 test: setup lint controlplane ## lint, types, import contracts, then every test
 	$(BIN)/pytest
