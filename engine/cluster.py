@@ -36,7 +36,7 @@ from engine.fields import (
 )
 from engine.nodes import group, inventory_from_nodes, labels_of, pool_of, see
 from engine.pool import Declared, Inventory, Pool, Taint, declared_pool, inventory
-from engine.providers import BY_NAME, POOL_LABELS, WORDS, provider_of
+from engine.providers import BY_NAME, WORDS, pool_label_order, provider_of
 from engine.quantity import parse_quantity
 from engine.text import Span
 
@@ -204,7 +204,7 @@ def _value_span(value: Map, name: str) -> Span:
     return head(found) if found else head(value)
 
 
-def inventory_from_documents(documents: Iterable[Manifest], pool_labels: Sequence[str] = POOL_LABELS) -> Inventory:
+def inventory_from_documents(documents: Iterable[Manifest], pool_labels: Sequence[str] = ()) -> Inventory:
     """The inventory that files describe, in any mix: Inventory documents, Karpenter NodePools, Nodes and lists of them.
 
     Raises BundleError with all that is wrong in Inventory documents, RequestError for another object that can't be
@@ -227,7 +227,7 @@ def inventory_from_documents(documents: Iterable[Manifest], pool_labels: Sequenc
     return _combine(found, pool_labels)
 
 
-def inventory_from_objects(objects: Iterable[Mapping[str, Any]], pool_labels: Sequence[str] = POOL_LABELS) -> Inventory:
+def inventory_from_objects(objects: Iterable[Mapping[str, Any]], pool_labels: Sequence[str] = ()) -> Inventory:
     """The inventory that live Nodes and Karpenter NodePools make. Raises RequestError for an object of no use."""
     found = _Found()
     for each in objects:
@@ -319,7 +319,8 @@ def _combine(found: _Found, pool_labels: Sequence[str]) -> Inventory:
     for said in found.node_pools:
         identity = frozenset(said.selector.items())
         declared[identity] = declared[identity].over(said) if identity in declared else said
-    known = sorted(declared.values(), key=lambda said: _specific(said, pool_labels))
+    order = pool_label_order(pool_labels)
+    known = sorted(declared.values(), key=lambda said: _specific(said, order))
     members: dict[str, list[Mapping[str, Any]]] = {}
     rest: list[Mapping[str, Any]] = []
     for node in found.nodes:
@@ -340,6 +341,6 @@ def _identity(said: Declared) -> str:
     return repr(sorted(said.selector.items()))
 
 
-def _specific(said: Declared, pool_labels: Sequence[str]) -> tuple[int, int, str]:
-    place = next((at for at, key in enumerate(pool_labels) if key in said.selector), len(pool_labels))
+def _specific(said: Declared, order: Sequence[str]) -> tuple[int, int, str]:
+    place = next((at for at, key in enumerate(order) if key in said.selector), len(order))
     return -len(said.selector), place, _identity(said)

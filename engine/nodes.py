@@ -9,7 +9,7 @@ from math import ceil
 from typing import Any
 
 from engine.pool import Inventory, Pool, Seen, Taint, inventory, observed_pool
-from engine.providers import BY_POOL_LABEL, HOSTNAME, INSTANCE_TYPE, POOL_LABELS, REGION, ZONE, pool_label_of
+from engine.providers import BY_POOL_LABEL, HOSTNAME, INSTANCE_TYPE, REGION, ZONE, pool_label_of, pool_label_order
 from engine.quantity import parse_quantity
 
 Node = Mapping[str, Any]
@@ -89,22 +89,24 @@ def is_transient(taint: Taint) -> bool:
     return taint.key in TRANSIENT_TAINTS or taint.key.startswith(_START_UP)
 
 
-def inventory_from_nodes(nodes: Iterable[Node], pool_labels: Sequence[str] = POOL_LABELS) -> Inventory:
-    """The pools of these Nodes (JSON as the API server prints it; labels, taints, allocatable and conditions do)."""
+def inventory_from_nodes(nodes: Iterable[Node], pool_labels: Sequence[str] = ()) -> Inventory:
+    """The pools of these Nodes (JSON as the API server prints it; labels, taints, allocatable and conditions do).
+
+    `pool_labels` are the operator's own identifying labels: looked for after Karpenter's, before the other providers'.
+    """
     groups, strays = group(nodes, pool_labels)
     pools = (pool_of(label, members) for label, members in groups.items())
     return inventory(pools, len(strays), pool_labels)
 
 
-def group(
-    nodes: Iterable[Node], pool_labels: Sequence[str] = POOL_LABELS
-) -> tuple[dict[Group, list[Node]], list[Node]]:
+def group(nodes: Iterable[Node], pool_labels: Sequence[str] = ()) -> tuple[dict[Group, list[Node]], list[Node]]:
     """Nodes by the first identifying label that they carry, and those that carry none."""
+    order = pool_label_order(pool_labels)
     groups: dict[Group, list[Node]] = {}
     strays: list[Node] = []
     for node in nodes:
         labels = labels_of(node)
-        key = pool_label_of(labels, pool_labels)
+        key = pool_label_of(labels, order)
         members = strays if key is None else groups.setdefault((key, labels[key]), [])
         members.append(node)
     return groups, strays

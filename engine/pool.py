@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeVar
 
-from engine.providers import ARCH, INSTANCE_TYPE, OS, POOL_LABELS, REGION, ZONE, capacity
+from engine.providers import ARCH, INSTANCE_TYPE, OS, REGION, ZONE, capacity, pool_label_order
 
 Labels = Mapping[str, str]
 LabelValues = Mapping[str, tuple[str, ...]]
@@ -29,7 +29,7 @@ class Pool:
     the values that nodes may carry, sorted. `cpu` is in cores and `memory` in bytes, `gpus` a count, each of the node
     that has most of it; 0 where nobody knows. `price` is per hour. `observed` has the keys of `labels` and `values`
     that are known from nodes alone; `declared` is false for a pool made from nodes alone, where what no node carries
-    is observed, too.
+    is observed, too. A node with one of the labels `without` belongs to another pool, also if the selector matches.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Pool:
     price: float | None = None
     observed: frozenset[str] = frozenset()
     declared: bool = True
+    without: tuple[str, ...] = ()
     view: Mapping[str, object] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -164,32 +165,48 @@ def observed_pool(name: str, provider: str, selector: Labels, seen: Seen) -> Poo
     )
 
 
-def inventory(pools: Iterable[Pool], strays: int = 0, pool_labels: Sequence[str] = POOL_LABELS) -> Inventory:
+def inventory(pools: Iterable[Pool], strays: int = 0, pool_labels: Sequence[str] = ()) -> Inventory:
     """Pools with unique names, sorted by name.
 
-    Where two pools have one name, a declared one keeps it, else the one whose label comes first in `pool_labels`; the
+    Where two pools have one name, a declared one keeps it, else the one whose label comes first in the order; the
     others are called `<provider>/<name>`, or by their selector.
     """
+    order = pool_label_order(pool_labels)
+    apart = _set_apart(tuple(pools), order)
     taken: dict[str, Pool] = {}
-    for pool in sorted(pools, key=lambda pool: _precedence(pool, pool_labels)):
+    for pool in sorted(apart, key=lambda pool: (not pool.declared, _place(pool, order), _said(pool.selector))):
         names = (pool.name, f"{pool.provider}/{pool.name}" if pool.provider else "", _said(pool.selector))
         name = next((name for name in names if name and name not in taken), _said(pool.selector))
-        taken[name] = pool if name == pool.name else _renamed(pool, name)
+        taken[name] = pool if name == pool.name else replace(pool, name=name)
     return Inventory(tuple(taken[name] for name in sorted(taken)), strays)
 
 
-def _precedence(pool: Pool, pool_labels: Sequence[str]) -> tuple[bool, int, str]:
-    place = next((at for at, key in enumerate(pool_labels) if key in pool.selector), len(pool_labels))
-    return not pool.declared, place, _said(pool.selector)
+def _place(pool: Pool, order: Sequence[str]) -> int:
+    return next((at for at, key in enumerate(order) if key in pool.selector), len(order))
+
+
+def _set_apart(pools: Sequence[Pool], order: Sequence[str]) -> list[Pool]:
+    """Each pool with the labels that its nodes lack, because with one of them they would be of another pool.
+
+    Nodes of a Karpenter pool may carry `pool: general` as those of another pool do that has this selector.
+    """
+    carriers: dict[tuple[str, str], set[str]] = {}
+    for pool in pools:
+        own = order[_place(pool, order)] if _place(pool, order) < len(order) else ""
+        for key in order:
+            for value in {pool.labels.get(key), *pool.values.get(key, ())} - {None}:
+                carriers.setdefault((key, str(value)), set()).add(own)
+    made = []
+    for pool in pools:
+        place = _place(pool, order)
+        others = carriers.get((order[place], pool.selector[order[place]]), set()) if place < len(order) else set()
+        without = tuple(key for key in order[:place] if key in others)
+        made.append(replace(pool, without=without) if without else pool)
+    return made
 
 
 def _said(selector: Labels) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
-
-
-def _renamed(pool: Pool, name: str) -> Pool:
-    kept = {key: getattr(pool, key) for key in Pool.__dataclass_fields__ if key not in ("name", "view")}
-    return Pool(name=name, **kept)
 
 
 def _first(said: T | None, otherwise: T | None) -> T | None:

@@ -111,7 +111,7 @@ PROVIDERS: tuple[Provider, ...] = (
 BY_NAME: Mapping[str, Provider] = MappingProxyType({provider.name: provider for provider in PROVIDERS})
 BY_POOL_LABEL: Mapping[str, Provider] = MappingProxyType({provider.pool_label: provider for provider in PROVIDERS})
 POOL_LABELS: tuple[str, ...] = tuple(provider.pool_label for provider in PROVIDERS)
-"""The labels that identify a pool, in order; an operator may configure another list."""
+"""The labels that identify a pool, in order, Karpenter's first."""
 
 
 def capacity(provider: str) -> Capacity | None:
@@ -125,6 +125,11 @@ def provider_of(selector: Mapping[str, str]) -> str:
     return next((provider.name for provider in PROVIDERS if provider.pool_label in selector), "")
 
 
-def pool_label_of(labels: Mapping[str, str], pool_labels: Sequence[str] = POOL_LABELS) -> str | None:
+def pool_label_order(own: Sequence[str] = ()) -> tuple[str, ...]:
+    """All identifying labels in the order in which they are looked for: Karpenter's, the operator's own, the rest."""
+    return tuple(dict.fromkeys((POOL_LABELS[0], *own, *POOL_LABELS)))
+
+
+def pool_label_of(labels: Mapping[str, str], order: Sequence[str] = POOL_LABELS) -> str | None:
     """Which label says the pool of a node with these labels: the first, in order, that it carries with a value."""
-    return next((key for key in pool_labels if labels.get(key)), None)
+    return next((key for key in order if labels.get(key)), None)

@@ -24,3 +24,34 @@ def parse_quantity(text: str) -> Fraction:
     sign, digits, suffix, exponent = match.groups()
     scale = _BINARY.get(suffix) or _DECIMAL[suffix] if suffix else Fraction(10) ** int(exponent or 0)
     return Fraction(digits) * scale * (-1 if sign == "-" else 1)
+
+
+def canonical(text: str) -> str:
+    """A quantity as the API server writes it: `1000m` is `1`, `1024Mi` is `1Gi`, `0.5` is `500m`.
+
+    Source: Quantity.CanonicalizeBytes. Raises ValueError as `parse_quantity`.
+    """
+    amount = parse_quantity(text)
+    suffix = text.lstrip("+-.0123456789")
+    if suffix in _BINARY and abs(amount) >= 1024 and amount.denominator == 1:
+        return _scaled(amount, _BINARY_STEPS)
+    nano = _round_away(amount * 10**9)
+    if "e" in suffix or (suffix.startswith("E") and len(suffix) > 1):
+        return _scaled(Fraction(nano, 10**9), _EXPONENT_STEPS)
+    return _scaled(Fraction(nano, 10**9), _DECIMAL_STEPS)
+
+
+_BINARY_STEPS = [*sorted(((scale, suffix) for suffix, scale in _BINARY.items()), reverse=True), (Fraction(1), "")]
+_DECIMAL_STEPS = sorted(((scale, suffix.strip()) for suffix, scale in _DECIMAL.items()), reverse=True)
+_EXPONENT_STEPS = [(Fraction(10) ** power, f"e{power}" if power else "") for power in range(18, -10, -3)]
+
+
+def _scaled(amount: Fraction, steps: list[tuple[Fraction, str]]) -> str:
+    if amount == 0:
+        return "0"
+    return next(f"{amount / scale}{suffix}" for scale, suffix in steps if (amount / scale).denominator == 1)
+
+
+def _round_away(amount: Fraction) -> int:
+    """Nothing is finer than a nano; what is, is rounded up, away from zero."""
+    return -(-amount.numerator // amount.denominator) if amount > 0 else amount.numerator // amount.denominator
