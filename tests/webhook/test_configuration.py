@@ -1,0 +1,45 @@
+"""The configuration that `serve --dev` prints asks for what the webhook answers."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import yaml
+
+from webhook.configuration import configuration
+
+
+def parsed(**more: Any) -> Any:
+    return yaml.safe_load(configuration("https://127.0.0.1:8443/mutate", b"PEM", "mine", **more))
+
+
+def test_pods_that_are_created_are_sent_to_the_url() -> None:
+    whole = parsed()
+    assert (whole["apiVersion"], whole["kind"]) == (
+        "admissionregistration.k8s.io/v1",
+        "MutatingWebhookConfiguration",
+    )
+    (webhook,) = whole["webhooks"]
+    assert webhook["clientConfig"]["url"] == "https://127.0.0.1:8443/mutate"
+    assert base64.b64decode(webhook["clientConfig"]["caBundle"]) == b"PEM"
+    (rule,) = webhook["rules"]
+    assert (rule["operations"], rule["resources"]) == (["CREATE"], ["pods"])
+    assert webhook["sideEffects"] == "None"
+    assert webhook["reinvocationPolicy"] == "IfNeeded"
+    assert webhook["admissionReviewVersions"] == ["v1"]
+
+
+def test_namespaces_that_are_left_alone_are_not_sent() -> None:
+    (webhook,) = parsed()["webhooks"]
+    (expression,) = webhook["namespaceSelector"]["matchExpressions"]
+    assert expression == {
+        "key": "kubernetes.io/metadata.name",
+        "operator": "NotIn",
+        "values": ["kube-node-lease", "kube-system", "mine"],
+    }
+
+
+def test_the_failure_policy_is_the_callers() -> None:
+    assert parsed()["webhooks"][0]["failurePolicy"] == "Ignore"
+    assert parsed(failure_policy="Fail")["webhooks"][0]["failurePolicy"] == "Fail"
