@@ -19,7 +19,7 @@ from engine.logic import Ground, Verdict
 from engine.ownership import controller
 from engine.patch import Operation, patch
 from engine.placement import Placement, labels_of, own
-from engine.program import CompiledPolicy, Program
+from engine.program import POD_NAMES, CompiledPolicy, Program
 from engine.region import Region, alive, meet, node_terms, reach
 from engine.requirement import FALSE, TRUE, Term, Terms, TooManyTerms
 from engine.spread import combine as combine_spread
@@ -34,6 +34,7 @@ MIRROR = "kubernetes.io/config.mirror"
 HARD_EFFECTS = ("NoSchedule", "NoExecute")
 CAREFUL: Sequence[Mode] = ("enforce", "audit", "off")
 MAX_WEIGHT = 100
+NOBODY = (None,) * len(POD_NAMES)
 
 
 def careful(*modes: str) -> Mode:
@@ -63,8 +64,8 @@ class Decider:
         self.fleet = Fleet(inventory)
         self.left_alone = LEFT_ALONE.union(namespaces)
         known = {"name": "", "labels": {}, **(cluster or {})}
-        constants = (known, {**program.params, **(params or {})})
-        self._ground = Ground(self.fleet, constants, program.leaves, lambda: Budget(POLICY_BUDGET))
+        self._constants = (known, {**program.params, **(params or {})})
+        self._ground = Ground(self.fleet, program.leaves, lambda: (Budget(POLICY_BUDGET), *NOBODY, *self._constants))
 
     def decide(self, subject: Subject) -> Decision:
         """What follows for one pod. Never raises for what a bundle or a pod may hold."""
@@ -95,8 +96,9 @@ class Decider:
 
     def _findings(self, subject: Subject) -> list[Finding]:
         seen: dict[int, Verdict] = {}
+        ground, constants = self._ground, self._constants
         return [
-            Finding(policy, "off") if policy.policy.mode == "off" else judge(policy, subject, self._ground, seen)
+            Finding(policy, "off") if policy.policy.mode == "off" else judge(policy, subject, ground, constants, seen)
             for policy in self.program.policies
         ]
 

@@ -84,15 +84,20 @@ class Variables(dict[str, object]):
         return value
 
 
-def judge(policy: CompiledPolicy, subject: Subject, ground: Ground, seen: dict[int, Verdict]) -> Finding:
-    """What a policy says of a pod: not matched, failed, denied, or applied with its regions and wishes."""
+def judge(
+    policy: CompiledPolicy, subject: Subject, ground: Ground, constants: tuple[object, ...], seen: dict[int, Verdict]
+) -> Finding:
+    """What a policy says of a pod: not matched, failed, denied, or applied with its regions and wishes.
+
+    `constants` are the values of `cluster` and `params`; `seen` are the leaves decided for this pod so far.
+    """
     metadata = subject.namespace.get("metadata") or {}
     if not (
         policy.pod_selector.matches(labels_of(subject.pod))
         and policy.namespace_selector.matches(metadata.get("labels") or {})
     ):
         return Finding(policy, "notMatched", "its selectors do not match")
-    arguments = _arguments(policy, subject, ground)
+    arguments = _arguments(policy, subject, constants)
     finding = Finding(policy, "applied", arguments=arguments)
     try:
         unmet = _unmet(policy.match_conditions, arguments)
@@ -109,10 +114,10 @@ def judge(policy: CompiledPolicy, subject: Subject, ground: Ground, seen: dict[i
         return finding.because("failed", "", str(failure))
 
 
-def _arguments(policy: CompiledPolicy, subject: Subject, ground: Ground) -> Arguments:
+def _arguments(policy: CompiledPolicy, subject: Subject, constants: tuple[object, ...]) -> Arguments:
     variables = Variables(policy.variables)
     budget = Budget(POLICY_BUDGET)
-    arguments = (budget, subject.pod, subject.namespace, subject.request, variables, *ground.constants)
+    arguments = (budget, subject.pod, subject.namespace, subject.request, variables, *constants)
     variables.arguments = arguments
     return arguments
 

@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Protocol, TypeAlias
 
+from engine.cluster import Pool
 from engine.fleet import Fleet, Read, bits
 from engine.requirement import FALSE, TRUE, Terms, both
 from engine.symbolic import UNKNOWN, Arguments, Cases, CasesOf, Truth, TruthOf, choose, conjoin, negate, words_of
-from engine.values import CelError
+from engine.values import CelError, NoSuchKey
 
 YES: Truth = (TRUE, FALSE)
 NO: Truth = (FALSE, TRUE)
@@ -108,19 +109,22 @@ Tree: TypeAlias = Leaf | Not | Both | Choice
 
 
 class Ground:
-    """What verdicts stand on: a fleet, and what is the same for every pod on it. Pool-only leaves are decided once."""
+    """What verdicts stand on: a fleet, and what is the same for every pod on it.
 
-    def __init__(
-        self, fleet: Fleet, constants: Sequence[object], leaves: Sequence[Leaf], budget: Callable[[], object]
-    ) -> None:
-        self.fleet, self.constants = fleet, tuple(constants)
+    Leaves that read nothing of a pod are decided here, once; `nobody` are the arguments of a function that is called
+    without one: a fresh budget, then the values of the variables in their order.
+    """
+
+    def __init__(self, fleet: Fleet, leaves: Sequence[Leaf], nobody: Callable[[], Arguments]) -> None:
+        self.fleet = fleet
         self.yes = Flat(fleet.every, 0, YES)
         self.no = Flat(0, fleet.every, NO)
         self.unknown = Flat(0, 0, UNKNOWN)
-        self.settled: dict[int, Verdict] = {}
-        for leaf in leaves:
-            if leaf.reads_pool and not leaf.reads_pod and leaf.function is not None:
-                self.settled[leaf.number] = _by_pool(leaf, self, (budget(), *constants))
+        self.settled: dict[int, Verdict] = {
+            leaf.number: _by_pool(leaf, fleet, nobody())
+            for leaf in leaves
+            if leaf.reads_pool and not leaf.reads_pod and leaf.function is not None
+        }
 
 
 class Moment:
@@ -223,7 +227,7 @@ def choice(test: Verdict, yes: Verdict, no: Verdict, every: int) -> Verdict:
 def by_pool_values(score: Scored, moment: Moment) -> Iterator[tuple[int, Cases, Reads]]:
     """A number by pool: its index, the cases of the number on its nodes, and what was read of it."""
     for i, pool in enumerate(moment.ground.fleet.pools):
-        watched = _Watched(pool.view) if score.computed and pool.observed else None
+        watched = _Watched(pool.view) if score.computed and _inferred(pool) else None
         arguments = (*moment.arguments, watched.view if watched else pool.view)
         cases: Cases = ()
         try:
@@ -270,7 +274,7 @@ def _leaf(leaf: Leaf, moment: Moment) -> Verdict:
     if leaf.truth is not None:
         return _node_leaf(leaf, leaf.truth, moment)
     if leaf.reads_pool:
-        return _by_pool(leaf, ground, moment.arguments)
+        return _by_pool(leaf, ground.fleet, moment.arguments)
     assert leaf.function is not None
     try:
         return ground.yes if leaf.function(*moment.arguments, None) is True else ground.no
@@ -278,12 +282,12 @@ def _leaf(leaf: Leaf, moment: Moment) -> Verdict:
         return ground.unknown
 
 
-def _by_pool(leaf: Leaf, ground: Ground, arguments: Arguments) -> Verdict:
+def _by_pool(leaf: Leaf, fleet: Fleet, arguments: Arguments) -> Verdict:
     assert leaf.function is not None
     true = false = 0
     computed: dict[int, Reads] = {}
-    for i, view in enumerate(ground.fleet.views):
-        watched = _Watched(view) if leaf.computed and ground.fleet.pools[i].observed else None
+    for i, view in enumerate(fleet.views):
+        watched = _Watched(view) if leaf.computed and _inferred(fleet.pools[i]) else None
         try:
             if leaf.function(*arguments, watched.view if watched else view) is True:
                 true |= 1 << i
@@ -294,6 +298,11 @@ def _by_pool(leaf: Leaf, ground: Ground, arguments: Arguments) -> Verdict:
         if watched and watched.reads:
             computed[i] = frozenset(watched.reads)
     return Flat(true, false, None, leaf.reads, computed)
+
+
+def _inferred(pool: Pool) -> bool:
+    """Whether anything about a pool's labels, or about their absence, is known by observation only."""
+    return bool(pool.observed) or not pool.declared
 
 
 def _error(leaf: Leaf, moment: Moment) -> str:
@@ -350,6 +359,8 @@ class _Noted(dict):  # type: ignore[type-arg]
 
     def __getitem__(self, key: object) -> object:
         self._note(key)
+        if not super().__contains__(key):
+            raise NoSuchKey(key)
         return super().__getitem__(key)
 
     def __contains__(self, key: object) -> bool:

@@ -60,15 +60,15 @@ def _where(who: str, pools: PoolNames, applied: Sequence[Finding], *, stuck: boo
 
 
 def _reason(finding: Finding) -> str:
-    said = [f"requires {wanted(finding)}"] if finding.policy.require else []
     policy = finding.policy
-    said += ["states preferences"] if policy.prefer else []
-    said += ["ranks fallbacks"] if policy.fallback else []
+    said = [f"requires it ({wanted(finding)})"] if policy.require else []
+    said += ["prefers some nodes"] if policy.prefer else []
+    said += ["ranks nodes to fall back to"] if policy.fallback else []
     said += ["tolerates taints"] if policy.tolerate else []
-    said += ["spreads pods"] if policy.spread else []
+    said += ["spreads its pods"] if policy.spread else []
     said += ["draws pods together"] if policy.pod_affinity else []
     said += ["keeps pods apart"] if policy.pod_anti_affinity else []
-    return f"{policy.name} {listed(said) or 'checks it'}"
+    return f"{policy.name} {listed(said) or 'has nothing against it'}"
 
 
 def emptiness(finding: Finding, kept: Sequence[Finding], mine: Terms, fleet: Fleet) -> str:

@@ -45,9 +45,12 @@ budget, and past it the answer is no, which is safe: something is written althou
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise, product
+from operator import and_, itemgetter, or_, xor
 from typing import Any, TypeAlias
 
 Expression: TypeAlias = dict[str, Any]  # {"key": ..., "operator": ..., "values": [...]}
@@ -66,6 +69,8 @@ _LEGAL_NAME = re.compile(_NAME)
 _LEGAL_PREFIX = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
 _MANY_SPELLINGS = 23  # at least half of the spellings of any integer: 45 of one with 19 digits, 63 of one with one
 _COVER_BUDGET = 2_000
+_KEY = itemgetter(0)
+_REMEMBERED = 8_192  # strings and expressions whose meaning is kept, the last ones used
 
 
 class TooManyTerms(Exception):  # noqa: N818 - a limit, named as one
@@ -80,11 +85,13 @@ class Inexpressible(Exception):  # noqa: N818 - says what the set is
     """A set that no list of match expressions says: strings that are no integers, without naming them."""
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def legal_value(value: str) -> bool:
     """Can a label have this value? Empty, or up to 63 of `A-Za-z0-9-_.` that begin and end with a letter or digit."""
     return _LEGAL_VALUE.fullmatch(value) is not None
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def legal_key(key: str) -> bool:
     """Can a label have this key? A name like a value's, not empty, perhaps behind a DNS subdomain and a slash."""
     prefix, slash, name = key.rpartition("/")
@@ -132,10 +139,10 @@ class Values:
                 odd = self.odd | other.odd if other.others else other.odd - self.odd
             others = self.others and other.others
             return _settled(self.absent and other.absent, others, _ALL if others else (), odd)
-        return _combined(self, other, lambda a, b: a and b)
+        return _combined(self, other, and_)
 
     def __or__(self, other: Values) -> Values:
-        return _combined(self, other, lambda a, b: a or b)
+        return _combined(self, other, or_)
 
     def __sub__(self, other: Values) -> Values:
         return self & ~other
@@ -147,9 +154,11 @@ class Values:
         """Is every state of this set in the other?"""
         if self.absent and not other.absent:
             return False
-        if not self.others and not self.spans:
-            return all(value in other for value in self.odd)
-        return (self & other) == self
+        if not _plain(self) or not _plain(other):
+            return (self & other) == self
+        if self.others:
+            return other.others and other.odd <= self.odd
+        return self.odd.isdisjoint(other.odd) if other.others else self.odd <= other.odd
 
     @property
     def width(self) -> int:
@@ -225,7 +234,11 @@ def from_expression(expression: Mapping[str, Any]) -> Values:
     As Kubernetes reads it (component-helpers' nodeaffinity): an expression that the API server would refuse, or a bound
     that is no integer, matches nothing.
     """
-    operator, values = expression.get("operator"), list(expression.get("values") or ())
+    return _read(expression.get("operator") or "", tuple(expression.get("values") or ()))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _read(operator: str, values: tuple[str, ...]) -> Values:
     if not all(legal_value(value) for value in values):
         return NONE
     match operator:
@@ -245,6 +258,10 @@ def from_expression(expression: Mapping[str, Any]) -> Values:
 
 def _plain(values: Values) -> bool:
     return values.spans == (_ALL if values.others else ())
+
+
+def _anything(values: Values) -> bool:
+    return values.absent and values.others and not values.odd and values.spans == _ALL
 
 
 def _within(value: str, spans: tuple[Span, ...]) -> bool:
@@ -280,7 +297,9 @@ def _swept(a: tuple[Span, ...], b: tuple[Span, ...], keep: Callable[[bool, bool]
 
 
 def _complement(spans: tuple[Span, ...]) -> tuple[Span, ...]:
-    return _swept(spans, (), lambda a, _: not a)
+    if not spans or spans == _ALL:
+        return () if spans else _ALL
+    return _swept(spans, _ALL, xor)
 
 
 def _covers(spans: tuple[Span, ...], number: int) -> bool:
@@ -301,7 +320,7 @@ def _settled(absent: bool, others: bool, spans: tuple[Span, ...], odd: frozenset
         spellings, spanned = _spellings(number), _covers(spans, number)
         members = len(spellings) - len(strange) if spanned else len(strange)
         if (members * 2 > len(spellings)) != spanned:
-            spans = _swept(spans, ((number, number),), lambda a, b: a != b)
+            spans = _swept(spans, ((number, number),), xor)
             odd = odd - strange | (spellings - strange)
     return Values(absent, others, spans, odd)
 
@@ -349,6 +368,9 @@ def _said(expressions: Sequence[Expression]) -> str:
     )
 
 
+Requirements: TypeAlias = tuple[tuple[str, Values], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
     """Requirements on labels (and the name) of a node that hold together: (key, Values) by ascending key.
@@ -356,7 +378,7 @@ class Term:
     Made by `term` or `parse_term`, combined by `&`; `Term()` is every node.
     """
 
-    requirements: tuple[tuple[str, Values], ...] = ()
+    requirements: Requirements = ()
 
     @property
     def impossible(self) -> bool:
@@ -368,30 +390,42 @@ class Term:
         return next((values for name, values in self.requirements if name == key), ANY)
 
     def __and__(self, other: Term) -> Term:
-        if not self.requirements or other.impossible:
-            return other
-        if not other.requirements or self.impossible:
-            return self
-        merged = dict(self.requirements)
-        for key, values in other.requirements:
-            mine = merged.get(key)
-            if mine is not None:
-                values = mine & values
+        mine, others = self.requirements, other.requirements
+        merged: list[tuple[str, Values]] = []
+        i = j = 0
+        while i < len(mine) and j < len(others):
+            key, key_of_other = mine[i][0], others[j][0]
+            if key == key_of_other:
+                values = mine[i][1] & others[j][1]
                 if values.impossible:
                     return NOWHERE
-            merged[key] = values
-        return Term(tuple(sorted(merged.items(), key=_key)))
+                merged.append((key, values))
+                i, j = i + 1, j + 1
+            elif key < key_of_other:
+                merged.append(mine[i])
+                i += 1
+            else:
+                merged.append(others[j])
+                j += 1
+        met = Term((*merged, *mine[i:], *others[j:]))
+        return NOWHERE if met.requirements[:1] == NOWHERE.requirements else met
 
     def __le__(self, other: Term) -> bool:
         """Does every node that meets this term meet the other?"""
         if self.impossible:
             return True
-        mine = dict(self.requirements)
-        return all(key in mine and mine[key] <= values for key, values in other.requirements)
+        mine = iter(self.requirements)
+        return all(
+            any(key == key_of_other and values <= values_of_other for key, values in mine)
+            for key_of_other, values_of_other in other.requirements
+        )
 
     def with_values(self, key: str, values: Values) -> Term:
         """The same term with other states for one key."""
-        return term({**dict(self.requirements), key: values})
+        if values.impossible:
+            return NOWHERE
+        kept = [item for item in self.requirements if item[0] != key]
+        return Term(tuple(kept if _anything(values) else sorted([*kept, (key, values)], key=_KEY)))
 
     def admits(self, labels: Mapping[str, str], name: str = "") -> bool:
         """Does a node with these labels and this name meet the term?"""
@@ -452,7 +486,7 @@ def term(requirements: Mapping[str, Values]) -> Term:
             values = ANY if values.absent else NONE
         if values.impossible:
             return NOWHERE
-        if values != ANY:
+        if not _anything(values):
             kept.append((key, values))
     return Term(tuple(kept))
 
@@ -505,10 +539,6 @@ def _selector_term(choice: Iterable[tuple[str, list[Expression]]]) -> dict[str, 
     return dict(sorted(selector_term.items()))
 
 
-def _key(item: tuple[str, Values]) -> str:
-    return item[0]
-
-
 def admits(terms: Terms, labels: Mapping[str, str], name: str = "") -> bool:
     """Does a node with these labels and this name meet one of the terms?"""
     return any(t.admits(labels, name) for t in terms)
@@ -536,32 +566,32 @@ def simplify(terms: Iterable[Term], limit: int = MAX_TERMS) -> Terms:
     Impossible terms and terms within another are dropped, and terms that differ in one key are united.
     """
     left = {t for t in terms if not t.impossible}
+    if len(left) < 2:
+        return tuple(left)
     if EVERYWHERE in left:
         return TRUE
-    if len(left) > 1:
-        left = _united(left)
-        if EVERYWHERE in left:
-            return TRUE
+    left = _united(left)
+    if EVERYWHERE in left:
+        return TRUE
     if len(left) > limit:
         raise TooManyTerms(len(left), limit)
-    if len(left) > 1:
-        left = _widest(left)
-    return tuple(sorted(left, key=Term.order))
+    return tuple(sorted(_widest(left), key=Term.order))
 
 
 def _united(terms: set[Term]) -> set[Term]:
     """Terms that differ in one key made one, until there are none such."""
     while True:
         before = len(terms)
-        for key in sorted({key for t in terms for key, _ in t.requirements}):
-            groups: dict[Term, list[Term]] = {}
+        shared = Counter(key for t in terms for key, _ in t.requirements)
+        for key in sorted(key for key, count in shared.items() if count > 1):
+            groups: dict[Requirements, list[Term]] = {}
             others = set()
             for t in terms:
                 rest = tuple(item for item in t.requirements if item[0] != key)
                 if len(rest) == len(t.requirements):
                     others.add(t)
                 else:
-                    groups.setdefault(Term(rest), []).append(t)
+                    groups.setdefault(rest, []).append(t)
             if len(groups) + len(others) < len(terms):
                 terms = others | {_union(key, rest, group) for rest, group in groups.items()}
         if len(terms) in (1, before):
@@ -578,13 +608,13 @@ def _widest(terms: set[Term]) -> set[Term]:
     }
 
 
-def _union(key: str, rest: Term, group: Sequence[Term]) -> Term:
+def _union(key: str, rest: Requirements, group: Sequence[Term]) -> Term:
     if len(group) == 1:
         return group[0]
     values = NONE
     for t in group:
         values |= t[key]
-    return rest & term({key: values})
+    return Term(rest).with_values(key, values)
 
 
 def difference(a: Terms, b: Terms, limit: int = MAX_TERMS) -> Terms:
@@ -608,9 +638,23 @@ def _covered(t: Term, terms: Sequence[Term], budget: list[int]) -> bool:
         return True
     near = [u for u in terms if not (t & u).impossible]
     budget[0] -= 1 + len(terms)
-    if not near or budget[0] < 0:
+    if len(near) < 2 or budget[0] < 0 or _sticks_out(t, near):
         return False
     return all(_covered(piece, near[1:], budget) for piece in _without(t, near[0]))
+
+
+def _sticks_out(t: Term, terms: Sequence[Term]) -> bool:
+    """Is there plainly a node of t in none of the terms? Looks for one that fails each by the first key that it can."""
+    corner: dict[str, Values] = {}
+    for u in terms:
+        for key, values in u.requirements:
+            outside = corner.get(key, t[key]) - values
+            if not outside.impossible:
+                corner[key] = outside
+                break
+        else:
+            return False
+    return True
 
 
 def _without(t: Term, taken: Term) -> list[Term]:

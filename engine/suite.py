@@ -66,7 +66,7 @@ def subjects(bundle: Bundle, test: Test, case: Case) -> tuple[Subject, ...]:
     source = case.span.source
     documents = _manifests(bundle, case.file) if case.file else [Manifest(source, _typed(case.pod or {}))]
     namespaces = [Manifest(source, _typed(namespace, "Namespace")) for namespace in test.namespaces]
-    pods = pods_from_documents([*documents, *namespaces], namespace=case.namespace)
+    pods = pods_from_documents([*documents, *namespaces], namespace=case.namespace, request=case.request)
     if not pods:
         what = f"`{case.file}` holds no pod and no workload" if case.file else "this is no pod and no workload"
         raise BundleError([Problem("no-pods", what, case.spans.get("file", case.span))])
