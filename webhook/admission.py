@@ -105,9 +105,11 @@ class Admission:
             answer = Answer(200, review.encode(respond(request.uid, decision, outcome)))
             self._count(decision)
             self._record(request, decision, outcome, namespace is not None, time.perf_counter() - started)
+            return answer, outcome if decision.mode != "audit" else "audit"
         except Exception as error:
-            return self._failed(request, decider, subject, error), "error"
-        return answer, outcome if decision.mode != "audit" else "audit"
+            bug = error
+        # outside of the handler, for a traceback quotes whatever exception was being handled
+        return self._failed(request, decider, subject, bug), "error"
 
     async def _namespace(self, name: str) -> Mapping[str, Any] | None:
         if self.namespaces is None:

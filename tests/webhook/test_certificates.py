@@ -83,9 +83,9 @@ def test_a_development_certificate_passes_a_clients_checks(tmp_path: Path, name:
 def test_other_names_and_authorities_fail(tmp_path: Path) -> None:
     pair = development(NAMES)
     with listening(served(pair, tmp_path).context) as port:
-        with pytest.raises(ssl.SSLCertVerificationError, match="doesn't match|Hostname mismatch"):
+        with pytest.raises(ssl.SSLCertVerificationError, match=r"doesn't match|Hostname mismatch"):
             handshake(port, pair, "elsewhere.svc")
-        with pytest.raises(ssl.SSLCertVerificationError, match="certificate signature failure|verify failed"):
+        with pytest.raises(ssl.SSLCertVerificationError, match=r"certificate signature failure|verify failed"):
             handshake(port, development(NAMES), "localhost")
 
 

@@ -1,0 +1,337 @@
+"""What the API server is told, for pods that a bundle knows, does not know, refuses, and breaks on."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jsonpatch
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.decide import Decider
+from engine.decision import Decision
+from engine.subject import Subject
+from webhook.admission import Admission, Decides, LogDecisions, without_environment
+from webhook.metrics import Metrics
+from webhook.records import DecisionLog
+
+from .bundles import TRAINING, decider
+from .reviews import UID, Json, body, patch_of, pod, review
+
+ENFORCE, AUDIT = decider(), decider("audit")
+TRAINEE = pod({"workload": "training"})
+SECRET = "hunter2-the-secret"
+SECRETIVE = pod(
+    {"workload": "training"},
+    {"containers": [{"name": "app", "image": "a", "env": [{"name": "PASSWORD", "value": SECRET}]}]},
+    annotations={"kubectl.kubernetes.io/last-applied-configuration": json.dumps({"env": SECRET})},
+)
+
+
+@dataclass
+class Holder:
+    """What is active."""
+
+    decider: Decides | None
+
+
+@dataclass
+class Names:
+    """Namespaces: those that a watch knows, and those that only the API server knows yet."""
+
+    known: dict[str, Json] = field(default_factory=dict)
+    younger: dict[str, Json] = field(default_factory=dict)
+    fetched: list[str] = field(default_factory=list)
+
+    def get(self, name: str) -> Mapping[str, Any] | None:
+        return self.known.get(name)
+
+    def fetch(self, name: str) -> Mapping[str, Any] | None:
+        self.fetched.append(name)
+        return self.younger.get(name)
+
+
+class Broken:
+    """A decider with a bug that quotes what it was given."""
+
+    def __init__(self, part: str = "env") -> None:
+        self.part = part
+
+    def decide(self, subject: Subject) -> Decision:
+        container = subject.pod["spec"]["containers"][0]
+        raise KeyError(f"bug at {container.get(self.part) or subject.pod['metadata']}")
+
+
+class Shy:
+    """A decider with a bug that shows only where there is an environment, and quotes it."""
+
+    def decide(self, subject: Subject) -> Decision:
+        for entry in subject.pod["spec"]["containers"][0]["env"]:
+            if entry["value"]:
+                raise ValueError(entry["value"])
+        return ENFORCE.decide(subject)
+
+
+class Webhook:
+    """An admission with its log and metrics."""
+
+    def __init__(self, decides: Decides | None, *, log: LogDecisions = "changed", **more: Any) -> None:
+        self.metrics = Metrics("test")
+        self.output = io.BytesIO()
+        self.log = DecisionLog(self.output, lambda *_: None)
+        self.admission = Admission(Holder(decides), self.metrics, decisions=self.log, log_decisions=log, **more)
+
+    def post(self, sent: bytes) -> tuple[int, Json]:
+        answer = asyncio.run(self.admission.answer(sent))
+        return answer.status, json.loads(answer.body)
+
+    def create(self, pod: Json, **request: Json) -> Json:
+        """The response to the creation of a pod."""
+        status, answer = self.post(body(review(pod, **request)))
+        assert status == 200
+        assert (answer["apiVersion"], answer["kind"]) == ("admission.k8s.io/v1", "AdmissionReview")
+        assert answer["response"]["uid"] == request.get("uid", UID)
+        return answer["response"]
+
+    def lines(self) -> list[Json]:
+        self.log.close()
+        return [json.loads(line) for line in self.output.getvalue().splitlines()]
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(f"bayplan_{name}", labels)
+
+
+def test_a_pod_is_patched() -> None:
+    webhook = Webhook(ENFORCE)
+    response = webhook.create(TRAINEE)
+    assert response["allowed"] is True
+    patched = jsonpatch.apply_patch(TRAINEE, patch_of(response))
+    (term,) = patched["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
+        "nodeSelectorTerms"
+    ]
+    assert term == {"matchExpressions": [{"key": "pool", "operator": "In", "values": ["gpu"]}]}
+    assert patched["spec"]["tolerations"][:2] == TRAINEE["spec"]["tolerations"]
+    assert patched["spec"]["tolerations"][2]["key"] == "gpu"
+    said = response["auditAnnotations"]
+    assert said["revision"].startswith("small@1.0.0+sha256:")
+    assert (said["mode"], said["outcome"]) == ("enforce", "mutated")
+    assert said["policies"] == "no-node-names=satisfied,training=applied"
+    assert "patch" not in said
+    assert patch_of(webhook.create(patched)) == []
+    assert webhook.metric("admission_requests_total", operation="CREATE", outcome="mutated") == 1
+    assert webhook.metric("admission_requests_total", operation="CREATE", outcome="unchanged") == 1
+    assert webhook.metric("admission_duration_seconds_count") == 2
+    counted = {"bundle": "small", "mode": "enforce"}
+    assert webhook.metric("policy_evaluations_total", policy="training", result="applied", **counted) == 1
+    assert webhook.metric("policy_evaluations_total", policy="training", result="satisfied", **counted) == 1
+
+
+def test_other_pods_are_left_as_they_are() -> None:
+    webhook = Webhook(ENFORCE)
+    response = webhook.create(pod({"app": "web"}))
+    assert response["allowed"] is True
+    assert patch_of(response) == []
+    assert response["auditAnnotations"]["outcome"] == "unchanged"
+    assert webhook.lines() == []
+
+
+def test_a_refusal_names_the_policy() -> None:
+    webhook = Webhook(ENFORCE)
+    response = webhook.create(pod(spec={"nodeName": "n1"}))
+    assert response["allowed"] is False
+    assert response["status"]["code"] == 403
+    assert response["status"]["reason"] == "Forbidden"
+    assert "no-node-names" in response["status"]["message"]
+    assert "nodeName goes around the scheduler" in response["status"]["message"]
+    (line,) = webhook.lines()
+    assert line["allowed"] is False
+    assert line["policies"][0]["name"] == "no-node-names"
+
+
+@pytest.mark.parametrize("what", [TRAINEE, pod(spec={"nodeName": "n1"}), pod({"app": "web"})])
+def test_audit_changes_nothing_and_decides_the_same(what: Json) -> None:
+    audit, enforce = Webhook(AUDIT), Webhook(ENFORCE, log="all")
+    audited, enforced = audit.create(what), enforce.create(what)
+    assert audited["allowed"] is True
+    assert patch_of(audited) == []
+    assert "status" not in audited
+    assert "warnings" not in audited
+    (would,), (did,) = audit.lines(), enforce.lines()
+    for volatile in ("time", "latencySeconds", "mode"):
+        assert would.pop(volatile) != did.pop(volatile) or volatile == "latencySeconds"
+    assert would == did
+    assert would["patch"] == patch_of(enforced)
+    if patch_of(enforced):
+        assert json.loads(audited["auditAnnotations"]["patch"]) == patch_of(enforced)
+    assert audited["auditAnnotations"]["outcome"] == enforced["auditAnnotations"]["outcome"]
+    assert audit.metric("admission_requests_total", operation="CREATE", outcome="audit") == 1
+    assert audit.metric("would_mutate_total") == (0 if would["allowed"] and not would["patch"] else 1)
+
+
+def test_one_policy_in_audit_mode_is_logged_whole() -> None:
+    webhook = Webhook(decider(training=TRAINING.replace("spec:\n", "spec:\n  mode: audit\n", 1)))
+    response = webhook.create(TRAINEE)
+    assert response["allowed"] is True
+    assert patch_of(response) == []
+    (line,) = webhook.lines()
+    assert line["mode"] == "enforce"
+    assert line["audited"]["patch"] == json.loads(response["auditAnnotations"]["patch"]) != []
+    assert webhook.metric("would_mutate_total") == 1
+
+
+def test_what_is_logged_is_chosen() -> None:
+    kept = {"none": 0, "changed": 1, "all": 2}
+    for log, lines in kept.items():
+        webhook = Webhook(ENFORCE, log=log)  # type: ignore[arg-type]
+        webhook.create(TRAINEE, dryRun=True)
+        webhook.create(pod())
+        assert len(webhook.lines()) == lines
+    short, whole = Webhook(ENFORCE), Webhook(ENFORCE, log="all")
+    for webhook in (short, whole):
+        webhook.create(TRAINEE, dryRun=True)
+    (few,), (many,) = short.lines(), whole.lines()
+    assert few["dryRun"] is many["dryRun"] is True
+    assert few["uid"] == many["uid"] == UID
+    assert "patch" not in few
+    assert many["pools"]["after"] == ["gpu"]
+    assert few.keys() < many.keys()
+
+
+def test_namespaces_come_from_memory_or_the_api_server() -> None:
+    team_a, team_b = ({"metadata": {"name": "shop", "labels": {"team": team}}} for team in "ab")
+    known = Names({"shop": team_b}, {"shop": team_a})
+    response = Webhook(ENFORCE, namespaces=known).create(pod())
+    assert response["auditAnnotations"]["policies"] == "no-node-names=satisfied,teams=applied"
+    assert known.fetched == []
+    younger = Names({}, {"shop": team_b})
+    response = Webhook(ENFORCE, namespaces=younger).create(pod())
+    assert response["auditAnnotations"]["policies"] == "no-node-names=satisfied,teams=applied"
+    assert younger.fetched == ["shop"]
+    webhook = Webhook(ENFORCE, namespaces=Names(), log="all")
+    assert "teams" not in webhook.create(pod())["auditAnnotations"]["policies"]
+    (line,) = webhook.lines()
+    assert line["namespaceKnown"] is False
+
+
+@pytest.mark.parametrize("namespace", ["kube-system", "kube-node-lease"])
+def test_namespaces_of_the_system_are_left_alone(namespace: str) -> None:
+    response = Webhook(ENFORCE).create(pod({"workload": "training"}, {"nodeName": "n"}), namespace=namespace)
+    assert response["allowed"] is True
+    assert patch_of(response) == []
+
+
+@pytest.mark.parametrize("change", [{"operation": "UPDATE"}, {"subResource": "status", "object": None}])
+def test_other_requests_are_allowed(change: Json) -> None:
+    webhook = Webhook(ENFORCE)
+    response = webhook.create(TRAINEE, **change)
+    assert response == {"uid": UID, "allowed": True}
+    operation = change.get("operation", "CREATE")
+    assert webhook.metric("admission_requests_total", operation=operation, outcome="ignored") == 1
+
+
+def test_bad_requests_get_the_field() -> None:
+    webhook = Webhook(ENFORCE)
+    status, answer = webhook.post(body(review(None)))
+    assert status == 400
+    assert answer["kind"] == "Status"
+    assert answer["message"] == "request.object: is missing"
+    assert answer["details"]["causes"] == [{"field": "request.object", "message": "is missing"}]
+    assert webhook.post(b"nonsense")[0] == 400
+    assert webhook.metric("admission_requests_total", operation="CREATE", outcome="invalid") == 1
+    assert webhook.metric("admission_requests_total", operation="unknown", outcome="invalid") == 1
+
+
+def test_nothing_is_decided_before_anything_is_active() -> None:
+    status, answer = Webhook(None).post(body(review(TRAINEE)))
+    assert status == 503
+    assert "active" in answer["message"]
+
+
+def test_a_bug_of_ours_is_logged_and_ignored(caplog: pytest.LogCaptureFixture) -> None:
+    webhook = Webhook(Broken("image"))
+    response = webhook.create(TRAINEE)
+    assert response["allowed"] is True
+    assert patch_of(response) == []
+    (warning,) = response["warnings"]
+    assert UID in warning
+    assert len(warning) <= 120
+    assert UID in caplog.text
+    assert "Traceback" in caplog.text
+    assert "KeyError: 'bug at registry.invalid/app:1'" in caplog.text
+    assert webhook.metric("admission_requests_total", operation="CREATE", outcome="error") == 1
+
+
+def test_a_bug_of_ours_refuses_where_the_operator_wants_it(caplog: pytest.LogCaptureFixture) -> None:
+    response = Webhook(Broken("image"), failure_policy="Fail").create(TRAINEE)
+    assert response["allowed"] is False
+    assert response["status"]["code"] == 500
+    assert UID in response["status"]["message"]
+    assert "KeyError" not in response["status"]["message"]
+    assert "KeyError" in caplog.text
+
+
+@pytest.mark.parametrize("broken", [Broken(), Broken("nothing"), Shy()])
+def test_the_environment_is_never_told(broken: Decides, caplog: pytest.LogCaptureFixture) -> None:
+    webhook = Webhook(broken, log="all")
+    response = webhook.create(SECRETIVE)
+    assert "Traceback" in caplog.text
+    assert SECRET not in caplog.text
+    assert SECRET not in json.dumps(response)
+    for mode in ("enforce", "audit"):
+        fine = Webhook(decider(mode), log="all")
+        fine.create(SECRETIVE)
+        assert SECRET not in json.dumps(fine.lines())
+
+
+def test_taking_out_the_environment_leaves_the_rest() -> None:
+    clean = without_environment(SECRETIVE)
+    assert SECRET not in json.dumps(clean)
+    assert SECRET in json.dumps(SECRETIVE)
+    assert clean["spec"]["containers"][0]["env"] == [{"name": "PASSWORD", "value": ""}]
+    assert clean["metadata"]["labels"] == {"workload": "training"}
+
+
+LABELS = st.dictionaries(st.sampled_from(["workload", "app"]), st.sampled_from(["training", "web"]))
+SPECS = st.fixed_dictionaries(
+    {},
+    optional={
+        "nodeSelector": st.dictionaries(st.sampled_from(["pool", "zone"]), st.sampled_from(["gpu", "general", "a"])),
+        "nodeName": st.just("n1"),
+        "tolerations": st.lists(
+            st.fixed_dictionaries({"key": st.sampled_from(["gpu", "x"]), "operator": st.just("Exists")}), max_size=2
+        ),
+    },
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(LABELS, SPECS)
+def test_an_answered_pod_needs_no_other_answer(labels: dict[str, str], spec: Json) -> None:
+    """Reinvocation: what comes back patched is not patched again; what audit logs is what enforce writes."""
+    sent = pod(labels, spec)
+    first = _answer(ENFORCE, sent)
+    audited = _answer(AUDIT, sent)
+    assert audited["allowed"] is True
+    assert patch_of(audited) == []
+    if first["allowed"]:
+        patched = jsonpatch.apply_patch(sent, patch_of(first))
+        assert patch_of(_answer(ENFORCE, patched)) == []
+        assert {operation["path"].split("/")[2] for operation in patch_of(first)} <= {
+            "affinity",
+            "tolerations",
+            "topologySpreadConstraints",
+        }
+
+
+METRICS = Metrics("test")
+
+
+def _answer(decides: Decider, sent: Json) -> Json:
+    admission = Admission(Holder(decides), METRICS)
+    return json.loads(asyncio.run(admission.answer(body(review(sent)))).body)["response"]
