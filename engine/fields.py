@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from engine.document import List, Map, Plain, Scalar, Value, core, kind_of, manifest, older_meaning
+from engine.document import List, Map, Plain, Scalar, Value, core, kind_of, older_meaning, plain
 from engine.errors import Problem, did_you_mean
 from engine.names import is_dns_label, is_identifier, is_label_key, is_label_value, is_subdomain
 from engine.text import Span
@@ -274,7 +274,7 @@ def mapping(key: Shape, shape: Shape) -> Shape:
 def constant(value: Value, problems: Problems) -> Plain | Bad:
     """Any data, as CEL can hold it: integers of 64 bits; warns where older YAML reads something else."""
     if isinstance(value, List):
-        return items(constant)(value, problems)
+        return list(items(constant)(value, problems))
     if isinstance(value, Map):
         return mapping(lambda key, _: key.text if isinstance(key, Scalar) else BAD, constant)(value, problems)
     said = value.value
@@ -289,4 +289,4 @@ def constant(value: Value, problems: Problems) -> Plain | Bad:
 
 def any_object(value: Value, problems: Problems) -> Plain | Bad:
     """A Kubernetes object or a part of one, as plain data, unchecked but for being a map."""
-    return manifest(value) if isinstance(value, Map) else _wrong_type(value, "a map", problems)
+    return plain(value) if isinstance(value, Map) else _wrong_type(value, "a map", problems)

@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.document import List, Map
 from engine.fields import (
+    BAD,
     Field,
     Problems,
     Read,
@@ -83,6 +84,8 @@ def _requirement(read: Read, value: Map, problems: Problems) -> Any:
         return bad(problems, "selector-values", f"`{operator}` needs `values`", span, "at least one value")
     if operator in (EXISTS, DOES_NOT_EXIST) and not empty:
         return bad(problems, "selector-values", f"`{operator}` takes no `values`", span)
+    if not {"key", "operator", "values"} <= read.keys():
+        return BAD
     return {name: list(said) if name == "values" else said for name, said in read.items() if said is not None}
 
 
