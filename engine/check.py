@@ -92,14 +92,16 @@ def check(
     *,
     result: Type | None = None,
     given: Iterable[Node] = (),
+    strict: bool = True,
 ) -> tuple[Node, tuple[Problem, ...]]:
     """The tree with types, and everything that is wrong with it: errors, and warnings.
 
     `variables` are the names that the expression may use, and their types. `result` is the type that it must have;
     DOUBLE stands for any number. `dyn` is no bool: as in Kubernetes, a condition must be known to be one. `given` are
-    conditions that hold wherever the expression is evaluated: a field that they ask for may be read.
+    conditions that hold wherever the expression is evaluated: a field that they ask for may be read. Without `strict`
+    the rules are cel-spec's and not Kubernetes': literals may be mixed, and a constant that fails does so at run time.
     """
-    checker = _Checker(excerpt, variables)
+    checker = _Checker(excerpt, variables, strict)
     typed = _settled(checker.visit(node, {}))
     checker.result(typed, result)
     problems = [*checker.problems, *(_unguarded(excerpt, select) for select in unguarded(typed, given))]
@@ -133,12 +135,13 @@ def _settled_part(part: Any) -> Any:
 class _Checker:
     """The state of checking one expression: what its type parameters stand for, and what is wrong so far."""
 
-    def __init__(self, excerpt: Excerpt, variables: Mapping[str, Type]) -> None:
+    def __init__(self, excerpt: Excerpt, variables: Mapping[str, Type], strict: bool) -> None:
         self.excerpt = excerpt
         self.variables = variables
         self.types = Unifier()
         self.problems: list[Problem] = []
-        self.mixed_allowed = False
+        self.strict = strict
+        self.mixed_allowed = not strict
 
     def visit(self, node: Node, scope: _Scope) -> Node:
         typed: Node = getattr(self, f"visit_{type(node).__name__.lower()}")(node, scope)
@@ -231,14 +234,14 @@ class _Checker:
         if owner == ERROR:
             return ERROR
         if owner == DYN or isinstance(owner, TypeParameter):
-            return DYN
+            return DYN if owner == DYN else self.types.fresh()
         if owner.name not in ("list", "map"):
             constant = index.value if isinstance(index, Literal) and isinstance(index.value, str) else None
             return self.fail(mistakes.not_indexable(self.span(index), owner, constant))
         wanted = INT if owner.name == "list" else owner.parameters[0]
         if not self.types.fits((index.type,), (wanted,)):
             return self.fail(mistakes.wrong_index(self.span(index), owner, wanted, index.type))
-        if owner.name == "list":
+        if owner.name == "list" and self.strict:
             self.constant_index(operand, index)
         return self.types.resolved(owner.parameters[-1])
 
@@ -342,7 +345,7 @@ class _Checker:
             name = node.function.rpartition(".")[2]
             self.problems.append(mistakes.not_in_kubernetes(self.span_at(node.at, name), node.function))
         only = matching[0] if len(matching) == 1 and all(map(certain, found, matching[0].parameters)) else None
-        if len(matching) == 1:
+        if len(matching) == 1 and self.strict:
             self.constant_call(node, matching[0], arguments)
         if type_ == DYN and ERROR in found:
             type_ = ERROR

@@ -115,6 +115,7 @@ def problem_of(text: str, result: Type | None = None) -> Problem:
         ("list.exists_one(x, x == 1)", "bool"),
         ("anything.all(x, x)", "bool"),
         ("[].map(x, x)", "list(dyn)"),
+        ("optional.of({'c': {}}).c.missing.or(optional.none()[0]).orValue('a')", "string"),
         ("['a'].transformList(n, x, n)", "list(int)"),
         ("map.transformMap(k, v, v > 1, k)", "map(string, string)"),
         ("['a'].transformMap(n, x, x)", "map(int, string)"),
@@ -339,6 +340,17 @@ def test_a_warning_whole() -> None:
         "  ask first: `has(pod.spec.priority)`, "
         "or read it as `pod.spec.?priority` and give a default with `.orValue(…)`"
     )
+
+
+@pytest.mark.parametrize(
+    "text", ["[1, 'a']", "{'a': 1, 2: null}", "[1][1]", "int('x')", "s.matches('(')", "[[1], ['a']]"]
+)
+def test_cel_spec_is_more_lenient(text: str) -> None:
+    excerpt = Excerpt.of(text)
+    node, _ = parse(excerpt)
+    assert node is not None
+    assert check(node, excerpt, VARIABLES)[1] != ()
+    assert check(node, excerpt, VARIABLES, strict=False)[1] == ()
 
 
 def test_what_kubernetes_lacks_is_marked() -> None:
