@@ -62,8 +62,7 @@ class Fleet:
         """The terms that exactly the nodes of these pools match: alike selectors share a term."""
         terms = self._selectors.get(mask)
         if terms is None:
-            each = (term({key: one_of([value]) for key, value in self.pools[i].selector.items()}) for i in bits(mask))
-            terms = _remember(self._selectors, mask, simplify(tuple(each)))
+            terms = _remember(self._selectors, mask, simplify(term(_identity(self.pools[i])) for i in bits(mask)))
         return terms
 
     def possible(self, term: Term) -> int:
@@ -110,11 +109,17 @@ def _grouped(pairs: Iterable[tuple]) -> dict:  # type: ignore[type-arg]
     return groups
 
 
+def _identity(pool: Pool) -> dict[str, Values]:
+    """What tells the nodes of a pool from all others."""
+    selector = {key: one_of([value]) for key, value in pool.selector.items()}
+    return selector | dict.fromkeys(pool.without, ABSENT)
+
+
 def _known(pool: Pool) -> Mapping[str, Values]:
     """What every node of a pool, now and later, is known to carry: its selector, declared labels and values."""
     labels = {key: one_of([value]) for key, value in pool.labels.items() if key not in pool.observed}
     values = {key: one_of(some) for key, some in pool.values.items() if key not in pool.observed}
-    return {**values, **labels, **{key: one_of([value]) for key, value in pool.selector.items()}}
+    return {**values, **labels, **_identity(pool)}
 
 
 def _may_meet(known: Mapping[str, Values], key: str, values: Values) -> bool:
