@@ -102,7 +102,8 @@ def check(
     the rules are cel-spec's and not Kubernetes': literals may be mixed, and a constant that fails does so at run time.
     """
     checker = _Checker(excerpt, variables, strict)
-    typed = _settled(checker.visit(node, {}))
+    typed = checker.visit(node, {})
+    typed = _settled(typed) if checker.types.asked else typed
     checker.result(typed, result)
     problems = [*checker.problems, *(_unguarded(excerpt, select) for select in unguarded(typed, given))]
     return typed, tuple(problems)
@@ -145,7 +146,8 @@ class _Checker:
 
     def visit(self, node: Node, scope: _Scope) -> Node:
         typed: Node = getattr(self, f"visit_{type(node).__name__.lower()}")(node, scope)
-        return replace(typed, type=self.types.resolved(typed.type))
+        type_ = self.types.resolved(typed.type)
+        return typed if type_ is typed.type else replace(typed, type=type_)
 
     def result(self, node: Node, wanted: Type | None) -> None:
         found = node.type

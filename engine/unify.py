@@ -22,6 +22,11 @@ class Unifier:
         self._bindings: dict[str, Type] = {}
         self._count = 0
 
+    @property
+    def asked(self) -> bool:
+        """Whether a type parameter was ever made, so that one may be left somewhere."""
+        return self._count > 0
+
     def fresh(self) -> TypeParameter:
         """A new type parameter, different from all others."""
         self._count += 1
