@@ -29,6 +29,7 @@ from engine.requirement import (
     implies,
     one_of,
     parse_term,
+    said_by,
     simplify,
     term,
 )
@@ -116,9 +117,10 @@ def narrowed(pod: Json, terms: Terms, limit: int = MAX_TERMS) -> list[SelectorTe
     selector, existing = _selected(pod), _required(pod)
     mine: list[SelectorTerm] = [{}] if existing is None else list(existing)
     meanings = [selector] if existing is None else [selector & parse_term(one) for one in mine]
-    if not any(not meaning.impossible and not implies((meaning,), terms) for meaning in meanings):
+    settled = [meaning.impossible or implies((meaning,), terms) for meaning in meanings]
+    if all(settled):
         return None
-    plan = [_plan(meaning, terms) for meaning in meanings]
+    plan = [[[]] if done else _plan(meaning, terms) for meaning, done in zip(meanings, settled, strict=True)]
     if all(meaning.impossible or not choices for meaning, choices in zip(meanings, plan, strict=True)):
         plan = [_contradicted(meaning, terms) for meaning in meanings]
     planned = [(one, choices) for one, several in zip(mine, plan, strict=True) for choices in several]
@@ -135,6 +137,8 @@ def preferences(wanted: Sequence[tuple[int, Term]], existing: Iterable[Json] = (
     added and all made smaller in proportion where one passes 100. What the pod already prefers is left out, whatever
     its weight, and so is what matches all nodes or none, for it prefers nothing. Raises TooManyTerms.
     """
+    if not wanted:
+        return []
     count = sum(t.width for _, t in wanted)
     if count > MAX_TERMS:
         raise TooManyTerms(count, MAX_TERMS)
@@ -162,8 +166,6 @@ def _required(pod: Json) -> Sequence[SelectorTerm] | None:
 
 def _plan(meaning: Term, terms: Terms) -> list[Choices]:
     """What to add to one term of the pod, once for each term that comes of it; none if no policy term can be met."""
-    if meaning.impossible or implies((meaning,), terms):
-        return [[]]
     met = [(t, meaning & t) for t in terms]
     met = [(t, nodes) for t, nodes in met if not nodes.impossible]
     return [_missing(meaning, t) for i, (t, nodes) in enumerate(met) if not _redundant(i, nodes, met)]
@@ -188,19 +190,21 @@ def _missing(meaning: Term, policy: Term) -> Choices:
 
 
 def _alternatives(key: str, mine: Values, values: Values) -> list[Addition]:
-    additions: list[Addition] = [dict(one) for one in Term(((key, values),)).alternatives()]
+    additions: Sequence[Addition] = said_by(key, values)
     met = mine & values
     if met.impossible:
         additions = additions[:1]
     elif len(additions) > 1:
         possible = [one for one in additions if not (mine & parse_term(one)[key]).impossible]
-        closer = Term(((key, met),)).alternatives()
-        additions = possible[:] if len(possible) <= len(closer) else [dict(one) for one in closer]
+        closer = said_by(key, met)
+        additions = possible if len(possible) <= len(closer) else closer
     return [_unsaid(key, mine, one) for one in additions]
 
 
 def _unsaid(key: str, mine: Values, addition: Addition) -> Addition:
-    """The expressions of an addition that don't follow from what the pod's term says of the key."""
+    """The expressions of an addition that don't follow from what the pod's term says of the key; never all do."""
+    if sum(map(len, addition.values())) == 1:
+        return addition
     return {
         field: [e for e in expressions if not mine <= parse_term({field: [e]})[key]]
         for field, expressions in addition.items()
@@ -223,6 +227,8 @@ def _affinity(pod: Json, placement: Placement, limit: int) -> Json | None:
     wished = preferences(placement.preferred, node.get(PREFERRED) or ())
     changed = {"nodeAffinity": required | ({PREFERRED: _grown(node.get(PREFERRED), wished)} if wished else {})}
     for field, wanted in (("podAffinity", placement.pod_affinity), ("podAntiAffinity", placement.pod_anti_affinity)):
+        if not wanted:
+            continue
         part = _part(affinity, field)
         demands, wishes = podaffinity.added(part, wanted, labels_of(pod))
         changed[field] = {
@@ -233,7 +239,9 @@ def _affinity(pod: Json, placement: Placement, limit: int) -> Json | None:
 
 
 def _spread(pod: Json, placement: Placement) -> Sequence[Constraint] | None:
-    existing = (pod.get("spec") or {}).get("topologySpreadConstraints")
+    existing: Sequence[Constraint] | None = (pod.get("spec") or {}).get("topologySpreadConstraints")
+    if not placement.spread:
+        return existing
     merged, _ = spread.combine(existing or (), placement.spread, labels_of(pod))
     return existing if list(merged) == list(existing or ()) else list(merged)
 

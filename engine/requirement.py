@@ -51,9 +51,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise, product
 from operator import and_, itemgetter, or_, xor
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 Expression: TypeAlias = dict[str, Any]  # {"key": ..., "operator": ..., "values": [...]}
+SelectorTerm: TypeAlias = dict[str, list[Expression]]  # {"matchExpressions": [...], "matchFields": [...]}
 Span: TypeAlias = tuple[int, int]
 
 MAX_INTEGER = 2**63 - 1
@@ -108,9 +109,11 @@ def integer(value: str) -> int | None:
     return number if number <= MAX_INTEGER else None
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
-    """A set of states of one label; see the top of this module. Made by the functions below, never by hand."""
+class Values(NamedTuple):
+    """A set of states of one label; see the top of this module. Made by the functions below, never by hand.
+
+    A tuple, for sets are made, hashed and compared by the thousand; as a tuple it is never used.
+    """
 
     absent: bool
     others: bool
@@ -124,10 +127,10 @@ class Values:
 
     @property
     def finite(self) -> frozenset[str] | None:
-        """The strings in the set if they are finitely many and were not said by bounds, else None."""
+        """The strings in the set, absence aside, if they are finitely many and were not said by bounds, else None."""
         return None if self.others or self.spans else self.odd
 
-    def __contains__(self, state: str | None) -> bool:
+    def holds(self, state: str | None) -> bool:
         """Is the label's state in the set? None stands for the absent label; a string must be a legal value."""
         return self.absent if state is None else _usual(state, self.others, self.spans) != (state in self.odd)
 
@@ -150,7 +153,7 @@ class Values:
     def __invert__(self) -> Values:
         return _settled(not self.absent, not self.others, _complement(self.spans), self.odd)
 
-    def __le__(self, other: Values) -> bool:
+    def __le__(self, other: Values) -> bool:  # type: ignore[override]
         """Is every state of this set in the other?"""
         if self.absent and not other.absent:
             return False
@@ -280,7 +283,7 @@ def _usual(value: str, others: bool, spans: tuple[Span, ...]) -> bool:
 def _combined(a: Values, b: Values, keep: Callable[[bool, bool], bool]) -> Values:
     others = keep(a.others, b.others)
     spans = _swept(a.spans, b.spans, keep)
-    odd = frozenset(v for v in a.odd | b.odd if keep(v in a, v in b) != _usual(v, others, spans))
+    odd = frozenset(v for v in a.odd | b.odd if keep(a.holds(v), b.holds(v)) != _usual(v, others, spans))
     return _settled(keep(a.absent, b.absent), others, spans, odd)
 
 
@@ -429,7 +432,9 @@ class Term:
 
     def admits(self, labels: Mapping[str, str], name: str = "") -> bool:
         """Does a node with these labels and this name meet the term?"""
-        return all(("/" + name if k == NODE_NAME else labels.get(k)) in values for k, values in self.requirements)
+        return all(
+            values.holds("/" + name if key == NODE_NAME else labels.get(key)) for key, values in self.requirements
+        )
 
     @property
     def width(self) -> int:
@@ -439,20 +444,17 @@ class Term:
             count *= values.width if key != NODE_NAME else max(1, len(values.finite or ()))
         return 0 if self.impossible else count
 
-    def alternatives(self) -> list[dict[str, list[Expression]]]:
+    def alternatives(self) -> list[SelectorTerm]:
         """Node selector terms, one of which must hold; none for NOWHERE. Raises Inexpressible.
 
         EVERYWHERE has no such term (an empty one matches nothing), so ValueError: whoever emits must not get here.
         """
         if not self.requirements:
             raise ValueError("no node selector term matches every node")
-        choices = [
-            [("matchFields", fields) for fields in _fields(values)]
-            if key == NODE_NAME
-            else [("matchExpressions", expressions) for expressions in values.alternatives(key)]
-            for key, values in self.requirements
-        ]
-        return [_selector_term(choice) for choice in product(*choices)]
+        if len(self.requirements) == 1:
+            return said_by(*self.requirements[0])
+        choices = [said_by(key, values) for key, values in self.requirements]
+        return [_merged(choice) for choice in product(*choices)]
 
     def __str__(self) -> str:
         """For people: `zone In [a, b], tier Exists`."""
@@ -532,11 +534,20 @@ def _fields(values: Values) -> list[list[Expression]]:
     return [[{"key": "metadata.name", "operator": "NotIn", "values": [name]} for name in names]]
 
 
-def _selector_term(choice: Iterable[tuple[str, list[Expression]]]) -> dict[str, list[Expression]]:
-    selector_term: dict[str, list[Expression]] = {}
-    for field, expressions in choice:
-        selector_term.setdefault(field, []).extend(expressions)
-    return dict(sorted(selector_term.items()))
+def said_by(key: str, values: Values) -> list[SelectorTerm]:
+    """Node selector terms that say one requirement, one of which must hold. Raises Inexpressible."""
+    if key == NODE_NAME:
+        return [{"matchFields": fields} for fields in _fields(values)]
+    return [{"matchExpressions": expressions} for expressions in values.alternatives(key)]
+
+
+def _merged(choice: Sequence[SelectorTerm]) -> SelectorTerm:
+    merged: SelectorTerm = {}
+    for field in ("matchExpressions", "matchFields"):
+        said = [expression for one in choice for expression in one.get(field, ())]
+        if said:
+            merged[field] = said
+    return merged
 
 
 def admits(terms: Terms, labels: Mapping[str, str], name: str = "") -> bool:
@@ -599,13 +610,32 @@ def _united(terms: set[Term]) -> set[Term]:
 
 
 def _widest(terms: set[Term]) -> set[Term]:
-    """Without the terms that are within another: which can only be one whose first key they have too."""
-    by_key: dict[str, list[Term]] = {}
+    """Without the terms that are within another.
+
+    That other is looked up by the requirement that fewest strings meet: what is within it names one of these strings.
+    """
+    by_string: dict[tuple[str, str], list[Term]] = {}
+    rest: list[Term] = []
     for t in terms:
-        by_key.setdefault(t.requirements[0][0], []).append(t)
-    return {
-        t for t in terms if not any(t is not u and t <= u for key, _ in t.requirements for u in by_key.get(key, ()))
-    }
+        listed = [(len(values.odd), key) for key, values in t.requirements if _enumerated(values)]
+        if not listed:
+            rest.append(t)
+            continue
+        key = min(listed)[1]
+        for value in t[key].odd:
+            by_string.setdefault((key, value), []).append(t)
+    return {t for t in terms if not any(t is not u and t <= u for u in _wider(t, by_string, rest))}
+
+
+def _wider(t: Term, by_string: Mapping[tuple[str, str], list[Term]], rest: list[Term]) -> Iterator[Term]:
+    yield from rest
+    for key, values in t.requirements:
+        if _enumerated(values):
+            yield from by_string.get((key, next(iter(values.odd))), ())
+
+
+def _enumerated(values: Values) -> bool:
+    return not values.absent and bool(values.finite)
 
 
 def _union(key: str, rest: Requirements, group: Sequence[Term]) -> Term:
