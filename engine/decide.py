@@ -21,7 +21,7 @@ from engine.patch import Operation, patch
 from engine.placement import Placement, labels_of, own
 from engine.program import POD_NAMES, CompiledPolicy, Program
 from engine.region import Region, alive, meet, node_terms, reach
-from engine.requirement import FALSE, TRUE, Term, Terms, TooManyTerms
+from engine.requirement import FALSE, TRUE, Term, Terms, TooManyTerms, implies
 from engine.spread import combine as combine_spread
 from engine.subject import Subject
 from engine.tolerations import Toleration, tolerates, toleration_for
@@ -295,10 +295,26 @@ class _Meeting:
         """Whether this policy alone would change the pod."""
         if not operations or len(applied) < 2:
             return bool(operations)
-        alone = _Meeting(self.base, [finding], self.fleet)
-        mine = own(self.base.subject.pod)
-        after = self.fleet.every if finding.region is None else reach(finding.region.groups, mine, self.fleet)
-        return bool(patch(self.base.subject.pod, alone._placement([finding], finding.region, after)))
+        pod = self.base.subject.pod
+        if _only_requires(finding):
+            mine = own(pod)
+            return finding.region is not None and not _holds_already(mine, finding.region, self.fleet)
+        after = self.fleet.every if finding.region is None else reach(finding.region.groups, own(pod), self.fleet)
+        return bool(patch(pod, self._placement([finding], finding.region, after)))
+
+
+def _only_requires(finding: Finding) -> bool:
+    policy = finding.policy
+    return not (finding.wishes or finding.tiers or policy.tolerate or policy.spread or policy.pod_affinity) and not (
+        policy.pod_anti_affinity
+    )
+
+
+def _holds_already(mine: Terms, wanted: Region, fleet: Fleet) -> bool:
+    """Whether the pod's own constraints keep it in a region; one that has none is kept nowhere."""
+    if mine == TRUE:
+        return wanted.anywhere == TRUE
+    return implies(mine, node_terms(wanted, fleet.every, fleet))
 
 
 def _named(finding: Finding, pool: Mapping[str, object], taint: Mapping[str, object]) -> bool:
