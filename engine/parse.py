@@ -106,6 +106,7 @@ OPERATORS = {
     "&&": "_&&_",
     "||": "_||_",
 }
+_TAKEN = grammar.RESERVED | grammar.KEYWORDS
 _Parts = list[Any]  # what Lark hands over: tokens, nodes, and what other callbacks returned
 
 
@@ -279,7 +280,7 @@ def qualified(node: Node) -> str | None:
 
 
 def _identifier(token: Token, name: str, start: int) -> Node:
-    if token in grammar.RESERVED:
+    if token in _TAKEN:
         return _wrong(token, partial(mistakes.reserved_word, word=str(token)))
     return Ident(start=start, end=_end(token), name=name)
 
@@ -308,7 +309,7 @@ MACROS: frozenset[str] = frozenset((*_WALKS, *_MAYBE, "has", "cel.bind"))
 
 
 def _function(name: Token, arguments: tuple[Node, ...], start: int, end: int) -> Node:
-    if name in grammar.RESERVED:
+    if name in _TAKEN:
         return _wrong(name, partial(mistakes.reserved_word, word=str(name)), *arguments)
     at = _start(name)
     if name != "has":

@@ -267,6 +267,7 @@ def marks(problem: Problem) -> tuple[str, int, int]:
         ("1e999", "number-out-of-range", "1e999", "does not fit into double", "a double"),
         ("a + namespace", "reserved-word", "namespace", "`namespace` is a reserved word", "`namespaceObject`"),
         ("if(a)", "reserved-word", "if", "`if` is a reserved word", ""),
+        ("in", "reserved-word", "in", "`in` is a reserved word", ""),
         ("a.in", "reserved-word", "in", "`in` is a reserved word", ""),
         ("has(a)", "macro-arguments", "a", "`has` needs the field", "`has(object.field)`"),
         ("has(a.?b)", "macro-arguments", "a.?b", "`has` needs the field", "`has(object.field)`"),
