@@ -7,7 +7,8 @@ from .fleet import add_general, add_gpu
 from .pods import pod
 from .serving import admission
 
-TRAINEE = pod("trainee", labels={"workload": "training"})
+# without a token, for its volume gets a random name and two pods would never be equal
+TRAINEE = pod("trainee", labels={"workload": "training"}, spec={"automountServiceAccountToken": False})
 
 
 def test_audit_logs_exactly_the_patch_that_enforcing_makes(cluster: ControlPlane, namespace: str) -> None:

@@ -11,6 +11,7 @@ from .serving import admission
 
 TRAINING = {"workload": "training"}
 PERSONAL = {"data": "personal"}
+OWN_POOL = {"nodeSelector": {"cloud.google.com/gke-nodepool": "general"}}
 
 
 def test_unmodified_deployment_lands_on_the_right_pool(cluster: ControlPlane, namespace: str) -> None:
@@ -122,9 +123,33 @@ def test_patched_pod_submitted_again_is_not_patched_again(cluster: ControlPlane,
     assert second["spec"]["tolerations"] == first["spec"]["tolerations"]
 
 
-def test_pod_that_asks_for_the_impossible_says_which_sides_contradict(cluster: ControlPlane, namespace: str) -> None:
+def test_pod_that_contradicts_a_policy_is_told_both_sides(cluster: ControlPlane, namespace: str) -> None:
+    add_general(cluster, "general-1")
     add_gpu(cluster, "gpu-1")
-    wish = pod("t", labels=TRAINING, spec={"nodeSelector": {"cloud.google.com/gke-nodepool": "general"}})
-    with admission(cluster, namespace), pytest.raises(ApiError, match="training") as refused:
-        cluster.create_pod(namespace, wish)
-    assert "cloud.google.com/gke-nodepool" in refused.value.message
+    with admission(cluster, namespace), pytest.raises(ApiError, match="training needs A100 nodes") as refused:
+        cluster.create_pod(namespace, pod("t", labels=TRAINING, spec=OWN_POOL))
+    assert refused.value.status == 403
+    assert "the pod's own" in refused.value.message
+
+
+def test_pod_whose_own_wish_nothing_meets_stays_that_way_and_is_told(cluster: ControlPlane, namespace: str) -> None:
+    add_gpu(cluster, "gpu-1")
+    with admission(cluster, namespace):
+        wish = pod("t", labels=TRAINING, spec=OWN_POOL)
+        told = cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=wish)
+    assert "the pod's own constraints match no known pool" in told.stderr
+    cluster.wait_unschedulable(namespace, "t")
+
+
+def test_namespace_is_known_by_its_labels(cluster: ControlPlane) -> None:
+    """One that is created a moment before its first pod, too."""
+    for tenant in ("blue", "red"):
+        cluster.add_node(tenant, {"tenant": tenant})
+        cluster.add_namespace(f"of-{tenant}", {"tenant": tenant})
+    with admission(cluster, "of-red"):
+        assert cluster.create_pod("of-red", pod("t"))["spec"]["affinity"]
+        assert cluster.wait_bound("of-red", "t") == "red"
+    with admission(cluster, "of-late"):
+        cluster.add_namespace("of-late", {"tenant": "blue"})
+        cluster.create_pod("of-late", pod("t"))
+        assert cluster.wait_bound("of-late", "t") == "blue"
