@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from engine.cluster import Inventory, Pool
-from engine.providers import capacity
+from engine.providers import POOL_LABELS, capacity
 from engine.requirement import (
     ABSENT,
     EVERYWHERE,
@@ -116,10 +116,15 @@ def _identity(pool: Pool) -> dict[str, Values]:
 
 
 def _known(pool: Pool) -> Mapping[str, Values]:
-    """What every node of a pool, now and later, is known to carry: its selector, declared labels and values."""
+    """What every node of a pool, now and later, is known to carry: its selector, declared labels and values.
+
+    A node with a provider's pool label that comes earlier in their order would be of that provider's pool.
+    """
+    own = next((key for key in POOL_LABELS if key in pool.selector), None)
+    earlier = POOL_LABELS[: POOL_LABELS.index(own)] if own else ()
     labels = {key: one_of([value]) for key, value in pool.labels.items() if key not in pool.observed}
     values = {key: one_of(some) for key, some in pool.values.items() if key not in pool.observed}
-    return {**values, **labels, **_identity(pool)}
+    return {**dict.fromkeys(earlier, ABSENT), **values, **labels, **_identity(pool)}
 
 
 def _may_meet(known: Mapping[str, Values], key: str, values: Values) -> bool:

@@ -1,0 +1,430 @@
+"""What a decision says and does, construct by construct. The laws are in test_decide_laws."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import jsonpatch
+import pytest
+import yaml
+
+from engine.bundle import parse_bundle
+from engine.cluster import inventory_from_documents
+from engine.decide import Decider
+from engine.decision import Decision
+from engine.document import parse_manifests
+from engine.errors import BundleError
+from engine.pool import Inventory
+from engine.program import compile_bundle
+from engine.subject import Subject
+from engine.text import Source
+
+FLEET = """
+apiVersion: bayplan.dev/v1alpha1
+kind: Inventory
+pools:
+  - name: gpu
+    selector: {karpenter.sh/nodepool: gpu}
+    labels: {tier: gold}
+    values: {topology.kubernetes.io/zone: [a, b], karpenter.sh/capacity-type: [spot, on-demand]}
+    taints:
+      - {key: nvidia.com/gpu, value: "true", effect: NoSchedule}
+      - {key: team, value: ml, effect: NoExecute}
+      - {key: soft, effect: PreferNoSchedule}
+    gpus: 8
+  - name: plain
+    selector: {karpenter.sh/nodepool: plain}
+    labels: {tier: base}
+    values: {topology.kubernetes.io/zone: [a]}
+  - name: legacy
+    selector: {cloud.google.com/gke-nodepool: legacy}
+    labels: {tier: base}
+    values: {topology.kubernetes.io/zone: [c]}
+"""
+
+
+def inventory(text: str = FLEET) -> Inventory:
+    """The pools of a YAML text."""
+    manifests, problems = parse_manifests(Source("pools.yaml", text))
+    assert not problems
+    return inventory_from_documents(manifests)
+
+
+def decider(*specs: str, bundle: str = "", pools: Inventory | None = None, **options: Any) -> Decider:
+    """The engine over policies given by their specs in YAML, called one, two, three…"""
+    names = ("one", "two", "three", "four")
+    files = {
+        f"policies/{name}.yaml": yaml.safe_dump(
+            {
+                "apiVersion": "bayplan.dev/v1alpha1",
+                "kind": "PlacementPolicy",
+                "metadata": {"name": name},
+                "spec": yaml.safe_load(spec),
+            }
+        )
+        for name, spec in zip(names, specs, strict=False)
+    }
+    header = {"apiVersion": "bayplan.dev/v1alpha1", "kind": "Bundle", "metadata": {"name": "test"}}
+    files["bundle.yaml"] = yaml.safe_dump(
+        {**header, "spec": {"version": "1.0.0", **(yaml.safe_load(bundle) if bundle else {})}}
+    )
+    parsed, problems = parse_bundle(files)
+    assert parsed is not None
+    assert not problems, "\n".join(map(str, problems))
+    return Decider(compile_bundle(parsed), inventory() if pools is None else pools, **options)
+
+
+def pod(**more: Any) -> dict[str, Any]:
+    """The smallest pod, labels and spec fields as given."""
+    metadata = {"name": "web-0", "labels": {"app": "web", "version": "7"}, **more.pop("metadata", {})}
+    return {"metadata": metadata, "spec": {"containers": [{"name": "c", "image": "i"}], **more}}
+
+
+def subject(given: dict[str, Any] | None = None, namespace: str = "team", **labels: str) -> Subject:
+    """A pod on its way into a namespace."""
+    metadata = {"name": namespace, "labels": {"kubernetes.io/metadata.name": namespace, **labels}}
+    user = {"username": "jane", "groups": ["dev"]}
+    request = {"operation": "CREATE", "namespace": namespace, "dryRun": False, "userInfo": user}
+    return Subject(pod() if given is None else given, {"metadata": metadata}, request)
+
+
+def decide(*specs: str, given: dict[str, Any] | None = None, **options: Any) -> Decision:
+    """One decision."""
+    return decider(*specs, **options).decide(subject(given))
+
+
+def outcomes(decision: Decision) -> dict[str, str]:
+    """Each policy's outcome."""
+    return {policy.name: policy.outcome for policy in decision.policies}
+
+
+def patched(decision: Decision) -> Any:
+    """The spec after the patch, by an independent library."""
+    return jsonpatch.apply_patch(decision.subject.pod, list(decision.patch))["spec"]
+
+
+def required(decision: Decision) -> Any:
+    """The node selector terms that are written."""
+    affinity = patched(decision)["affinity"]["nodeAffinity"]
+    return affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+
+
+def preferred(decision: Decision) -> dict[str, int]:
+    """The preferences that are written, by the first value of each."""
+    affinity = patched(decision)["affinity"]["nodeAffinity"]
+    wishes = affinity["preferredDuringSchedulingIgnoredDuringExecution"]
+    return {
+        ",".join(v for e in wish["preference"]["matchExpressions"] for v in e.get("values", [e["operator"]])): wish[
+            "weight"
+        ]
+        for wish in wishes
+    }
+
+
+GOLD = 'require: [{expression: \'pool.labels["tier"] == "gold"\', message: gold nodes only}]'
+BASE = 'require: [{expression: \'pool.labels["tier"] == "base"\', message: base nodes only}]'
+
+
+# Requirements
+
+
+def test_pools_with_different_labels_become_alternative_terms() -> None:
+    """Karpenter's and GKE's pool label can't share a term."""
+    decision = decide(BASE)
+
+    assert required(decision) == [
+        {"matchExpressions": [{"key": "cloud.google.com/gke-nodepool", "operator": "In", "values": ["legacy"]}]},
+        {"matchExpressions": [{"key": "karpenter.sh/nodepool", "operator": "In", "values": ["plain"]}]},
+    ]
+    assert decision.pools.before == ("gpu", "legacy", "plain")
+    assert decision.pools.after == ("legacy", "plain")
+
+
+def test_a_node_condition_that_reads_no_pool_needs_no_membership() -> None:
+    """Nodes of no pool are eligible too: no pool's label is written."""
+    decision = decide('require: [{expression: \'node.zone in ["a", "b"]\'}]')
+
+    assert required(decision) == [
+        {"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a", "b"]}]}
+    ]
+    assert decision.pools.after == ("gpu", "plain")
+
+
+def test_the_portable_capacity_type_is_said_as_each_provider_says_it() -> None:
+    """On GKE the absence of the spot label says on-demand."""
+    decision = decide("require: [{expression: 'node.capacityType == \"on-demand\"'}]")
+    terms = {term["matchExpressions"][0]["key"]: term["matchExpressions"] for term in required(decision)}
+    everything = [e for term in required(decision) for e in term["matchExpressions"]]
+
+    assert {"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["on-demand"]} in everything
+    assert {"key": "cloud.google.com/gke-spot", "operator": "NotIn", "values": ["true"]} in everything
+    assert len(terms) == 2
+
+
+def test_an_error_on_a_pool_is_not_true_and_is_recorded() -> None:
+    """The rest of the pools are judged all the same."""
+    spec = 'require: [{expression: \'pool.labels["tier"] == "gold" && pool.labels["rack"] == "r"\'}]\nwhenEmpty: ignore'
+    decision = decide(spec)
+
+    assert outcomes(decision) == {"one": "overruled"}
+    assert 'no such key: "rack"' in decision.policies[0].error
+    assert decision.allowed
+    assert decision.patch == ()
+
+
+# Meeting, overruling, refusing
+
+
+def test_what_leaves_nothing_is_refused_and_both_sides_are_named() -> None:
+    """The sentence reaches whoever created the pod."""
+    decision = decide(GOLD, BASE)
+
+    assert not decision.allowed
+    assert outcomes(decision) == {"one": "satisfied", "two": "overruled"} or outcomes(decision)["two"] == "overruled"
+    assert decision.message == (
+        "policy two: base nodes only: that leaves legacy and plain, but policy one (gold nodes only) leaves gpu, "
+        "so nothing is left"
+    )
+
+
+@pytest.mark.parametrize(("when_empty", "warned"), [("warn", True), ("ignore", False)])
+def test_the_lower_priority_is_left_out(when_empty: str, warned: bool) -> None:
+    """Priority first, then name; `warn` tells the client."""
+    decision = decide(f"{GOLD}\nwhenEmpty: {when_empty}", f"{BASE}\npriority: 10")
+
+    assert decision.allowed
+    assert outcomes(decision) == {"two": "applied", "one": "overruled"}
+    assert decision.pools.after == ("legacy", "plain")
+    assert bool(decision.warnings) == warned
+
+
+def test_a_pod_that_contradicts_a_policy_is_told_so() -> None:
+    """The pod's own constraints are a side, too."""
+    decision = decide(GOLD, given=pod(nodeSelector={"karpenter.sh/nodepool": "plain"}))
+
+    assert not decision.allowed
+    assert "gold nodes only: that leaves gpu, but the pod's own constraints leave plain" in decision.message
+
+
+def test_a_pod_that_can_match_nothing_stays_that_way() -> None:
+    """It is neither refused nor widened, and the decision says why it is stuck."""
+    terms = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{}]}}
+    decision = decide(GOLD, given=pod(affinity={"nodeAffinity": terms}))
+
+    assert decision.allowed
+    assert decision.patch == ()
+    assert decision.warnings == ("the pod's own constraints match no known pool",)
+
+
+def test_what_holds_already_is_satisfied_and_not_written_again() -> None:
+    """However the pod spells it."""
+    decision = decide(GOLD, given=pod(nodeSelector={"karpenter.sh/nodepool": "gpu"}))
+
+    assert decision.patch == ()
+    assert outcomes(decision) == {"one": "satisfied"}
+
+
+def test_deny_refuses_with_its_message_and_a_failing_one_only_under_fail() -> None:
+    """`deny` judges a pod that names its node, which is never patched."""
+    bound = pod(nodeName="n1")
+    spec = "deny: [{expression: has(pod.spec.nodeName), message: nodeName goes around the scheduler}]"
+    assert decide(spec, given=bound).message == "policy one: nodeName goes around the scheduler"
+    assert decide(spec).allowed
+    assert decide(GOLD, given=bound).patch == ()
+
+    failing = 'deny: [{expression: \'pod.metadata.labels["no"] == "x"\'}]'
+    ignored, failed = decide(failing), decide(f"{failing}\nfailurePolicy: Fail")
+    assert (ignored.allowed, outcomes(ignored)) == (True, {"one": "failed"})
+    assert (failed.allowed, outcomes(failed)) == (False, {"one": "failed"})
+    assert re.fullmatch(
+        r'policy one could not be decided: policies/one\.yaml:\d+:\d+: no such key: "no"', failed.message
+    )
+
+
+# Matching
+
+
+def test_selectors_and_conditions_must_all_hold() -> None:
+    """A condition that is false outweighs one that fails, as in Kubernetes."""
+    never = "{name: never, expression: 'false'}"
+    false = f'matchConditions: [{never}, {{name: fails, expression: \'pod.metadata.labels["no"] == ""\'}}]'
+    fails = 'matchConditions: [{name: fails, expression: \'pod.metadata.labels["no"] == ""\'}]'
+
+    assert outcomes(decide(f"podSelector: {{matchLabels: {{app: db}}}}\n{GOLD}")) == {"one": "notMatched"}
+    assert outcomes(decide(f"namespaceSelector: {{matchLabels: {{env: prod}}}}\n{GOLD}")) == {"one": "notMatched"}
+    assert outcomes(decide(f"{false}\n{GOLD}")) == {"one": "notMatched"}
+    assert outcomes(decide(f"{fails}\n{GOLD}")) == {"one": "failed"}
+
+
+def test_variables_are_lazy_and_fail_where_they_are_used() -> None:
+    """A variable that nobody asks for costs and spoils nothing."""
+    spec = """
+variables:
+  - {name: missing, expression: 'pod.metadata.labels["no"]'}
+  - {name: gpus, expression: size(pod.spec.containers)}
+require: [{expression: '%s'}]
+"""
+    unused, used = decide(spec % "variables.gpus <= pool.gpus"), decide(spec % 'variables.missing == "x"')
+
+    assert unused.pools.after == ("gpu",)
+    assert not used.allowed
+    assert 'no such key: "no"' in used.policies[0].error
+
+
+def test_a_rollout_is_sticky_and_grows() -> None:
+    """A workload that is in at 30 % is in at 60 %, and about that many are."""
+    sides = {}
+    for percent in (0, 30, 60, 100):
+        engine = decider(f"{GOLD}\nrollout: {percent}")
+        sides[percent] = {
+            i
+            for i in range(300)
+            if outcomes(engine.decide(subject(pod(metadata={"name": f"w{i}"}))))["one"] == "applied"
+        }
+
+    assert not sides[0]
+    assert sides[30] < sides[60] < sides[100]
+    assert 60 < len(sides[30]) < 120
+    assert len(sides[100]) == 300
+
+
+# Preferences, tolerations, spread
+
+
+def test_preferences_weigh_what_they_say_and_tiers_stand_above_them() -> None:
+    """A node counts for its best tier alone, and all preferences together weigh less than one tier."""
+    spec = """
+prefer:
+  - {expression: 'node.capacityType == "spot"', weight: 60}
+  - {expression: 'pool.labels["tier"] == "base"', weight: 40}
+fallback:
+  - {expression: 'pool.name == "plain"'}
+  - {expression: 'pool.labels["tier"] == "base"'}
+"""
+    weights = preferred(decide(spec))
+
+    tiers = {"plain": 100, "legacy": 50}
+    wishes = {"base": 19, "spot": 29}
+    scale = 100 / (tiers["plain"] + wishes["base"])  # the heaviest sum is made 100, the rest in proportion
+
+    assert weights["plain"] == 100
+    assert weights["legacy"] == round((tiers["legacy"] + wishes["base"]) * scale)
+    assert weights["plain"] - weights["legacy"] > weights["spot,gpu,plain"] == round(wishes["spot"] * scale)
+
+
+def test_a_score_weighs_each_pool_by_its_number() -> None:
+    """Clipped to 0..100; zero writes nothing."""
+    weights = preferred(decide("prefer: [{expression: 'true', score: pool.gpus * 20}]"))
+
+    assert weights == {"gpu": 100}
+
+
+def test_only_named_taints_of_what_is_left_are_tolerated() -> None:
+    """Soft taints need no toleration, unnamed ones get none, and the pool is told as untolerated."""
+    spec = f"{GOLD}\ntolerate: [{{expression: 'taint.key == \"nvidia.com/gpu\"'}}]"
+    decision = decide(spec)
+
+    assert patched(decision)["tolerations"] == [
+        {"key": "nvidia.com/gpu", "operator": "Equal", "value": "true", "effect": "NoSchedule"}
+    ]
+    assert decision.pools.untolerated == ("gpu",)
+    assert decision.warnings == ("the pod tolerates the taints of none of the pools that are left: gpu",)
+
+
+def test_tolerating_without_requiring_permits_and_attracts_nothing() -> None:
+    """Each entry must name its taint, or is refused when the bundle is compiled."""
+    decision = decide("tolerate: [{expression: taint.key == 'team'}]")
+    assert "affinity" not in patched(decision)
+    assert [t["key"] for t in patched(decision)["tolerations"]] == ["team"]
+
+    with pytest.raises(BundleError) as error:
+        decide("tolerate: [{expression: 'true'}]")
+    assert [problem.rule for problem in error.value.problems] == ["tolerate-everything"]
+
+
+def test_tolerating_confines_a_requirement_to_known_pools() -> None:
+    """A node of no pool would be opened by the toleration, too."""
+    decision = decide("require: [{expression: 'node.zone == \"a\"'}]\ntolerate: [{expression: taint.key == 'team'}]")
+
+    assert all(any(e["key"].endswith("nodepool") for e in term["matchExpressions"]) for term in required(decision))
+
+
+def test_spread_counts_the_pods_own_workload() -> None:
+    """Labels that differ between revisions are left out; a pod without any others fails the policy."""
+    spec = "spread: [{topologyKey: topology.kubernetes.io/zone, maxSkew: 1, whenUnsatisfiable: ScheduleAnyway}]"
+
+    assert patched(decide(spec))["topologySpreadConstraints"][0]["labelSelector"] == {"matchLabels": {"app": "web"}}
+    assert outcomes(decide(spec, given={"metadata": {"name": "x"}, "spec": {"containers": []}})) == {"one": "failed"}
+
+
+def test_pods_are_kept_apart() -> None:
+    """`weight` is a wish, `required` a demand."""
+    spec = "podAntiAffinity: [{topologyKey: kubernetes.io/hostname, weight: 50}]\n"
+    spec += "podAffinity: [{topologyKey: topology.kubernetes.io/zone, required: true}]"
+    affinity = patched(decide(spec))["affinity"]
+
+    assert affinity["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"][0]["weight"] == 50
+    assert affinity["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][0]["topologyKey"].endswith("zone")
+
+
+# Modes, and what is left alone
+
+
+def test_the_most_careful_mode_wins() -> None:
+    """Of the webhook, the bundle and the policy."""
+    assert decide(GOLD, mode="audit").answer_patch == ()
+    assert decide(GOLD, bundle="mode: audit").answer_patch == ()
+    assert decide(GOLD, mode="audit").patch == decide(GOLD).patch != ()
+    assert outcomes(decide(GOLD, mode="off")) == {"one": "off"}
+    assert outcomes(decide(f"{GOLD}\nmode: 'off'", BASE)) == {"one": "off", "two": "applied"}
+
+
+def test_an_audited_policy_changes_nothing_and_says_what_it_would() -> None:
+    """Beside enforced ones, which go on."""
+    decision = decide(f"{GOLD}\nmode: audit", "prefer: [{expression: 'node.zone == \"a\"', weight: 5}]")
+
+    assert outcomes(decision) == {"one": "audited", "two": "applied"}
+    assert "gpu" not in str(decision.patch)
+    assert decision.audited is not None
+    assert "gpu" in str(decision.audited.patch)
+    assert decision.as_json()["audited"]["allowed"]
+
+
+@pytest.mark.parametrize(
+    ("given", "namespace"),
+    [
+        (pod(metadata={"ownerReferences": [{"kind": "DaemonSet", "name": "d", "controller": True}]}), "team"),
+        (pod(metadata={"annotations": {"kubernetes.io/config.mirror": "x"}}, nodeName="n"), "team"),
+        (pod(), "kube-system"),
+        (pod(), "kube-node-lease"),
+        (pod(), "bayplan-system"),
+    ],
+)
+def test_hands_off(given: dict[str, Any], namespace: str) -> None:
+    """Law 12: not even `deny` judges these."""
+    engine = decider(GOLD, "deny: [{expression: 'true'}]", namespaces=["bayplan-system"])
+    decision = engine.decide(subject(given, namespace))
+
+    assert decision.allowed
+    assert decision.patch == ()
+    assert "left alone" in decision.message
+
+
+def test_a_node_of_no_pool_keeps_a_free_requirement_alive() -> None:
+    """Without known pools, or with nodes outside of them, a condition on nodes alone is never empty."""
+    spec = "require: [{expression: 'node.zone == \"mars\"'}]"
+
+    assert not decide(spec).allowed
+    assert decide(spec, pools=Inventory()).allowed
+    assert decide(spec, pools=Inventory(inventory().pools, strays=1)).allowed
+
+
+def test_the_decision_is_data_in_one_shape() -> None:
+    """design §6."""
+    data = decide(GOLD).as_json(show_pod=True)
+
+    keys = "pod revision mode allowed message policies pools placement patch warnings patched"
+    assert list(data) == keys.split()
+    assert data["message"] == "pod team/web-0 may run in gpu (1 of 3 pools): one requires it (gold nodes only)"
+    assert data["revision"].startswith("test@1.0.0+sha256:")
