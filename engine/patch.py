@@ -51,11 +51,11 @@ def annotate(pod: Mapping[str, Any], annotations: Mapping[str, str]) -> Iterator
 
 
 def _difference(path: str, old: Any, new: Any, *, changing: bool = False) -> Iterator[Operation]:
-    if old == new:
+    if old is new or old == new:
         return
     if old is None:
         yield {"op": "add", "path": path, "value": new}
-    elif isinstance(old, Mapping) and isinstance(new, Mapping):
+    elif isinstance(old, dict) and isinstance(new, dict):
         for key, value in sorted(new.items()):
             place = f"{path}/{key.replace('~', '~0').replace('/', '~1')}"
             if changing and key in old and old[key] != value:
@@ -73,8 +73,10 @@ def _difference(path: str, old: Any, new: Any, *, changing: bool = False) -> Ite
 
 def _grew(old: Any, new: Any) -> bool:
     """Is everything of the old value still in its place?"""
+    if old is new:
+        return True
     if isinstance(old, list) and isinstance(new, list):
         return len(old) <= len(new) and all(_grew(a, b) for a, b in zip(old, new, strict=False))
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
+    if isinstance(old, dict) and isinstance(new, dict):
         return all(key in new and (key in _STRICTER or _grew(value, new[key])) for key, value in old.items())
     return bool(old == new) or old is None

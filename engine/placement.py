@@ -120,7 +120,8 @@ def narrowed(pod: Json, terms: Terms, limit: int = MAX_TERMS) -> list[SelectorTe
     settled = [meaning.impossible or implies((meaning,), terms) for meaning in meanings]
     if all(settled):
         return None
-    plan = [[[]] if done else _plan(meaning, terms) for meaning, done in zip(meanings, settled, strict=True)]
+    as_it_is: list[Choices] = [[]]
+    plan = [as_it_is if done else _plan(meaning, terms) for meaning, done in zip(meanings, settled, strict=True)]
     if all(meaning.impossible or not choices for meaning, choices in zip(meanings, plan, strict=True)):
         plan = [_contradicted(meaning, terms) for meaning in meanings]
     planned = [(one, choices) for one, several in zip(mine, plan, strict=True) for choices in several]
