@@ -19,15 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import CommandError
-from cli.inputs import add_pools, documents, inventory, names_cluster, of_cluster
+from cli.inputs import add_pools, compiled, documents, inventory, loaded, names_cluster, of_cluster
 from cli.narrative import title
 from cli.terminal import GREEN, RED, amount, styled, table
 from engine.decide import Decider
 from engine.decision import Decision
 from engine.document import Manifest
-from engine.load import load_bundle
 from engine.pods import pods_from_documents
-from engine.program import compile_bundle
 from engine.subject import Subject
 
 FINISHED = ("Succeeded", "Failed")
@@ -68,7 +66,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if not args.pods and not names_cluster(args):
         raise CommandError("say which pods: --pods FILE…, or --context NAME for those of a cluster")
-    decider = Decider(compile_bundle(load_bundle(args.bundle)), inventory(args))
+    decider = Decider(compiled(args.bundle, loaded(args.bundle)), inventory(args))
     decisions = [decider.decide(subject) for subject in _subjects(args)]
     found = [decision for decision in decisions if changes(decision)]
     if args.output == "json":

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cli.errors import CommandError
+from cli.inputs import existing, located
 from cli.terminal import GREEN, RED, amount, styled
 from engine.errors import BundleError, Problem, ordered
 from engine.load import read_bundle
@@ -58,9 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 def examined(path: Path) -> Report:
     """Everything that can be said of the bundle in a folder, its expressions included."""
-    if not path.is_dir():
-        raise CommandError(f"{path}: {'not a folder' if path.exists() else 'no such folder'}; a bundle is a folder")
-    bundle, problems = read_bundle(path)
+    bundle, problems = read_bundle(existing(path))
     if bundle is None:
         return Report(path, "", 0, problems)
     try:
@@ -73,8 +71,7 @@ def examined(path: Path) -> Report:
 def _tell(reports: Sequence[Report]) -> None:
     for report in reports:
         for problem in report.problems:
-            print(f"{report.path}/{problem}" if str(report.path) != "." else problem)
-            print()
+            print(located(report.path, problem), end="\n\n")
     for report in reports:
         errors, warnings = report.count("error"), report.count("warning")
         found = [amount(errors, "error")] * bool(errors) + [amount(warnings, "warning")] * bool(warnings)

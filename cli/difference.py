@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 
 SHORT = 100
-"""Characters up to which a list of words, or a simple entry of a list, stands on one line."""
+"""Characters up to which a list of words, or a map of words and such lists, stands on one line."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """YAML as people write it: lists indented under their key, short entries on one line, and no aliases."""
+    """YAML as people write it: lists indented under their key, what is short on one line, and no aliases."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002 - PyYAML's signature
         super().increase_indent(flow, False)
@@ -27,10 +27,20 @@ class _Dumper(yaml.SafeDumper):
         items = list(sequence)
         flow = all(_scalar(item) for item in items) and _length(items) <= SHORT
         node = super().represent_sequence(tag, items, flow_style=flow_style or flow)
-        for child, item in zip(node.value, items, strict=True):
-            if isinstance(item, Mapping) and _simple(item):
-                child.flow_style = True
+        _shorten(zip(node.value, items, strict=True))
         return node
+
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
+        node = super().represent_mapping(tag, mapping, flow_style)
+        _shorten(((child, item) for (_, child), item in zip(node.value, mapping.values(), strict=True)))
+        return node
+
+
+def _shorten(children: Iterable[tuple[yaml.Node, Any]]) -> None:
+    """Put the simple maps among these on one line each."""
+    for node, item in children:
+        if isinstance(item, Mapping) and _simple(item) and isinstance(node, yaml.MappingNode):
+            node.flow_style = True
 
 
 def as_yaml(value: object) -> str:
@@ -49,7 +59,7 @@ def _scalar(value: object) -> bool:
 
 
 def _simple(item: Mapping[str, Any]) -> bool:
-    """Whether an entry of a list, like a match expression or a toleration, reads well on one line."""
+    """Whether a map, like a match expression or a toleration, reads well on one line."""
     values = item.values()
     words = all(_scalar(value) or (isinstance(value, list) and all(map(_scalar, value))) for value in values)
     return bool(item) and words and _length(item) <= SHORT

@@ -16,12 +16,10 @@ import json
 from pathlib import Path
 
 from cli.errors import CommandError
-from cli.inputs import add_pools, documents, inventory
+from cli.inputs import add_pools, compiled, documents, inventory, loaded
 from cli.narrative import told
 from engine.decide import Decider
-from engine.load import load_bundle
 from engine.pods import pods_from_documents
-from engine.program import compile_bundle
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +40,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    program = compile_bundle(load_bundle(args.bundle))
+    program = compiled(args.bundle, loaded(args.bundle))
     decider = Decider(program, inventory(args))
     subjects = pods_from_documents([*documents(args.pods), *documents(args.namespace)])
     if not subjects:

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cli.errors import CommandError
+from engine.bundle import Bundle
 from engine.cluster import Inventory, inventory_from_documents
 from engine.document import Manifest, parse_manifests
-from engine.errors import BundleError
-from engine.load import read_documents
+from engine.errors import BundleError, Problem
+from engine.load import load_bundle, read_documents
+from engine.program import Program, compile_bundle
 from engine.providers import POOL_LABELS
 from engine.text import Source
 
@@ -42,12 +44,50 @@ def documents(paths: Sequence[str]) -> tuple[Manifest, ...]:
     return tuple(one for path in paths for one in (_standard_input() if path == "-" else _file(path)))
 
 
+def located(bundle: Path, problem: Problem) -> str:
+    """A problem of a bundle in words, its place as a path from here."""
+    return str(problem) if str(bundle) == "." else f"{bundle}/{problem}"
+
+
+def existing(bundle: Path) -> Path:
+    """The folder of a bundle, if there is one."""
+    if not bundle.is_dir():
+        raise CommandError(f"{bundle}: {'not a folder' if bundle.exists() else 'no such folder'}; a bundle is a folder")
+    return bundle
+
+
+def loaded(path: Path) -> Bundle:
+    """The bundle in a folder. What is wrong with it goes to standard error."""
+    try:
+        return load_bundle(existing(path))
+    except BundleError as error:
+        raise _unusable(path, error) from error
+
+
+def compiled(path: Path, bundle: Bundle) -> Program:
+    """The program of a bundle. What is wrong with its expressions goes to standard error."""
+    try:
+        return compile_bundle(bundle)
+    except BundleError as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: BundleError) -> CommandError:
+    for problem in error.problems:
+        if problem.severity == "error":
+            print(located(path, problem), end="\n\n", file=sys.stderr)
+    return CommandError(f"the bundle can't be used; `bayplan check {path}` tells everything that is wrong with it")
+
+
 def inventory(args: argparse.Namespace) -> Inventory:
     """The pools that the arguments of `add_pools` name; none where they name nothing."""
     found = documents(args.pools)
     if names_cluster(args):
         found += of_cluster(args, "/api/v1/nodes", "Node")
-    return inventory_from_documents(found, (*args.pool_label, *POOL_LABELS))
+    pools = inventory_from_documents(found, (*args.pool_label, *POOL_LABELS))
+    if not pools.pools:
+        print("bayplan: no pools are known, so what is said of `pool` holds of none: see --pools", file=sys.stderr)
+    return pools
 
 
 def names_cluster(args: argparse.Namespace) -> bool:

@@ -103,7 +103,8 @@ def _guarded(command: str, words: list[str]) -> int:
         return status
     except BundleError as error:
         print(error, file=sys.stderr)
-        _complain(f"the bundle can't be used; `bayplan check` says the same of {len(error.problems)} problem(s)")
+        wrong = sum(problem.severity == "error" for problem in error.problems)
+        _complain(f"nothing was done: {wrong} {'error' if wrong == 1 else 'errors'} above")
     except (CommandError, RequestError) as error:
         _complain(str(error))
     except BrokenPipeError:  # the reader, say `head`, has seen enough

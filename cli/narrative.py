@@ -25,8 +25,18 @@ OUTCOMES = {
 QUIET = ("notMatched", "notRolledOut", "off")
 """Outcomes of policies that had nothing to do with the pod: told in one line together."""
 
-HIDDEN = ("containers", "initContainers", "ephemeralContainers", "volumes")
-"""What a diff leaves out: it never changes, and may hold what nobody should read by chance."""
+PLACEMENT = (
+    "affinity",
+    "nodeName",
+    "nodeSelector",
+    "priorityClassName",
+    "runtimeClassName",
+    "schedulerName",
+    "schedulingGates",
+    "tolerations",
+    "topologySpreadConstraints",
+)
+"""What a diff shows of a pod's spec. The rest never changes, and may hold what nobody should read by chance."""
 
 
 def told(decision: Decision, *, show_pod: bool = False) -> Iterator[str]:
@@ -51,23 +61,26 @@ def told(decision: Decision, *, show_pod: bool = False) -> Iterator[str]:
 def title(subject: Subject) -> str:
     """`Deployment shop/web`, `Pod shop/web`."""
     owner = owner_of(subject)
-    return f"{owner.kind if owner else 'Pod'} {subject.namespace_name}/{subject.name}"
+    kind, name = (owner.kind, owner.name) if owner else ("Pod", subject.name)
+    return f"{kind} {subject.namespace_name}/{name}"
 
 
 def visible(pod: Mapping[str, Any]) -> dict[str, Any]:
     """What of a pod a diff shows: who it is and all of its placement, and nothing of what its containers hold."""
     metadata = {key: pod["metadata"][key] for key in ("name", "generateName", "namespace") if key in pod["metadata"]}
-    spec = {key: value for key, value in (pod.get("spec") or {}).items() if key not in HIDDEN}
-    return {"metadata": metadata, "spec": dict(sorted(spec.items()))}
+    spec = pod.get("spec") or {}
+    return {"metadata": metadata, "spec": {key: spec[key] for key in PLACEMENT if key in spec}}
 
 
 def _headline(decision: Decision) -> Iterator[str]:
-    yield styled(title(decision.subject), BOLD)
-    yield styled(wrapped(decision.message, "  "), GREEN if decision.allowed else RED)
+    who = title(decision.subject)
+    if who.lower() not in decision.message.lower():
+        yield styled(who, BOLD)
+    yield styled(wrapped(decision.message[:1].upper() + decision.message[1:]), GREEN if decision.allowed else RED)
     if decision.mode != "enforce":
-        yield wrapped(f"mode {decision.mode}: nothing of this is done, the pod is created as it came", "  ")
+        yield wrapped(f"mode {decision.mode}: nothing of this is done, the pod is created as it came")
     if decision.audited:
-        yield wrapped(f"with the policies in audit mode: {decision.audited.message}", "  ")
+        yield wrapped(f"with the policies in audit mode: {decision.audited.message}")
 
 
 def _pools(pools: PoolNames) -> Iterator[str]:

@@ -46,8 +46,6 @@ def run(args: argparse.Namespace) -> int:
         header = ("POOL", "PROVIDER", "NODES", "READY", "CPU", "MEMORY", "GPUS", "ZONES", "CAPACITY", "TAINTS")
         if found.pools:
             print(table([_row(pool) for pool in found.pools], header))
-        else:
-            print("no pools")
         if found.strays:
             print(f"\n{amount(found.strays, 'node')} in no pool: see --pool-label")
     return 0

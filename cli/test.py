@@ -18,9 +18,8 @@ from typing import Any
 
 from cli.difference import unified
 from cli.errors import CommandError
+from cli.inputs import compiled, loaded
 from cli.terminal import GREEN, RED, amount, coloured, styled
-from engine.load import load_bundle
-from engine.program import compile_bundle
 from engine.suite import Result, run_tests
 
 
@@ -39,20 +38,20 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(f"--run `{args.run}` is not a regular expression: {error}") from error
     results = {path: list(_results(path, wanted)) for path in args.bundles}
     every = [result for some in results.values() for result in some]
+    if not every:
+        raise CommandError(f"no case matches --run `{args.run}`" if args.run else "no tests: put some into `tests/`")
     if args.output == "json":
         print(json.dumps([_as_json(path, result) for path, some in results.items() for result in some], indent=2))
     else:
         for path, some in results.items():
             _tell(path, some)
         _sum_up(every)
-    if not every:
-        raise CommandError(f"no case matches --run `{args.run}`" if args.run else "the bundle has no tests")
     return int(not all(result.passed for result in every))
 
 
 def _results(path: Path, wanted: re.Pattern[str]) -> Iterator[Result]:
-    bundle = load_bundle(path)
-    return run_tests(bundle, compile_bundle(bundle), lambda name: bool(wanted.search(name)))
+    bundle = loaded(path)
+    return run_tests(bundle, compiled(path, bundle), lambda name: bool(wanted.search(name)))
 
 
 def difference(result: Result) -> list[str]:

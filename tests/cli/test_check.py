@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .conftest import POLICIES, Bayplan, sample
+
+BROKEN = """
+require:
+  - expression: pool.labls["a"] == "b"
+  - expresion: pool.name == "x"
+tolerate:
+  - expression: taint.key == 5
+"""
+
+
+def test_samples_are_clean(bayplan: Bayplan) -> None:
+    ran = bayplan("check", "--strict", *sorted(POLICIES.iterdir()))
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.count("ok") == len(list(POLICIES.iterdir()))
+
+
+def test_everything_is_told_at_once_and_points(bayplan: Bayplan, bundle: Callable[..., Path]) -> None:
+    folder = bundle({"broken": BROKEN})
+    ran = bayplan("check", folder)
+    assert ran.status == 1
+    for place, word, hint in ((6, "labls", "did you mean `labels`?"), (7, "expresion", "did you mean `expression`?")):
+        assert f"{folder}/policies/broken.yaml:{place}:" in ran.out
+        line = next(i for i, line in enumerate(ran.out.splitlines()) if f"broken.yaml:{place}:" in line)
+        text, carets = ran.out.splitlines()[line + 1 : line + 3]
+        start = carets.index("^")
+        assert text[start : start + carets.count("^")] == word
+        assert hint in ran.out
+    assert "broken.yaml:9:" in ran.out
+    assert "errors" in ran.out.splitlines()[-1]
+
+
+def test_json(bayplan: Bayplan, bundle: Callable[..., Path]) -> None:
+    folder = bundle({"broken": BROKEN})
+    bad, good = bayplan("check", folder, sample("gpu"), "-o", "json").json
+    assert good["problems"] == []
+    assert good["revision"].startswith("gpu@")
+    assert {"file": "policies/broken.yaml", "line": 7, "rule": "unknown-field"}.items() <= max(
+        bad["problems"], key=lambda problem: problem["line"] == 7 and problem["rule"] == "unknown-field"
+    ).items()
+
+
+WARNS = """
+deny:
+  - expression: pod.metadata.labels["a"] == "b"
+"""
+
+
+def test_warnings_are_findings_where_one_is_strict(bayplan: Bayplan, bundle: Callable[..., Path]) -> None:
+    folder = bundle({"warns": WARNS})
+    relaxed, strict = bayplan("check", folder), bayplan("check", folder, "--strict")
+    assert (relaxed.status, strict.status) == (0, 1)
+    assert "warning: " in relaxed.out
+    assert relaxed.out.splitlines()[-1].endswith("1 warning")
+
+
+def test_no_folder(bayplan: Bayplan, tmp_path: Path) -> None:
+    assert "no such folder" in bayplan("check", tmp_path / "nope").err
+    assert bayplan("check", tmp_path / "nope").status == 2
+    (tmp_path / "file").write_text("")
+    assert "not a folder" in bayplan("check", tmp_path / "file").err
+
+
+def test_no_bundle_in_the_folder(bayplan: Bayplan, tmp_path: Path) -> None:
+    ran = bayplan("check", tmp_path)
+    assert ran.status == 1
+    assert "there is no `bundle.yaml`" in ran.out

@@ -1,0 +1,129 @@
+"""Commands that read a cluster, over HTTP: an API server's lists, page by page, and what may go wrong on the way."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import yaml
+
+from .conftest import Bayplan, sample
+from .test_audit import running
+from .test_pools import node
+
+Lists = dict[str, list[dict[str, Any]]]
+
+
+class _Server(BaseHTTPRequestHandler):
+    """Lists of one object a page, as an API server gives them: without kinds."""
+
+    lists: ClassVar[Lists] = {}
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        if url.path not in self.lists:
+            self._answer(403, {"kind": "Status", "message": f"you may not list {url.path}"})
+            return
+        items = self.lists[url.path]
+        at = int(parse_qs(url.query).get("continue", ["0"])[0])
+        bare = [{key: value for key, value in item.items() if key not in ("kind", "apiVersion")} for item in items]
+        following = str(at + 1) if at + 1 < len(items) else ""
+        self._answer(200, {"kind": "XList", "metadata": {"continue": following}, "items": bare[at : at + 1]})
+
+    def _answer(self, status: int, body: object) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def cluster(folder: Path, lists: Lists) -> Iterator[Path]:
+    """A kubeconfig whose context `here` is a server with these lists."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Lists", (_Server,), {"lists": lists}))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield kubeconfig(folder, f"http://127.0.0.1:{server.server_port}")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def kubeconfig(folder: Path, url: str) -> Path:
+    path = folder / "kubeconfig"
+    data = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": url}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "here",
+    }
+    path.write_text(yaml.safe_dump(data))
+    return path
+
+
+NODES = [node(f"n{i}", {"cloud.google.com/gke-nodepool": f"pool-{i % 2}"}) for i in range(3)]
+NAMESPACES: list[dict[str, Any]] = [
+    {"metadata": {"name": "acme-prod", "labels": {"tenant": "acme"}}},
+    {"metadata": {"name": "shop"}},
+]
+
+
+def test_pools_of_a_cluster(bayplan: Bayplan, tmp_path: Path) -> None:
+    with cluster(tmp_path, {"/api/v1/nodes": NODES}) as path:
+        pools = bayplan("pools", "--kubeconfig", path, "--context", "here", "-o", "json").json
+    assert [(pool["name"], pool["nodes"]) for pool in pools] == [("pool-0", 2), ("pool-1", 1)]
+
+
+def test_audit_of_a_cluster_reads_pods_nodes_and_namespaces(bayplan: Bayplan, tmp_path: Path) -> None:
+    nodes = [
+        node("n1", {"eks.amazonaws.com/nodegroup": "acme", "tenant": "acme"}),
+        node("n2", {"eks.amazonaws.com/nodegroup": "shared"}),
+    ]
+    inside = running("billing-1", {"app": "billing"}, "billing")
+    inside["metadata"]["namespace"] = "acme-prod"
+    lists: Lists = {
+        "/api/v1/nodes": nodes,
+        "/api/v1/namespaces": NAMESPACES,
+        "/api/v1/pods": [inside, running("web", {})],
+    }
+    with cluster(tmp_path, lists) as path:
+        words = ("audit", "--bundle", sample("tenant-isolation"), "--kubeconfig", path, "-o", "json")
+        ran = bayplan(*words)
+    assert [(d["pod"]["name"], d["pools"]["after"]) for d in ran.json] == [("billing-1", ["acme"]), ("web", ["shared"])]
+    assert ran.status == 1
+
+
+@pytest.mark.parametrize(
+    ("lists", "complaint"), [({}, "answered 403: you may not list /api/v1/nodes"), (None, "can't be reached")]
+)
+def test_a_cluster_that_does_not_answer(bayplan: Bayplan, tmp_path: Path, lists: Lists | None, complaint: str) -> None:
+    if lists is None:
+        ran = bayplan("pools", "--kubeconfig", kubeconfig(tmp_path, "http://127.0.0.1:9"))
+    else:
+        with cluster(tmp_path, lists) as path:
+            ran = bayplan("pools", "--kubeconfig", path)
+    assert ran.status == 2
+    assert complaint in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_context_that_is_not_there(bayplan: Bayplan, tmp_path: Path) -> None:
+    ran = bayplan("pools", "--kubeconfig", kubeconfig(tmp_path, "http://127.0.0.1:9"), "--context", "elsewhere")
+    assert ran.status == 2
+    assert "elsewhere" in ran.err
+    assert "Traceback" not in ran.err

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonpatch
+import pytest
+import yaml
+
+from .conftest import POLICIES, Bayplan, explain_sample, sample
+
+SECRET = "correct-horse-battery-staple"
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "train", "namespace": "ml"},
+    "spec": {
+        "containers": [
+            {
+                "name": "main",
+                "image": "train",
+                "env": [{"name": "TOKEN", "value": SECRET}],
+                "resources": {"limits": {"nvidia.com/gpu": 8}},
+            }
+        ]
+    },
+}
+GPU = ("explain", "--bundle", sample("gpu"), "--pools", sample("gpu", "pools", "gke.yaml"))
+
+
+def test_reads_like_a_person_explaining(bayplan: Bayplan) -> None:
+    ran = bayplan(*explain_sample("scheduling-classes", "fleet.yaml", "feature-store.yaml"))
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.startswith("Deployment recommendations/feature-store may run in memory and memory-md (2 of 7 pools)")
+    assert "pools after   memory, memory-md\n" in ran.out
+    assert "scheduling-class  applied  a class runs on its own pools\n" in ran.out
+    assert "not about this pod: classless, instance-diverse, io-heavy\n" in ran.out
+    assert "\n  +    - {key: scheduling-class, operator: Equal, value: high-memory, effect: NoSchedule}\n" in ran.out
+    assert "the patch, 4 operations (RFC 6902)" in ran.out
+
+
+def test_a_refusal_says_who_and_why(bayplan: Bayplan) -> None:
+    ran = bayplan(*explain_sample("scheduling-classes", "fleet.yaml", "more.yaml"))
+    assert ran.status == 0
+    *_, refused = ran.out.split("\n\nPod ")
+    assert refused.startswith("shop/typo\nPolicy scheduling-class: there is no such scheduling class\n")
+    assert "the pod is not created" in refused
+
+
+def test_json_is_one_list_in_input_order(bayplan: Bayplan) -> None:
+    decisions = bayplan(*explain_sample("scheduling-classes", "fleet.yaml", "more.yaml"), "-o", "json").json
+    assert [decision["pod"]["name"] for decision in decisions] == ["events", "thumbnails", "storefront", "typo"]
+    assert [decision["allowed"] for decision in decisions] == [True, True, True, False]
+    owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "events"}
+    assert decisions[0]["pod"] == {"namespace": "streaming", "name": "events", "owner": owner}
+    assert decisions[3]["pod"]["owner"] is None
+    keys = {"pod", "revision", "mode", "allowed", "message", "policies", "pools", "placement", "patch", "warnings"}
+    assert all(keys <= decision.keys() for decision in decisions)
+
+
+def test_the_patch_makes_the_pod_that_is_shown(bayplan: Bayplan) -> None:
+    ran = bayplan(*GPU, "-", "-o", "json", "--show-pod", stdin=json.dumps(POD))
+    (decision,) = ran.json
+    unplaced: dict[str, Any] = copy.deepcopy(decision["patched"])
+    del unplaced["spec"]["affinity"]
+    unplaced["spec"]["tolerations"].pop()
+    assert jsonpatch.apply_patch(unplaced, decision["patch"]) == decision["patched"]
+
+
+def test_what_containers_hold_is_not_printed(bayplan: Bayplan) -> None:
+    ran = bayplan(*GPU, "-", stdin=json.dumps(POD))
+    assert "may run in a100-8" in ran.out
+    assert SECRET not in ran.out + ran.err
+    assert SECRET not in bayplan(*GPU, "-", "-o", "json", stdin=json.dumps(POD)).out
+    assert SECRET in bayplan(*GPU, "-", "--show-pod", stdin=json.dumps(POD)).out
+
+
+def test_files_folders_lists_and_standard_input(bayplan: Bayplan, tmp_path: Path) -> None:
+    def named(name: str) -> dict[str, Any]:
+        return {**POD, "metadata": {"name": name, "namespace": "ml"}}
+
+    listed = {"apiVersion": "v1", "kind": "List", "items": [named("in-list"), named("second")]}
+    (tmp_path / "b.json").write_text(json.dumps(listed))
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump_all([named("first"), {"kind": "ConfigMap"}]))
+    (tmp_path / "notes.txt").write_text("not read")
+    ran = bayplan(*GPU, "-", tmp_path, "-o", "json", stdin=yaml.safe_dump(named("typed")))
+    assert [decision["pod"]["name"] for decision in ran.json] == ["typed", "first", "in-list", "second"]
+
+
+def test_namespaces_are_matched_by_name(bayplan: Bayplan) -> None:
+    where = sample("tenant-isolation")
+    words = ("explain", "--bundle", where, "--pools", where / "pools" / "pools.yaml", where / "examples" / "pods.yaml")
+    blind = bayplan(*words, "-o", "json").json
+    seeing = bayplan(*words, "--namespace", where / "examples" / "namespaces.yaml", "-o", "json").json
+    assert [decision["pools"]["after"] for decision in blind] == [["shared"], ["shared"]]
+    assert [decision["pools"]["after"] for decision in seeing] == [["acme"], ["shared"]]
+
+
+def test_without_pools_one_is_told(bayplan: Bayplan) -> None:
+    ran = bayplan("explain", "--bundle", sample("gpu"), "-", stdin=json.dumps(POD))
+    assert ran.status == 0
+    assert "no pools are known" in ran.err
+    assert "not created" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("stdin", "complaint"),
+    [
+        ("", "no pod and no workload in -"),
+        ("kind: ConfigMap", "no pod and no workload"),
+        ("kind: Pod", "standard input: spec.containers: a pod needs a container"),
+        ("kind: Pod\nspec: {containers: [{name: x}], tolerations: {}}", "spec.tolerations: this must be a list"),
+        ("- a\n- b", "standard input"),
+        ("a: [", "standard input:1:"),
+        ("a:\n\tb: 1", "standard input:2:1"),
+    ],
+)
+def test_input_of_no_use(bayplan: Bayplan, stdin: str, complaint: str) -> None:
+    ran = bayplan(*GPU, "-", stdin=stdin)
+    assert ran.status == 2
+    assert complaint in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_files_that_are_not_there(bayplan: Bayplan, tmp_path: Path) -> None:
+    assert bayplan(*GPU, tmp_path / "no.yaml").err == f"bayplan: {tmp_path}/no.yaml: no such file or folder\n"
+    assert "no such folder" in bayplan("explain", "--bundle", tmp_path / "no", "-").err
+
+
+@pytest.mark.parametrize("example", sorted(POLICIES.glob("*/examples/*.yaml")), ids=lambda p: f"{p.parts[-3]}-{p.stem}")
+def test_samples_examples_are_explained(bayplan: Bayplan, example: Path) -> None:
+    folder = example.parents[1]
+    documents = list(yaml.safe_load_all(example.read_text()))
+    if all(document["kind"] == "Namespace" for document in documents):
+        pytest.skip("Namespaces only")
+    for pools in sorted((folder / "pools").iterdir()):
+        ran = bayplan("explain", "--bundle", folder, "--pools", pools, example)
+        assert (ran.status, ran.err) == (0, "")
