@@ -47,8 +47,8 @@ def test_every_policy_has_a_case_that_it_decides_and_one_that_it_does_not(bundle
     outcomes: dict[str, set[str]] = defaultdict(set)
     for result in run_tests(bundle, compile_bundle(bundle)):
         assert result.decision
-        for policy in result.decision.policies:
-            outcomes[policy.name].add(policy.outcome)
+        for said in result.decision.policies:
+            outcomes[said.name].add(said.outcome)
     for policy in bundle.policies:
         assert outcomes[policy.name] & EFFECTIVE, policy.name
         assert outcomes[policy.name] - EFFECTIVE, policy.name

@@ -66,7 +66,7 @@ def test_json_is_what_expressions_see(bayplan: Bayplan) -> None:
 def test_yaml_of_nodes_says_what_was_only_observed(bayplan: Bayplan) -> None:
     ran = bayplan("pools", "--pools", "-", "-o", "yaml", stdin=NODES)
     assert ran.out.startswith("# Made from Nodes")
-    assert "labels:\n      tier: one\n" in ran.out
+    assert "labels: {tier: one}\n" in ran.out
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
