@@ -19,6 +19,7 @@ from engine.logic import Ground, Verdict
 from engine.ownership import controller
 from engine.patch import Operation, patch
 from engine.placement import Placement, labels_of, own
+from engine.pool import Taint
 from engine.program import POD_NAMES, CompiledPolicy, Program
 from engine.region import Region, alive, meet, node_terms, reach
 from engine.requirement import FALSE, TRUE, Term, Terms, TooManyTerms, implies
@@ -249,15 +250,14 @@ class _Meeting:
 
     def _tolerations(self, applied: Sequence[Finding], after: int) -> Iterable[Toleration]:
         """For each taint of the pools that are left that an entry of a policy names."""
-        wanted: dict[tuple[str, str, str], Toleration] = {}
+        wanted: dict[Taint, Toleration] = {}
         for finding in applied:
             for index in bits(after) if finding.policy.tolerate else ():
                 pool = self.fleet.pools[index]
-                for view in pool.view["taints"]:
-                    identity = (view["key"], view["value"], view["effect"])
-                    if view["effect"] in HARD_EFFECTS and identity not in wanted and _named(finding, pool.view, view):
-                        wanted[identity] = toleration_for(view)
-        return [wanted[identity] for identity in sorted(wanted)]
+                for taint in pool.taints:
+                    if taint.effect in HARD_EFFECTS and taint not in wanted and _named(finding, pool.view, taint):
+                        wanted[taint] = toleration_for(taint._asdict())
+        return [wanted[taint] for taint in sorted(wanted)]
 
     def _patch(self, applied: Sequence[Finding], placement: Placement) -> tuple[Operation, ...]:
         try:
@@ -272,8 +272,8 @@ class _Meeting:
             pool.name
             for pool in (self.fleet.pools[index] for index in bits(after))
             if any(
-                taint["effect"] in HARD_EFFECTS and not any(tolerates(one, taint) for one in tolerations)
-                for taint in pool.view["taints"]
+                taint.effect in HARD_EFFECTS and not any(tolerates(one, taint._asdict()) for one in tolerations)
+                for taint in pool.taints
             )
         )
 
@@ -317,10 +317,11 @@ def _holds_already(mine: Terms, wanted: Region, fleet: Fleet) -> bool:
     return implies(mine, node_terms(wanted, fleet.every, fleet))
 
 
-def _named(finding: Finding, pool: Mapping[str, object], taint: Mapping[str, object]) -> bool:
+def _named(finding: Finding, pool: Mapping[str, object], taint: Taint) -> bool:
+    view = taint._asdict()
     for entry in finding.policy.tolerate:
         try:
-            if entry.function(*finding.arguments, pool, taint) is True:
+            if entry.function(*finding.arguments, pool, view) is True:
                 return True
         except (CelError, BudgetExceeded) as error:
             raise _Failure(finding.policy, f"{entry.place}: {error}") from error

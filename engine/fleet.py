@@ -7,7 +7,7 @@ terms that select a set of pools, which pools can possibly meet a requirement, w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from engine.cluster import Inventory, Pool
 from engine.providers import POOL_LABELS, capacity
@@ -158,7 +158,7 @@ def _capacity(pool: Pool) -> Terms:
     rule = capacity(pool.provider)
     if rule is None or not any(key in pool.observed or not pool.declared for key in rule.keys):
         return TRUE
-    seen = pool.view["capacityTypes"]
+    seen = cast("tuple[str, ...]", pool.view["capacityTypes"])
     cases = words_of(pool.provider)["capacityType"].cases
     return union(*(guard for guard, value in cases if value in seen)) if seen else TRUE
 

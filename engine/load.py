@@ -99,20 +99,26 @@ def _read_files(root: Path) -> tuple[dict[str, str], list[Problem]]:
 def _walk(root: Path) -> Iterator[Path]:
     """All files under a folder, hidden ones left out, sorted by path.
 
-    Links to folders are followed inside the root, each target once: a kubelet lays out a ConfigMap that way.
+    A link to a folder is followed where it leads to a hidden folder inside the root, each target once: a kubelet lays
+    out a ConfigMap that way. What is not hidden is found without the link.
     """
     inside, found = root.resolve(), []
-    targets: set[Path] = {inside}
+    followed: set[Path] = set()
     for folder, folders, names in os.walk(root, followlinks=True):
         for name in sorted(folders):
             path = Path(folder, name)
             target = path.resolve() if path.is_symlink() else None
-            if name.startswith(".") or (target and (target in targets or not target.is_relative_to(inside))):
+            if name.startswith(".") or (target and (target in followed or not _is_hidden(target, inside))):
                 folders.remove(name)
             elif target:
-                targets.add(target)
+                followed.add(target)
         found += [Path(folder, name) for name in names if not name.startswith(".")]
     yield from sorted(found, key=lambda file: file.relative_to(root).as_posix())
+
+
+def _is_hidden(target: Path, inside: Path) -> bool:
+    parts = target.relative_to(inside).parts if target.is_relative_to(inside) else ()
+    return any(part.startswith(".") for part in parts)
 
 
 def _source(file: Path, name: str, limit: int) -> Source | Problem:

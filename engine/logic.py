@@ -193,8 +193,8 @@ def meet(left: Verdict, other: Callable[[], Verdict], every: int) -> Verdict:
     if isinstance(left, Flat) and isinstance(right, Flat):
         return Flat(left.true & right.true, left.false | right.false, anywhere, reads, computed)
     cases: dict[Truth, int] = {}
-    for (mask, a), (other, b) in product(left.cases(every), right.cases(every)):
-        if here := mask & other:
+    for (mask, a), (some, b) in product(left.cases(every), right.cases(every)):
+        if here := mask & some:
             truth = conjoin(a, lambda b=b: b)  # type: ignore[misc]
             cases[truth] = cases.get(truth, 0) | here
     return Cased(tuple((mask, truth) for truth, mask in cases.items()), anywhere, reads, computed)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from engine import schema
-from engine.bundle import Bundle, Expression, PodTerm, Policy, Preference, Revision, Spread
+from engine.bundle import Bundle, Expression, Named, PodTerm, Policy, Preference, Revision, Spread
 from engine.check import check
 from engine.errors import BundleError, Problem, ordered
 from engine.evaluate import compile_expression
@@ -130,7 +130,7 @@ class Program:
 
 def compile_bundle(bundle: Bundle) -> Program:
     """The program of a bundle. Raises BundleError with every problem of every expression."""
-    compiler = _Compiler(schema.type_of_constant(bundle.params))
+    compiler = _Compiler(schema.params_type(bundle.params))
     policies = [compiler.policy(policy) for policy in bundle.policies]
     problems = ordered(compiler.problems)
     if any(problem.severity == "error" for problem in problems):
@@ -155,19 +155,26 @@ class _Compiler:
             "params": params,
         }
         self._scope = ""
+        self._given: tuple[Node, ...] = ()
+        self._used: set[str] = set()
 
     def policy(self, policy: Policy) -> CompiledPolicy | None:
         """The policy compiled; None where a problem stood in the way."""
         before = len(self.problems)
-        self._scope = policy.name
+        self._scope, self._given, self._used = policy.name, self._selected(policy), set()
+        conditions = tuple(node for node, _ in (parse(named.excerpt) for named in policy.match_conditions) if node)
+        selected, self._given = self._given, (*self._given, *conditions)
         variables, roots = self._variables(policy)
+        self._given = selected
+        matches = self._each(policy.match_conditions, lambda named: self._test(named.excerpt, "", roots, named.name))
+        self._given = (*selected, *conditions)
         over_pools = {**roots, "pool": schema.POOL, "node": schema.NODE}
         over_taints = {**roots, "pool": schema.POOL, "taint": schema.TAINT}
         compiled = CompiledPolicy(
             policy,
             policy.pod_selector,
             policy.namespace_selector,
-            self._each(policy.match_conditions, lambda named: self._test(named.excerpt, "", roots, named.name)),
+            matches,
             variables,
             self._each(policy.require, lambda item: self._rule(item, over_pools)),
             self._each(policy.prefer, lambda item: self._weighted(item, over_pools)),
@@ -175,8 +182,15 @@ class _Compiler:
             self._each(policy.tolerate, lambda item: self._taint_test(item, over_taints, policy)),
             self._each(policy.deny, lambda item: self._test(item.excerpt, item.message, roots)),
         )
+        self.problems += (_unused(named) for named in policy.variables if named.name not in self._used)
         failed = any(problem.severity == "error" for problem in self.problems[before:])
         return None if failed else compiled
+
+    def _selected(self, policy: Policy) -> tuple[Node, ...]:
+        """What holds of every pod that the policy's selector matches: it has labels if one is asked for."""
+        asked = any(requirement.operator in ("In", "Exists") for requirement in policy.pod_selector.requirements)
+        node, _ = parse(Excerpt.of("has(pod.metadata.labels)"))
+        return (node,) if asked and node else ()
 
     def _each(self, items: Sequence[Any], compile_one: Callable[[Any], Any]) -> tuple[Any, ...]:
         return tuple(done for done in map(compile_one, items) if done is not None)
@@ -198,8 +212,9 @@ class _Compiler:
         self.problems += problems
         if node is None:
             return None
-        checked, problems = check(node, excerpt, roots, result=result)
+        checked, problems = check(node, excerpt, roots, result=result, given=self._given)
         self.problems += problems
+        self._used |= _variables_read(checked)
         return None if any(problem.severity == "error" for problem in problems) else checked
 
     def _function(self, node: Node, names: tuple[str, ...]) -> Function:
@@ -305,6 +320,21 @@ class _Compiler:
             leaf = Leaf(number, reads_pod, reads_pool, False, function, None, reads, computed)
         self.leaves[key] = leaf
         return leaf
+
+
+def _unused(named: Named) -> Problem:
+    words = f"nothing uses the variable `{named.name}`"
+    return Problem("unused-variable", words, named.excerpt.whole, severity="warning")
+
+
+def _variables_read(node: Node) -> set[str]:
+    match node:
+        case Select(operand=Ident(name="variables"), field=name) | Has(operand=Ident(name="variables"), field=name):
+            return {name}
+        case Ident(name="variables"):
+            return set()
+        case _:
+            return {name for child in children(node) for name in _variables_read(child)}
 
 
 def reads_of(node: Node) -> tuple[Reads, bool]:

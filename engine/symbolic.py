@@ -571,9 +571,9 @@ def _bounded(key: str, function: str, bound: float) -> Truth:
     if math.isnan(bound):
         return FALSE, _between(key, None, None)
     if math.isinf(bound):
-        below = (bound > 0) == (function in ("_<_", "_<=_"))
+        always = (bound > 0) == (function in ("_<_", "_<=_"))
         everywhere = _between(key, None, None)
-        return (everywhere, FALSE) if below else (FALSE, everywhere)
+        return (everywhere, FALSE) if always else (FALSE, everywhere)
     below, above = math.ceil(bound) - 1, math.floor(bound) + 1  # the nearest integers strictly below and above
     match function:
         case "_<_":

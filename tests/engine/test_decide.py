@@ -209,7 +209,7 @@ def test_a_pod_that_contradicts_a_policy_is_told_so() -> None:
 
 def test_a_pod_that_can_match_nothing_stays_that_way() -> None:
     """It is neither refused nor widened, and the decision says why it is stuck."""
-    terms = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{}]}}
+    terms: dict[str, Any] = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{}]}}
     decision = decide(GOLD, given=pod(affinity={"nodeAffinity": terms}))
 
     assert decision.allowed

@@ -28,7 +28,7 @@ NODES = [
     {key: value for key, value in zip(("x", "n", ZONE), states, strict=True) if value is not None}
     for states in product((None, "a", "b", "7"), (None, "", "1", "03", "5", "z"), (None, "a"))
 ]
-CAPACITY = {
+CAPACITY: dict[str, list[dict[str, str]]] = {
     "": [{}],
     "kops": [{}],
     "karpenter": [{}, *({"karpenter.sh/capacity-type": t} for t in ("spot", "on-demand", "reserved", "odd"))],
