@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from .conftest import POLICIES, Bayplan, sample
 
 BROKEN = """
@@ -70,3 +72,37 @@ def test_no_bundle_in_the_folder(bayplan: Bayplan, tmp_path: Path) -> None:
     ran = bayplan("check", tmp_path)
     assert ran.status == 1
     assert "there is no `bundle.yaml`" in ran.out
+
+
+FINE = "apiVersion: bayplan.dev/v1alpha1\nkind: PlacementPolicy\nmetadata: {name: p}\nspec:\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        (FINE + "  requires: []\n", "5:3", "`requires` is not a field of a policy"),
+        (FINE + "  require: [{expression: pool.zone == 'a'}]\n", "5:31", "`Pool` has no field `zone`"),
+        (FINE + "  require: [{expression: pool.gpus == 'a'}]\n", "5:", "`==` compares"),
+        (FINE + "  require: [{expression: pool.gpus}]\n", "5:26", "bool"),
+        (FINE + "  mode: audit\n  mode: off\n", "6:3", "`mode`"),
+        (FINE + "\trequire: []\n", "5:1", "tab"),
+        ("", "1:1", "the file is empty"),
+        ("# " + "x" * (10 << 20), "1:1", "too large"),
+        (FINE.replace("{name: p}", "{}") + "  deny: [{expression: 'true'}]\n", "3:", "`name`"),
+        (FINE + "  deny: &a [{expression: 'true'}]\n  require: *a\n", "6:12", "alias"),
+        (FINE + "  deny: [{expression: 'pod.spec.'}]\n", "5:", "expected"),
+        (FINE + "  require: [{expression: 'node.zone.startsWith(\"eu\")'}]\n", "5:", "affinity"),
+        (FINE + "  deny: [{expression: \"matches('a', '(')\"}]\n", "5:", "regular expression"),
+        ("kind: PlacementPolicy\n: {", "2:", ""),
+        ("- just\n- a list\n", "1:1", "a map"),
+        ("\x00\x01", "1:1", ""),
+    ],
+)
+def test_broken_policies(bayplan: Bayplan, bundle: Callable[..., Path], text: str, place: str, words: str) -> None:
+    folder = bundle({"sound": "deny: [{expression: has(pod.spec.nodeName)}]"}, {"policies/broken.yaml": text})
+    ran = bayplan("check", folder)
+    assert (ran.status, ran.err) == (1, "")
+    assert f"{folder}/policies/broken.yaml:{place}" in ran.out
+    assert words in ran.out
+    assert "^" in ran.out
+    assert len(ran.out) < 5000
