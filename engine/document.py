@@ -496,6 +496,8 @@ def _syntax_problem(source: Source, error: yaml.MarkedYAMLError) -> Problem:
     if "cannot start any token" in said:
         return _syntax(source, at, f"an unquoted value can't begin with `{text[at : at + 1]}`", _QUOTE_IT)
     if "parsing a flow" in context:
+        if text[began : began + 1] not in ("[", "{"):  # the parser was at a value inside
+            began = max(text.rfind("[", 0, began), text.rfind("{", 0, began), 0)
         bracket = text[began : began + 1]
         if not text[at:].strip():
             return _syntax(source, began, f"the `{bracket}` is never closed")
