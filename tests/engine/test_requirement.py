@@ -271,7 +271,7 @@ KEY_STATES: dict[str, list[str | None]] = {
     "b": [None, "", "zz", "0", "1", "01", "02", "3", "7", "07", "8"],
     "c": [None, "x", "zz"],
 }
-UNIVERSE = list(nodes(KEY_STATES, ("n1", "n2", "n3")))
+UNIVERSE = list(nodes(KEY_STATES, ("n1", "n2", "n3", "n4")))
 EXPRESSIBLE = {
     "a": [one_of("x"), one_of("xy"), none_of("x"), none_of("xy"), EXISTS, ABSENT, ABSENT | one_of("y")],
     "b": [integers(1), integers(0, 2), integers(2, 7), one_of(["1", ""]), none_of(["7"]), ABSENT | integers(3)],

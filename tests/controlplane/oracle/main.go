@@ -1,0 +1,87 @@
+// Oracle answers, with Kubernetes' own code, where a pod may run and whether the API server would accept it.
+//
+// One JSON object a line on standard input: {"pods": [Pod, ...], "nodes": [Node, ...]}; one list a line on standard
+// output, with {"admits": [bool, ...], "tolerates": [bool, ...], "refused": "..."} for each of the pods. `admits` is
+// nodeSelector and required node affinity on each of the nodes, as the scheduler reads them, `tolerates` the NoSchedule
+// and NoExecute taints, `refused` is empty or the API server's validation error after defaulting.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	v1 "k8s.io/api/core/v1"
+	corev1 "k8s.io/component-helpers/scheduling/corev1"
+	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+	"k8s.io/klog/v2"
+	podutil "k8s.io/kubernetes/pkg/api/pod"
+	"k8s.io/kubernetes/pkg/apis/core"
+	defaults "k8s.io/kubernetes/pkg/apis/core/v1"
+	"k8s.io/kubernetes/pkg/apis/core/validation"
+)
+
+type question struct {
+	Pods  []v1.Pod  `json:"pods"`
+	Nodes []v1.Node `json:"nodes"`
+}
+
+type answer struct {
+	Admits    []bool `json:"admits"`
+	Tolerates []bool `json:"tolerates"`
+	Refused   string `json:"refused"`
+}
+
+func main() {
+	out := bufio.NewWriter(os.Stdout)
+	decoder, encoder := json.NewDecoder(bufio.NewReader(os.Stdin)), json.NewEncoder(out)
+	for decoder.More() {
+		var asked question
+		fail(decoder.Decode(&asked))
+		answers := make([]answer, len(asked.Pods))
+		for i := range asked.Pods {
+			answers[i] = judge(&asked.Pods[i], asked.Nodes)
+		}
+		fail(encoder.Encode(answers))
+	}
+	fail(out.Flush())
+}
+
+func fail(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+}
+
+func judge(pod *v1.Pod, nodes []v1.Node) answer {
+	said := answer{Admits: make([]bool, len(nodes)), Tolerates: make([]bool, len(nodes))}
+	required := nodeaffinity.GetRequiredNodeAffinity(pod)
+	for i := range nodes {
+		admitted, err := required.Match(&nodes[i])
+		said.Admits[i] = err == nil && admitted
+		_, untolerated := corev1.FindMatchingUntoleratedTaint(
+			klog.Background(), nodes[i].Spec.Taints, pod.Spec.Tolerations, hard, false)
+		said.Tolerates[i] = !untolerated
+	}
+	said.Refused = refused(pod)
+	return said
+}
+
+func hard(taint *v1.Taint) bool {
+	return taint.Effect == v1.TaintEffectNoSchedule || taint.Effect == v1.TaintEffectNoExecute
+}
+
+func refused(pod *v1.Pod) string {
+	defaults.SetObjectDefaults_Pod(pod)
+	var internal core.Pod
+	if err := defaults.Convert_v1_Pod_To_core_Pod(pod, &internal, nil); err != nil {
+		return err.Error()
+	}
+	options := podutil.GetValidationOptionsFromPodSpecAndMeta(&internal.Spec, nil, &internal.ObjectMeta, nil)
+	if errs := validation.ValidatePodCreate(&internal, options); len(errs) > 0 {
+		return errs.ToAggregate().Error()
+	}
+	return ""
+}
