@@ -46,7 +46,7 @@ def listen(address: str) -> socket.socket:
     """A listening socket for `HOST:PORT`; port 0 takes any free one. Raises ListenError."""
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
-    if not port.isdigit() or int(port) > 65535:
+    if not host or not port.isdigit() or int(port) > 65535:
         raise ListenError(f"`{address}` is not HOST:PORT")
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -86,12 +86,16 @@ class Serving:
     def run(self, admission: socket.socket, health: socket.socket, *, signals: bool = True) -> None:
         """Serve on two listening sockets until asked to end."""
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._run(admission, health, signals=signals))
+            try:
+                runner.run(self._run(admission, health, signals=signals))
+            finally:
+                self._loop = None
 
     def end(self) -> None:
         """Ask `run` to end, from any thread."""
-        if self._loop is not None and self._ended is not None:
-            self._loop.call_soon_threadsafe(self._ended.set)
+        loop, ended = self._loop, self._ended
+        if loop is not None and ended is not None:
+            loop.call_soon_threadsafe(ended.set)
 
     async def _run(self, admission: socket.socket, health: socket.socket, *, signals: bool) -> None:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
@@ -113,6 +117,10 @@ class Serving:
         self._health.should_exit = True
         waiting.cancel()
         await asyncio.gather(*tasks)
+        for server in (self._admission, self._health):
+            for connection in list(server.server_state.connections):
+                connection.transport.abort()  # whoever did not answer TLS's goodbye in time
+        await asyncio.sleep(0)
         log.info("stopped")
 
 
