@@ -355,7 +355,7 @@ def _bounds(key: str, low: int, high: int) -> Iterator[tuple[int, int, list[Expr
 def _excluded(values: Values) -> frozenset[str]:
     """The strings outside of a set that holds nearly all, for a NotIn."""
     missing = _complement(values.spans)
-    if len(missing) > 1 or any(low != high for low, high in missing):
+    if not _few(missing):
         raise Inexpressible("no match expression says that a label is present and no integer")
     return values.odd ^ _spellings(missing[0][0]) if missing else values.odd
 
@@ -655,6 +655,30 @@ def difference(a: Terms, b: Terms, limit: int = MAX_TERMS) -> Terms:
         if len(left) > limit:
             raise TooManyTerms(len(left), limit)
     return simplify(left, limit)
+
+
+def disjoint(terms: Terms, limit: int = MAX_TERMS) -> Terms:
+    """The same nodes in terms that share none, so that none is counted twice where terms are weighted.
+
+    Terms with bounds come last, for what lies outside of a bound can't be emitted; where that is needed even so, the
+    term stays as it is. Raises TooManyTerms.
+    """
+    apart: list[Term] = []
+    for t in sorted(terms, key=lambda t: any(not _plain(values) for _, values in t.requirements)):
+        pieces = list(difference((t,), tuple(apart), limit))
+        apart += pieces if all(map(_emittable, pieces)) else [t]
+        if len(apart) > limit:
+            raise TooManyTerms(len(apart), limit)
+    return tuple(apart)
+
+
+def _emittable(t: Term) -> bool:
+    return all(_plain(values) or not values.others or _few(_complement(values.spans)) for _, values in t.requirements)
+
+
+def _few(spans: tuple[Span, ...]) -> bool:
+    """Is it one integer at most, so that a NotIn can spell it out?"""
+    return len(spans) < 2 and all(low == high for low, high in spans)
 
 
 def implies(a: Terms, b: Terms) -> bool:

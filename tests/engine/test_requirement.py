@@ -31,6 +31,7 @@ from engine.requirement import (
     admits,
     both,
     difference,
+    disjoint,
     either,
     from_expression,
     implies,
@@ -333,6 +334,23 @@ def test_simplifying_keeps_the_nodes_whatever_the_order(given_terms: list[Term])
     assert len(simple) <= len(given_terms)
     assert not any(a <= b for a, b in permutations(simple, 2))
     assert not any(one.impossible for one in simple)
+
+
+@given(disjunctions)
+def test_disjoint_terms_share_no_node(given_terms: Terms) -> None:
+    apart = disjoint(given_terms)
+    assert where(apart) == where(given_terms)
+    for one in apart:
+        assert one == EVERYWHERE or one.alternatives()
+    if not any("b" in dict(one.requirements) for one in given_terms):
+        assert all((a & b).impossible for a, b in permutations(apart, 2))
+
+
+def test_what_overlaps_is_counted_once() -> None:
+    a, b, bound = term({"a": one_of("x")}), term({"b": one_of("y")}), term({"c": integers(3)})
+    assert disjoint((a, b)) == (a, term({"a": none_of("x"), "b": one_of("y")}))
+    assert disjoint((bound, a)) == disjoint((a, bound)) == (a, term({"a": none_of("x"), "c": integers(3)}))
+    assert disjoint((bound, term({"d": integers(1)}))) == (bound, term({"d": integers(1)}))
 
 
 def test_simplifying_unites_terms_that_differ_in_one_key() -> None:
