@@ -37,7 +37,8 @@ class Problem:
     def __str__(self) -> str:
         """As compilers say it: place, severity, message, rule; the line; carets; what was expected; a suggestion."""
         lines = [f"{self.span}: {self.severity}: {self.message} [{self.rule}]"]
-        lines += [f"    {line}".rstrip() for line in self.span.snippet().splitlines()]
+        shown = self.span.snippet().splitlines()
+        lines += [f"    {line}".rstrip() for line in shown] if shown[0].strip() else []
         lines += [f"  expected {self.expected}"] if self.expected else []
         lines += [f"  {self.hint}"] if self.hint else []
         return "\n".join(lines)
