@@ -14,8 +14,8 @@ from engine import report
 from engine.cluster import Inventory
 from engine.decision import Decision, Mode, Outcome, PolicyOutcome, PoolNames
 from engine.fleet import Fleet, bits
-from engine.judge import POLICY_BUDGET, Finding, Wish, judge
-from engine.logic import Ground, Verdict
+from engine.judge import POLICY_BUDGET, UNSELECTED, Finding, Occasion, Wish, judge
+from engine.logic import Ground
 from engine.ownership import controller
 from engine.patch import Operation, patch
 from engine.placement import Placement, labels_of, own
@@ -67,6 +67,9 @@ class Decider:
         known = {"name": "", "labels": {}, **(cluster or {})}
         self._constants = (known, {**program.params, **(params or {})})
         self._ground = Ground(self.fleet, program.leaves, lambda: (Budget(POLICY_BUDGET), *NOBODY, *self._constants))
+        self._place = {policy.name: i for i, policy in enumerate(program.policies)}
+        self._resting = [_resting(policy) for policy in program.policies]
+        self._candidates = _Candidates(program.policies)
 
     def decide(self, subject: Subject) -> Decision:
         """What follows for one pod. Never raises for what a bundle or a pod may hold."""
@@ -75,13 +78,31 @@ class Decider:
             outcome: Outcome = "off" if self.mode == "off" else "notMatched"
             outcomes = tuple(PolicyOutcome(p.name, outcome, reason) for p in self.program.policies)
             return Decision(subject, self.program.revision, self.mode, True, reason or "switched off", outcomes)
-        findings = self._findings(subject)
-        decision = self._decided(subject, [f for f in findings if _mode(f) == "enforce"])
-        audited = [f for f in findings if _mode(f) == "audit" and f.outcome in ("applied", "denied", "failed")]
-        if audited:
-            active = [f for f in findings if _mode(f) != "off"]
-            decision = replace(decision, audited=self._decided(subject, active))
-        return replace(decision, policies=_outcomes(findings, decision))
+        occasion = Occasion(subject, self._ground, self._constants)
+        findings = [judge(policy, occasion) for policy in self._candidates.of(occasion.labels)]
+        audited = [f for f in findings if f.policy.policy.mode == "audit"]
+        if not audited:
+            return self._complete(findings, self._decided(subject, findings))
+        decision = self._decided(subject, [f for f in findings if f.policy.policy.mode == "enforce"])
+        if any(f.outcome in ("applied", "denied", "failed") for f in audited):
+            decision = replace(decision, audited=self._decided(subject, findings))
+        return self._complete(findings, decision)
+
+    def _complete(self, findings: Sequence[Finding], decision: Decision) -> Decision:
+        """The decision with every policy's outcome, in the program's order; audited ones say what they would do."""
+        outcomes = list(self._resting)
+        for finding in findings:
+            outcomes[self._place[finding.policy.name]] = _outcome(finding)
+        for outcome in decision.policies:
+            outcomes[self._place[outcome.name]] = outcome
+        if decision.audited is not None:
+            would = {outcome.name: outcome for outcome in decision.audited.policies}
+            for finding in findings:
+                if finding.policy.policy.mode == "audit" and finding.outcome in ("applied", "denied"):
+                    name = finding.policy.name
+                    said = f"would be {would[name].outcome}: {would[name].message}"
+                    outcomes[self._place[name]] = PolicyOutcome(name, "audited", said, finding.error)
+        return replace(decision, policies=tuple(outcomes))
 
     def _hands_off(self, subject: Subject) -> str:
         """Why a pod is left alone; empty if it is not."""
@@ -94,14 +115,6 @@ class Decider:
         if owner is not None and owner.get("kind") == "DaemonSet":
             return "pods of DaemonSets are left alone"
         return ""
-
-    def _findings(self, subject: Subject) -> list[Finding]:
-        seen: dict[int, Verdict] = {}
-        ground, constants = self._ground, self._constants
-        return [
-            Finding(policy, "off") if policy.policy.mode == "off" else judge(policy, subject, ground, constants, seen)
-            for policy in self.program.policies
-        ]
 
     def _decided(self, subject: Subject, findings: Sequence[Finding]) -> Decision:
         base = Decision(subject, self.program.revision, self.mode, True, "")
@@ -127,7 +140,7 @@ class Decider:
                 return _Meeting(base, settled, self.fleet).decision()
             except _Failure as failure:
                 index = next(i for i, f in enumerate(settled) if f.policy is failure.policy)
-                settled[index] = settled[index].because("failed", "", failure.reason)
+                settled[index] = settled[index].failed(failure.reason)
                 refusal = _refusal(settled)
                 if refusal:
                     outcomes = tuple(_outcome(finding) for finding in settled)
@@ -296,18 +309,11 @@ class _Meeting:
         if not operations or len(applied) < 2:
             return bool(operations)
         pod = self.base.subject.pod
-        if _only_requires(finding):
+        if finding.policy.only_requires:
             mine = own(pod)
             return finding.region is not None and not _holds_already(mine, finding.region, self.fleet)
         after = self.fleet.every if finding.region is None else reach(finding.region.groups, own(pod), self.fleet)
         return bool(patch(pod, self._placement([finding], finding.region, after)))
-
-
-def _only_requires(finding: Finding) -> bool:
-    policy = finding.policy
-    return not (finding.wishes or finding.tiers or policy.tolerate or policy.spread or policy.pod_affinity) and not (
-        policy.pod_anti_affinity
-    )
 
 
 def _holds_already(mine: Terms, wanted: Region, fleet: Fleet) -> bool:
@@ -348,29 +354,41 @@ def _refusal(findings: Iterable[Finding]) -> str:
     return ""
 
 
-def _mode(finding: Finding) -> str:
-    return finding.policy.policy.mode
-
-
 def _outcome(finding: Finding) -> PolicyOutcome:
-    return PolicyOutcome(finding.policy.name, finding.outcome, finding.message or _said(finding), finding.error)
+    return PolicyOutcome(finding.policy.name, finding.outcome, finding.message, finding.error)
 
 
-def _said(finding: Finding) -> str:
-    return "; ".join(rule.message or f"`{rule.text}`" for rule in finding.policy.require)
+def _resting(policy: CompiledPolicy) -> PolicyOutcome:
+    if policy.policy.mode == "off":
+        return PolicyOutcome(policy.name, "off")
+    return PolicyOutcome(policy.name, "notMatched", UNSELECTED)
 
 
-def _outcomes(findings: Sequence[Finding], decision: Decision) -> tuple[PolicyOutcome, ...]:
-    """Every policy's outcome, in the program's order; of those in audit mode what they would have done."""
-    enforced = {outcome.name: outcome for outcome in decision.policies}
-    would = {outcome.name: outcome for outcome in decision.audited.policies} if decision.audited else {}
-    outcomes = []
-    for finding in findings:
-        name = finding.policy.name
-        if name in enforced:
-            outcomes.append(enforced[name])
-        elif name in would and finding.outcome in ("applied", "denied"):
-            outcomes.append(PolicyOutcome(name, "audited", f"would be {would[name].outcome}: {would[name].message}"))
-        else:
-            outcomes.append(_outcome(finding))
-    return tuple(outcomes)
+class _Candidates:
+    """Policies by a label that their selector asks for, so that one that can't match costs nothing."""
+
+    def __init__(self, policies: Sequence[CompiledPolicy]) -> None:
+        self._policies = policies
+        self._always: list[int] = []
+        self._labelled: dict[str, dict[str | None, list[int]]] = {}
+        for i, policy in enumerate(policies):
+            if policy.policy.mode != "off":
+                self._file(i, policy)
+
+    def _file(self, place: int, policy: CompiledPolicy) -> None:
+        for requirement in policy.pod_selector.requirements:
+            if requirement.operator in ("In", "Exists"):
+                under = self._labelled.setdefault(requirement.key, {})
+                for value in requirement.values if requirement.operator == "In" else (None,):
+                    under.setdefault(value, []).append(place)
+                return
+        self._always.append(place)
+
+    def of(self, labels: Mapping[str, str]) -> list[CompiledPolicy]:
+        """The policies whose selector may match a pod with these labels, in the program's order."""
+        places = list(self._always)
+        for key, under in self._labelled.items():
+            if key in labels:
+                places += under.get(labels[key], ())
+                places += under.get(None, ())
+        return [self._policies[place] for place in sorted(places)]

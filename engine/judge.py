@@ -5,8 +5,8 @@ What comes out knows nothing of the other policies; `decide` brings them togethe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine import podaffinity, spread
@@ -20,7 +20,7 @@ from engine.podaffinity import Weighted as WeightedPodTerm
 from engine.program import CompiledPolicy, Condition, Function, Rule, Score
 from engine.region import Region, region
 from engine.region import meet as met
-from engine.requirement import FALSE, Inexpressible, Terms, TooManyTerms, both, difference
+from engine.requirement import FALSE, Inexpressible, Terms, TooManyTerms, both, difference, disjoint
 from engine.spread import Constraint
 from engine.subject import Subject
 from engine.symbolic import Arguments
@@ -29,6 +29,9 @@ from engine.workload import written_out
 
 POLICY_BUDGET = 2_000_000
 """What one policy may spend on one pod, in the units of `engine.values.Budget`."""
+
+
+UNSELECTED = "its selectors do not match"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +58,9 @@ class Finding:
     pod_anti_affinity: tuple[WeightedPodTerm, ...] = ()
     arguments: Arguments = field(default=(), repr=False)
 
-    def because(self, outcome: Outcome, message: str, error: str = "") -> Finding:
-        """The same policy with another outcome."""
-        return replace(self, outcome=outcome, message=message, error=error or self.error)
+    def failed(self, reason: str) -> Finding:
+        """The same policy, failed after all."""
+        return Finding(self.policy, "failed", "", reason)
 
 
 class PolicyFailed(Exception):  # noqa: N818 - an outcome of a policy rather than an error of ours
@@ -84,42 +87,53 @@ class Variables(dict[str, object]):
         return value
 
 
-def judge(
-    policy: CompiledPolicy, subject: Subject, ground: Ground, constants: tuple[object, ...], seen: dict[int, Verdict]
-) -> Finding:
-    """What a policy says of a pod: not matched, failed, denied, or applied with its regions and wishes.
+NO_VARIABLES = Variables({})
 
-    `constants` are the values of `cluster` and `params`; `seen` are the leaves decided for this pod so far.
-    """
-    metadata = subject.namespace.get("metadata") or {}
+
+class Occasion:
+    """One pod meeting the policies: what is the same for all of them. A budget and variables are each policy's own."""
+
+    __slots__ = ("_budget", "_shared", "fleet", "ground", "labels", "namespace_labels", "seen", "subject")
+
+    def __init__(self, subject: Subject, ground: Ground, constants: tuple[object, ...]) -> None:
+        self.subject, self.ground, self.fleet = subject, ground, ground.fleet
+        self.labels = labels_of(subject.pod)
+        self.namespace_labels = (subject.namespace.get("metadata") or {}).get("labels") or {}
+        self.seen: dict[int, Verdict] = {}
+        self._budget = Budget(POLICY_BUDGET)
+        self._shared = (self._budget, subject.pod, subject.namespace, subject.request, NO_VARIABLES, *constants)
+
+    def arguments(self, policy: CompiledPolicy) -> Arguments:
+        """The arguments of a policy's functions, with a fresh budget."""
+        if not policy.variables and not policy.tolerate:
+            self._budget.left = POLICY_BUDGET
+            return self._shared
+        variables = Variables(policy.variables)
+        _, pod, namespace, request, _, *constants = self._shared
+        variables.arguments = (Budget(POLICY_BUDGET), pod, namespace, request, variables, *constants)
+        return variables.arguments
+
+
+def judge(policy: CompiledPolicy, occasion: Occasion) -> Finding:
+    """What a policy says of a pod: not matched, failed, denied, or applied with its regions and wishes."""
     if not (
-        policy.pod_selector.matches(labels_of(subject.pod))
-        and policy.namespace_selector.matches(metadata.get("labels") or {})
+        policy.pod_selector.matches(occasion.labels) and policy.namespace_selector.matches(occasion.namespace_labels)
     ):
-        return Finding(policy, "notMatched", "its selectors do not match")
-    arguments = _arguments(policy, subject, constants)
-    finding = Finding(policy, "applied", arguments=arguments)
+        return Finding(policy, "notMatched", UNSELECTED)
+    arguments = occasion.arguments(policy)
     try:
-        unmet = _unmet(policy.match_conditions, arguments)
+        unmet = _unmet(policy.match_conditions, arguments) if policy.match_conditions else None
         if unmet is not None:
-            return finding.because("notMatched", f"`{unmet.name}` is false")
-        if not rolled_out(policy.name, policy.policy.rollout, subject):
+            return Finding(policy, "notMatched", f"`{unmet.name}` is false")
+        if not rolled_out(policy.name, policy.policy.rollout, occasion.subject):
             share = f"rolled out to {policy.policy.rollout} % of workloads, not to this one"
-            return finding.because("notRolledOut", share)
+            return Finding(policy, "notRolledOut", share)
         for denial in policy.deny:
             if _holds(denial, arguments):
-                return finding.because("denied", denial.message or f"`{denial.text}`")
-        return _placed(finding, subject, Moment(ground, arguments, seen))
+                return Finding(policy, "denied", denial.message or f"`{denial.text}`")
+        return _placed(policy, arguments, occasion)
     except (PolicyFailed, BudgetExceeded, TooManyTerms) as failure:
-        return finding.because("failed", "", str(failure))
-
-
-def _arguments(policy: CompiledPolicy, subject: Subject, constants: tuple[object, ...]) -> Arguments:
-    variables = Variables(policy.variables)
-    budget = Budget(POLICY_BUDGET)
-    arguments = (budget, subject.pod, subject.namespace, subject.request, variables, *constants)
-    variables.arguments = arguments
-    return arguments
+        return Finding(policy, "failed", "", str(failure))
 
 
 def _unmet(conditions: Iterable[Condition], arguments: Arguments) -> Condition | None:
@@ -143,23 +157,31 @@ def _holds(condition: Condition, arguments: Arguments) -> bool:
         raise PolicyFailed(f"{condition.place}: {error}") from error
 
 
-def _placed(finding: Finding, subject: Subject, moment: Moment) -> Finding:
-    policy, fleet, pod = finding.policy, moment.ground.fleet, subject.pod
-    confined = bool(policy.tolerate)
+def _placed(policy: CompiledPolicy, arguments: Arguments, occasion: Occasion) -> Finding:
+    moment, pod = Moment(occasion.ground, arguments, occasion.seen), occasion.subject.pod
     verdict = _required(policy.require, moment)
-    return replace(
-        finding,
-        region=region(verdict, fleet, confined=confined) if verdict is not None else None,
-        error=_first_error(policy.require, verdict, moment) if verdict is not None else "",
-        wishes=tuple(_wishes(policy, moment)),
-        tiers=tuple(_tiers(policy.fallback, moment)),
-        spread=tuple(_constraint(item, pod) for item in policy.spread),
-        pod_affinity=tuple(_pod_term(item, pod) for item in policy.pod_affinity),
-        pod_anti_affinity=tuple(_pod_term(item, pod) for item in policy.pod_anti_affinity),
+    where = None if verdict is None else region(verdict, occasion.fleet, confined=bool(policy.tolerate))
+    error = "" if verdict is None else _first_error(policy.require, verdict, moment)
+    if policy.only_requires:
+        return Finding(policy, "applied", policy.wanted, error, where, arguments=arguments)
+    return Finding(
+        policy,
+        "applied",
+        policy.wanted,
+        error,
+        where,
+        tuple(_wishes(policy, moment)),
+        tuple(_tiers(policy.fallback, moment)),
+        tuple(_constraint(item, pod) for item in policy.spread),
+        tuple(_pod_term(item, pod) for item in policy.pod_affinity),
+        tuple(_pod_term(item, pod) for item in policy.pod_anti_affinity),
+        arguments,
     )
 
 
-def _required(rules: Iterable[Rule], moment: Moment) -> Verdict | None:
+def _required(rules: Sequence[Rule], moment: Moment) -> Verdict | None:
+    if len(rules) == 1:
+        return moment.decide(rules[0].tree)
     every = moment.ground.fleet.every
     verdict: Verdict | None = None
     for rule in rules:
@@ -264,12 +286,14 @@ def _disjoint(wanted: Region) -> Region:
 
 
 def _apart(terms: Terms) -> Terms:
-    if len(terms) < 2:
+    try:
+        apart = disjoint(terms)
+        for term in apart:
+            if term.requirements:
+                term.alternatives()
+    except Inexpressible:
         return terms
-    parts: list[Any] = []
-    for i, term in enumerate(terms):
-        parts += _difference((term,), terms[:i])
-    return tuple(parts)
+    return apart
 
 
 def _constraint(item: Spread, pod: Mapping[str, Any]) -> Constraint:

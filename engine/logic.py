@@ -13,10 +13,14 @@ only observed.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from itertools import product
-from typing import Protocol, TypeAlias
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from engine.cluster import Pool
 from engine.fleet import Fleet, Read, bits
@@ -28,17 +32,17 @@ YES: Truth = (TRUE, FALSE)
 NO: Truth = (FALSE, TRUE)
 Reads: TypeAlias = frozenset[Read]
 NOTHING_READ: Reads = frozenset()
+NOTHING_COMPUTED: Mapping[int, Reads] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Flat:
+class Flat(NamedTuple):
     """Every pool true, false or an error as a whole. `computed` are reads that only some pools made, by pool."""
 
     true: int
     false: int
     anywhere: Truth | None = None
     reads: Reads = NOTHING_READ
-    computed: Mapping[int, Reads] = field(default_factory=dict)
+    computed: Mapping[int, Reads] = NOTHING_COMPUTED
 
     def cases(self, every: int) -> list[tuple[int, Truth]]:
         """The pools by what the expression is on their nodes; disjoint, and all pools together."""
@@ -46,14 +50,13 @@ class Flat:
         return [(mask, truth) for mask, truth in parts if mask]
 
 
-@dataclass(frozen=True, slots=True)
-class Cased:
+class Cased(NamedTuple):
     """Pools by a pair of node conditions."""
 
     split: tuple[tuple[int, Truth], ...]
     anywhere: Truth | None = None
     reads: Reads = NOTHING_READ
-    computed: Mapping[int, Reads] = field(default_factory=dict)
+    computed: Mapping[int, Reads] = NOTHING_COMPUTED
 
     def cases(self, _every: int) -> list[tuple[int, Truth]]:
         """The pools by what the expression is on their nodes; disjoint, and all pools together."""
@@ -79,6 +82,20 @@ class Leaf:
     truth: TruthOf | None = None
     reads: Reads = NOTHING_READ
     computed: bool = False
+    bridge: Bridge | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A leaf that compares a value of the pod with a value of the pool, so that an index over the pools answers it.
+
+    `operator` is cel-spec's name, read with the pod's value on the left: `_==_`, `_<_`, `@in` (the pod's value in the
+    pool's list) and so on. Both are functions of the usual arguments.
+    """
+
+    operator: str
+    pod: Callable[..., object]
+    pool: Callable[..., object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +141,9 @@ class Ground:
             leaf.number: _by_pool(leaf, fleet, nobody())
             for leaf in leaves
             if leaf.reads_pool and not leaf.reads_pod and leaf.function is not None
+        }
+        self.indexes = {
+            leaf.number: index_of(leaf.bridge, fleet, nobody()) for leaf in leaves if leaf.bridge is not None
         }
 
 
@@ -273,6 +293,12 @@ def _leaf(leaf: Leaf, moment: Moment) -> Verdict:
     ground = moment.ground
     if leaf.truth is not None:
         return _node_leaf(leaf, leaf.truth, moment)
+    if leaf.bridge is not None:
+        try:
+            true, false = ground.indexes[leaf.number](leaf.bridge.pod(*moment.arguments, None))
+        except CelError:
+            return Flat(0, 0, None, leaf.reads)
+        return Flat(true, false, None, leaf.reads)
     if leaf.reads_pool:
         return _by_pool(leaf, ground.fleet, moment.arguments)
     assert leaf.function is not None
@@ -298,6 +324,66 @@ def _by_pool(leaf: Leaf, fleet: Fleet, arguments: Arguments) -> Verdict:
         if watched and watched.reads:
             computed[i] = frozenset(watched.reads)
     return Flat(true, false, None, leaf.reads, computed)
+
+
+Index: TypeAlias = Callable[[object], tuple[int, int]]
+"""From the pod's value to the pools on which a comparison is true, and false."""
+
+
+def index_of(bridge: Bridge, fleet: Fleet, nobody: Arguments) -> Index:
+    """The pools by the value that a comparison asks of them: looked up by equality, or by order in a sorted list."""
+    masks: dict[Any, int] = {}
+    known = 0
+    for i, view in enumerate(fleet.views):
+        with suppress(CelError):
+            value: Any = bridge.pool(*nobody, view)
+            known |= 1 << i
+            for item in set(value) if bridge.operator == "@in" else (value,):
+                masks[item] = masks.get(item, 0) | 1 << i
+    if bridge.operator in ORDERED:
+        return _ordered_index(ORDERED[bridge.operator], masks, known)
+    return partial(_looked_up, bridge.operator, masks, known)
+
+
+def _looked_up(operator: str, masks: Mapping[Any, int], known: int, value: Any) -> tuple[int, int]:
+    if operator == CONTAINS:
+        found = 0
+        for item in value:
+            found |= masks.get(item, 0)
+    else:
+        found = masks.get(value, 0)
+    rest = known & ~found
+    return (rest, found) if operator == "_!=_" else (found, rest)
+
+
+CONTAINS = "contains"
+"""Not one of cel-spec's: `@in` the other way round, the pool's value in the pod's list."""
+
+ORDERED: Mapping[str, tuple[bool, bool]] = {
+    "_<_": (True, False),
+    "_<=_": (True, True),
+    "_>_": (False, False),
+    "_>=_": (False, True),
+}
+"""By operator: whether the pod's value is to be less than the pool's, and whether it may be equal."""
+
+
+def _ordered_index(asked: tuple[bool, bool], masks: Mapping[Any, int], known: int) -> Index:
+    less, equal = asked
+    values = sorted(value for value in masks if value == value)
+    below = [0]  # below[k]: the pools whose value is one of the k smallest
+    for each in values:
+        below.append(below[-1] | masks[each])
+    ordered, find = below[-1], bisect_left if less == equal else bisect_right
+
+    def compare(value: Any) -> tuple[int, int]:
+        if value != value:
+            return 0, known
+        smaller = below[find(values, value)]
+        true = ordered & ~smaller if less else smaller
+        return true, known & ~true
+
+    return compare
 
 
 def _inferred(pool: Pool) -> bool:

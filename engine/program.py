@@ -16,14 +16,14 @@ from engine.check import check
 from engine.errors import BundleError, Problem, ordered
 from engine.evaluate import compile_expression
 from engine.fleet import Read
-from engine.logic import Both, Choice, Leaf, Not, Reads, Tree
+from engine.logic import CONTAINS, ORDERED, Both, Bridge, Choice, Leaf, Not, Reads, Tree
 from engine.parse import parse
 from engine.providers import ARCH, INSTANCE_TYPE, OS, REGION, ZONE
 from engine.selector import Selector
-from engine.symbolic import CasesOf, compile_cases, compile_truth, reads_node
+from engine.symbolic import MIRRORED, CasesOf, compile_cases, compile_truth, reads_node
 from engine.syntax import Call, Has, Ident, Index, Literal, Node, Select, children, free_names, shape
 from engine.text import Excerpt
-from engine.types import BOOL, DOUBLE, ERROR, ObjectType, Type
+from engine.types import BOOL, DOUBLE, ERROR, INT, STRING, UINT, ObjectType, Type, list_of
 
 Function: TypeAlias = Callable[..., object]
 
@@ -31,6 +31,8 @@ POD_NAMES = ("pod", "namespaceObject", "request", "variables")
 CONSTANT_NAMES = ("cluster", "params")
 NAMES = (*POD_NAMES, *CONSTANT_NAMES, "pool")
 """The arguments of every compiled function after the budget, in order; `taint` follows where taints are judged."""
+
+NUMBERS, KEYS = (INT, UINT, DOUBLE), (STRING, INT, UINT, BOOL)
 
 DERIVED = {
     "zones": ZONE,
@@ -86,7 +88,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class CompiledPolicy:
-    """A policy, ready to be decided."""
+    """A policy, ready to be decided. `wanted` is what it requires, in its author's words where there are some."""
 
     policy: Policy
     pod_selector: Selector
@@ -99,9 +101,16 @@ class CompiledPolicy:
     tolerate: tuple[Condition, ...]
     deny: tuple[Condition, ...]
 
-    @property
-    def name(self) -> str:
-        return self.policy.name
+    name: str = field(init=False)
+    wanted: str = field(init=False, repr=False)
+    only_requires: bool = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        policy = self.policy
+        more = (self.prefer, self.fallback, self.tolerate, policy.spread, policy.pod_affinity, policy.pod_anti_affinity)
+        object.__setattr__(self, "name", policy.name)
+        object.__setattr__(self, "wanted", "; ".join(rule.message or f"`{rule.text}`" for rule in self.require))
+        object.__setattr__(self, "only_requires", not any(more))
 
     @property
     def spread(self) -> tuple[Spread, ...]:
@@ -317,9 +326,35 @@ class _Compiler:
             leaf = Leaf(number, reads_pod, reads_pool, _reads_capacity(node), None, truth, reads, computed)
         else:
             function = self._function(node, NAMES)
-            leaf = Leaf(number, reads_pod, reads_pool, False, function, None, reads, computed)
+            bridge = self._bridge(node) if reads_pod and reads_pool and not computed else None
+            leaf = Leaf(number, reads_pod, reads_pool, False, function, None, reads, computed, bridge)
         self.leaves[key] = leaf
         return leaf
+
+    def _bridge(self, node: Node) -> Bridge | None:
+        """A comparison of something of the pod with something of the pool; None if it is anything else."""
+        if not isinstance(node, Call) or node.function not in (*ORDERED, "_==_", "_!=_", "@in"):
+            return None
+        left, right = node.args
+        if not _comparable(node.function, left.type, right.type):
+            return None
+        match _sides(left), _sides(right):
+            case (True, False), (False, True):
+                return Bridge(node.function, self._function(left, NAMES), self._function(right, NAMES))
+            case (False, True), (True, False):
+                operator = MIRRORED.get(node.function, node.function) if node.function != "@in" else CONTAINS
+                return Bridge(operator, self._function(right, NAMES), self._function(left, NAMES))
+            case _:
+                return None
+
+
+def _comparable(operator: str, left: Type, right: Type) -> bool:
+    """Whether an index answers a comparison of these types: equality as in Python's dictionaries, order as in lists."""
+    if operator in ORDERED:
+        return (left == right == STRING) or (left in NUMBERS and right in NUMBERS)
+    if operator == "@in":
+        return right == list_of(left) and left in KEYS
+    return left == right and left in KEYS
 
 
 def _unused(named: Named) -> Problem:
@@ -335,6 +370,12 @@ def _variables_read(node: Node) -> set[str]:
             return set()
         case _:
             return {name for child in children(node) for name in _variables_read(child)}
+
+
+def _sides(node: Node) -> tuple[bool, bool]:
+    """Whether an expression reads of the pod, and of the pool."""
+    free = free_names(node)
+    return bool(free & set(POD_NAMES)), "pool" in free
 
 
 def reads_of(node: Node) -> tuple[Reads, bool]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from engine.fleet import Fleet, Group
-from engine.logic import Verdict, truths
+from engine.logic import Flat, Verdict, truths
 from engine.requirement import FALSE, TRUE, Terms, both, simplify
 
 
@@ -25,19 +25,21 @@ class Region:
 def region(verdict: Verdict, fleet: Fleet, *, confined: bool = False) -> Region:
     """The nodes on which a verdict is true; `confined` to pools also where it does not depend on them."""
     free = None if confined or verdict.anywhere is None else verdict.anywhere[0]
+    if isinstance(verdict, Flat) and not verdict.reads and not verdict.computed:
+        return Region(((verdict.true, TRUE),) if verdict.true else (), free)
     return Region(tuple(truths(verdict, fleet)), free)
 
 
 def meet(a: Region, b: Region) -> Region:
     """The nodes that are in both. Raises TooManyTerms."""
+    free = None if a.anywhere is None or b.anywhere is None else both(a.anywhere, b.anywhere)
     groups: dict[Terms, int] = {}
     for mask, terms in a.groups:
         for other, conditions in b.groups:
             if mask & other:
-                met = both(terms, conditions)
+                met = conditions if terms == TRUE else terms if conditions == TRUE else both(terms, conditions)
                 if met != FALSE:
                     groups[met] = groups.get(met, 0) | (mask & other)
-    free = None if a.anywhere is None or b.anywhere is None else both(a.anywhere, b.anywhere)
     return Region(tuple((mask, terms) for terms, mask in groups.items()), free)
 
 

@@ -30,11 +30,6 @@ def subject_name(subject: Subject) -> str:
     return f"{kind} {subject.namespace_name}/{name}"
 
 
-def wanted(finding: Finding) -> str:
-    """What a policy requires, in its author's words where there are some, else as written."""
-    return "; ".join(rule.message or f"`{rule.text}`" for rule in finding.policy.require)
-
-
 def sentence(decision: Decision, applied: Sequence[Finding], *, stuck: bool) -> str:
     """Where the pod may run and which policies say so."""
     who = subject_name(decision.subject)
@@ -61,7 +56,9 @@ def _where(who: str, pools: PoolNames, applied: Sequence[Finding], *, stuck: boo
 
 def _reason(finding: Finding) -> str:
     policy = finding.policy
-    said = [f"requires it ({wanted(finding)})"] if policy.require else []
+    if policy.only_requires and policy.require:
+        return f"{policy.name} requires it ({policy.wanted})"
+    said = [f"requires it ({finding.policy.wanted})"] if policy.require else []
     said += ["prefers some nodes"] if policy.prefer else []
     said += ["ranks nodes to fall back to"] if policy.fallback else []
     said += ["tolerates taints"] if policy.tolerate else []
@@ -77,7 +74,7 @@ def emptiness(finding: Finding, kept: Sequence[Finding], mine: Terms, fleet: Fle
     alone = fleet.names(reach(finding.region.groups, TRUE, fleet))
     if not alone:
         failed = f" ({finding.error})" if finding.error else ""
-        return f"{wanted(finding)}: no pool satisfies it{failed}"
+        return f"{finding.policy.wanted}: no pool satisfies it{failed}"
     others: Region | None = None
     for other in kept:
         assert other.region is not None
@@ -85,9 +82,9 @@ def emptiness(finding: Finding, kept: Sequence[Finding], mine: Terms, fleet: Fle
     groups = ((fleet.every, TRUE),) if others is None else others.groups
     allowed = fleet.names(reach(groups, mine, fleet))
     sides = ["the pod's own constraints"] if mine != TRUE else []
-    sides += [f"policy {other.policy.name} ({wanted(other)})" for other in kept]
+    sides += [f"policy {other.policy.name} ({other.policy.wanted})" for other in kept]
     return (
-        f"{wanted(finding)}: that leaves {listed(alone)}, but {listed(sides)} "
+        f"{finding.policy.wanted}: that leaves {listed(alone)}, but {listed(sides)} "
         f"{'leaves' if len(sides) == 1 and kept else 'leave'} {listed(allowed) or 'nothing'}, so nothing is left"
     )
 
