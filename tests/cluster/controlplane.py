@@ -192,6 +192,13 @@ class ControlPlane:
         self.api("DELETE", f"/api/v1/namespaces/{name}")
         self.api("DELETE", f"/api/v1/namespaces/{name}/pods", gracePeriodSeconds="0")
 
+    def account_kubeconfig(self, namespace: str, account: str) -> Path:
+        """Write a kubeconfig with a token of a service account, as the kubelet would give its pods; its path."""
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}}
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
+        token = self.api("POST", path, body)["status"]["token"]
+        return _kubeconfig(self.folder / f"{namespace}-{account}.kubeconfig", self.url, self.authority, token)
+
     def pod(self, namespace: str, name: str) -> Json:
         """The pod as it is now."""
         return self.api("GET", f"/api/v1/namespaces/{namespace}/pods/{name}")

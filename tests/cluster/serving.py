@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,17 +20,14 @@ BUNDLE = Path(__file__).parent / "bundle"
 class Serving:
     """A webhook on fixed ports, which can be stopped and started again."""
 
-    def __init__(self, cluster: ControlPlane, bundle: Path, mode: str, names: tuple[str, ...]) -> None:
-        self.port, self.plain_port = free_ports(2)
+    def __init__(self, cluster: ControlPlane, arguments: Sequence[str | Path], port: int | None = None) -> None:
+        """`arguments` are those of `bayplan`, all but where it listens: at `port`, or any that is free."""
+        free, self.plain_port = free_ports(2)
+        self.port = port or free
         self.url = f"https://127.0.0.1:{self.port}/mutate"
         self.log = cluster.folder / f"bayplan-{self.port}.log"
-        certificate, key = cluster.authority.issue(*names)
-        self.command: list[str | Path] = [
-            *(BAYPLAN, "serve", "--bundle", bundle, "--mode", mode),
-            *("--kubeconfig", cluster.kubeconfig),
-            *("--listen", f"127.0.0.1:{self.port}", "--health", f"127.0.0.1:{self.plain_port}"),
-            *("--tls-cert", certificate, "--tls-key", key),
-        ]
+        listen = ("--listen", f"127.0.0.1:{self.port}", "--health", f"127.0.0.1:{self.plain_port}")
+        self.command = [BAYPLAN, *arguments, *listen]
         self._process: Process | None = None
 
     def start(self) -> None:
@@ -60,24 +57,21 @@ class Serving:
         """All that it has said so far."""
         return self.log.read_text()
 
+    def logged(self) -> list[Json]:
+        """All logged decisions, in order."""
+        lines = [json.loads(line) for line in self.output().splitlines(keepends=True) if is_json_object(line)]
+        return [line for line in lines if "revision" in line]
+
     def decisions(self, namespace: str, name: str) -> list[Json]:
         """The logged decisions about a bare pod, in order."""
-        logged = [json.loads(line) for line in self.output().splitlines(keepends=True) if is_json_object(line)]
-        decisions = [line.get("decision", line) for line in logged]
         about = {"namespace": namespace, "name": name}
-        return [d for d in decisions if "patch" in d and about.items() <= d["pod"].items()]
+        return [line for line in self.logged() if about.items() <= line["pod"].items()]
 
 
 @contextmanager
-def serve(
-    cluster: ControlPlane,
-    bundle: Path = BUNDLE,
-    *,
-    mode: str = "enforce",
-    names: tuple[str, ...] = ("127.0.0.1",),
-) -> Iterator[Serving]:
-    """Run the webhook with a certificate for `names`; nothing is sent to it until a configuration is activated."""
-    serving = Serving(cluster, bundle, mode, names)
+def running(cluster: ControlPlane, arguments: Sequence[str | Path], port: int | None = None) -> Iterator[Serving]:
+    """Run `bayplan` with arguments that make it a webhook, from when it is ready to the end of the block."""
+    serving = Serving(cluster, arguments, port)
     try:
         serving.start()
         yield serving
@@ -87,15 +81,20 @@ def serve(
 
 @contextmanager
 def admission(
-    cluster: ControlPlane, namespace: str, bundle: Path = BUNDLE, *, mode: str = "enforce", failure_policy: str = "Fail"
+    cluster: ControlPlane, *namespaces: str, mode: str = "enforce", failure_policy: str = "Fail"
 ) -> Iterator[Serving]:
-    """Run the webhook and have the API server send it the pods of one namespace."""
-    with serve(cluster, bundle, mode=mode) as serving:
-        name = f"bayplan-{namespace}"
+    """Run the webhook and have the API server send it the pods of namespaces, the first of which exists already."""
+    certificate, key = cluster.authority.issue("127.0.0.1")
+    arguments = (
+        *("serve", "--bundle", BUNDLE, "--mode", mode, "--kubeconfig", cluster.kubeconfig),
+        *("--tls-cert", certificate, "--tls-key", key),
+    )
+    with running(cluster, arguments) as serving:
+        name = f"bayplan-{namespaces[0]}"
         configuration = cluster.webhook_configuration(
-            name, serving.url, namespaces=[namespace], failure_policy=failure_policy
+            name, serving.url, namespaces=namespaces, failure_policy=failure_policy
         )
-        cluster.activate(configuration, namespace)
+        cluster.activate(configuration, namespaces[0])
         yield serving
         cluster.api("DELETE", f"/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{name}")
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from .controlplane import ControlPlane, wait_for
+import json
+
+import pytest
+
+from .controlplane import ApiError, ControlPlane, wait_for
 from .fleet import add_general, add_gpu
-from .pods import pod
+from .pods import Json, pod
 from .serving import admission
 
 # without a token, for its volume gets a random name and two pods would never be equal
@@ -28,3 +32,42 @@ def test_audit_logs_exactly_the_patch_that_enforcing_makes(cluster: ControlPlane
     assert decision["patch"] == enforced
     assert decision["mode"] == "audit"
     assert cluster.wait_bound(namespace, "trainee") == "gpu-1"
+
+
+def noted(cluster: ControlPlane, namespace: str) -> list[dict[str, str]]:
+    """What the API server's audit log keeps of Bayplan's decisions about a namespace's pods, in order."""
+    prefix = f"bayplan-{namespace}.tests.bayplan.dev/"
+    events = cluster.audit_events(namespace)
+    return [{k.removeprefix(prefix): v for k, v in e["annotations"].items() if k.startswith(prefix)} for e in events]
+
+
+def test_api_servers_audit_log_names_revision_and_policies(cluster: ControlPlane, namespace: str) -> None:
+    add_gpu(cluster, "gpu-1")
+    networker: Json = pod("net", labels={"workload": "web"}, spec={"hostNetwork": True})
+    with admission(cluster, namespace) as serving:
+        cluster.create_pod(namespace, TRAINEE)
+        with pytest.raises(ApiError):
+            cluster.create_pod(namespace, networker)
+        cluster.create_pod(namespace, pod("other"))
+        (logged,) = wait_for(lambda: serving.decisions(namespace, "trainee"), "the decision to be logged")
+    patched, refused, other = noted(cluster, namespace)
+    assert logged["revision"].startswith("cluster-tests@1.0.0+sha256:")
+    assert {note["revision"] for note in (patched, refused, other)} == {logged["revision"]}
+    assert [note["outcome"] for note in (patched, refused, other)] == ["mutated", "denied", "unchanged"]
+    assert "training=applied" in patched["policies"]
+    assert "no-host-network=denied" in refused["policies"]
+    assert "patch" not in patched
+
+
+def test_api_servers_audit_log_keeps_what_audit_mode_kept_from_happening(cluster: ControlPlane, namespace: str) -> None:
+    add_gpu(cluster, "gpu-1")
+    networker: Json = pod("net", labels={"workload": "web"}, spec={"hostNetwork": True})
+    with admission(cluster, namespace, mode="audit") as serving:
+        cluster.create_pod(namespace, TRAINEE)
+        cluster.create_pod(namespace, networker)
+        (decision,) = wait_for(lambda: serving.decisions(namespace, "trainee"), "the decision to be logged")
+    patched, refused = noted(cluster, namespace)
+    assert (patched["mode"], patched["outcome"]) == ("audit", "mutated")
+    assert json.loads(patched["patch"]) == decision["patch"] != []
+    assert (refused["mode"], refused["outcome"]) == ("audit", "denied")
+    assert "hostNetwork is not for workloads" in refused["message"]
