@@ -64,9 +64,7 @@ class Activation:
         """Load the bundle, and the inventory if there is one already. Raises what is wrong with them."""
         started = time.perf_counter()
         self._loaded, self._taken = fingerprint(self._bundle), fingerprint(*self._inventories)
-        self._program = self._stages.load()
-        self._inventory = self._stages.take()
-        self._swap("start", started)
+        self._swap(self._stages.load(), self._stages.take(), "start", started)
 
     def start(self) -> None:
         """Follow the sources from now on."""
@@ -131,8 +129,7 @@ class Activation:
         self._loaded, self._refused, self._complaint = seen, (), ""
         if self._program is not None and program.revision == self._program.revision:
             return
-        self._program = program
-        self._swap("bundle", started)
+        self._swap(program, self._inventory, "bundle", started)
 
     def _take(self, cause: str) -> None:
         started = time.perf_counter()
@@ -142,20 +139,19 @@ class Activation:
             self._refuse("inventory", "the inventory", error)
             return
         if inventory is not None and inventory != self._inventory:
-            self._inventory = inventory
-            self._swap(cause, started)
+            self._swap(self._program, inventory, cause, started)
 
-    def _swap(self, cause: str, started: float) -> None:
-        if self._program is None or self._inventory is None:
+    def _swap(self, program: Program | None, inventory: Inventory | None, cause: str, started: float) -> None:
+        """Build a decider of both, when both are there, and let it decide from now on."""
+        decider = self._stages.build(program, inventory) if program and inventory is not None else None
+        self._program, self._inventory = program, inventory
+        if decider is None or program is None:
             return
-        self.decider = self._stages.build(self._program, self._inventory)
-        seconds = time.perf_counter() - started
-        revision = self._program.revision
-        self._metrics.activate(revision.name, str(revision.version), str(revision))
+        self.decider = decider
+        seconds, revision = time.perf_counter() - started, program.revision
+        self._metrics.activate(revision.name, revision.version, str(revision))
         self._metrics.activation_seconds.labels(cause).observe(seconds)
-        log.info(
-            "%s is active with %d pools (%s, %.0f ms)", revision, len(self._inventory.pools), cause, seconds * 1000
-        )
+        log.info("%s is active with %d pools (%s, %.0f ms)", revision, self.pools(), cause, seconds * 1000)
 
     def _refuse(self, stage: str, what: str, error: Exception) -> None:
         complaint = f"{stage}: {error}"
@@ -165,7 +161,7 @@ class Activation:
             log.error("%s was not activated, the step `%s` failed; %s\n%s", what, stage, self._serving(), error)
 
     def _serving(self) -> str:
-        return f"{self._program.revision} stays active" if self._program and self.decider else "nothing is active"
+        return f"{self.decider.program.revision} stays active" if self.decider else "nothing is active"
 
     def pools(self) -> int:
         """How many pools decisions know of."""

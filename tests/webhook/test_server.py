@@ -228,7 +228,10 @@ def test_while_draining_connections_are_asked_to_go(tmp_path: Path) -> None:
 
 def test_a_taken_port_is_said() -> None:
     taken = listen("127.0.0.1:0")
-    with contextlib.closing(taken), pytest.raises(ListenError, match=r"can't listen on `127.0.0.1:.*address already in"):
+    with (
+        contextlib.closing(taken),
+        pytest.raises(ListenError, match=r"can't listen on `127.0.0.1:.*address already in"),
+    ):
         listen(address_of(taken))
 
 

@@ -1,0 +1,212 @@
+"""What decides is replaced when its sources change, and only by something sound."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from engine.cluster import Inventory, inventory_from_documents, inventory_from_nodes
+from engine.decide import Decider
+from engine.errors import BundleError
+from engine.load import load_bundle, read_documents
+from engine.program import compile_bundle
+from webhook.activation import Activation, Stages
+from webhook.metrics import Metrics
+
+from . import bundles
+from .waiting import wait_for
+
+
+class Rig:
+    """An activation over a bundle's folder, and pools from a file or from a list of Nodes."""
+
+    def __init__(self, bundle: Path, pools: Path | None = None) -> None:
+        self.nodes: list[dict[str, object]] | None = None
+        self.metrics = Metrics("test")
+        self.built: list[Decider] = []
+        stages = Stages(lambda: compile_bundle(load_bundle(bundle)), self._take, self._build)
+        self._pools = pools
+        self.activation = Activation(stages, self.metrics, bundle, [pools] if pools else [])
+
+    def version(self) -> str:
+        decider = self.activation.decider
+        return decider.program.revision.version if decider else ""
+
+    def pools(self) -> list[str]:
+        decider = self.activation.decider
+        return [pool.name for pool in decider.fleet.pools] if decider else []
+
+    def failures(self, stage: str) -> float:
+        found = self.metrics.registry.get_sample_value("bayplan_bundle_activation_failures_total", {"stage": stage})
+        return found or 0.0
+
+    def _take(self) -> Inventory | None:
+        if self._pools:
+            return inventory_from_documents(read_documents(self._pools))
+        return None if self.nodes is None else inventory_from_nodes(self.nodes)
+
+    def _build(self, *parts: object) -> Decider:
+        decider = Decider(*parts)  # type: ignore[arg-type]
+        self.built.append(decider)
+        return decider
+
+
+@contextmanager
+def following(bundle: Path, pools: Path | None = None) -> Iterator[Rig]:
+    rig = Rig(bundle, pools)
+    rig.activation.first()
+    rig.activation.start()
+    try:
+        yield rig
+    finally:
+        rig.activation.stop()
+
+
+def node(name: str, pool: str) -> dict[str, object]:
+    labels = {"cloud.google.com/gke-nodepool": pool}
+    return {"kind": "Node", "metadata": {"name": name, "labels": labels}, "spec": {}, "status": {}}
+
+
+def test_files_are_active_at_once(tmp_path: Path) -> None:
+    with following(bundles.write(tmp_path / "bundle"), bundles.write_pools(tmp_path)) as rig:
+        assert rig.version() == "1.0.0"
+        assert rig.pools() == ["general", "gpu"]
+        assert rig.activation.unready() == []
+        assert rig.activation.pools() == 2
+        (active,) = [s for f in rig.metrics.bundle.collect() for s in f.samples]
+        assert (active.labels["name"], active.labels["version"], active.value) == ("small", "1.0.0", 1)
+
+
+def test_a_new_version_takes_over(tmp_path: Path) -> None:
+    bundle = bundles.write(tmp_path / "bundle")
+    with following(bundle, bundles.write_pools(tmp_path)) as rig:
+        bundles.write(bundle, "1.1.0")
+        wait_for(lambda: rig.version() == "1.1.0", "the new version")
+        assert len(rig.built) == 2
+        (active,) = [s for f in rig.metrics.bundle.collect() for s in f.samples]
+        assert active.labels["version"] == "1.1.0"
+
+
+def test_what_does_not_compile_leaves_the_last_good_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    bundle = bundles.write(tmp_path / "bundle")
+    with following(bundle, bundles.write_pools(tmp_path)) as rig, caplog.at_level("INFO", "bayplan"):
+        bundles.write(bundle, "2.0.0", training=bundles.TRAINING.replace("pool.labels", "pool.lables"))
+        wait_for(lambda: rig.failures("load") == 1, "the failure")
+        assert rig.version() == "1.0.0"
+        assert "the step `load` failed" in caplog.text
+        assert "small@1.0.0" in caplog.text
+        assert "did you mean `labels`?" in caplog.text
+        bundles.write(bundle, "2.0.0")
+        wait_for(lambda: rig.version() == "2.0.0", "the repaired bundle")
+        assert rig.failures("load") == 1
+
+
+def test_a_bundle_that_goes_and_comes_back(tmp_path: Path) -> None:
+    bundle = bundles.write(tmp_path / "bundle")
+    with following(bundle, bundles.write_pools(tmp_path)) as rig:
+        shutil.rmtree(bundle)
+        wait_for(lambda: rig.failures("load") >= 1, "the failure")
+        assert rig.version() == "1.0.0"
+        bundles.write(bundle, "1.2.0")
+        wait_for(lambda: rig.version() == "1.2.0", "the bundle that came back")
+
+
+def test_a_bundle_that_is_only_touched_is_the_same(tmp_path: Path) -> None:
+    bundle, pools = bundles.write(tmp_path / "bundle"), bundles.write_pools(tmp_path)
+    with following(bundle, pools) as rig:
+        bundles.write(bundle)
+        bundles.write_pools(tmp_path)
+        bundles.write(bundle, "1.1.0")
+        wait_for(lambda: rig.version() == "1.1.0", "the new version")
+        assert len(rig.built) == 2
+
+
+def test_a_config_map_is_followed(tmp_path: Path) -> None:
+    mount = tmp_path / "mount"
+    for folder, version in (("..1", "1.0.0"), ("..2", "1.5.0")):
+        bundles.write(mount / folder, version)
+    (mount / "..data").symlink_to("..1")
+    for name in ("bundle.yaml", "policies"):
+        (mount / name).symlink_to(f"..data/{name}")
+    with following(mount, bundles.write_pools(tmp_path)) as rig:
+        assert rig.version() == "1.0.0"
+        assert rig.activation.decider is not None
+        assert len(rig.activation.decider.program.policies) == 3
+        (mount / "..data_tmp").symlink_to("..2")
+        (mount / "..data_tmp").rename(mount / "..data")
+        shutil.rmtree(mount / "..1")
+        wait_for(lambda: rig.version() == "1.5.0", "the swapped bundle")
+
+
+def test_a_file_of_pools_is_followed(tmp_path: Path) -> None:
+    pools = bundles.write_pools(tmp_path)
+    with following(bundles.write(tmp_path / "bundle"), pools) as rig:
+        pools.write_text(bundles.POOLS.replace("name: gpu", "name: nogpu"))
+        wait_for(lambda: rig.pools() == ["general", "nogpu"], "the new pools")
+        pools.write_text("kind: [")
+        wait_for(lambda: rig.failures("inventory") == 1, "the failure")
+        assert rig.pools() == ["general", "nogpu"]
+
+
+def test_nodes_come_and_go(tmp_path: Path) -> None:
+    with following(bundles.write(tmp_path / "bundle")) as rig:
+        assert rig.activation.decider is None
+        assert rig.activation.unready()
+        rig.nodes = []
+        rig.activation.nodes_changed()
+        wait_for(lambda: rig.activation.decider is not None, "the first inventory")
+        assert rig.activation.unready() == []
+        rig.nodes = [node("n1", "a"), node("n2", "b")]
+        rig.activation.nodes_changed()
+        wait_for(lambda: rig.pools() == ["a", "b"], "two pools")
+        rig.nodes = rig.nodes[:1]
+        rig.activation.nodes_changed()
+        wait_for(lambda: rig.pools() == ["a"], "one pool")
+
+
+def test_the_same_nodes_are_no_change(tmp_path: Path) -> None:
+    with following(bundles.write(tmp_path / "bundle")) as rig:
+        rig.nodes = [node("n1", "a")]
+        for _ in range(3):
+            rig.activation.nodes_changed()
+        wait_for(lambda: rig.pools() == ["a"], "a pool")
+        before = rig.activation.decider
+        rig.nodes = [node("n7", "a")]
+        rig.activation.nodes_changed()
+        rig.nodes = [node("n1", "a"), node("n2", "b")]
+        rig.activation.nodes_changed()
+        wait_for(lambda: rig.pools() == ["a", "b"], "two pools")
+        assert before is rig.built[0]
+        assert len(rig.built) == 2
+
+
+def test_nodes_and_bundles_change_together(tmp_path: Path) -> None:
+    bundle = bundles.write(tmp_path / "bundle")
+    with following(bundle) as rig:
+        for number in range(1, 4):
+            rig.nodes = [node(f"n{n}", f"pool-{n}") for n in range(number)]
+            rig.activation.nodes_changed()
+            bundles.write(bundle, f"1.{number}.0")
+        wait_for(lambda: rig.version() == "1.3.0" and len(rig.pools()) == 3, "both")
+
+
+def test_a_broken_bundle_does_not_start(tmp_path: Path) -> None:
+    bundle = bundles.write(tmp_path / "bundle", broken="kind: PlacementPolicy\n")
+    with pytest.raises(BundleError) as raised:
+        Rig(bundle, bundles.write_pools(tmp_path)).activation.first()
+    assert "policies/broken.yaml" in str(raised.value)
+
+
+def test_a_bug_while_building_leaves_the_last_good_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    bundle = bundles.write(tmp_path / "bundle")
+    with following(bundle, bundles.write_pools(tmp_path)) as rig:
+        rig.activation._stages = Stages(rig.activation._stages.load, rig._take, lambda *_: 1 / 0)  # type: ignore[arg-type]
+        bundles.write(bundle, "1.1.0")
+        wait_for(lambda: rig.failures("build") >= 1, "the bug")
+        assert rig.version() == "1.0.0"
+        assert "ZeroDivisionError" in caplog.text
+        assert "small@1.0.0" in caplog.text
