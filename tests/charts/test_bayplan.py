@@ -181,6 +181,16 @@ def test_a_bundle_arrives_as_it_was(helm: Path, tmp_path: Path, name: str) -> No
     assert load_bundle(there).policies == load_bundle(folder).policies
 
 
+def test_the_documented_way_to_make_values_of_a_bundle(helm: Path, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "getting-started.md").read_text()
+    (script,) = (text for text in page.split("```") if text.startswith("bash\nBUNDLE=policies/mine\n"))
+    script = script.removeprefix("bash\n").replace("BUNDLE=policies/mine", f"BUNDLE={ROOT}/policies/gpu")
+    subprocess.run(["bash", "-euc", script], cwd=tmp_path, check=True)
+    values = yaml.safe_load((tmp_path / "bundle-values.yaml").read_text())
+    there = mounted(render(helm, values), tmp_path)
+    assert load_bundle(there).revision == load_bundle(ROOT / "policies" / "gpu").revision
+
+
 def test_without_a_bundle_the_welcome_bundle_is_served(helm: Path, tmp_path: Path) -> None:
     assert load_bundle(mounted(render(helm), tmp_path)).name == "welcome"
 
