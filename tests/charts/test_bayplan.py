@@ -187,7 +187,8 @@ def test_the_documented_way_to_make_values_of_a_bundle(helm: Path, tmp_path: Pat
     script = script.removeprefix("bash\n").replace("BUNDLE=policies/mine", f"BUNDLE={ROOT}/policies/gpu")
     subprocess.run(["bash", "-euc", script], cwd=tmp_path, check=True)
     values = yaml.safe_load((tmp_path / "bundle-values.yaml").read_text())
-    there = mounted(render(helm, values), tmp_path)
+    (tmp_path / "etc").mkdir()
+    there = mounted(render(helm, values), tmp_path / "etc")
     assert load_bundle(there).revision == load_bundle(ROOT / "policies" / "gpu").revision
 
 
