@@ -91,8 +91,9 @@ class Decider:
     def _complete(self, findings: Sequence[Finding], decision: Decision) -> Decision:
         """The decision with every policy's outcome, in the program's order; audited ones say what they would do."""
         outcomes = list(self._resting)
-        for finding in findings:
-            outcomes[self._place[finding.policy.name]] = _outcome(finding)
+        if len(decision.policies) < len(findings):
+            for finding in findings:
+                outcomes[self._place[finding.policy.name]] = _outcome(finding)
         for outcome in decision.policies:
             outcomes[self._place[outcome.name]] = outcome
         if decision.audited is not None:
@@ -171,7 +172,7 @@ class _Meeting:
         stuck = mine == FALSE or (not before and bool(fleet.pools) and not fleet.inventory.strays)
         met, overruled = self._met(TRUE if stuck else mine)
         for finding in self.findings:
-            if finding.policy.name in overruled and finding.policy.policy.when_empty == "deny":
+            if overruled and finding.policy.name in overruled and finding.policy.policy.when_empty == "deny":
                 return self._denied(finding, overruled, before)
         applied = [f for f in self.findings if f.outcome == "applied" and f.policy.name not in overruled]
         after = fleet.every if met is None else reach(met.groups, TRUE if stuck else mine, fleet)
@@ -179,11 +180,9 @@ class _Meeting:
         placement = self._placement(applied, met, after)
         operations = self._patch(applied, placement)
         unspread = _overruled_spread(applied, pod)
-        pools = PoolNames(
-            tuple(fleet.names(before)), tuple(fleet.names(0 if stuck else after)), self._untolerated(after, placement)
-        )
+        pools = PoolNames(fleet.names(before), fleet.names(0 if stuck else after), self._untolerated(after, placement))
         warnings = report.warnings(self.findings, overruled, pools, unspread, stuck=stuck)
-        outcomes = self._outcomes(applied, overruled, operations)
+        outcomes = self._outcomes(applied, overruled, operations, mine)
         decision = replace(
             self.base,
             policies=outcomes,
@@ -221,8 +220,8 @@ class _Meeting:
         return together
 
     def _denied(self, finding: Finding, overruled: Mapping[str, str], before: int) -> Decision:
-        outcomes = self._outcomes([], overruled, ())
-        pools = PoolNames(tuple(self.fleet.names(before)), (), ())
+        outcomes = self._outcomes([], overruled, (), TRUE)
+        pools = PoolNames(self.fleet.names(before), (), ())
         message = f"policy {finding.policy.name}: {overruled[finding.policy.name]}"
         return replace(self.base, allowed=False, message=message, policies=outcomes, pools=pools)
 
@@ -291,29 +290,28 @@ class _Meeting:
         )
 
     def _outcomes(
-        self, applied: Sequence[Finding], overruled: Mapping[str, str], operations: Sequence[Operation]
+        self, applied: Sequence[Finding], overruled: Mapping[str, str], operations: Sequence[Operation], mine: Terms
     ) -> tuple[PolicyOutcome, ...]:
+        """Every outcome; of several policies each is asked whether it alone would change the pod."""
+        several = len(applied) > 1
         outcomes = []
         for finding in self.findings:
-            if finding.policy.name in overruled:
-                reason = overruled[finding.policy.name]
-                outcomes.append(PolicyOutcome(finding.policy.name, "overruled", reason, finding.error))
-            elif finding.outcome == "applied" and not self._changes(finding, applied, operations):
-                outcomes.append(PolicyOutcome(finding.policy.name, "satisfied", "it holds already", finding.error))
+            name = finding.policy.name
+            if name in overruled:
+                outcomes.append(PolicyOutcome(name, "overruled", overruled[name], finding.error))
+            elif finding.outcome == "applied" and not (self._changes(finding, mine) if several else operations):
+                outcomes.append(PolicyOutcome(name, "satisfied", "it holds already", finding.error))
             else:
                 outcomes.append(_outcome(finding))
         return tuple(outcomes)
 
-    def _changes(self, finding: Finding, applied: Sequence[Finding], operations: Sequence[Operation]) -> bool:
+    def _changes(self, finding: Finding, mine: Terms) -> bool:
         """Whether this policy alone would change the pod."""
-        if not operations or len(applied) < 2:
-            return bool(operations)
-        pod = self.base.subject.pod
+        where = finding.region
         if finding.policy.only_requires:
-            mine = own(pod)
-            return finding.region is not None and not _holds_already(mine, finding.region, self.fleet)
-        after = self.fleet.every if finding.region is None else reach(finding.region.groups, own(pod), self.fleet)
-        return bool(patch(pod, self._placement([finding], finding.region, after)))
+            return where is not None and not _holds_already(mine, where, self.fleet)
+        after = self.fleet.every if where is None else reach(where.groups, mine, self.fleet)
+        return bool(patch(self.base.subject.pod, self._placement([finding], where, after)))
 
 
 def _holds_already(mine: Terms, wanted: Region, fleet: Fleet) -> bool:

@@ -41,7 +41,10 @@ Group = tuple[int, Terms]
 
 
 class Fleet:
-    """The pools of one inventory as bits. Everything it remembers follows from the inventory alone."""
+    """The pools of one inventory as bits. Everything it remembers follows from the inventory alone.
+
+    `inferred` says whether anything is known of any pool by observation only.
+    """
 
     def __init__(self, inventory: Inventory) -> None:
         self.inventory = inventory
@@ -50,13 +53,18 @@ class Fleet:
         self.every = (1 << len(self.pools)) - 1
         self.providers = _grouped((pool.provider, 1 << i) for i, pool in enumerate(self.pools))
         self._known = tuple(_known(pool) for pool in self.pools)
+        self.inferred = any(pool.observed or not pool.declared for pool in self.pools)
+        self._names: dict[int, tuple[str, ...]] = {}
         self._selectors: dict[int, Terms] = {}
         self._possible: dict[tuple[str, Values], int] = {}
         self._demands: dict[frozenset[Read], tuple[Group, ...]] = {}
 
-    def names(self, mask: int) -> list[str]:
+    def names(self, mask: int) -> tuple[str, ...]:
         """The names of the pools of a mask, in order."""
-        return [self.pools[i].name for i in bits(mask)]
+        names = self._names.get(mask)
+        if names is None:
+            names = _remember(self._names, mask, tuple(self.pools[i].name for i in bits(mask)))
+        return names
 
     def selector(self, mask: int) -> Terms:
         """The terms that exactly the nodes of these pools match: alike selectors share a term."""

@@ -281,19 +281,8 @@ def _difference(a: Terms, b: Terms) -> Terms:
 
 def _disjoint(wanted: Region) -> Region:
     """The same nodes in terms that no node matches twice, for each match adds its weight."""
-    groups = tuple((mask, _apart(terms)) for mask, terms in wanted.groups)
-    return Region(groups, None if wanted.anywhere is None else _apart(wanted.anywhere))
-
-
-def _apart(terms: Terms) -> Terms:
-    try:
-        apart = disjoint(terms)
-        for term in apart:
-            if term.requirements:
-                term.alternatives()
-    except Inexpressible:
-        return terms
-    return apart
+    groups = tuple((mask, disjoint(terms)) for mask, terms in wanted.groups)
+    return Region(groups, None if wanted.anywhere is None else disjoint(wanted.anywhere))
 
 
 def _constraint(item: Spread, pod: Mapping[str, Any]) -> Constraint:

@@ -25,7 +25,7 @@ class Region:
 def region(verdict: Verdict, fleet: Fleet, *, confined: bool = False) -> Region:
     """The nodes on which a verdict is true; `confined` to pools also where it does not depend on them."""
     free = None if confined or verdict.anywhere is None else verdict.anywhere[0]
-    if isinstance(verdict, Flat) and not verdict.reads and not verdict.computed:
+    if isinstance(verdict, Flat) and not (fleet.inferred and (verdict.reads or verdict.computed)):
         return Region(((verdict.true, TRUE),) if verdict.true else (), free)
     return Region(tuple(truths(verdict, fleet)), free)
 
@@ -33,6 +33,9 @@ def region(verdict: Verdict, fleet: Fleet, *, confined: bool = False) -> Region:
 def meet(a: Region, b: Region) -> Region:
     """The nodes that are in both. Raises TooManyTerms."""
     free = None if a.anywhere is None or b.anywhere is None else both(a.anywhere, b.anywhere)
+    if len(a.groups) == len(b.groups) == 1 and a.groups[0][1] == b.groups[0][1] == TRUE:
+        common = a.groups[0][0] & b.groups[0][0]
+        return Region(((common, TRUE),) if common else (), free)
     groups: dict[Terms, int] = {}
     for mask, terms in a.groups:
         for other, conditions in b.groups:
