@@ -104,5 +104,5 @@ def test_broken_policies(bayplan: Bayplan, bundle: Callable[..., Path], text: st
     assert (ran.status, ran.err) == (1, "")
     assert f"{folder}/policies/broken.yaml:{place}" in ran.out
     assert words in ran.out
-    assert "^" in ran.out
+    assert "^" in ran.out or place == "1:1"  # where there is nothing to point at
     assert len(ran.out) < 5000
