@@ -148,7 +148,7 @@ POOL = {
     "cpu": Field(_amount),
     "memory": Field(_amount),
     "gpus": Field(integer(0, INT32)),
-    "weight": Field(integer(0, INT32), 0),
+    "weight": Field(integer(0, INT32)),
     "price": Field(number),
 }
 INVENTORY = {
@@ -218,7 +218,8 @@ def inventory_from_documents(documents: Iterable[Manifest], pool_labels: Sequenc
             try:
                 _take_object(document.data, found)
             except RequestError as error:
-                raise RequestError(f"{document.source.name}: {error.path}", error.message) from None
+                path = f"{document.source.name}: {error.path}" if error.path else document.source.name
+                raise RequestError(path, error.message) from None
     if found.problems:
         raise BundleError(_explain_derived(found.problems))
     if found.others and not (found.declared or found.node_pools or found.nodes):
