@@ -83,6 +83,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     serving.add_argument("--dev-config", metavar="FILE", help="write the webhook configuration to a file instead")
     serving.add_argument(
+        "--dev-namespace",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="have only the pods of this namespace sent here; may be repeated (default: all but the system's)",
+    )
+    serving.add_argument(
         "--failure-policy",
         choices=("Ignore", "Fail"),
         default="Ignore",
@@ -120,8 +127,8 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError("give --tls-cert and --tls-key, or --dev for a certificate of our own")
     if bool(args.tls_cert) != bool(args.tls_key):
         raise CommandError("--tls-cert and --tls-key go together")
-    if (args.dev_url or args.dev_config) and not args.dev:
-        raise CommandError("--dev-url and --dev-config go with --dev")
+    if (args.dev_url or args.dev_config or args.dev_namespace) and not args.dev:
+        raise CommandError("--dev-url, --dev-config and --dev-namespace go with --dev")
     if args.dev_url and not args.dev_url.startswith("https://"):
         raise CommandError(f"--dev-url `{args.dev_url}` is not an https URL, and the API server calls no other")
     options = Options(
@@ -140,6 +147,7 @@ def run(args: argparse.Namespace) -> int:
         key=args.tls_key,
         dev_url=args.dev_url,
         dev_config=args.dev_config,
+        dev_namespaces=tuple(args.dev_namespace),
         failure_policy=args.failure_policy,
         namespace=args.namespace,
         log_decisions=args.log_decisions,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import yaml
@@ -10,7 +11,8 @@ import yaml
 from engine.decide import LEFT_ALONE
 from webhook.admission import FailurePolicy
 
-NAME = "bayplan"
+NAME = "bayplan-dev"
+"""Not what the chart calls its own: applying one must not replace the other."""
 WEBHOOK = "mutate.bayplan.dev"
 TIMEOUT_SECONDS = 2
 """Of one call; a webhook that times out is asked again when others change the pod, so a pod waits twice at most."""
@@ -21,12 +23,22 @@ NOT_DAEMON_SET = (
 NOT_MIRROR = '!("kubernetes.io/config.mirror" in object.metadata.?annotations.orValue({}))'
 
 
-def configuration(url: str, authority: bytes, namespace: str, failure_policy: FailurePolicy = "Ignore") -> str:
-    """The configuration as YAML. `url` is that of `/mutate`, `authority` the PEM of who signed its certificate.
+def configuration(
+    url: str,
+    authority: bytes,
+    namespace: str,
+    failure_policy: FailurePolicy = "Ignore",
+    only: Sequence[str] = (),
+) -> str:
+    """The configuration as YAML. `url` is that of `/mutate`, `authority` the PEM of who signed its certificate;
+    `only` the namespaces whose pods are sent, all if empty.
 
     Left out are what the webhook would leave alone anyway: pods of DaemonSets, mirror pods, and the namespaces
     kube-system, kube-node-lease and the webhook's own. Pods with a `nodeName` are sent, for `deny` judges them.
     """
+    namespaces = [_namespaces("NotIn", LEFT_ALONE | {namespace})]
+    if only:
+        namespaces.append(_namespaces("In", only))
     webhook: dict[str, Any] = {
         "name": WEBHOOK,
         "clientConfig": {"url": url, "caBundle": base64.b64encode(authority).decode()},
@@ -44,15 +56,7 @@ def configuration(url: str, authority: bytes, namespace: str, failure_policy: Fa
             {"name": "not-of-a-daemon-set", "expression": NOT_DAEMON_SET},
             {"name": "not-a-mirror-pod", "expression": NOT_MIRROR},
         ],
-        "namespaceSelector": {
-            "matchExpressions": [
-                {
-                    "key": "kubernetes.io/metadata.name",
-                    "operator": "NotIn",
-                    "values": sorted(LEFT_ALONE | {namespace}),
-                }
-            ]
-        },
+        "namespaceSelector": {"matchExpressions": namespaces},
         "failurePolicy": failure_policy,
         "sideEffects": "None",
         "reinvocationPolicy": "IfNeeded",
@@ -67,3 +71,8 @@ def configuration(url: str, authority: bytes, namespace: str, failure_policy: Fa
     }
     text: str = yaml.safe_dump(whole, sort_keys=False, width=120)
     return text
+
+
+def _namespaces(operator: str, names: Iterable[str]) -> dict[str, Any]:
+    """Namespaces by the one label that nobody can change."""
+    return {"key": "kubernetes.io/metadata.name", "operator": operator, "values": sorted(set(names))}

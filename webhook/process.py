@@ -58,6 +58,7 @@ class Options:
     key: str | None = None
     dev_url: str | None = None
     dev_config: str | None = None
+    dev_namespaces: tuple[str, ...] = ()
     failure_policy: FailurePolicy = "Ignore"
     namespace: str | None = None
     log_decisions: LogDecisions = "changed"
@@ -120,8 +121,6 @@ def serve(options: Options, output: BinaryIO) -> None:
             shutdown_delay=options.shutdown_delay,
         )
         _gauges(metrics, activation, decisions)
-        log.info("serving admission at https://%s/mutate", address_of(admission_port))
-        log.info("serving health and metrics at http://%s", address_of(health_port))
         gc.collect()
         gc.freeze()  # what is loaded by now stays: no collection need walk it again
         serving.run(admission_port, health_port)
@@ -198,7 +197,9 @@ def _certificate(
     url = (options.dev_url or f"https://127.0.0.1:{address.rpartition(':')[2]}").rstrip("/")
     names = dict.fromkeys([urlsplit(url).hostname or "127.0.0.1", "localhost", "127.0.0.1", "::1"])
     pair = development(list(names))
-    text = configuration(f"{url}/mutate", pair.authority, options.own_namespace, options.failure_policy)
+    text = configuration(
+        f"{url}/mutate", pair.authority, options.own_namespace, options.failure_policy, options.dev_namespaces
+    )
     if options.dev_config:
         Path(options.dev_config).write_text(text)
     else:

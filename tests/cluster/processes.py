@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import SystemRandom
 
@@ -21,18 +21,18 @@ STOP_SECONDS = 30.0
 
 
 class Process:
-    """A running process with its output in a log file."""
+    """A running process with its output in a log file, and with its errors there too or in one of their own."""
 
-    def __init__(self, command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, command: Sequence[str | Path], log: Path, errors: Path | None = None) -> None:
         self.command = [str(word) for word in command]
         self.log = log
-        with log.open("ab") as output:
+        self._errors = errors or log
+        with log.open("ab") as output, self._errors.open("ab") as complaints:
             self._leash = subprocess.Popen(
                 [sys.executable, "-S", "-I", __file__, *self.command],
                 stdin=subprocess.PIPE,
                 stdout=output,
-                stderr=subprocess.STDOUT,
-                env=environment,
+                stderr=complaints,
                 start_new_session=True,
             )
 
@@ -42,8 +42,8 @@ class Process:
         return self._leash.poll()
 
     def output(self) -> str:
-        """Everything that it has written to standard output and standard error so far."""
-        return self.log.read_text(errors="replace")
+        """Everything that it has written so far, standard error last where it has a file of its own."""
+        return "".join(path.read_text(errors="replace") for path in dict.fromkeys((self.log, self._errors)))
 
     def terminate(self) -> int:
         """Ask it to end (SIGTERM), wait until it has, and return its exit status."""

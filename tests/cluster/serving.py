@@ -32,7 +32,7 @@ class Serving:
 
     def start(self) -> None:
         """Start it and wait until it says that it is ready."""
-        process = self._process = Process(self.command, self.log)
+        process = self._process = Process(self.command, self.log, self.log.with_suffix(".errors"))
 
         def ready() -> bool:
             assert process.exit_status is None, f"{process.command} ended\n{process.output()}"
@@ -54,7 +54,7 @@ class Serving:
             self._process.kill()
 
     def output(self) -> str:
-        """All that it has said so far."""
+        """Its standard output so far: decisions, one a line, after whatever it prints first."""
         return self.log.read_text()
 
     def logged(self) -> list[Json]:

@@ -40,6 +40,13 @@ def test_namespaces_that_are_left_alone_are_not_sent() -> None:
     }
 
 
+def test_only_the_namespaces_that_are_named_are_sent_if_any_are() -> None:
+    (webhook,) = parsed(only=["try", "mine"])["webhooks"]
+    left_alone, sent = webhook["namespaceSelector"]["matchExpressions"]
+    assert (left_alone["operator"], sent["operator"]) == ("NotIn", "In")
+    assert sent == {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["mine", "try"]}
+
+
 def test_the_failure_policy_is_the_callers() -> None:
     assert parsed()["webhooks"][0]["failurePolicy"] == "Ignore"
     assert parsed(failure_policy="Fail")["webhooks"][0]["failurePolicy"] == "Fail"
