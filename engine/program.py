@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from engine import schema
+from engine import advice, schema
 from engine.bundle import Bundle, Expression, Named, PodTerm, Policy, Preference, Revision, Spread
 from engine.check import check
 from engine.errors import BundleError, Problem, ordered
@@ -166,11 +166,12 @@ class _Compiler:
         self._scope = ""
         self._given: tuple[Node, ...] = ()
         self._used: set[str] = set()
+        self._rules: list[tuple[Node, Excerpt]] = []
 
     def policy(self, policy: Policy) -> CompiledPolicy | None:
         """The policy compiled; None where a problem stood in the way."""
         before = len(self.problems)
-        self._scope, self._given, self._used = policy.name, self._selected(policy), set()
+        self._scope, self._given, self._used, self._rules = policy.name, self._selected(policy), set(), []
         conditions = tuple(node for node, _ in (parse(named.excerpt) for named in policy.match_conditions) if node)
         selected, self._given = self._given, (*self._given, *conditions)
         variables, roots = self._variables(policy)
@@ -179,13 +180,15 @@ class _Compiler:
         self._given = (*selected, *conditions)
         over_pools = {**roots, "pool": schema.POOL, "node": schema.NODE}
         over_taints = {**roots, "pool": schema.POOL, "taint": schema.TAINT}
+        require = self._each(policy.require, lambda item: self._rule(item, over_pools))
+        self._warn_of_mixed_pools()
         compiled = CompiledPolicy(
             policy,
             policy.pod_selector,
             policy.namespace_selector,
             matches,
             variables,
-            self._each(policy.require, lambda item: self._rule(item, over_pools)),
+            require,
             self._each(policy.prefer, lambda item: self._weighted(item, over_pools)),
             self._each(policy.fallback, lambda item: self._rule(item, over_pools)),
             self._each(policy.tolerate, lambda item: self._taint_test(item, over_taints, policy)),
@@ -200,6 +203,11 @@ class _Compiler:
         asked = any(requirement.operator in ("In", "Exists") for requirement in policy.pod_selector.requirements)
         node, _ = parse(Excerpt.of("has(pod.metadata.labels)"))
         return (node,) if asked and node else ()
+
+    def _warn_of_mixed_pools(self) -> None:
+        said = frozenset(word for node, _ in self._rules for word in advice.words_said(node))
+        for node, excerpt in self._rules:
+            self.problems += advice.mixed_pool(node, excerpt, said)
 
     def _each(self, items: Sequence[Any], compile_one: Callable[[Any], Any]) -> tuple[Any, ...]:
         return tuple(done for done in map(compile_one, items) if done is not None)
@@ -223,6 +231,7 @@ class _Compiler:
             return None
         checked, problems = check(node, excerpt, roots, result=result, given=self._given)
         self.problems += problems
+        self.problems += advice.reads_what_policies_write(checked, excerpt)
         self._used |= _variables_read(checked)
         return None if any(problem.severity == "error" for problem in problems) else checked
 
@@ -264,6 +273,7 @@ class _Compiler:
 
     def _rule_of(self, excerpt: Excerpt, message: str, roots: Mapping[str, Type]) -> Rule | None:
         node = self._checked(excerpt, roots, BOOL)
+        self._rules += [(node, excerpt)] if node else []
         tree = self._tree(node, excerpt) if node else None
         return Rule(tree, message, excerpt.value, str(excerpt.whole)) if tree else None
 
