@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import CommandError
-from cli.inputs import add_pools, compiled, documents, inventory, loaded, names_cluster, of_cluster
+from cli.inputs import add_cluster, add_pools, decider, documents, names_cluster, of_cluster
 from cli.narrative import title
 from cli.terminal import GREEN, RED, amount, styled, table
-from engine.decide import Decider
 from engine.decision import Decision
 from engine.document import Manifest
 from engine.pods import pods_from_documents
@@ -59,6 +58,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="Namespaces with their labels, matched by name; may be repeated",
     )
     add_pools(parser)
+    add_cluster(parser)
     parser.add_argument("--all", action="store_true", help="tell of workloads that stay as they are, too")
     parser.add_argument("-o", "--output", choices=["text", "json"], default="text", help="how to print (text)")
 
@@ -66,8 +66,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if not args.pods and not names_cluster(args):
         raise CommandError("say which pods: --pods FILE…, or --context NAME for those of a cluster")
-    decider = Decider(compiled(args.bundle, loaded(args.bundle)), inventory(args))
-    decisions = [decider.decide(subject) for subject in _subjects(args)]
+    deciding = decider(args)
+    decisions = [deciding.decide(subject) for subject in _subjects(args)]
     found = [decision for decision in decisions if changes(decision)]
     if args.output == "json":
         print(json.dumps([decision.as_json() for decision in decisions], indent=2))

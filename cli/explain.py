@@ -16,9 +16,8 @@ import json
 from pathlib import Path
 
 from cli.errors import CommandError
-from cli.inputs import add_pools, compiled, documents, inventory, loaded
+from cli.inputs import add_cluster, add_pools, decider, documents
 from cli.narrative import told
-from engine.decide import Decider
 from engine.pods import pods_from_documents
 
 
@@ -33,6 +32,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="Namespaces with their labels, matched by name; may be repeated",
     )
     add_pools(parser)
+    add_cluster(parser)
     parser.add_argument("-o", "--output", choices=["text", "json"], default="text", help="how to print (text)")
     parser.add_argument(
         "--show-pod", action="store_true", help="the whole pod as it would be created, in JSON as `patched`"
@@ -40,12 +40,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    program = compiled(args.bundle, loaded(args.bundle))
-    decider = Decider(program, inventory(args))
+    deciding = decider(args)
     subjects = pods_from_documents([*documents(args.pods), *documents(args.namespace)])
     if not subjects:
         raise CommandError(f"no pod and no workload in {', '.join(args.pods)}")
-    decisions = [decider.decide(subject) for subject in subjects]
+    decisions = [deciding.decide(subject) for subject in subjects]
     if args.output == "json":
         print(json.dumps([decision.as_json(show_pod=args.show_pod) for decision in decisions], indent=2))
         return 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from cli.errors import CommandError
 from engine.bundle import Bundle
 from engine.cluster import Inventory, inventory_from_documents
+from engine.decide import Decider
 from engine.document import Manifest, parse_manifests
 from engine.errors import BundleError, Problem
 from engine.load import load_bundle, read_documents
@@ -37,6 +38,33 @@ def add_pools(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a node label that tells pools apart here, before those of the known providers; may be repeated",
     )
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say what expressions see as `cluster`, the same as those of `serve`."""
+    group = parser.add_argument_group("cluster")
+    group.add_argument("--cluster-name", default="", metavar="NAME", help="`cluster.name` in expressions")
+    group.add_argument(
+        "--cluster-label",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="one of `cluster.labels` in expressions; may be repeated",
+    )
+
+
+def decider(args: argparse.Namespace) -> Decider:
+    """The bundle on the pools, for the cluster, that the arguments name."""
+    program = compiled(args.bundle, loaded(args.bundle))
+    cluster = {"name": args.cluster_name, "labels": dict(_pair(pair) for pair in args.cluster_label)}
+    return Decider(program, inventory(args), cluster=cluster)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise CommandError(f"--cluster-label `{text}` is not KEY=VALUE")
+    return key, value
 
 
 def documents(paths: Sequence[str]) -> tuple[Manifest, ...]:

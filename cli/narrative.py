@@ -52,7 +52,8 @@ def told(decision: Decision, *, show_pod: bool = False) -> Iterator[str]:
     if decision.patch:
         yield from _change(decision)
     else:
-        yield "  nothing to change" if decision.allowed else "  the pod is not created"
+        refused = "the pod is not created" if decision.refused else "enforced, the pod would not be created"
+        yield "  nothing to change" if decision.allowed else f"  {refused}"
     if show_pod and decision.allowed:
         yield ""
         yield from _indented(as_yaml(decision.patched))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ POD = {
         ]
     },
 }
+AUDIT = "apiVersion: bayplan.dev/v1alpha1\nkind: Bundle\nmetadata: {name: x}\nspec: {version: 1.0.0, mode: audit}\n"
 GPU = ("explain", "--bundle", sample("gpu"), "--pools", sample("gpu", "pools", "gke.yaml"))
 
 
@@ -96,6 +98,22 @@ def test_namespaces_are_matched_by_name(bayplan: Bayplan) -> None:
     seeing = bayplan(*words, "--namespace", where / "examples" / "namespaces.yaml", "-o", "json").json
     assert [decision["pools"]["after"] for decision in blind] == [["shared"], ["shared"]]
     assert [decision["pools"]["after"] for decision in seeing] == [["acme"], ["shared"]]
+
+
+def test_what_expressions_see_of_the_cluster(bayplan: Bayplan, bundle: Callable[..., Path]) -> None:
+    expression = 'cluster.name == "prod" && cluster.labels["tier"] == "gold"'
+    folder = bundle({"not-here": f"deny: [{{expression: {json.dumps(expression)}, message: not in prod}}]"})
+    words = ("explain", "--bundle", folder, "-", "-o", "json", "--cluster-label", "tier=gold")
+    assert bayplan(*words, "--cluster-name", "dev", stdin=json.dumps(POD)).json[0]["allowed"]
+    assert not bayplan(*words, "--cluster-name", "prod", stdin=json.dumps(POD)).json[0]["allowed"]
+    assert "is not KEY=VALUE" in bayplan(*words, "--cluster-label", "tier", stdin=json.dumps(POD)).err
+
+
+def test_in_audit_mode_a_refusal_is_what_would_be(bayplan: Bayplan, bundle: Callable[..., Path]) -> None:
+    folder = bundle({"no": 'deny: [{expression: "true", message: never}]'}, {"bundle.yaml": AUDIT})
+    out = bayplan("explain", "--bundle", folder, "-", stdin=json.dumps(POD)).out
+    assert "mode audit: nothing of this is done" in out
+    assert "enforced, the pod would not be created" in out
 
 
 def test_without_pools_one_is_told(bayplan: Bayplan) -> None:
