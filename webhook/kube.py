@@ -80,7 +80,8 @@ def connect(kubeconfig: str | None = None, context: str | None = None, in_cluste
         else:
             config.load_kube_config(kubeconfig, context, client_configuration=configuration, persist_config=False)
     except (config.ConfigException, OSError, ValueError) as error:
-        raise ClusterError(f"no cluster to connect to: {error}".rstrip(".")) from error
+        where = f" in `{kubeconfig}`" if kubeconfig else ""
+        raise ClusterError(f"there is no cluster to connect to{where}: {error}".rstrip(".")) from error
     return Cluster(configuration)
 
 

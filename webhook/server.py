@@ -107,6 +107,10 @@ class Serving:
             asyncio.create_task(self._health.serve(sockets=[health])),
         ]
         waiting = asyncio.create_task(self._ended.wait())
+        while not (self._admission.started and self._health.started) and not any(task.done() for task in tasks):
+            await asyncio.sleep(0.005)
+        log.info("serving admission at https://%s/mutate", address_of(admission))
+        log.info("serving health and metrics at http://%s", address_of(health))
         await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
         self.draining = self._mutate.draining = True
         log.info("stopping")

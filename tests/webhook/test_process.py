@@ -1,0 +1,258 @@
+"""`bayplan serve` as a process, from its arguments to its exit status."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import re
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from tests.cluster.processes import Process
+from webhook.certificates import development
+from webhook.server import address_of, listen
+
+from . import bundles
+from .apiserver import NAMESPACES, ApiServer
+from .reviews import UID, Json, body, patch_of, pod, review
+from .waiting import wait_for
+
+BAYPLAN = Path(sys.executable).with_name("bayplan")
+ADDRESSES = re.compile(r"serving (?P<what>admission|health and metrics) at (?P<url>\S+)")
+
+
+class Serve:
+    """A running `bayplan serve` on free ports."""
+
+    def __init__(self, folder: Path, *arguments: str | Path) -> None:
+        self.config = folder / "webhook.yaml"
+        ports = ("--listen", "127.0.0.1:0", "--health", "127.0.0.1:0")
+        command = [BAYPLAN, "serve", *ports, "--dev", "--dev-config", self.config, *arguments]
+        self.process = Process(command, folder / "log")
+        wait_for(lambda: "serving health" in self.output(), "the webhook to start")
+        urls = {match["what"]: match["url"] for match in ADDRESSES.finditer(self.output())}
+        self.url, self.plain = urls["admission"], urls["health and metrics"]
+        (self.webhook,) = yaml.safe_load(self.config.read_text())["webhooks"]
+        authority = ssl.create_default_context()
+        authority.load_verify_locations(cadata=base64.b64decode(self.webhook["clientConfig"]["caBundle"]).decode())
+        self.client = httpx.Client(verify=authority)
+
+    def output(self) -> str:
+        assert self.process.exit_status is None, self.process.output()
+        return self.process.output()
+
+    def ready(self) -> bool:
+        return httpx.get(f"{self.plain}/readyz").is_success
+
+    def create(self, pod: Json, **request: Json) -> Json:
+        answer = self.client.post(self.url, content=body(review(pod, **request)), headers=JSON)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["response"]
+
+    def lines(self) -> list[Json]:
+        return [json.loads(line) for line in self.process.output().splitlines() if line.startswith("{")]
+
+
+JSON = {"content-type": "application/json"}
+TRAINEE = pod({"workload": "training"})
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *arguments: str | Path) -> Iterator[Serve]:
+    serve = Serve(folder, *arguments)
+    try:
+        wait_for(serve.ready, "readiness")
+        yield serve
+    finally:
+        serve.client.close()
+        serve.process.kill()
+
+
+def sources(folder: Path) -> list[str | Path]:
+    return ["--bundle", bundles.write(folder / "bundle"), "--pools", bundles.write_pools(folder)]
+
+
+def test_patches_logs_and_ends(tmp_path: Path) -> None:
+    with serving(tmp_path, *sources(tmp_path)) as serve:
+        assert serve.webhook["clientConfig"]["url"] == serve.url
+        response = serve.create(TRAINEE)
+        assert patch_of(response)
+        wait_for(serve.lines, "the log line")
+        (line,) = serve.lines()
+        assert line["uid"] == UID
+        assert line["pod"] == {"namespace": "shop", "name": "web-5d4f8c7b9-", "owner": None}
+        serve.client.close()
+        assert serve.process.terminate() == 0
+        assert serve.process.output().count("stopped") == 1
+
+
+def test_audits(tmp_path: Path) -> None:
+    with serving(tmp_path, *sources(tmp_path), "--mode", "audit") as serve:
+        response = serve.create(TRAINEE, dryRun=True)
+        assert patch_of(response) == []
+        serve.client.close()
+        assert serve.process.terminate() == 0
+        (line,) = serve.lines()
+        assert line["mode"] == "audit"
+        assert line["dryRun"] is True
+        assert json.dumps(line["patch"], separators=(",", ":")) == response["auditAnnotations"]["patch"]
+
+
+def test_leaves_its_own_namespace_alone(tmp_path: Path) -> None:
+    with serving(tmp_path, *sources(tmp_path), "--namespace", "shop") as serve:
+        assert patch_of(serve.create(TRAINEE)) == []
+        (expression,) = serve.webhook["namespaceSelector"]["matchExpressions"]
+        assert "shop" in expression["values"]
+
+
+def test_nodes_of_a_cluster_are_followed(tmp_path: Path) -> None:
+    def gpu_pools(response: Json) -> list[str]:
+        for operation in patch_of(response):
+            text = json.dumps(operation)
+            return sorted(set(re.findall(r"gpu-\w+", text)))
+        return []
+
+    with ApiServer().running() as api:
+        labels = {"accelerator": "a100", "cloud.google.com/gke-nodepool": "gpu-a"}
+        api.put("n1", labels)
+        api.put("shop", {"team": "a"}, path=NAMESPACES)
+        bundle = bundles.write(tmp_path / "bundle")
+        arguments = ("--bundle", bundle, "--kubeconfig", api.kubeconfig(tmp_path))
+        with serving(tmp_path, *arguments) as serve:
+            assert gpu_pools(serve.create(TRAINEE)) == ["gpu-a"]
+            api.put("n2", {**labels, "cloud.google.com/gke-nodepool": "gpu-b"})
+            wait_for(lambda: gpu_pools(serve.create(TRAINEE)) == ["gpu-a", "gpu-b"], "the new pool")
+            api.delete("n1")
+            wait_for(lambda: gpu_pools(serve.create(TRAINEE)) == ["gpu-b"], "the pool to disappear")
+            api.put("shop", {"team": "b"}, path=NAMESPACES)
+            wait_for(lambda: "teams=" in serve.create(pod())["auditAnnotations"]["policies"], "the namespace's label")
+            metrics = httpx.get(f"{serve.plain}/metrics").text
+            assert 'bayplan_cache_objects{kind="nodes"} 1.0' in metrics
+            assert 'bayplan_cache_synced{kind="namespaces"} 1.0' in metrics
+            serve.client.close()
+            assert serve.process.terminate() == 0
+
+
+def test_is_not_ready_before_nodes_are_listed(tmp_path: Path) -> None:
+    with ApiServer().running() as api:
+        for _ in range(1000):
+            api.fail(403, "nodes is forbidden")
+        bundle = bundles.write(tmp_path / "bundle")
+        arguments = ("--bundle", bundle, "--kubeconfig", api.kubeconfig(tmp_path))
+        serve = Serve(tmp_path, *arguments)
+        try:
+            wait_for(lambda: "403 nodes is forbidden" in httpx.get(f"{serve.plain}/readyz").text, "the reason")
+            assert httpx.get(f"{serve.plain}/healthz").is_success
+            assert serve.client.post(serve.url, content=body(review(TRAINEE)), headers=JSON).status_code == 503
+            api.faults.clear()
+            wait_for(serve.ready, "readiness")
+        finally:
+            serve.client.close()
+            serve.process.kill()
+
+
+def test_a_bundle_is_replaced_under_requests(tmp_path: Path) -> None:
+    """Every answer names exactly one revision, and none fails."""
+    with serving(tmp_path, *sources(tmp_path)) as serve:
+        seen: list[str] = []
+        for version in ("1.1.0", "1.2.0", "1.3.0"):
+            bundles.write(tmp_path / "bundle", version)
+            while not seen or f"@{version}+" not in seen[-1]:
+                response = serve.create(TRAINEE)
+                assert patch_of(response)
+                seen.append(response["auditAnnotations"]["revision"])
+        versions = [revision.split("@")[1].split("+")[0] for revision in dict.fromkeys(seen)]
+        assert versions in (["1.0.0", "1.1.0", "1.2.0", "1.3.0"], ["1.1.0", "1.2.0", "1.3.0"])
+
+
+def test_a_certificate_is_replaced(tmp_path: Path) -> None:
+    first, second = development(["127.0.0.1"]), development(["127.0.0.1"])
+    certificate, key = first.write(tmp_path)
+    command: list[str | Path] = [BAYPLAN, "serve", *sources(tmp_path), "--tls-cert", certificate, "--tls-key", key]
+    process = Process([*command, "--listen", "127.0.0.1:0", "--health", "127.0.0.1:0"], tmp_path / "log")
+    try:
+        wait_for(lambda: "serving health" in process.output(), "the webhook to start")
+        url = next(m["url"] for m in ADDRESSES.finditer(process.output()) if m["what"] == "admission")
+
+        def answers(authority: bytes) -> bool:
+            trust = ssl.create_default_context(cadata=authority.decode())
+            try:
+                return httpx.post(url, content=body(review(TRAINEE)), headers=JSON, verify=trust).is_success
+            except httpx.ConnectError:
+                return False
+
+        assert answers(first.authority)
+        second.write(tmp_path)
+        wait_for(lambda: answers(second.authority), "the new certificate")
+    finally:
+        process.kill()
+
+
+def test_interrupting_is_an_ordinary_end(tmp_path: Path) -> None:
+    command = [BAYPLAN, "serve", *sources(tmp_path), "--dev", "--listen", "127.0.0.1:0", "--health", "127.0.0.1:0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "serving health" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert yaml.safe_load(output)["kind"] == "MutatingWebhookConfiguration"
+
+
+def refused(*arguments: str | Path) -> str:
+    """What is said on standard error when the command does not start."""
+    done = subprocess.run([BAYPLAN, "serve", *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2, done
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    return done.stderr
+
+
+PORTS = ("--listen", "127.0.0.1:0", "--health", "127.0.0.1:0")
+
+
+def test_a_broken_bundle_is_shown_whole(tmp_path: Path) -> None:
+    arguments: Any = sources(tmp_path)
+    bundles.write(
+        tmp_path / "bundle",
+        training=bundles.TRAINING.replace("pool.labels", "pool.lables"),
+        named=bundles.NAMED.replace("pod.spec", "pod.spce"),
+    )
+    said = refused(*arguments, *PORTS, "--tls-cert", *_pair(tmp_path))
+    assert "policies/training.yaml:7:" in said
+    assert "did you mean `labels`?" in said
+    assert "policies/named.yaml:6:" in said
+    assert "did you mean `spec`?" in said
+
+
+def _pair(folder: Path) -> tuple[Path, str, Path]:
+    certificate, key = development(["127.0.0.1"]).write(folder)
+    return certificate, "--tls-key", key
+
+
+def test_what_keeps_it_from_starting_is_said(tmp_path: Path) -> None:
+    arguments: Any = sources(tmp_path)
+    pair = ("--tls-cert", *_pair(tmp_path))
+    assert "--tls-cert and --tls-key, or --dev" in refused(*arguments)
+    assert "go together" in refused(*arguments, "--tls-cert", "x")
+    assert "is not an https URL" in refused(*arguments, "--dev", "--dev-url", "http://x")
+    assert "is not KEY=VALUE" in refused(*arguments, *pair, "--cluster-label", "x")
+    assert "nowhere.crt" in refused(*arguments, *PORTS, "--tls-cert", tmp_path / "nowhere.crt", "--tls-key", pair[-1])
+    assert "nowhere" in refused("--bundle", tmp_path / "nowhere", *PORTS, *pair, "--pools", arguments[-1])
+    assert "nowhere" in refused("--bundle", arguments[1], *PORTS, *pair, "--pools", tmp_path / "nowhere")
+    assert "nowhere" in refused("--bundle", arguments[1], *PORTS, *pair, "--kubeconfig", tmp_path / "nowhere")
+    with contextlib.closing(listen("127.0.0.1:0")) as taken:
+        address = address_of(taken)
+        said = refused(*arguments, *pair, "--listen", address, "--health", "127.0.0.1:0")
+        assert f"can't listen on `{address}`: address already in use" in said
