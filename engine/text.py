@@ -7,6 +7,9 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+WIDTH = 100
+"""Characters of a line that are shown round a problem."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -53,13 +56,20 @@ class Span:
         return f"{self.source.name}:{self.line}:{self.column}"
 
     def snippet(self) -> str:
-        """The line that the span begins on, and carets under the span."""
+        """The line that the span begins on, and carets under the span.
+
+        Of a line of more than WIDTH characters only what is round the span is shown, between `…`; a tab is shown as
+        spaces, and a character that can't be printed as `�`.
+        """
         line, column = self.source.position(self.start)
-        text = self.source.line(line)
-        before, marked = text[: column - 1], text[column - 1 : column - 1 + max(1, self.end - self.start)]
-        pad = "".join("\t" if c == "\t" else " " * _width(c) for c in before)
-        carets = "^" * max(1, sum(_width(c) for c in marked))
-        return f"{text}\n{pad}{carets}"
+        cells = [_shown(character) for character in self.source.line(line)]
+        start, stop = column - 1, column - 1 + max(1, self.end - self.start)
+        first = max(0, min(start - WIDTH // 3, len(cells) - WIDTH))
+        last = min(first + WIDTH, len(cells))
+        before, after = "…" if first else "", "…" if last < len(cells) else ""
+        pad = " " * sum(map(_width, [before, *cells[first:start]]))
+        carets = "^" * max(1, sum(map(_width, cells[start : min(stop, last)])))
+        return f"{before}{''.join(cells[first:last])}{after}\n{pad}{carets}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +98,12 @@ class Excerpt:
         return Excerpt(text, Span(Source(name, text), 0, len(text)), tuple(range(len(text) + 1)))
 
 
-def _width(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+def _shown(character: str) -> str:
+    if character == "\t":
+        return "    "
+    return character if character.isprintable() or unicodedata.combining(character) else "�"
+
+
+def _width(text: str) -> int:
+    wide = (unicodedata.east_asian_width(character) in "WF" for character in text)
+    return sum(0 if unicodedata.combining(c) else 1 + w for c, w in zip(text, wide, strict=True))
