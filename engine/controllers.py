@@ -172,11 +172,21 @@ def _job(workload: Object, template: Object, name: str, namespace: str) -> Pod:
         labels["batch.kubernetes.io/job-completion-index"] = "0"
         annotations["batch.kubernetes.io/job-completion-index"] = "0"
         pod["metadata"]["generateName"] = f"{name}-0-"
+        pod["spec"] = {**pod["spec"], "hostname": f"{name}-0"}
+        for kind in ("initContainers", "containers"):
+            if pod["spec"].get(kind):
+                pod["spec"][kind] = [_with_index(container) for container in pod["spec"][kind]]
     pod = _with_labels(pod, labels)
     if annotations:
         pod["metadata"]["annotations"] = annotations
     pod["metadata"]["finalizers"] = [*pod["metadata"].get("finalizers", []), "batch.kubernetes.io/job-tracking"]
     return pod
+
+
+def _with_index(container: Object) -> Pod:
+    path = "metadata.labels['batch.kubernetes.io/job-completion-index']"
+    index = {"name": "JOB_COMPLETION_INDEX", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
+    return {**container, "env": [*(container.get("env") or ()), index]}
 
 
 def _cron_job(workload: Object, template: Object, name: str, namespace: str) -> Pod:

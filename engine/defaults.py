@@ -43,7 +43,7 @@ def defaulted(pod: Mapping[str, Json], path: str = "") -> Object:
         made["serviceAccount"] = spec["serviceAccountName"]
     for kind in ("containers", "initContainers"):
         if kind in spec:
-            made[kind] = [_container(each, f"{path}spec.{kind}[{at}].") for at, each in enumerate(spec[kind])]
+            made[kind] = [_container(each, f"{path}spec.{kind}[{at}].", made) for at, each in enumerate(spec[kind])]
     if "overhead" in spec:
         made["overhead"] = _quantities(spec["overhead"], f"{path}spec.overhead")
     if "resources" in spec:
@@ -71,12 +71,17 @@ def _priority(spec: Mapping[str, Json]) -> Object:
     return {"preemptionPolicy": "PreemptLowerPriority"} | ({} if known is None else {"priority": known})
 
 
-def _container(container: Mapping[str, Json], path: str) -> Object:
+def _container(container: Mapping[str, Json], path: str, spec: Mapping[str, Json]) -> Object:
     made = _filled(container, {**_CONTAINER, "imagePullPolicy": _pull_policy(str(container.get("image", "")))})
     made["resources"] = _requests_from_limits(_resources(container.get("resources", {}), f"{path}resources"))
     if "ports" in container:
-        made["ports"] = [_filled(port, {"protocol": "TCP"}) for port in container["ports"]]
+        made["ports"] = [_port(port, spec) for port in container["ports"]]
     return made
+
+
+def _port(port: Mapping[str, Json], spec: Mapping[str, Json]) -> Object:
+    host = {"hostPort": port["containerPort"]} if spec.get("hostNetwork") and "containerPort" in port else {}
+    return _filled(port, {"protocol": "TCP", **host})
 
 
 def _pull_policy(image: str) -> str:

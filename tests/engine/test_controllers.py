@@ -156,7 +156,9 @@ def test_an_indexed_jobs_pod_is_its_first_and_its_own_selector_gets_no_uid() -> 
     metadata = pod["metadata"]
     assert metadata["labels"]["batch.kubernetes.io/job-completion-index"] == "0"
     assert metadata["annotations"] == {"note": "x", "batch.kubernetes.io/job-completion-index": "0"}
-    assert metadata["generateName"] == "web-0-"
+    assert (metadata["generateName"], pod["spec"]["hostname"]) == ("web-0-", "web-0")
+    assert [each["name"] for each in pod["spec"]["containers"][0]["env"]] == ["JOB_COMPLETION_INDEX"]
+    assert "env" not in TEMPLATE["spec"]["containers"][0]
     assert "controller-uid" not in metadata["labels"]
 
 

@@ -94,6 +94,8 @@ def test_pull_policy(image: str, policy: str) -> None:
 def test_ports() -> None:
     ports = container(ports=[{"containerPort": 80}, {"containerPort": 53, "protocol": "UDP"}])["ports"]
     assert ports == [{"containerPort": 80, "protocol": "TCP"}, {"containerPort": 53, "protocol": "UDP"}]
+    made = defaulted(pod(hostNetwork=True, containers=[{"name": "a", "ports": [{"containerPort": 80}]}]))
+    assert made["spec"]["containers"][0]["ports"] == [{"containerPort": 80, "protocol": "TCP", "hostPort": 80}]
 
 
 @pytest.mark.parametrize(
