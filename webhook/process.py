@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from engine.cluster import Inventory, inventory_from_documents, inventory_from_nodes
+from engine.cluster import Inventory, inventory_from_documents
 from engine.decide import Decider
 from engine.document import Manifest
 from engine.load import load_bundle, read_documents
@@ -29,11 +29,14 @@ from webhook.configuration import configuration
 from webhook.kube import Cluster, InCluster, connect, inside, own_namespace
 from webhook.metrics import Metrics
 from webhook.objects import NODES, Namespaces
+from webhook.pools import LivePools
 from webhook.records import DecisionLog
 from webhook.reflector import Reflector
 from webhook.server import Serving, address_of, listen
 
 DEFAULT_NAMESPACE = "bayplan"
+GARBAGE = 20_000
+"""New containers between collections; the interpreter's 700 are a tenth of what one burst of requests holds."""
 _CLUSTER = Source("the cluster", "")
 
 log = logging.getLogger("bayplan")
@@ -92,10 +95,12 @@ def serve(options: Options, output: BinaryIO) -> None:
         live = _Live(options, cluster, metrics)
         activation = Activation(live.stages(), metrics, Path(options.bundle), [Path(path) for path in options.pools])
         live.changed = activation.nodes_changed
+        stack.callback(live.stop)
+        live.start()
         activation.first()
         decisions = DecisionLog(output, lambda reason, lines: metrics.dropped.labels(reason).inc(lines))
         stack.callback(decisions.close)
-        for part in (certificate, activation, live):
+        for part in (certificate, activation):
             stack.callback(part.stop)
             part.start()
         mutate = Mutate(
@@ -121,8 +126,7 @@ def serve(options: Options, output: BinaryIO) -> None:
             shutdown_delay=options.shutdown_delay,
         )
         _gauges(metrics, activation, decisions)
-        gc.collect()
-        gc.freeze()  # what is loaded by now stays: no collection need walk it again
+        _settle()
         serving.run(admission_port, health_port)
 
 
@@ -145,6 +149,8 @@ class _Live:
         self.changed: Callable[[], None] = lambda: None
         self.namespaces = Namespaces(cluster, metrics) if cluster else None
         self._options = options
+        self._labels = (*options.pool_labels, *POOL_LABELS)
+        self._pools = LivePools(self._labels)
         self._nodes = Reflector(cluster, NODES, lambda: self.changed(), metrics) if cluster else None
 
     def stages(self) -> Stages:
@@ -166,8 +172,9 @@ class _Live:
         return [reflector for reflector in watched if reflector is not None]
 
     def _load(self) -> Program:
-        program = compile_bundle(load_bundle(self._options.bundle))
-        for problem in program.warnings:
+        bundle = load_bundle(self._options.bundle)
+        program = compile_bundle(bundle)
+        for problem in dict.fromkeys((*bundle.warnings, *program.warnings)):
             log.warning("%s", problem)
         return program
 
@@ -175,12 +182,11 @@ class _Live:
         """The inventory of now; None as long as the Nodes have not been listed."""
         if self._nodes is not None and not self._nodes.synced:
             return None
-        labels = (*self._options.pool_labels, *POOL_LABELS)
         nodes = self._nodes.items() if self._nodes else []
         documents = [document for path in self._options.pools for document in read_documents(path)]
         if not documents:
-            return inventory_from_nodes(nodes, labels)
-        return inventory_from_documents([*documents, *(Manifest(_CLUSTER, node) for node in nodes)], labels)
+            return self._pools.inventory(nodes)
+        return inventory_from_documents([*documents, *(Manifest(_CLUSTER, node) for node in nodes)], self._labels)
 
     def _build(self, program: Program, inventory: Inventory) -> Decider:
         cluster = {"name": self._options.cluster_name, "labels": dict(self._options.cluster_labels)}
@@ -207,6 +213,13 @@ def _certificate(
         output.flush()
     folder = Path(stack.enter_context(development_folder()))
     return Certificate(*pair.write(folder), metrics)
+
+
+def _settle() -> None:
+    """Collect less often, and never again what is loaded by now: an admission makes garbage without cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE)
 
 
 def _gauges(metrics: Metrics, activation: Activation, decisions: DecisionLog) -> None:
