@@ -37,10 +37,14 @@ def problems_of(files: dict[str, str]) -> tuple[Problem, ...]:
         assert problems
         return problems
     try:
-        return (*problems, *compile_bundle(bundle).warnings)
+        more = compile_bundle(bundle).warnings
     except BundleError as error:
-        assert error.problems
-        return (*problems, *error.problems)
+        more = error.problems
+        refused = True
+    else:
+        refused = False
+    assert any(problem.severity == "error" for problem in more) == refused
+    return (*problems, *more)
 
 
 @pytest.mark.parametrize("name", BUNDLES)
