@@ -9,16 +9,37 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from engine.functions import (
+    addresses,
     conversions,
+    encoders,
+    formats,
     lists,
+    maths,
     operators,
     optionals,
+    quantities,
+    semvers,
     strings,
     times,
+    urls,
 )
 from engine.overload import Overload
 
-_MODULES = (operators, conversions, strings, times, lists, optionals)
+_MODULES = (
+    operators,
+    conversions,
+    strings,
+    times,
+    lists,
+    optionals,
+    quantities,
+    semvers,
+    addresses,
+    urls,
+    formats,
+    maths,
+    encoders,
+)
 
 
 def _by_name(overloads: Iterable[Overload]) -> Mapping[str, tuple[Overload, ...]]:
