@@ -287,20 +287,24 @@ class _Composer:
         return tuple(self._documents)
 
     def _take(self, event: Any) -> None:
-        if isinstance(event, yaml.CollectionEndEvent):
+        kind = type(event)
+        if kind is yaml.ScalarEvent:
+            if not self._too_deep:
+                self._scalar(event)
+        elif kind in (yaml.MappingEndEvent, yaml.SequenceEndEvent):
             self._close(event)
-        elif isinstance(event, yaml.DocumentStartEvent):
-            self._anchors.clear()
-        elif isinstance(event, yaml.NodeEvent) and self._too_deep:
-            self._too_deep += isinstance(event, yaml.CollectionStartEvent)
-        elif isinstance(event, yaml.AliasEvent):
+        elif kind in (yaml.MappingStartEvent, yaml.SequenceStartEvent):
+            if self._too_deep:
+                self._too_deep += 1
+            else:
+                self._open(event)
+        elif kind is yaml.AliasEvent and not self._too_deep:
             self._alias(event)
-        elif isinstance(event, yaml.CollectionStartEvent):
-            self._open(event)
-        elif isinstance(event, yaml.ScalarEvent):
-            self._scalar(event)
+        elif kind is yaml.DocumentStartEvent:
+            self._anchors.clear()
 
     def _span(self, start: int, end: int) -> Span:
+        """Less the white space at its end."""
         text = self.source.text
         while end > start and text[end - 1] in " \t\r\n":
             end -= 1
@@ -312,8 +316,6 @@ class _Composer:
     def _properties(self, event: Any) -> int:
         """Refuses or takes what stands before a value, and gives the place where the value itself begins."""
         text, start = self.source.text, event.start_mark.index
-        if event.anchor is None and event.tag is None:
-            return int(start)
         end = len(text) if isinstance(event, yaml.CollectionStartEvent) else event.end_mark.index
         begin = _after_properties(text, start, end)
         if event.tag is not None:
@@ -332,13 +334,15 @@ class _Composer:
         return begin
 
     def _scalar(self, event: Any) -> None:
-        start = self._properties(event)
+        plain = event.anchor is None and event.tag is None
+        start = event.start_mark.index if plain else self._properties(event)
         style: Style = event.style or ""
         scalar = Scalar(event.value, style, self._span(start, event.end_mark.index))
         self._add(scalar, event.anchor)
 
     def _open(self, event: Any) -> None:
-        start = self._properties(event)
+        plain = event.anchor is None and event.tag is None
+        start = event.start_mark.index if plain else self._properties(event)
         if len(self._stack) >= MAX_DEPTH:
             self._problem("too-deep", f"more than {MAX_DEPTH} levels of nesting", Span(self.source, start, start + 1))
             self._too_deep = 1
@@ -362,9 +366,9 @@ class _Composer:
             self._add(Map(self._entries(opened.keys, opened.values), span), opened.anchor)
 
     def _end_of(self, opened: _Open) -> int:
-        return max(
-            (value.span.end for value in opened.values if value.span.start >= opened.start), default=opened.start + 1
-        )
+        """The end of its last value, aliases aside: theirs stand elsewhere."""
+        ends = (value.span.end for value in reversed(opened.values) if value.span.start >= opened.start)
+        return next(ends, opened.start + 1)
 
     def _alias(self, event: Any) -> None:
         span = self._span(event.start_mark.index, event.end_mark.index)

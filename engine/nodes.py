@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil
 from typing import Any
 
@@ -129,27 +130,22 @@ def labels_of(node: Node) -> Mapping[str, str]:
 def see(nodes: Sequence[Node]) -> Seen:
     """What these nodes, at least one, have in common, and in what they differ."""
     all_labels = [labels_of(node) for node in nodes]
-    some: dict[str, set[str]] = {}
-    carriers: dict[str, int] = {}
+    common = set(all_labels[0].items()).intersection(*(labels.items() for labels in all_labels))
+    constant = {key: value for key, value in common if not is_machine_label(key)}
+    varying: dict[str, set[str]] = {}
     for labels in all_labels:
-        for key, value in labels.items():
-            some.setdefault(key, set()).add(value)
-            carriers[key] = carriers.get(key, 0) + 1
-    constant = {
-        key
-        for key, values in some.items()
-        if len(values) == 1 and carriers[key] == len(nodes) and not is_machine_label(key)
-    }
+        for key in labels.keys() - constant.keys():
+            varying.setdefault(key, set()).add(labels[key])
     resources = [_allocatable(node) for node in nodes]
     return Seen(
-        labels={key: next(iter(some[key])) for key in sorted(constant)},
-        values={key: tuple(sorted(some[key])) for key in sorted(some.keys() - constant)},
+        labels=dict(sorted(constant.items())),
+        values={key: tuple(sorted(varying[key])) for key in sorted(varying)},
         taints=_common_taints(nodes),
         nodes=len(nodes),
         ready_nodes=sum(_is_ready(node) for node in nodes),
         cpu=float(max(_amount(each, "cpu") for each in resources)),
         memory=ceil(max(_amount(each, "memory") for each in resources)),
-        gpus=int(max(sum(_amount(each, name) for name in GPU_RESOURCES) for each in resources)),
+        gpus=int(max(sum(_amount(each, name) for name in GPU_RESOURCES if name in each) for each in resources)),
     )
 
 
@@ -180,4 +176,8 @@ def _allocatable(node: Node) -> Mapping[str, Any]:
 
 def _amount(resources: Mapping[str, Any], name: str) -> Fraction:
     said = resources.get(name)
-    return parse_quantity(str(said)) if said is not None else Fraction(0)
+    return _parsed(str(said)) if said is not None else _NOTHING
+
+
+_NOTHING = Fraction(0)
+_parsed = lru_cache(maxsize=16_384)(parse_quantity)

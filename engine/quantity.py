@@ -22,8 +22,12 @@ def parse_quantity(text: str) -> Fraction:
     if not match:
         raise ValueError(f"`{text[:_MAX_LENGTH]}` is not a quantity")
     sign, digits, suffix, exponent = match.groups()
-    scale = _BINARY.get(suffix) or _DECIMAL[suffix] if suffix else Fraction(10) ** int(exponent or 0)
-    return Fraction(digits) * scale * (-1 if sign == "-" else 1)
+    number = Fraction(int(digits)) if digits.isdigit() else Fraction(digits)
+    if sign == "-":
+        number = -number
+    if suffix:
+        return number * (_BINARY.get(suffix) or _DECIMAL[suffix])
+    return number * Fraction(10) ** int(exponent) if exponent else number
 
 
 def canonical(text: str) -> str:
