@@ -1,52 +1,63 @@
-"""`bayplan serve --dev`: apply the configuration that it prints, and the API server calls it."""
+"""`bayplan serve --dev` prints a webhook configuration that works as it is."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import pytest
 
-import httpx
-
-from .controlplane import ControlPlane, wait_for
+from .controlplane import CONTEXT, ControlPlane, wait_for
 from .fleet import add_general, add_gpu
-from .pods import daemon_set, pod
-from .processes import Process, free_ports
-from .serving import BAYPLAN, BUNDLE
+from .pods import daemon_set, deployment, pod
+from .serving import BUNDLE, running
 
+NAME = "bayplan-dev"
+WEBHOOK = "mutate.bayplan.dev"
 TRAINING = {"workload": "training"}
 
 
-def test_the_printed_configuration_works(cluster: ControlPlane, namespace: str, tmp_path: Path) -> None:
+@pytest.fixture(autouse=True)
+def kubeconfig(cluster: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found as kubectl finds it."""
+    monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
+
+
+def test_configuration_that_is_printed_can_be_applied(cluster: ControlPlane, namespace: str) -> None:
     add_general(cluster, "general-1")
     add_gpu(cluster, "gpu-1")
-    port, plain = free_ports(2)
-    printed = tmp_path / "webhook.yaml"
-    command: list[str | Path] = [BAYPLAN, "serve", "--bundle", BUNDLE, "--kubeconfig", cluster.kubeconfig]
-    command += ["--dev", "--dev-config", printed, "--failure-policy", "Fail"]
-    command += ["--listen", f"127.0.0.1:{port}", "--health", f"127.0.0.1:{plain}"]
-    process = Process(command, tmp_path / "log")
-    try:
-        wait_for(lambda: _ready(plain), "the webhook", process.output)
-        cluster.kubectl("apply", "-f", printed)
-        cluster.wait_called("bayplan", namespace)
-        created = cluster.create_pod(namespace, pod("trainee", labels=TRAINING))
-        assert "affinity" in created["spec"]
-        mirror = pod("mirror", labels=TRAINING, spec={"nodeName": "general-1"})
-        mirror["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "x"}
+    with running(cluster, ["serve", "--bundle", BUNDLE, "--context", CONTEXT, "--dev"]) as serving:
+        applied = cluster.kubectl("apply", "-f", "-", stdin=serving.output())
+        assert applied.stdout == f"mutatingwebhookconfiguration.admissionregistration.k8s.io/{NAME} created\n"
+        assert applied.stderr == ""
+        cluster.wait_called(NAME, namespace)
+        cluster.apply(deployment("train", namespace, labels=TRAINING))
+        assert set(cluster.wait_all_bound(namespace, "app=train", 1).values()) == {"gpu-1"}
+
+
+def test_what_is_left_alone_is_not_even_sent(cluster: ControlPlane, namespace: str) -> None:
+    add_general(cluster, "general-1")
+    add_gpu(cluster, "gpu-1")
+    mirror = pod("mirror", labels=TRAINING, spec={"nodeName": "general-1", "automountServiceAccountToken": False})
+    mirror["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "x"}
+    command = ["serve", "--bundle", BUNDLE, "--context", CONTEXT, "--dev", "--failure-policy", "Fail"]
+    with running(cluster, command) as serving:
+        cluster.kubectl("apply", "-f", "-", stdin=serving.output())
+        cluster.wait_called(NAME, namespace)
+        cluster.create_pod(namespace, pod("trainee", labels=TRAINING))
         cluster.create_pod(namespace, mirror)
         cluster.apply(daemon_set("agents", namespace, labels=TRAINING))
         assert set(cluster.wait_all_bound(namespace, "app=agents", 1).values()) == {"general-1"}
-    finally:
-        process.kill()
-    called = [
-        event["requestObject"]["metadata"].get("name", "generated")
-        for event in cluster.audit_events(namespace)
-        if any(key.startswith("mutate.bayplan.dev/") for key in event["annotations"])
-    ]
-    assert called == ["trainee"]
+    sent = [event for event in cluster.audit_events(namespace) if any(WEBHOOK in key for key in event["annotations"])]
+    assert [event["requestObject"]["metadata"].get("name") for event in sent] == ["trainee"]
 
 
-def _ready(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/readyz").is_success
-    except httpx.TransportError:
-        return False
+def test_namespaces_can_be_named_and_the_configuration_kept_in_a_file(cluster: ControlPlane, namespace: str) -> None:
+    add_gpu(cluster, "gpu-1")
+    file = cluster.folder / f"{namespace}.yaml"
+    restricted = ("--dev-config", file, "--dev-namespace", namespace)
+    with running(cluster, ["serve", "--bundle", BUNDLE, "--context", CONTEXT, "--dev", *restricted]) as serving:
+        assert serving.output() == ""
+        cluster.kubectl("apply", "-f", file)
+        cluster.wait_called(NAME, namespace)
+        assert "affinity" in cluster.create_pod(namespace, pod("inside", labels=TRAINING))["spec"]
+        assert "affinity" not in cluster.create_pod("default", pod("outside", labels=TRAINING), dry_run=True)["spec"]
+        wait_for(lambda: serving.decisions(namespace, "inside"), "the decision to be logged", serving.output)
+    assert "apiVersion" not in serving.output().partition("{")[0]
