@@ -10,7 +10,7 @@ from typing import Any
 
 from engine import karpenter
 from engine.bundle import API_VERSION
-from engine.document import Manifest, Map, Scalar, Value
+from engine.document import Manifest, Map, Scalar, Value, parse_manifests
 from engine.errors import BundleError, Problem, RequestError, did_you_mean
 from engine.fields import (
     BAD,
@@ -38,7 +38,7 @@ from engine.nodes import group, inventory_from_nodes, labels_of, pool_of, see
 from engine.pool import Declared, Inventory, Pool, Taint, declared_pool, inventory
 from engine.providers import BY_NAME, WORDS, pool_label_order, provider_of
 from engine.quantity import parse_quantity
-from engine.text import Span
+from engine.text import Source, Span
 
 __all__ = [
     "INVENTORY",
@@ -48,6 +48,7 @@ __all__ = [
     "inventory_from_documents",
     "inventory_from_nodes",
     "inventory_from_objects",
+    "inventory_problems",
 ]
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
@@ -236,6 +237,21 @@ def inventory_from_objects(objects: Iterable[Mapping[str, Any]], pool_labels: Se
     return _combine(found, pool_labels)
 
 
+def inventory_problems(source: Source) -> tuple[Problem, ...]:
+    """What is wrong with a file that describes pools."""
+    documents, problems = parse_manifests(source)
+    if problems:
+        return problems
+    try:
+        inventory_from_documents(documents)
+    except BundleError as error:
+        return error.problems
+    except RequestError as error:
+        path = error.path.removeprefix(source.name).removeprefix(": ")
+        return (Problem("inventory", f"{path}: {error.message}" if path else error.message, Span(source, 0, 0)),)
+    return ()
+
+
 def _is_ours(data: Mapping[str, Any]) -> bool:
     return data.get("kind") == "Inventory" or str(data.get("apiVersion", "")).startswith("bayplan.dev/")
 
@@ -257,7 +273,7 @@ def _take_inventory(document: Manifest, found: _Found) -> None:
 def _take_object(data: Any, found: _Found) -> None:
     if not isinstance(data, Mapping):
         raise RequestError("", "the document is not an object")
-    kind = str(data.get("kind", ""))
+    kind = str(data.get("kind") or "")
     if kind == "Node":
         found.nodes.append(_checked_node(data))
     elif karpenter.is_node_pool(data):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.bundle import Bundle, parse_bundle
+from engine.cluster import inventory_problems
 from engine.document import Manifest, oversize, parse_manifests
 from engine.errors import BundleError, Problem, ordered
 from engine.text import Source, Span
@@ -29,7 +30,7 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
 
 
 def read_bundle(path: str | os.PathLike[str]) -> tuple[Bundle | None, tuple[Problem, ...]]:
-    """What can be made of the bundle in a folder, and all problems, as `parse_bundle`.
+    """What can be made of the bundle in a folder, and all problems, as `parse_bundle`, those of its `pools` included.
 
     Read are all YAML and JSON files under the folder. Hidden files and folders are left out, and symbolic links may
     not lead out of the folder.
@@ -42,7 +43,9 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[Bundle | None, tuple[Prob
     if any(problem.rule in ("too-many-files", "oversize") for problem in problems):
         return None, ordered(problems)
     bundle, more = parse_bundle(files)
-    return bundle, ordered([*problems, *more])
+    inventories = (Source(name, files[name]) for name in files if name.startswith("pools/"))
+    wrong = [problem for source in inventories for problem in inventory_problems(source)]
+    return bundle, ordered([*problems, *more, *wrong])
 
 
 def read_documents(path: str | os.PathLike[str]) -> tuple[Manifest, ...]:

@@ -40,7 +40,7 @@ def test_a_folder_is_a_bundle(folder: Path) -> None:
     write(folder, "tests/data.txt", b"\xff")
     write(folder, ".hidden.yaml", b"\xff")
     write(folder, ".git/config.yaml", b"a: [")
-    write(folder, "pools/a.json", b"{}")
+    write(folder, "pools/a.json", b"")
     bundle = load_bundle(folder)
     assert [policy.name for policy in bundle.policies] == ["one"]
     assert [source.name for source in bundle.sources] == ["bundle.yaml", "policies/one.yaml", "pools/a.json"]
@@ -61,6 +61,19 @@ def test_errors_are_raised_all_together(folder: Path) -> None:
     with pytest.raises(BundleError) as caught:
         load_bundle(folder)
     assert [problem.rule for problem in caught.value.problems] == ["version", "missing-field"]
+
+
+def test_a_bundles_inventories_are_looked_at(folder: Path) -> None:
+    head = b"apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools:\n"
+    write(folder, "pools/good.yaml", head + b"- {name: a, selector: {pool: a}}\n")
+    write(folder, "pools/wrong.yaml", head + b"- {name: a, selector: {}}\n")
+    write(folder, "pools/broken.yaml", b"a: [\n")
+    write(folder, "pools/other.yaml", b"kind: Node\nmetadata: []\n")
+    assert rules(folder) == [
+        "pools/broken.yaml: yaml-syntax",
+        "pools/other.yaml: inventory",
+        "pools/wrong.yaml: empty-selector",
+    ]
 
 
 def test_warnings_are_kept_with_the_bundle(folder: Path) -> None:
