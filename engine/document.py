@@ -136,18 +136,29 @@ def _json_objects(text: str) -> tuple[Plain, ...] | None:
     return tuple(objects)
 
 
-def plain(value: Value, scalar: Callable[[Scalar], Plain] = lambda scalar: scalar.value) -> Plain:
+def plain(value: Value) -> Plain:
     """The value as `json.loads` would give it, without positions."""
     if isinstance(value, Scalar):
-        return scalar(value)
+        return value.value
     if isinstance(value, List):
-        return [plain(item, scalar) for item in value.items]
-    return {key.text: plain(item, scalar) for key, item in value.entries}
+        return [plain(item) for item in value.items]
+    return {key.text: plain(item) for key, item in value.entries}
 
 
 def manifest(value: Value) -> Plain:
-    """A Kubernetes manifest as kubectl would send it: its scalars are YAML 1.1's."""
-    return plain(value, lambda scalar: scalar.text if scalar.style else kubectl(scalar.text))
+    """A Kubernetes manifest as kubectl would send it: its scalars, keys too, are YAML 1.1's."""
+    if isinstance(value, Scalar):
+        return value.text if value.style else kubectl(value.text)
+    if isinstance(value, List):
+        return [manifest(item) for item in value.items]
+    return {_manifest_key(key): manifest(item) for key, item in value.entries}
+
+
+def _manifest_key(key: Scalar) -> str:
+    meaning = key.text if key.style else kubectl(key.text)
+    if isinstance(meaning, bool):
+        return str(meaning).lower()
+    return str(meaning) if isinstance(meaning, int) else key.text
 
 
 def kind_of(value: Value) -> str:

@@ -71,6 +71,7 @@ def _unlisted(place: str, data: Object) -> Iterator[tuple[str, Object]]:
 
 
 def _has_name(data: Object, place: str) -> bool:
+    _checked(data, {"metadata": _METADATA}, place)
     metadata = data.get("metadata")
     if isinstance(metadata, Mapping) and isinstance(metadata.get("name"), str):
         return True
@@ -84,10 +85,9 @@ def _subject(
     if template is None and data.get("kind") != "Pod":
         return None
     inside = place if template is None else f"{place}{_path_of(data)}"
-    try:
-        check_pod(data if template is None else template)
-    except RequestError as error:
-        raise RequestError(f"{inside}{error.path}", error.message) from None
+    if template is not None:
+        _checked(data, WORKLOAD, place)
+    _checked(data if template is None else template, POD, inside)
     return _made(place, inside, data, template, namespaces, namespace, request)
 
 
@@ -146,17 +146,20 @@ _POD_AFFINITY = {
     "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": int, "podAffinityTerm": _POD_TERM}],
 }
 _AMOUNTS = {"limits": {"*": (str, int, float)}, "requests": {"*": (str, int, float)}}
-_CONTAINER = {"name": str, "image": str, "resources": _AMOUNTS, "ports": [{}]}
+_CONTAINER = {"name": str, "image": str, "env": [{}], "resources": _AMOUNTS, "ports": [{}]}
+_METADATA = {
+    "name": str,
+    "generateName": str,
+    "namespace": str,
+    "uid": str,
+    "generation": int,
+    "labels": _LABELS,
+    "annotations": _LABELS,
+    "finalizers": [str],
+    "ownerReferences": [{"apiVersion": str, "kind": str, "name": str, "controller": bool}],
+}
 POD: Check = {
-    "metadata": {
-        "name": str,
-        "generateName": str,
-        "namespace": str,
-        "labels": _LABELS,
-        "annotations": _LABELS,
-        "finalizers": [str],
-        "ownerReferences": [{"apiVersion": str, "kind": str, "name": str, "controller": bool}],
-    },
+    "metadata": _METADATA,
     "spec": {
         "containers": [_CONTAINER],
         "initContainers": [_CONTAINER],
@@ -191,12 +194,32 @@ POD: Check = {
 }
 
 
+WORKLOAD: Check = {
+    "apiVersion": str,
+    "metadata": _METADATA,
+    "spec": {
+        "serviceName": str,
+        "ordinals": {"start": int},
+        "volumeClaimTemplates": [{"metadata": {"name": str}}],
+        "completionMode": str,
+        "manualSelector": bool,
+    },
+}
+
+
 def check_pod(pod: Object) -> None:
     """Raises RequestError, with the field's path, where the API server could not decode a pod or a pod template."""
-    _check(pod, POD, "")
-    spec = pod.get("spec")
-    if not isinstance(spec, Mapping) or not spec.get("containers"):
-        raise RequestError("spec.containers", "a pod needs a container")
+    _checked(pod, POD, "")
+
+
+def _checked(given: Object, wanted: Check, place: str) -> None:
+    try:
+        _check(given, wanted, "")
+    except RequestError as error:
+        raise RequestError(f"{place}{error.path}", error.message) from None
+    spec: Object = given.get("spec") or {}
+    if wanted is POD and not spec.get("containers"):
+        raise RequestError(f"{place}spec.containers", "a pod needs a container")
 
 
 _TYPES = {str: "text", int: "a whole number", bool: "true or false"}

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.document import Manifest, parse_manifests
 from engine.errors import RequestError
-from engine.pods import check_pod, named, pods_from_documents
+from engine.pods import POD as POD_SHAPE
+from engine.pods import WORKLOAD, check_pod, named, pods_from_documents
 from engine.subject import Owner, Subject
 from engine.text import Source
 
@@ -67,7 +71,7 @@ def test_a_workload() -> None:
 
 
 def test_namespaces_are_matched_by_name_wherever_they_stand() -> None:
-    other = NAMESPACE.replace("shop", "other").replace("x", "y")
+    other = NAMESPACE.replace("shop", "other").replace("x", "z")
     for texts in ((DEPLOYMENT, NAMESPACE, other), (other, NAMESPACE, DEPLOYMENT)):
         (subject,) = read(*texts)
         assert subject.namespace["metadata"]["labels"] == {"team": "x", "kubernetes.io/metadata.name": "shop"}
@@ -177,6 +181,10 @@ def pod_with(**spec: Any) -> str:
             DEPLOYMENT.replace("cpu: 1", "cpu: one"),
             "f0.yaml: spec.template.spec.containers[0].resources.limits.cpu: `one` is not a quantity",
         ),
+        (
+            DEPLOYMENT.replace("namespace: shop", "namespace: 1"),
+            "f0.yaml: metadata.namespace: this must be text: quote `1`",
+        ),
         (DEPLOYMENT.replace("name: web, ", ""), "f0.yaml: metadata.name: the workload has no name"),
         (
             "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w}\nspec: {}\n",
@@ -196,6 +204,36 @@ def test_what_the_api_server_would_not_take(text: str, message: str) -> None:
     with pytest.raises(RequestError) as caught:
         read(text)
     assert str(caught.value) == message
+
+
+KINDS = [("v1", "Pod"), ("v1", "ReplicationController"), ("v1", "Namespace"), ("v1", "List"), ("example.com/v1", "Own")]
+KINDS += [("apps/v1", kind) for kind in ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet")]
+KINDS += [("batch/v1", "Job"), ("batch/v1", "CronJob")]
+SHAPES = json.dumps([POD_SHAPE, WORKLOAD], default=str)
+WORDS = sorted(set(re.findall(r'"(\w+)": ', SHAPES)) | {"jobTemplate", "template", "spec", "items"})
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 9) | st.sampled_from(["", "a", "1Gi", "Indexed"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4),
+    max_leaves=10,
+)
+PART = st.dictionaries(st.sampled_from(WORDS), ANYTHING, max_size=4)
+
+
+def spec_of(part: dict[str, Any], template: dict[str, Any], metadata: Any) -> dict[str, Any]:
+    inner = {"metadata": metadata, "spec": {"containers": [{"name": "a"}], **template}}
+    return {"containers": [{"name": "a"}], "template": inner, "jobTemplate": {"spec": {"template": inner}}, **part}
+
+
+@given(st.sampled_from(KINDS), ANYTHING | PART, st.builds(spec_of, PART, PART, ANYTHING) | ANYTHING)
+@settings(max_examples=150)
+def test_no_object_breaks_the_reading(kind: tuple[str, str], metadata: Any, spec: Any) -> None:
+    data = {"apiVersion": kind[0], "kind": kind[1], "metadata": metadata, "spec": spec, "items": spec}
+    try:
+        subjects = pods_from_documents([Manifest(Source("f", ""), data)])
+    except RequestError as error:
+        assert str(error).startswith("f: ")  # noqa: PT017 - either outcome is right, a crash is not
+    else:
+        assert all(subject.pod["spec"]["containers"] for subject in subjects)
 
 
 def test_fields_of_a_newer_api_are_nobodys_business() -> None:
