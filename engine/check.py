@@ -227,12 +227,14 @@ class _Checker:
     def visit_index(self, node: Index, scope: _Scope) -> Node:
         operand, index = self.visit(node.operand, scope), self.visit(node.index, scope)
         inside, optional = self.unwrapped(operand.type)
-        type_ = self.element(inside, operand, index)
+        type_ = self.element(inside, index)
+        if inside.name == "list" and self.strict and not node.optional:
+            self.constant_index(operand, index)
         if (optional or node.optional) and type_ != ERROR:
             type_ = optional_of(type_)
         return replace(node, operand=operand, index=index, type=type_)
 
-    def element(self, owner: Type, operand: Node, index: Node) -> Type:
+    def element(self, owner: Type, index: Node) -> Type:
         if owner == ERROR:
             return ERROR
         if owner == DYN or isinstance(owner, TypeParameter):
@@ -243,8 +245,6 @@ class _Checker:
         wanted = INT if owner.name == "list" else owner.parameters[0]
         if not self.types.fits((index.type,), (wanted,)):
             return self.fail(mistakes.wrong_index(self.span(index), owner, wanted, index.type))
-        if owner.name == "list" and self.strict:
-            self.constant_index(operand, index)
         return self.types.resolved(owner.parameters[-1])
 
     def constant_index(self, operand: Node, index: Node) -> None:

@@ -146,7 +146,7 @@ class _Writer:
     def _written(self, node: Node, scope: Scope) -> str:
         match node:
             case Ident():
-                return scope[node.name].code
+                return scope[node.name].code if node.name in scope else f"undeclared({node.name!r})"
             case Select() | Index() if node.optional or _is_optional(node.operand):
                 return f"optional({self._maybe(node, scope)})"
             case Select():
@@ -273,7 +273,7 @@ class _Writer:
         neutral = node.function == "_&&_"
         operands = list(_chain(node, node.function))
         parts = [self.apart(operand, scope, condition=True) for operand in operands]
-        fails = [not _total(operand, scope) for operand in operands]
+        fails = [operand.type != BOOL or not _total(operand, scope) for operand in operands]
         if not any(fails[:-1]) and not any(lines for lines, _ in parts):
             return "(" + (" and " if neutral else " or ").join(code for _, code in parts) + ")"
         result, error = self._temporary(), self._temporary()
@@ -318,7 +318,7 @@ class _Writer:
         decides = f"if not {code}:" if neutral else f"if {code}:"
         step = [*lines, decides, f" {result} = {not neutral}", " break"]
         self._lines.append(f"{result} = {neutral}")
-        if _total(body, inner):
+        if body.type == BOOL and _total(body, inner):
             self._block(header, step)
             return
         error = self._temporary()

@@ -82,6 +82,10 @@ def _raise(error: CelError) -> object:
     raise error
 
 
+def _undeclared(name: str) -> object:
+    raise CelError(f"there is no variable `{name}` here")
+
+
 def _overflow() -> int:
     raise CelError("integer overflow")
 
@@ -206,5 +210,6 @@ _RUNTIME: Mapping[str, object] = MappingProxyType(
         "sort_by": _sort_by,
         "too_deep": _too_deep,
         "truth": _truth,
+        "undeclared": _undeclared,
     }
 )

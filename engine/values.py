@@ -171,8 +171,11 @@ def quoted(value: object) -> str:
 def equal(a: object, b: object) -> bool:
     """CEL's `==` for any two values: numbers by value, everything else by type and content; never an error."""
     kind_a, kind_b = a.__class__, b.__class__
-    if kind_a is str or kind_b is str or (kind_a in NUMBERS and kind_b in NUMBERS):
+    if kind_a is str or kind_b is str:
         return a == b
+    if kind_a in NUMBERS and kind_b in NUMBERS:
+        # as in Kubernetes, an integer beside a double is made a double, however large
+        return float(a) == float(b) if (kind_a is float) is not (kind_b is float) else a == b  # type: ignore[arg-type]
     if kind_a is bool or kind_b is bool or a is None or b is None:
         return a is b
     if isinstance(a, (list, tuple)):
@@ -199,6 +202,8 @@ def compare(a: object, b: object, operator: str = "_<_") -> int:
         raise NoSuchOverload(operator, a, b)
     if a != a or b != b:
         raise CelError("NaN values cannot be ordered")
+    if (kind_a is float) is not (kind_b is float):
+        a, b = float(a), float(b)  # type: ignore[arg-type]  # as in Kubernetes, however large the integer
     return -1 if a < b else int(a > b)  # type: ignore[operator]  # both are of one ordered class, or numbers
 
 

@@ -86,12 +86,13 @@ def _fixed(value: float, digits: int) -> str:
     return f"{value:,.{digits}f}"
 
 
-def _scientific(value: float, digits: int) -> str:
+def _scientific(value: float, width: int) -> str:
+    """Always six decimal places: what is written as a precision is a width there."""
     if not math.isfinite(value):
-        return _fixed(value, digits).rjust(digits if value != value else 0)
-    mantissa, _, power = f"{value:.{digits}e}".partition("e")
+        return _fixed(value, 0).rjust(width)
+    mantissa, _, power = f"{value:.6e}".partition("e")
     exponent = power.removeprefix("+").translate(_SUPERSCRIPT)
-    return f"{mantissa}×10{exponent}"
+    return f"{mantissa}×10{exponent}".rjust(width)
 
 
 def _binary(argument: object) -> str:

@@ -173,7 +173,6 @@ def test_types(text: str, type_: str) -> None:
         ("list[1.0]", "wrong-index", "1.0", "can't be of type double", "type int"),
         ("[1, 2][2]", "index-out-of-range", "2", "index 2 is out of range: the list has 2 elements", ""),
         ("list[-1]", "index-out-of-range", "-1", "index -1 is out of range", "at least 0"),
-        ("[][?0]", "index-out-of-range", "0", "the list has 0 elements", ""),
         ("s.startWith('a')", "unknown-function", "startWith", "no method `startWith`", "`startsWith`"),
         ("startsWith(s, 'a')", "unknown-function", "startsWith", "no function", "a method: `value.startsWith(…)`"),
         ("i.int()", "unknown-function", "int", "there is no method `int`", "it is a function: `int(…)`"),
