@@ -26,7 +26,7 @@ MAX_CHARACTERS = 1 << 20
 MAX_MANIFESTS = 1 << 29
 """Of one file of Kubernetes objects, say all pods of a cluster."""
 MAX_DEPTH = 64
-MAX_ALIASED = 1_000_000
+MAX_ALIASED = 100_000
 """Values that aliases may add to a file of manifests, all together."""
 
 Style = Literal["", "'", '"', "|", ">"]
@@ -388,7 +388,7 @@ class _Composer:
             self._problem("yaml-alias", f"`*{event.anchor}` is an alias, and aliases are not allowed", span, hint=hint)
             return self._add(Scalar("", "", span), None)
         value = self._anchors.get(event.anchor)
-        self._aliased += _size(value, MAX_ALIASED) if value else 0
+        self._aliased += _size(value, MAX_ALIASED - self._aliased) if value else 0
         if value is None:
             self._problem("yaml-alias", f"`*{event.anchor}` refers to nothing before it", span)
         elif self._aliased > MAX_ALIASED:

@@ -173,7 +173,7 @@ def test_no_document_breaks_the_reading_of_a_bundle(kind: str, spec: Any, name: 
 )
 @settings(max_examples=100)
 def test_no_document_breaks_the_reading_of_an_inventory(pools: list[Any], more: dict[str, Any]) -> None:
-    document = {"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": pools, **more}
+    document = {"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", **more, "pools": pools}
     documents, _ = parse_manifests(Source("f", json.dumps(document)))
     try:
         found = len(inventory_from_documents(documents).pools)
