@@ -13,7 +13,7 @@ from typing import Any
 from engine import report
 from engine.cluster import Inventory
 from engine.decision import Decision, Mode, Outcome, PolicyOutcome, PoolNames
-from engine.fleet import Fleet, bits
+from engine.fleet import HARD_EFFECTS, Fleet, bits
 from engine.judge import POLICY_BUDGET, UNSELECTED, Finding, Occasion, Wish, judge
 from engine.logic import Ground
 from engine.ownership import controller
@@ -32,7 +32,6 @@ LEFT_ALONE = frozenset({"kube-system", "kube-node-lease"})
 """Namespaces whose pods are never touched, besides Bayplan's own."""
 
 MIRROR = "kubernetes.io/config.mirror"
-HARD_EFFECTS = ("NoSchedule", "NoExecute")
 CAREFUL: Sequence[Mode] = ("enforce", "audit", "off")
 MAX_WEIGHT = 100
 NOBODY = (None,) * len(POD_NAMES)
@@ -280,14 +279,11 @@ class _Meeting:
 
     def _untolerated(self, after: int, placement: Placement) -> tuple[str, ...]:
         tolerations = [*((self.base.subject.pod.get("spec") or {}).get("tolerations") or ()), *placement.tolerations]
-        return tuple(
-            pool.name
-            for pool in (self.fleet.pools[index] for index in bits(after))
-            if any(
-                taint.effect in HARD_EFFECTS and not any(tolerates(one, taint._asdict()) for one in tolerations)
-                for taint in pool.taints
-            )
-        )
+        barred = 0
+        for taint, pools in self.fleet.hard_taints.items():
+            if pools & after and not any(tolerates(one, taint._asdict()) for one in tolerations):
+                barred |= pools & after
+        return self.fleet.names(barred)
 
     def _outcomes(
         self, applied: Sequence[Finding], overruled: Mapping[str, str], operations: Sequence[Operation], mine: Terms

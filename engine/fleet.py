@@ -27,6 +27,7 @@ from engine.requirement import (
 from engine.symbolic import union, words_of
 
 MAX_REMEMBERED = 10_000
+HARD_EFFECTS = ("NoSchedule", "NoExecute")
 
 
 class Read(NamedTuple):
@@ -43,7 +44,8 @@ Group = tuple[int, Terms]
 class Fleet:
     """The pools of one inventory as bits. Everything it remembers follows from the inventory alone.
 
-    `inferred` says whether anything is known of any pool by observation only.
+    `inferred` says whether anything is known of any pool by observation only; `hard_taints` are the taints that keep
+    pods away, each with the pools that have it.
     """
 
     def __init__(self, inventory: Inventory) -> None:
@@ -52,6 +54,12 @@ class Fleet:
         self.views: tuple[Mapping[str, object], ...] = tuple(pool.view for pool in self.pools)
         self.every = (1 << len(self.pools)) - 1
         self.providers = _grouped((pool.provider, 1 << i) for i, pool in enumerate(self.pools))
+        self.hard_taints = _grouped(
+            (taint, 1 << i)
+            for i, pool in enumerate(self.pools)
+            for taint in pool.taints
+            if taint.effect in HARD_EFFECTS
+        )
         self._known = tuple(_known(pool) for pool in self.pools)
         self.inferred = any(pool.observed or not pool.declared for pool in self.pools)
         self._names: dict[int, tuple[str, ...]] = {}
