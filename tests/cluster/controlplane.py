@@ -136,6 +136,7 @@ class ControlPlane:
             capture_output=True,
             text=True,
             check=False,
+            timeout=PATIENCE_SECONDS,
             env={**os.environ, "KUBECONFIG": str(self.kubeconfig), "HOME": str(self.folder / "home")},
         )
         if check and done.returncode:

@@ -37,8 +37,8 @@ def test_what_is_left_alone_is_not_even_sent(cluster: ControlPlane, namespace: s
     add_gpu(cluster, "gpu-1")
     mirror = pod("mirror", labels=TRAINING, spec={"nodeName": "general-1", "automountServiceAccountToken": False})
     mirror["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "x"}
-    command = ["serve", "--bundle", BUNDLE, "--context", CONTEXT, "--dev", "--failure-policy", "Fail"]
-    with running(cluster, command) as serving:
+    strictly = ("--dev", "--failure-policy", "Fail")
+    with running(cluster, ["serve", "--bundle", BUNDLE, "--context", CONTEXT, *strictly]) as serving:
         cluster.kubectl("apply", "-f", "-", stdin=serving.output())
         cluster.wait_called(NAME, namespace)
         cluster.create_pod(namespace, pod("trainee", labels=TRAINING))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .controlplane import CONTEXT, ControlPlane, wait_for
+from .controlplane import CONTEXT, PATIENCE_SECONDS, ControlPlane, wait_for
 from .pods import deployment
 from .serving import BAYPLAN, running
 
@@ -58,7 +58,14 @@ def place(helm: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def run(script: str, *expected: int) -> str:
     """What a script prints; `expected` are the exit statuses that are fine, 0 if none is given."""
-    done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-euc", script],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
     assert done.returncode in (expected or (0,)), f"{script}\n{done.stdout}{done.stderr}"
     return done.stdout
 
