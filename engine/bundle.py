@@ -456,7 +456,8 @@ def _document(kind: str) -> Shape:
 def _policy(name: str, span: Span, read: Read, spec: Map, problems: Problems) -> Policy:
     if not any(spec.key(effect) for effect in EFFECTS):
         effects = ", ".join(f"`{effect}`" for effect in EFFECTS)
-        bad(problems, "no-effect", f"policy `{name}` does nothing", span, f"at least one of {effects}")
+        named = f"policy `{name}`" if name else "a policy"
+        bad(problems, "no-effect", f"{named} does nothing", span, f"at least one of {effects}")
     for each in ("matchConditions", "variables"):
         _unique_names(spec.get(each), problems)
     _unique_constraints(read.get("spread", ()), problems)
@@ -526,9 +527,9 @@ class _Found:
         if isinstance(kind, Bad):
             return
         read = _document(kind)(value, self.problems)
-        if read is BAD or "metadata" not in read or "spec" not in read or "name" not in read["metadata"]:
+        if read is BAD or "spec" not in read:
             return
-        name, span = read["metadata"]["name"], _name_span(value)
+        name, span = read.get("metadata", {}).get("name", ""), _name_span(value)
         spec, given = read["spec"]
         if kind == "Bundle":
             self.bundles.append((name, span, spec))
@@ -609,7 +610,7 @@ def _unique_policies(found: _Found) -> None:
     named = [("policy", policy.name, policy.span) for policy in found.policies]
     for what, name, span in [*named, *(("test", test.name, test.span) for test, _ in found.tests)]:
         earlier = first.setdefault((what, name), span)
-        if earlier is not span:
+        if name and earlier is not span:
             bad(
                 found.problems,
                 "duplicate-name",

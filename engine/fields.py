@@ -186,10 +186,12 @@ def checked(test: Callable[[str], bool], rule: str, what: str, expected: str) ->
     """Text that passes a test; else it is said not to be `what`."""
 
     def read_checked(value: Value, problems: Problems) -> str | Bad:
-        said = text(value, problems)
-        if isinstance(said, str) and not test(said):
-            return bad(problems, rule, f"`{said}` is not {what}", value.span, expected)
-        return said
+        if isinstance(value, Scalar) and isinstance(value.value, str):
+            said = value.value
+            return said if test(said) else bad(problems, rule, f"`{said}` is not {what}", value.span, expected)
+        fits = isinstance(value, Scalar) and bool(value.text) and test(value.text)
+        hint = f'quote it: "{value.text}"' if isinstance(value, Scalar) and fits else ""
+        return _wrong_type(value, f"text: {expected}", problems, hint)
 
     return read_checked
 

@@ -40,7 +40,7 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[Bundle | None, tuple[Prob
         what = "is not a folder" if root.exists() else "does not exist"
         return None, (_unread(str(path), "no-bundle", f"`{path}` {what}", "a folder with a file `bundle.yaml`"),)
     files, problems = _read_files(root)
-    if any(problem.rule in ("too-many-files", "oversize") for problem in problems):
+    if any(problem.rule in ("too-many-files", "too-large") for problem in problems):
         return None, ordered(problems)
     bundle, more = parse_bundle(files)
     inventories = (Source(name, files[name]) for name in files if name.startswith("pools/"))
@@ -95,7 +95,7 @@ def _read_files(root: Path) -> tuple[dict[str, str], list[Problem]]:
         total += len(source.text)
     if total > MAX_BUNDLE:
         message = f"the bundle is too large: {total:,} characters"
-        problems.append(_unread("bundle.yaml", "oversize", message, f"at most {MAX_BUNDLE:,}"))
+        problems.append(_unread("bundle.yaml", "too-large", message, f"at most {MAX_BUNDLE:,}"))
     return files, problems
 
 

@@ -406,6 +406,13 @@ def test_a_file_of_comments_is_a_warning() -> None:
     assert bundle.warnings == problems
 
 
+def test_a_policy_without_a_name_is_looked_at_all_the_same() -> None:
+    bundle, problems = parse(policies__x=HEAD.replace("{name: one}", "{}") + "  require: [{expression: x}]\n")
+    assert [problem.message for problem in problems] == ["a policy's metadata needs `name`"]
+    assert bundle is not None
+    assert [(policy.name, len(policy.require)) for policy in bundle.policies] == [("", 1), ("one", 1)]
+
+
 def test_names_are_unique_across_files() -> None:
     _, problems = parse(policies__q=HEAD + REQUIRE)
     assert [str(problem).splitlines()[0] for problem in problems] == [
