@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from .processes import Process, free_ports
 
 BAYPLAN = Path(sys.executable).with_name("bayplan")
 BUNDLE = Path(__file__).parent / "bundle"
+NUMBERS = itertools.count(1)
 
 
 class Serving:
@@ -25,7 +27,7 @@ class Serving:
         free, self.plain_port = free_ports(2)
         self.port = port or free
         self.url = f"https://127.0.0.1:{self.port}/mutate"
-        self.log = cluster.folder / f"bayplan-{self.port}.log"
+        self.log = cluster.folder / f"bayplan-{next(NUMBERS)}.log"
         listen = ("--listen", f"127.0.0.1:{self.port}", "--health", f"127.0.0.1:{self.plain_port}")
         self.command = [BAYPLAN, *arguments, *listen]
         self._process: Process | None = None
