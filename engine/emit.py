@@ -35,6 +35,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.charge import per_step
 from engine.dispatch import charged, dispatcher, fold
 from engine.functions import OVERLOADS
 from engine.overload import Overload
@@ -198,10 +199,10 @@ class _Writer:
         if node.function == "_?_:_":
             return self._conditional(node.args, scope)
         operands = node.args if node.target is None else (node.target, *node.args)
-        if _BY_ID.get(node.overload) is not None and _BY_ID[node.overload].library == "optional":
-            special = self._optional_call(node, operands, scope)
-            if special is not None:
-                return special
+        if node.overload == "optional_hasValue" and _is_optional(operands[0]):
+            return f"({self._maybe(operands[0], scope)} is not ABSENT)"
+        if node.target is not None and node.function in ("or", "orValue") and len(operands) == 2:
+            return self._alternative(node.function == "orValue", operands, scope)
         if node.function in ("_==_", "_!=_"):
             return self._equality(node.function == "_==_", operands, scope)
         overload = _certain(node, operands)
@@ -298,7 +299,7 @@ class _Writer:
         names = [f"v{self._number()}" for _ in node.variables]
         inner = {**scope, **{v: _Local(n, (n,)) for v, n in zip(node.variables, names, strict=True)}}
         walk = "elements" if len(names) == 1 else "pairs"
-        header = f"for {', '.join(names)} in {walk}(budget, {walked}):"
+        header = f"for {', '.join(names)} in {walk}(budget, {walked}, {per_step(node)}):"
         result = self._temporary()
         if node.macro in ("all", "exists"):
             self._quantifier(node, inner, header, result)
@@ -377,17 +378,13 @@ class _Writer:
                 return self.value(node.args[0], scope)
         return f"{self.value(node, scope)}.value"
 
-    def _optional_call(self, node: Call, operands: Sequence[Node], scope: Scope) -> str | None:
-        """Methods of an optional that look at once whether it has a value; the others are ordinary functions."""
-        if not _is_optional(operands[0]) if operands else True:
-            return None
-        if node.overload == "optional_hasValue":
-            return f"({self._maybe(operands[0], scope)} is not ABSENT)"
-        if node.overload not in ("optional_orValue_value", "optional_or_optional"):
-            return None
-        held = self._stored(self._maybe(operands[0], scope))
-        lines, code = self.apart(operands[1], scope)
-        present = held if node.overload == "optional_orValue_value" else f"Optional({held})"
+    def _alternative(self, wanted: bool, operands: Sequence[Node], scope: Scope) -> str:
+        """`or` and `orValue` (which wants the value): the second operand is looked at only if the first is empty."""
+        first, second = operands
+        known = self._maybe(first, scope) if _is_optional(first) else f"held({self.value(first, scope)})"
+        held = self._stored(known)
+        lines, code = self.apart(second, scope)
+        present = held if wanted else f"Optional({held})"
         if not lines:
             return f"({present} if {held} is not ABSENT else {code})"
         result = self._temporary()

@@ -96,19 +96,21 @@ def _truth(value: object) -> bool:
     raise NoSuchOverload("condition", value)
 
 
-def _elements(budget: Budget, values: object) -> Iterable[object]:
-    """What a macro with one variable walks: the elements of a list, the keys of a map. Paid for in advance."""
+def _elements(budget: Budget, values: object, weight: int) -> Iterable[object]:
+    """What a macro with one variable walks: the elements of a list, the keys of a map. Paid for in advance, `weight`
+    units for each.
+    """
     if not isinstance(values, (list, tuple, dict)):
         raise CelError(f"a value of type {kind(values)} has no elements")
-    budget.left -= len(values) + 1
+    budget.left -= (len(values) + 1) * weight
     if budget.left < 0:
         budget.spend(0)
     return values
 
 
-def _pairs(budget: Budget, values: object) -> Iterable[tuple[object, object]]:
+def _pairs(budget: Budget, values: object, weight: int) -> Iterable[tuple[object, object]]:
     """What a macro with two variables walks: index and element, or key and value."""
-    _elements(budget, values)
+    _elements(budget, values, weight)
     return values.items() if isinstance(values, dict) else enumerate(values)  # type: ignore[arg-type]
 
 
@@ -124,10 +126,20 @@ def _not_equal(budget: Budget, a: object, b: object) -> bool:
 
 def _is_in(budget: Budget, value: object, container: object) -> bool:
     if isinstance(container, (list, tuple)):
-        budget.left -= len(container) >> 3
+        units = len(container) >> 3
+        if value.__class__ is str and len(value) > 255:  # type: ignore[arg-type]  # a string has a length
+            units += (len(value) >> 8) * len(container)  # type: ignore[arg-type]
+        budget.left -= units
         if budget.left < 0 or value.__class__ in (list, tuple, dict):
             budget.spend(by_content(container))
     return operators.is_in(value, container)
+
+
+def _same_text(budget: Budget, a: object, b: object) -> bool:
+    """Equality of strings in a loop, where long ones add up."""
+    if a.__class__ is str and len(a) > 255:  # type: ignore[arg-type]  # a string has a length
+        budget.spend(len(a) >> 8)  # type: ignore[arg-type]
+    return a == b
 
 
 def _contains(budget: Budget, text: str, part: str) -> bool:
@@ -149,7 +161,16 @@ def _has(container: object, field: str) -> bool:
         return field in container
     if isinstance(container, Optional):
         return container[field] is not NOTHING
-    raise NoSuchOverload("has", container)
+    if isinstance(container, (list, tuple)):
+        raise NoSuchOverload("has", container)
+    return False
+
+
+def _held(value: object) -> object:
+    """What an optional holds, where only run time can tell whether it is one."""
+    if isinstance(value, Optional):
+        return value.value
+    raise NoSuchOverload("orValue", value)
 
 
 def _one(value: object) -> tuple[object, ...]:
@@ -196,6 +217,7 @@ _RUNTIME: Mapping[str, object] = MappingProxyType(
         "fault": _fault,
         "find": find,
         "has": _has,
+        "held": _held,
         "is_in": _is_in,
         "len": len,
         "map_of": map_of,
@@ -207,6 +229,7 @@ _RUNTIME: Mapping[str, object] = MappingProxyType(
         "overflow": _overflow,
         "pairs": _pairs,
         "raise_": _raise,
+        "same_text": _same_text,
         "sort_by": _sort_by,
         "too_deep": _too_deep,
         "truth": _truth,

@@ -7,10 +7,26 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from engine.functions.conversions import bool_to_string, bytes_to_string, double_to_string, int_to_string
 from engine.functions.times import duration_to_string, timestamp_to_string
+from engine.types import (
+    BOOL,
+    BYTES,
+    DOUBLE,
+    DURATION,
+    DYN,
+    ERROR,
+    INT,
+    NULL,
+    STRING,
+    TIMESTAMP,
+    UINT,
+    ObjectType,
+    Type,
+    TypeParameter,
+)
 from engine.values import MAX_SIZE, BudgetExceeded, CelError, Duration, Timestamp, TypeValue, Uint, kind
 
 _CLAUSE = re.compile(r"%(?:%|(?:\.(?P<precision>[0-9]*))?(?P<verb>.?))", re.DOTALL)
@@ -41,6 +57,29 @@ def format_string(template: str, arguments: list[object]) -> str:
         return text
 
     return _CLAUSE.sub(replacement, template)
+
+
+def check_format(template: str, arguments: Sequence[Type]) -> None:
+    """Raises CelError if the template can't be filled with arguments of these types, all of them, in this order."""
+    clauses = [found for found in _CLAUSE.finditer(template) if found[0] != "%%"]
+    for position, found in enumerate(clauses):
+        verb = found["verb"]
+        if verb not in _VERBS or found["precision"] == "":
+            raise CelError(f"format: unknown clause `{found[0]}`")
+        if position >= len(arguments):
+            raise CelError(f"format: there is no argument for the clause {position + 1}")
+        if not _takes(verb, arguments[position]):
+            raise CelError(f"format: `%{verb}` does not take a value of type {arguments[position].name}")
+    if len(clauses) < len(arguments):
+        raise CelError(f"format: {len(arguments)} arguments for {len(clauses)} clauses")
+
+
+def _takes(verb: str, type_: Type) -> bool:
+    if type_ in (DYN, ERROR) or isinstance(type_, (TypeParameter, ObjectType)):
+        return True
+    if type_.name in ("list", "map"):
+        return verb == "s" and all(_takes(verb, inside) for inside in type_.parameters)
+    return type_ in _TAKEN[verb] or (verb == "s" and type_.name == "type")
 
 
 def _clause(verb: str, precision: str | None, argument: object) -> str:
@@ -172,6 +211,17 @@ _TEXTS: dict[type, Callable[..., str]] = {
     list: _list,
     tuple: _list,
     dict: _map,
+}
+_WHOLE = frozenset((INT, UINT))
+_TAKEN: Mapping[str, frozenset[Type]] = {
+    "s": frozenset((STRING, BOOL, BYTES, INT, UINT, DOUBLE, NULL, DURATION, TIMESTAMP)),
+    "d": _WHOLE,
+    "f": frozenset((DOUBLE, STRING)),
+    "e": frozenset((DOUBLE, STRING)),
+    "b": _WHOLE | {BOOL},
+    "o": _WHOLE,
+    "x": _WHOLE | {STRING, BYTES},
+    "X": _WHOLE | {STRING, BYTES},
 }
 _VERBS: dict[str, Callable[..., str]] = {
     "s": _string,

@@ -9,6 +9,7 @@ from engine.overload import A, B, Overload, by_content, by_length
 from engine.types import BOOL, BYTES, DOUBLE, DURATION, INT, STRING, TIMESTAMP, UINT, Type, list_of, map_of
 from engine.values import (
     ABSENT,
+    INT_MIN,
     MAX_SIZE,
     BudgetExceeded,
     CelError,
@@ -65,6 +66,8 @@ def modulo_int(a: int, b: int) -> int:
     """The remainder has the sign of the dividend, unlike Python's."""
     if b == 0:
         raise CelError("modulus by zero")
+    if a == INT_MIN and b == -1:
+        raise CelError("integer overflow")  # as in Kubernetes: the quotient has no place in 64 bits
     remainder = abs(a) % abs(b)
     return -remainder if a < 0 else remainder
 

@@ -64,7 +64,7 @@ def char_at(text: str, index: int) -> str:
 def index_of(text: str, part: str, start: int = 0) -> int:
     """Where the part first begins at or after `start`, or -1."""
     if part == "":
-        return start
+        return min(start, len(text))
     if start < 0:
         raise CelError(f"index out of range: {start}")
     return text.find(part, start)
@@ -73,7 +73,7 @@ def index_of(text: str, part: str, start: int = 0) -> int:
 def last_index_of(text: str, part: str, start: int | None = None) -> int:
     """Where the part last begins at or before `start`, or -1."""
     if part == "":
-        return len(text) if start is None else start
+        return len(text) if start is None else min(start, len(text))
     if start is None:
         return text.rfind(part)
     if start < 0:

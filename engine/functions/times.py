@@ -14,6 +14,7 @@ from engine.types import DURATION, INT, STRING, TIMESTAMP, Type
 from engine.values import CelError, Duration, Timestamp, quoted
 
 SECOND = 10**9
+_CYCLE = 400  # years, after which the calendar repeats, week days included
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d{1,2}):(\d\d):(\d\d)(?:[.,](\d+))?(Z|([+-])(\d\d):(\d\d))\Z", re.ASCII)
 _UNITS = {
@@ -129,19 +130,24 @@ def _zone(name: str) -> tzinfo:
         raise CelError(f"unknown time zone {quoted(name)}") from None
 
 
-def _local(value: Timestamp, zone: str) -> datetime:
+def _local(value: Timestamp, zone: str) -> tuple[datetime, int]:
+    """The date and time in a zone, and the years to add: Python has no year 0 nor 10000, and calendars repeat."""
     where = _zone(zone) if zone else UTC
-    try:
-        return (_EPOCH + timedelta(seconds=value.nanos // SECOND)).astimezone(where)
-    except OverflowError:
-        raise CelError("timestamp out of range in that time zone") from None
+    moment = _EPOCH + timedelta(seconds=value.nanos // SECOND)
+    years = {1: -_CYCLE, 9999: _CYCLE}.get(moment.year, 0)
+    return (moment.replace(year=moment.year - years) if years else moment).astimezone(where), years
 
 
 def _part(read: Callable[[datetime], int]) -> Callable[..., int]:
     def part(value: Timestamp, zone: str = "") -> int:
-        return read(_local(value, zone))
+        return read(_local(value, zone)[0])
 
     return part
+
+
+def year(value: Timestamp, zone: str = "") -> int:
+    local, years = _local(value, zone)
+    return local.year + years
 
 
 def milliseconds(value: Timestamp, zone: str = "") -> int:
@@ -161,7 +167,7 @@ def _truncated(unit: int) -> Callable[[Duration], int]:
 def _accessors() -> list[Overload]:
     moment = 'timestamp("2026-03-01T05:06:07.089Z")'
     table: tuple[tuple[str, str, Callable[..., int], int], ...] = (
-        ("getFullYear", "timestamp_to_year", _part(lambda t: t.year), 2026),
+        ("getFullYear", "timestamp_to_year", year, 2026),
         ("getMonth", "timestamp_to_month", _part(lambda t: t.month - 1), 2),
         ("getDayOfYear", "timestamp_to_day_of_year", _part(lambda t: t.timetuple().tm_yday - 1), 59),
         ("getDayOfMonth", "timestamp_to_day_of_month", _part(lambda t: t.day - 1), 0),

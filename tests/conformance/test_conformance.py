@@ -149,7 +149,7 @@ def _compiled(case: Case, types: Mapping[str, Type]) -> Node:
     if node is None:
         raise Refused("\n".join(map(str, problems)))
     if not case.checked or case.test.get("disableCheck"):
-        untyped: Node = _named(node, case.test.get("bindings", {}))
+        untyped: Node = named(node, case.test.get("bindings", {}))
         return untyped
     node, problems = check(node, excerpt, types, strict=False)
     if any(problem.severity == "error" for problem in problems):
@@ -157,10 +157,10 @@ def _compiled(case: Case, types: Mapping[str, Type]) -> Node:
     return node
 
 
-def _named(part: Any, variables: Collection[str]) -> Any:
+def named(part: Any, variables: Collection[str]) -> Any:
     """What `check` finds out about names: `math.abs(x)` is a function, not a method, and `a.b` may be one variable."""
     if isinstance(part, tuple):
-        return tuple(_named(each, variables) for each in part)
+        return tuple(named(each, variables) for each in part)
     if not isinstance(part, Node):
         return part
     if isinstance(part, StructLiteral):
@@ -168,7 +168,7 @@ def _named(part: Any, variables: Collection[str]) -> Any:
     name = qualified(part)
     if name is not None and (name in variables or name in TYPE_NAMES):
         return Ident(start=part.start, end=part.end, name=name)
-    node = replace(part, **{field.name: _named(getattr(part, field.name), variables) for field in fields(part)})
+    node = replace(part, **{field.name: named(getattr(part, field.name), variables) for field in fields(part)})
     space = qualified(part.target) if isinstance(part, Call) and part.target is not None else None
     if isinstance(node, Call) and f"{space}.{node.function}" in OVERLOADS:
         return replace(node, function=f"{space}.{node.function}", target=None)
