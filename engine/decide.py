@@ -100,8 +100,9 @@ class Decider:
             for finding in findings:
                 if finding.policy.policy.mode == "audit" and finding.outcome in ("applied", "denied"):
                     name = finding.policy.name
-                    said = f"would be {would[name].outcome}: {would[name].message}"
-                    outcomes[self._place[name]] = PolicyOutcome(name, "audited", said, finding.error)
+                    _, what, message, error = would[name]
+                    said = f"would be {what}: {message or error}"
+                    outcomes[self._place[name]] = PolicyOutcome(name, "audited", said, error)
         return replace(decision, policies=tuple(outcomes))
 
     def _hands_off(self, subject: Subject) -> str:
@@ -118,10 +119,9 @@ class Decider:
 
     def _decided(self, subject: Subject, findings: Sequence[Finding]) -> Decision:
         base = Decision(subject, self.program.revision, self.mode, True, "")
-        refusal = _refusal(findings)
-        if refusal:
-            outcomes = tuple(_outcome(finding) for finding in findings)
-            return replace(base, allowed=False, message=refusal, policies=outcomes)
+        refused = _refused(base, findings)
+        if refused:
+            return refused
         if (subject.pod.get("spec") or {}).get("nodeName"):
             outcomes = tuple(
                 PolicyOutcome(f.policy.name, "notMatched", "the pod names its node", f.error)
@@ -134,17 +134,22 @@ class Decider:
 
     def _placed(self, base: Decision, findings: Sequence[Finding]) -> Decision:
         """Brings the regions together. A policy that turns out not to be decidable fails; the others try again."""
+        try:
+            mine = own(base.subject.pod)
+        except TooManyTerms as error:
+            reason = f"the pod's own constraints: {error}"
+            settled = [f.failed(reason) if f.outcome == "applied" else f for f in findings]
+            return _refused(base, settled) or replace(base, message=reason, policies=tuple(map(_outcome, settled)))
         settled = list(findings)
         while True:
             try:
-                return _Meeting(base, settled, self.fleet).decision()
+                return _Meeting(base, mine, settled, self.fleet).decision()
             except _Failure as failure:
                 index = next(i for i, f in enumerate(settled) if f.policy is failure.policy)
                 settled[index] = settled[index].failed(failure.reason)
-                refusal = _refusal(settled)
-                if refusal:
-                    outcomes = tuple(_outcome(finding) for finding in settled)
-                    return replace(base, allowed=False, message=refusal, policies=outcomes)
+                refused = _refused(base, settled)
+                if refused:
+                    return refused
 
 
 class _Failure(Exception):  # noqa: N818 - an outcome of a policy, caught here
@@ -160,13 +165,13 @@ class _Meeting:
     """The policies that apply to one pod, coming together with what the pod asks for itself."""
 
     base: Decision
+    mine: Terms
     findings: list[Finding]
     fleet: Fleet
 
     def decision(self) -> Decision:
         """The decision. Raises _Failure where a policy turns out not to be decidable."""
-        fleet, pod = self.fleet, self.base.subject.pod
-        mine = own(pod)
+        fleet, pod, mine = self.fleet, self.base.subject.pod, self.mine
         before = reach(((fleet.every, TRUE),), mine, fleet)
         stuck = mine == FALSE or (not before and bool(fleet.pools) and not fleet.inventory.strays)
         met, overruled = self._met(TRUE if stuck else mine)
@@ -176,8 +181,7 @@ class _Meeting:
         applied = [f for f in self.findings if f.outcome == "applied" and f.policy.name not in overruled]
         after = fleet.every if met is None else reach(met.groups, TRUE if stuck else mine, fleet)
         after &= before if not stuck else fleet.every
-        placement = self._placement(applied, met, after)
-        operations = self._patch(applied, placement)
+        placement, operations = self._written(applied, met, after)
         unspread = _overruled_spread(applied, pod)
         pools = PoolNames(fleet.names(before), fleet.names(0 if stuck else after), self._untolerated(after, placement))
         warnings = report.warnings(self.findings, overruled, pools, unspread, stuck=stuck)
@@ -219,19 +223,32 @@ class _Meeting:
         return together
 
     def _denied(self, finding: Finding, overruled: Mapping[str, str], before: int) -> Decision:
-        outcomes = self._outcomes([], overruled, (), TRUE)
+        outcomes = tuple(
+            PolicyOutcome(f.policy.name, "overruled", overruled[f.policy.name], f.error)
+            if f.policy.name in overruled
+            else _outcome(f)
+            for f in self.findings
+        )
         pools = PoolNames(self.fleet.names(before), (), ())
         message = f"policy {finding.policy.name}: {overruled[finding.policy.name]}"
         return replace(self.base, allowed=False, message=message, policies=outcomes, pools=pools)
 
-    def _placement(self, applied: Sequence[Finding], met: Region | None, after: int) -> Placement:
+    def _written(
+        self, applied: Sequence[Finding], met: Region | None, after: int
+    ) -> tuple[Placement, tuple[Operation, ...]]:
+        """What the policies come to, and how it is written. Fails the first that brings more than a pod can carry."""
         try:
-            required = TRUE if met is None else node_terms(met, after, self.fleet)
+            placement = self._placement(applied, met, after)
+            return placement, patch(self.base.subject.pod, placement)
         except TooManyTerms as error:
-            last = [f for f in applied if f.region is not None][-1]
-            raise _Failure(last.policy, str(error)) from error
+            if len(applied) > 1:
+                fewer = applied[:-1]
+                self._written(fewer, self._meet_all([f for f in fewer if f.region is not None]), after)
+            raise _Failure(applied[-1].policy, str(error)) from error
+
+    def _placement(self, applied: Sequence[Finding], met: Region | None, after: int) -> Placement:
         return Placement(
-            required,
+            TRUE if met is None else node_terms(met, after, self.fleet),
             self._preferred(applied, after),
             tuple(self._tolerations(applied, after)),
             tuple(constraint for f in applied for constraint in f.spread),
@@ -240,23 +257,27 @@ class _Meeting:
         )
 
     def _preferred(self, applied: Sequence[Finding], after: int) -> tuple[tuple[int, Term], ...]:
-        """Wishes with their weights, and fallback tiers above them: all wishes together weigh less than one tier."""
+        """Wishes with their weights, and fallback tiers above them.
+
+        All wishes that one node can fulfil weigh less than one tier; a wish too light for that is left out. The tiers
+        leave as much room under 100 as the wishes need, for weights that passed it would all have to be rounded.
+        """
         tiers = max((len(f.tiers) for f in applied), default=0)
-        step = MAX_WEIGHT // tiers if tiers else 0
-        wishes = [(f, wish) for f in applied for wish in f.wishes]
-        total = sum(wish.weight for _, wish in wishes)
-        shrink = min(1.0, (step - 1) / total) if tiers and total else 1.0
-        weighed = [(f, Wish(wish.region, max(1, int(wish.weight * shrink)))) for f, wish in wishes]
-        for finding in applied:
-            for i, tier in enumerate(finding.tiers):
-                weighed.append((finding, Wish(tier, step * (tiers - i))))
+        weighed = [wish for f in applied for wish in f.wishes]
+        if tiers:
+            heaviest: dict[tuple[str, int], int] = {}
+            for finding in applied:
+                for wish in finding.wishes:
+                    item = (finding.policy.name, wish.item)
+                    heaviest[item] = max(heaviest.get(item, 0), wish.weight)
+            total = sum(heaviest.values())
+            step = max((MAX_WEIGHT - total) // tiers, MAX_WEIGHT // (tiers + 1), 1)
+            weighed = [Wish(w.region, w.weight * min(step - 1, total) // total) for w in weighed]
+            weighed += [Wish(tier, step * (tiers - i)) for f in applied for i, tier in enumerate(f.tiers)]
         preferred: list[tuple[int, Term]] = []
-        for finding, wish in weighed:
-            try:
-                terms = node_terms(wish.region, after, self.fleet)
-            except TooManyTerms as error:
-                raise _Failure(finding.policy, str(error)) from error
-            preferred += [(wish.weight, term) for term in terms]
+        for wish in weighed:
+            if wish.weight:
+                preferred += [(wish.weight, term) for term in node_terms(wish.region, after, self.fleet)]
         return tuple(preferred)
 
     def _tolerations(self, applied: Sequence[Finding], after: int) -> Iterable[Toleration]:
@@ -269,13 +290,6 @@ class _Meeting:
                     if taint.effect in HARD_EFFECTS and taint not in wanted and _named(finding, pool.view, taint):
                         wanted[taint] = toleration_for(taint._asdict())
         return [wanted[taint] for taint in sorted(wanted)]
-
-    def _patch(self, applied: Sequence[Finding], placement: Placement) -> tuple[Operation, ...]:
-        try:
-            return patch(self.base.subject.pod, placement)
-        except TooManyTerms as error:
-            wanting = [f for f in applied if f.region is not None] or list(applied)
-            raise _Failure(wanting[-1].policy, str(error)) from error
 
     def _untolerated(self, after: int, placement: Placement) -> tuple[str, ...]:
         tolerations = [*((self.base.subject.pod.get("spec") or {}).get("tolerations") or ()), *placement.tolerations]
@@ -304,10 +318,13 @@ class _Meeting:
     def _changes(self, finding: Finding, mine: Terms) -> bool:
         """Whether this policy alone would change the pod."""
         where = finding.region
-        if finding.policy.only_requires:
-            return where is not None and not _holds_already(mine, where, self.fleet)
-        after = self.fleet.every if where is None else reach(where.groups, mine, self.fleet)
-        return bool(patch(self.base.subject.pod, self._placement([finding], where, after)))
+        try:
+            if finding.policy.only_requires:
+                return where is not None and not _holds_already(mine, where, self.fleet)
+            after = self.fleet.every if where is None else reach(where.groups, mine, self.fleet)
+            return bool(patch(self.base.subject.pod, self._placement([finding], where, after)))
+        except (TooManyTerms, _Failure):
+            return True
 
 
 def _holds_already(mine: Terms, wanted: Region, fleet: Fleet) -> bool:
@@ -336,6 +353,11 @@ def _overruled_spread(applied: Sequence[Finding], pod: Mapping[str, Any]) -> dic
     existing = (pod.get("spec") or {}).get("topologySpreadConstraints") or ()
     _, overruled = combine_spread(existing, [constraint for _, constraint in wanted], labels_of(pod))
     return {wanted[index][0]: reason for index, reason in overruled}
+
+
+def _refused(base: Decision, findings: Sequence[Finding]) -> Decision | None:
+    refusal = _refusal(findings)
+    return replace(base, allowed=False, message=refusal, policies=tuple(map(_outcome, findings))) if refusal else None
 
 
 def _refusal(findings: Iterable[Finding]) -> str:

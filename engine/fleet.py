@@ -175,8 +175,8 @@ def _capacity(pool: Pool) -> Terms:
     if rule is None or not any(key in pool.observed or not pool.declared for key in rule.keys):
         return TRUE
     seen = cast("tuple[str, ...]", pool.view["capacityTypes"])
-    cases = words_of(pool.provider)["capacityType"].cases
-    return union(*(guard for guard, value in cases if value in seen)) if seen else TRUE
+    word = words_of(pool.provider)["capacityType"]
+    return union(*(guard for guard, value in word.cases if value in seen)) if seen else word.missing
 
 
 def _carried(key: str, values: Values) -> Terms:

@@ -36,10 +36,11 @@ UNSELECTED = "its selectors do not match"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Nodes that are preferred, with a weight of 1 to 100."""
+    """Nodes that are preferred, with a weight of 1 to 100. No node counts for two wishes of one `item` of a policy."""
 
     region: Region
     weight: int
+    item: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,16 +162,19 @@ def _placed(policy: CompiledPolicy, arguments: Arguments, occasion: Occasion) ->
     moment, pod = Moment(occasion.ground, arguments, occasion.seen), occasion.subject.pod
     verdict = _required(policy.require, moment)
     where = None if verdict is None else region(verdict, occasion.fleet, confined=bool(policy.tolerate))
-    error = "" if verdict is None else _first_error(policy.require, verdict, moment)
+    error = "" if verdict is None else _required_error(policy.require, verdict, moment)
     if policy.only_requires:
         return Finding(policy, "applied", policy.wanted, error, where, arguments=arguments)
+    errors = [error] if error else []
+    wishes = tuple(_wishes(policy, moment, errors))
+    error = next(iter(errors), "") or _first_error(policy.fallback, moment)
     return Finding(
         policy,
         "applied",
         policy.wanted,
         error,
         where,
-        tuple(_wishes(policy, moment)),
+        wishes,
         tuple(_tiers(policy.fallback, moment)),
         tuple(_constraint(item, pod) for item in policy.spread),
         tuple(_pod_term(item, pod) for item in policy.pod_affinity),
@@ -190,11 +194,15 @@ def _required(rules: Sequence[Rule], moment: Moment) -> Verdict | None:
     return verdict
 
 
-def _first_error(rules: Iterable[Rule], verdict: Verdict, moment: Moment) -> str:
-    """What the first rule ran into that is an error on some pool, asked for again only then."""
+def _required_error(rules: Iterable[Rule], verdict: Verdict, moment: Moment) -> str:
+    """As `_first_error`, where the verdict does not show already that there is none."""
     every = moment.ground.fleet.every
-    if not isinstance(verdict, Flat) or (every and verdict.true | verdict.false == every):
-        return ""
+    plain = isinstance(verdict, Flat) and every and verdict.true | verdict.false == every
+    return "" if plain else _first_error(rules, moment)
+
+
+def _first_error(rules: Iterable[Rule], moment: Moment) -> str:
+    """What the first rule ran into that makes it an error, on some pool or everywhere."""
     for rule in rules:
         error = moment.error(rule.tree)
         if error:
@@ -202,27 +210,31 @@ def _first_error(rules: Iterable[Rule], verdict: Verdict, moment: Moment) -> str
     return ""
 
 
-def _wishes(policy: CompiledPolicy, moment: Moment) -> Iterable[Wish]:
+def _wishes(policy: CompiledPolicy, moment: Moment, errors: list[str]) -> Iterable[Wish]:
     fleet = moment.ground.fleet
-    for item in policy.prefer:
+    errors += filter(None, [_first_error([item.rule for item in policy.prefer if item.rule], moment)])
+    for place, item in enumerate(policy.prefer):
         where = None if item.rule is None else region(moment.decide(item.rule.tree), fleet)
         if item.score is None:
-            yield Wish(_disjoint(where or Region(())), item.weight)
+            yield Wish(_disjoint(where or Region(())), item.weight, place)
             continue
-        for scored in _scored(item.score, moment):
-            yield scored if where is None else Wish(_disjoint(met(scored.region, where)), scored.weight)
+        failed: list[str] = []
+        for scored in _scored(item.score, moment, failed):
+            nodes = scored.region if where is None else _disjoint(met(scored.region, where))
+            yield Wish(nodes, scored.weight, place)
+        errors += [f"prefer[{place}].score: {error}" for error in failed]
 
 
-def _scored(score: Score, moment: Moment) -> Iterable[Wish]:
+def _scored(score: Score, moment: Moment, errors: list[str]) -> Iterable[Wish]:
     """A score as wishes: one for each weight, on the nodes that have it."""
     fleet, weights = moment.ground.fleet, dict[tuple[int, Terms], int]()
     if not score.reads_pool and not score.reads_capacity:
         arguments = (*moment.arguments, None)
-        for guard, value in values_anywhere(score, arguments):
+        for guard, value in values_anywhere(score, arguments, errors):
             if weight := _clipped(value):
                 yield Wish(Region(((fleet.every, guard),), guard), weight)
         return
-    for i, cases, reads in by_pool_values(score, moment):
+    for i, cases, reads in by_pool_values(score, moment, errors):
         for guard, value in cases:
             if weight := _clipped(value):
                 for mask, demanded in fleet.demands(reads, 1 << i):

@@ -26,7 +26,7 @@ from engine.cluster import Pool
 from engine.fleet import Fleet, Read, bits
 from engine.requirement import FALSE, TRUE, Terms, both
 from engine.symbolic import UNKNOWN, Arguments, Cases, CasesOf, Truth, TruthOf, choose, conjoin, negate, words_of
-from engine.values import CelError, NoSuchKey
+from engine.values import BudgetExceeded, CelError, NoSuchKey
 
 YES: Truth = (TRUE, FALSE)
 NO: Truth = (FALSE, TRUE)
@@ -129,7 +129,8 @@ class Ground:
     """What verdicts stand on: a fleet, and what is the same for every pod on it.
 
     Leaves that read nothing of a pod are decided here, once; `nobody` are the arguments of a function that is called
-    without one: a fresh budget, then the values of the variables in their order.
+    without one: a fresh budget, then the values of the variables in their order. What one of them can't be decided
+    with is said of it in `exhausted`, and fails whoever asks for it.
     """
 
     def __init__(self, fleet: Fleet, leaves: Sequence[Leaf], nobody: Callable[[], Arguments]) -> None:
@@ -137,14 +138,17 @@ class Ground:
         self.yes = Flat(fleet.every, 0, YES)
         self.no = Flat(0, fleet.every, NO)
         self.unknown = Flat(0, 0, UNKNOWN)
-        self.settled: dict[int, Verdict] = {
-            leaf.number: _by_pool(leaf, fleet, nobody())
-            for leaf in leaves
-            if leaf.reads_pool and not leaf.reads_pod and leaf.function is not None
-        }
-        self.indexes = {
-            leaf.number: index_of(leaf.bridge, fleet, nobody()) for leaf in leaves if leaf.bridge is not None
-        }
+        self.settled: dict[int, Verdict] = {}
+        self.indexes: dict[int, Index] = {}
+        self.exhausted: dict[int, str] = {}
+        for leaf in leaves:
+            try:
+                if leaf.bridge is not None:
+                    self.indexes[leaf.number] = index_of(leaf.bridge, fleet, nobody())
+                elif leaf.reads_pool and not leaf.reads_pod and leaf.function is not None:
+                    self.settled[leaf.number] = _by_pool(leaf, fleet, nobody())
+            except BudgetExceeded as error:
+                self.exhausted[leaf.number] = str(error)
 
 
 class Moment:
@@ -171,16 +175,54 @@ class Moment:
                 return self._choose(tree)
 
     def error(self, tree: Tree) -> str:
-        """What the first part of an expression ran into that is an error, and on which pool; empty if there is none."""
+        """What an expression runs into, and on which pool, where that makes it an error; empty where nothing does.
+
+        That a node may lack a label is no error of this kind. Raises BudgetExceeded.
+        """
+        erring = self._outlook(tree)[2]
+        return self._first_error(tree, erring) if erring else ""
+
+    def _outlook(self, tree: Tree) -> tuple[int, int, int]:
+        """The pools with a node on which an expression can be true, those where false, those where an error.
+
+        One more bit than there are pools stands for a node of none.
+        """
         match tree:
             case Leaf():
-                return _error(tree, self)
+                return _outlook(self.decide(tree), self.ground.fleet.every)
             case Not():
-                return self.error(tree.inner)
+                true, false, error = self._outlook(tree.inner)
+                return false, true, error
             case Both():
-                return self.error(tree.left) or self.error(tree.right)
+                true, false, error = self._outlook(tree.left)
+                if not true | error:
+                    return true, false, error
+                yes, no, wrong = self._outlook(tree.right)
+                return true & yes, false | no, error & (yes | wrong) | wrong & true
             case Choice():
-                return self.error(tree.test) or self.error(tree.yes) or self.error(tree.no)
+                true, false, error = self._outlook(tree.test)
+                a = self._outlook(tree.yes) if true else (0, 0, 0)
+                b = self._outlook(tree.no) if false else (0, 0, 0)
+                return true & a[0] | false & b[0], true & a[1] | false & b[1], error | true & a[2] | false & b[2]
+
+    def _first_error(self, tree: Tree, erring: int) -> str:
+        match tree:
+            case Leaf():
+                here = self._outlook(tree)[2] & erring
+                return _error(tree, self, here) if here else ""
+            case Not():
+                return self._first_error(tree.inner, erring)
+            case Both():
+                parts: tuple[Tree, ...] = (tree.left, tree.right)
+            case Choice():
+                parts = (tree.test, tree.yes, tree.no)
+        for part in parts:
+            true, _, error = self._outlook(part)
+            if erring & error:
+                return self._first_error(part, erring)
+            if isinstance(tree, Both) and not true:
+                break
+        return ""
 
     def _choose(self, tree: Choice) -> Verdict:
         test = self.decide(tree.test)
@@ -244,8 +286,11 @@ def choice(test: Verdict, yes: Verdict, no: Verdict, every: int) -> Verdict:
     return Cased(tuple((mask, truth) for truth, mask in cases.items()), anywhere, reads, computed)
 
 
-def by_pool_values(score: Scored, moment: Moment) -> Iterator[tuple[int, Cases, Reads]]:
-    """A number by pool: its index, the cases of the number on its nodes, and what was read of it."""
+def by_pool_values(score: Scored, moment: Moment, errors: list[str]) -> Iterator[tuple[int, Cases, Reads]]:
+    """A number by pool: its index, the cases of the number on its nodes, and what was read of it.
+
+    Pools on which it is an error are left out, and `errors` says why.
+    """
     for i, pool in enumerate(moment.ground.fleet.pools):
         watched = _Watched(pool.view) if score.computed and _inferred(pool) else None
         arguments = (*moment.arguments, watched.view if watched else pool.view)
@@ -255,18 +300,20 @@ def by_pool_values(score: Scored, moment: Moment) -> Iterator[tuple[int, Cases, 
                 cases = score.cases(arguments, words_of(pool.provider))
             elif score.function is not None:
                 cases = ((TRUE, score.function(*arguments)),)
-        except CelError:
+        except CelError as error:
+            errors.append(f"{error} (pool `{pool.name}`)")
             continue
         yield i, cases, score.reads | watched.reads if watched else score.reads
 
 
-def values_anywhere(score: Scored, arguments: Arguments) -> Cases:
-    """The cases of a number that does not depend on the pool."""
+def values_anywhere(score: Scored, arguments: Arguments, errors: list[str]) -> Cases:
+    """The cases of a number that does not depend on the pool; none where it is an error, and `errors` says why."""
     try:
         if score.cases is not None:
             return score.cases(arguments, words_of(""))
         return ((TRUE, score.function(*arguments)),) if score.function is not None else ()
-    except CelError:
+    except CelError as error:
+        errors.append(str(error))
         return ()
 
 
@@ -291,6 +338,8 @@ def _united(a: Mapping[int, Reads], b: Mapping[int, Reads]) -> Mapping[int, Read
 
 def _leaf(leaf: Leaf, moment: Moment) -> Verdict:
     ground = moment.ground
+    if leaf.number in ground.exhausted:
+        raise BudgetExceeded(ground.exhausted[leaf.number])
     if leaf.truth is not None:
         return _node_leaf(leaf, leaf.truth, moment)
     if leaf.bridge is not None:
@@ -391,15 +440,27 @@ def _inferred(pool: Pool) -> bool:
     return bool(pool.observed) or not pool.declared
 
 
-def _error(leaf: Leaf, moment: Moment) -> str:
-    if leaf.function is None:
-        return ""
+def _outlook(verdict: Verdict, every: int) -> tuple[int, int, int]:
+    true = false = wrong = 0
+    beside = every + 1
+    anywhere = () if verdict.anywhere is None else ((beside, verdict.anywhere),)
+    for mask, truth in (*verdict.cases(every), *anywhere):
+        true |= mask if truth[0] != FALSE else 0
+        false |= mask if truth[1] != FALSE else 0
+        wrong |= mask if truth == UNKNOWN else 0
+    return (true, false, wrong) if anywhere else (true | beside, false | beside, wrong)
+
+
+def _error(leaf: Leaf, moment: Moment, erring: int) -> str:
     fleet = moment.ground.fleet
-    for pool in fleet.pools if leaf.reads_pool else (None,):
-        try:
-            leaf.function(*moment.arguments, pool.view if pool else None)
-        except CelError as error:
-            return f"{error} (pool `{pool.name}`)" if pool else str(error)
+    pool = next((fleet.pools[i] for i in bits(erring & fleet.every)), None) if leaf.reads_pool else None
+    where = f" (pool `{pool.name}`)" if pool else ""
+    if leaf.function is None:
+        return f"it has no value on any node{where}"
+    try:
+        leaf.function(*moment.arguments, pool.view if pool else None)
+    except CelError as error:
+        return f"{error}{where}"
     return ""
 
 

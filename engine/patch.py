@@ -68,7 +68,14 @@ def _difference(path: str, old: Any, new: Any, *, changing: bool = False) -> Ite
         for item in new[len(old) :]:
             yield {"op": "add", "path": f"{path}/-", "value": item}
     else:
-        yield {"op": "replace", "path": path, "value": new}
+        yield {"op": "replace", "path": path, "value": _in_order(new)}
+
+
+def _in_order(value: Any) -> Any:
+    """With the fields of objects in one order, however the pod that they come from was written."""
+    if isinstance(value, dict):
+        return {key: _in_order(value[key]) for key in sorted(value)}
+    return [_in_order(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _grew(old: Any, new: Any) -> bool:

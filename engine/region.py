@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from engine.fleet import Fleet, Group
 from engine.logic import Flat, Verdict, truths
-from engine.requirement import FALSE, TRUE, Terms, both, simplify
+from engine.requirement import FALSE, TRUE, Term, Terms, both, simplify
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,13 @@ def reach(groups: Iterable[Group], own: Terms, fleet: Fleet) -> int:
     """The pools that may have a node of these groups which the pod's own constraints admit."""
     reached = 0
     for mask, terms in groups:
-        for term in terms if own == TRUE else both(terms, own):
-            reached |= mask & fleet.possible(term)
+        left = mask & ~reached
+        for nodes in _met(terms, own):
+            if not left:
+                break
+            here = left & fleet.possible(nodes)
+            reached |= here
+            left &= ~here
     return reached
 
 
@@ -60,7 +65,14 @@ def alive(region: Region, own: Terms, fleet: Fleet) -> bool:
     if reach(region.groups, own, fleet):
         return True
     outside = not fleet.pools or fleet.inventory.strays > 0
-    return outside and region.anywhere is not None and both(region.anywhere, own) != FALSE
+    return outside and region.anywhere is not None and next(_met(region.anywhere, own), None) is not None
+
+
+def _met(a: Terms, b: Terms) -> Iterator[Term]:
+    """What two conditions have in common, one by one: there may be more terms than a pod can carry."""
+    if b == TRUE:
+        return iter(a)
+    return (met for one in a for other in b if not (met := one & other).impossible)
 
 
 def node_terms(region: Region, pools: int, fleet: Fleet) -> Terms:

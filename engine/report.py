@@ -50,7 +50,8 @@ def _where(who: str, pools: PoolNames, applied: Sequence[Finding], *, stuck: boo
     if not any(f.region is not None for f in applied):
         return f"{who} may run wherever it asks to"
     if not confined:
-        return f"{who} may run on nodes of any pool that have what is required (now in {listed(pools.after)})"
+        now = f" (now in {listed(pools.after)})" if pools.after else ""
+        return f"{who} may run on nodes of any pool that have what is required{now}"
     return f"{who} may run in {listed(pools.after)} ({len(pools.after)} of {len(pools.before)} pools)"
 
 

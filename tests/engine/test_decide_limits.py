@@ -1,0 +1,217 @@
+"""Decisions at their limits: too many terms, spent budgets, weights that don't fit, errors in every place."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import jsonpatch
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.cluster import inventory_from_objects
+from engine.pool import Inventory
+from tests.engine.test_decide import BASE, GOLD, decide, inventory, outcomes, patched, pod, preferred, required
+
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+
+
+def asking(terms: list[Any]) -> dict[str, Any]:
+    """A pod with these node selector terms."""
+    return pod(affinity={"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": terms}}})
+
+
+def unlike(count: int) -> list[dict[str, Any]]:
+    """Terms that can't be made one."""
+    return [
+        {
+            "matchExpressions": [
+                {"key": f"k{i}", "operator": "In", "values": ["v"]},
+                {"key": f"j{i}", "operator": "Exists"},
+            ]
+        }
+        for i in range(count)
+    ]
+
+
+def pools_of_nodes(*labels: dict[str, str]) -> Inventory:
+    """The pools that nodes with these labels show."""
+    return inventory_from_objects(
+        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"n{i}", "labels": each}}
+        for i, each in enumerate(labels)
+    )
+
+
+# Terms
+
+BOUNDS = " && ".join(f'int(node.labels["a{i}"]) >= 0' for i in range(11))  # 2 to the 11th alternatives
+PAIR = '(node.labels["a"] == "x" && node.labels["b"] == "y") || (node.labels["c"] == "x" && node.labels["d"] == "y")'
+
+
+@pytest.mark.parametrize("count", [600, 1001])
+def test_a_pod_with_more_terms_than_can_be_multiplied_fails_the_policy(count: int) -> None:
+    """It is told, refused only under `Fail`, and never an exception."""
+    spec = f"require: [{{expression: '{PAIR}'}}]"
+    ignored, failed = (
+        decide(spec, given=asking(unlike(count))),
+        decide(f"{spec}\nfailurePolicy: Fail", given=asking(unlike(count))),
+    )
+
+    assert (ignored.allowed, ignored.patch, outcomes(ignored)) == (True, (), {"one": "failed"})
+    assert "node selector terms, of which at most 1000 are allowed" in ignored.policies[0].error
+    assert not failed.allowed
+
+
+@pytest.mark.parametrize(
+    "effect", [f"require: [{{expression: '{BOUNDS}'}}]", f"prefer: [{{weight: 5, expression: '{BOUNDS}'}}]"]
+)
+@pytest.mark.parametrize("priority", [-1, 0, 1])
+def test_only_the_policy_that_brings_too_many_terms_fails(effect: str, priority: int) -> None:
+    """Whatever comes before or after it stays in force."""
+    decision = decide(f"{effect}\npriority: {priority}", f"{GOLD}\nfailurePolicy: Fail")
+
+    assert outcomes(decision) == {"one": "failed", "two": "applied"}
+    assert "gpu" in str(required(decision))
+
+
+# Budgets
+
+WALK = "pool.labels.all(a, pool.labels.all(b, pool.labels.all(c, a + b != c)))"
+
+
+@pytest.mark.parametrize("expression", [WALK, f'{WALK} == (pod.metadata.name == "web-0")'])
+def test_an_expression_over_pools_that_costs_too_much_fails_its_policy_alone(expression: str) -> None:
+    """Also where it is decided once for all pods, when the inventory is taken in."""
+    labels = ", ".join(f"l{i}: v" for i in range(150))
+    pools = "\n".join(
+        f"  - {{name: p{i}, selector: {{pool: p{i}}}, labels: {{{labels}}}, gpus: {i}}}" for i in range(2)
+    )
+    fleet = inventory(f"apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools:\n{pools}")
+    decision = decide(
+        f"require: [{{expression: '{expression}'}}]", "require: [{expression: pool.gpus == 1}]", pools=fleet
+    )
+
+    assert outcomes(decision) == {"one": "failed", "two": "applied"}
+    assert "budget" in decision.policies[1].error + decision.policies[0].error
+
+
+# Weights
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1, 100), max_size=30), st.integers(1, 30))
+def test_a_tier_outweighs_all_wishes_together(weights: list[int], tiers: int) -> None:
+    """Whatever a node has besides; and a wish keeps its rank among wishes."""
+    spec = "fallback:\n" + "".join(f"  - expression: node.labels['t'] == 't{i}'\n" for i in range(tiers))
+    if weights:
+        spec += "prefer:\n"
+    spec += "".join(
+        f'  - {{expression: \'node.labels["w{i}"] == "w{i}"\', weight: {w}}}\n' for i, w in enumerate(weights)
+    )
+    written = preferred(decide(spec))
+    wishes = [written.get(f"w{i}", 0) for i in range(len(weights))]
+    steps = [*(written[f"t{i}"] for i in range(tiers)), 0]
+
+    assert all(better > worse + sum(wishes) for better, worse in pairwise(steps))
+    assert max(written.values()) <= 100
+    assert all(wishes[i] <= wishes[j] for i, a in enumerate(weights) for j, b in enumerate(weights) if a <= b)
+
+
+def test_scores_keep_their_order_beneath_a_tier() -> None:
+    """No node has two of them, so that only the highest must fit."""
+    pools = "\n".join(f"  - {{name: p{i}, selector: {{karpenter.sh/nodepool: p{i}}}, gpus: {i}}}" for i in range(11))
+    fleet = inventory(f"apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools:\n{pools}")
+    spec = "prefer: [{expression: 'true', score: pool.gpus * 10}]\nfallback: [{expression: 'node.zone == \"a\"'}]"
+    weights = preferred(decide(spec, pools=fleet))
+
+    ranked = [weights[f"p{i}"] for i in range(1, 11)]
+    assert ranked == sorted(set(ranked))
+    assert ranked[-1] < weights["a"]
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    "effect",
+    [
+        'require: [{expression: \'pool.labels["rack"] == "r" && node.zone == "a"\'}]\nwhenEmpty: ignore',
+        'prefer: [{weight: 5, expression: \'pool.labels["rack"] == "r"\'}]',
+        "prefer: [{expression: 'true', score: 'int(pool.labels[\"rack\"])'}]",
+        'fallback: [{expression: \'node.zone == "a" && pool.labels["rack"] == pod.metadata.name\'}]',
+    ],
+)
+def test_an_error_over_pools_is_recorded_wherever_it_stands(effect: str) -> None:
+    """design: an error in `require`, `prefer` or `fallback` counts as not true, and is recorded."""
+    assert 'no such key: "rack" (pool `gpu`)' in decide(effect).policies[0].error
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        '"rack" in pool.labels && (pool.labels["rack"] == pod.metadata.name && node.zone == "a") || true',
+        '!("rack" in pool.labels) || (pool.labels["rack"] == pod.metadata.name && node.zone == "a")',
+        '"rack" in pool.labels ? pool.labels["rack"] == pod.metadata.name && node.zone == "a" : node.zone == "b"',
+        'node.labels["rack"] == "r"',
+        'pod.metadata.name == "other" && pool.labels["rack"] == pod.metadata.name || node.zone == "a"',
+    ],
+)
+def test_an_error_that_something_absorbs_is_none(expression: str) -> None:
+    """And that a node may lack a label is no finding."""
+    assert decide(f"prefer: [{{weight: 5, expression: '{expression}'}}]").policies[0].error == ""
+
+
+def test_what_fails_in_audit_says_why() -> None:
+    """Also where it fails only once the pools that are left are known."""
+    tolerate = 'tolerate: [{expression: \'taint.key == "team" && pool.labels["no"] == "x"\'}]'
+    decision = decide(f"{tolerate}\nmode: audit", GOLD)
+
+    assert decision.policies[0].outcome == "audited"
+    assert decision.policies[0].message.startswith("would be failed: policies/one.yaml")
+    assert 'no such key: "no"' in decision.policies[0].error
+
+
+def test_an_error_on_pools_that_are_not_left_fails_nothing() -> None:
+    """Whether a policy alone would change the pod is asked of more pools, and may not fail it."""
+    fleet = inventory("""
+apiVersion: bayplan.dev/v1alpha1
+kind: Inventory
+pools:
+  - {name: b, selector: {pool: b}, labels: {tier: base}, taints: [{key: x, effect: NoSchedule}]}
+  - {name: a, selector: {pool: a}, labels: {rack: q, tier: gold}, taints: [{key: x, effect: NoExecute}]}
+""")
+    tolerate = 'tolerate: [{expression: \'taint.key == "x" && pool.labels["rack"] == "q"\'}]'
+    for specs in ((tolerate, GOLD), (f"{tolerate}\npriority: 2", GOLD)):
+        decision = decide(*specs, pools=fleet)
+        assert outcomes(decision) == {"one": "applied", "two": "applied"}
+        assert patched(decision)["tolerations"][0]["effect"] == "NoExecute"
+
+
+# What was observed
+
+
+def test_no_capacity_type_observed_is_demanded_again() -> None:
+    """As the absence of any other label is."""
+    fleet = pools_of_nodes({"karpenter.sh/nodepool": "k"}, {"eks.amazonaws.com/nodegroup": "g"})
+    terms = required(decide("require: [{expression: '!(\"spot\" in pool.capacityTypes)'}]", pools=fleet))
+
+    assert all(any("apacity" in e["key"] and e["operator"] == "NotIn" for e in t["matchExpressions"]) for t in terms)
+
+
+# Patches
+
+
+def test_how_the_pod_spells_its_fields_leaves_no_trace() -> None:
+    """Terms that are dropped make the whole list be written again."""
+    terms = [
+        {"matchExpressions": [{"key": "tier", "operator": "In", "values": ["gold"]}]},
+        {"matchExpressions": [{"key": "karpenter.sh/nodepool", "operator": "In", "values": ["plain"]}]},
+    ]
+    turned = [{"matchExpressions": [dict(reversed(e.items())) for e in t["matchExpressions"]]} for t in terms]
+    one, other = decide(BASE, given=asking(terms)), decide(BASE, given=asking(turned))
+
+    assert str(one.patch) == str(other.patch)
+    assert jsonpatch.apply_patch(one.subject.pod, list(one.patch)) == jsonpatch.apply_patch(
+        other.subject.pod, list(other.patch)
+    )
