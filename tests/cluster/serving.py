@@ -59,15 +59,16 @@ class Serving:
         """Its standard output so far: decisions, one a line, after whatever it prints first."""
         return self.log.read_text()
 
-    def logged(self) -> list[Json]:
-        """All logged decisions, in order."""
+    def decisions(self, namespace: str, name: str | None = None) -> list[Json]:
+        """The logged decisions about the pods of a namespace, or about a bare pod there, in order; no dry runs."""
         lines = [json.loads(line) for line in self.output().splitlines(keepends=True) if is_json_object(line)]
-        return [line for line in lines if "revision" in line]
-
-    def decisions(self, namespace: str, name: str) -> list[Json]:
-        """The logged decisions about a bare pod, in order."""
-        about = {"namespace": namespace, "name": name}
-        return [line for line in self.logged() if about.items() <= line["pod"].items()]
+        return [
+            line
+            for line in lines
+            if line.get("dryRun") is False
+            and line["pod"]["namespace"] == namespace
+            and name in (None, line["pod"]["name"])
+        ]
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from .controlplane import ApiError, ControlPlane, Json
+from .controlplane import ApiError, ControlPlane, Json, wait_for
 from .fleet import add_general, add_gpu
 from .mounts import container_arguments
 from .pods import daemon_set, deployment, pod
@@ -39,8 +39,13 @@ class Release:
     port: int
 
     def install(self, **values: Any) -> None:
-        """Install the chart with the tests' bundle, and have the API server find its Service here."""
-        given = {"bundle": BUNDLE_VALUES, "service": {"port": self.port}, "mode": "enforce", **values}
+        """Install the chart with the tests' bundle, and have the API server find its Service here.
+
+        It waits long enough for machines that do much else at the same time.
+        """
+        webhook = {"timeoutSeconds": 20, **values.pop("webhook", {})}
+        given = {"bundle": BUNDLE_VALUES, "service": {"port": self.port}, "mode": "enforce", "webhook": webhook}
+        given |= values
         self.helm("install", "--values", "-", stdin=given)
         self.cluster.redirect_service(self.namespace, NAME)
 
@@ -115,8 +120,8 @@ def test_audit_comes_first_and_enforcing_is_an_upgrade(release: Release, namespa
         cluster.wait_called(NAME, namespace)
         cluster.apply(deployment("web", namespace))
         cluster.wait_all_bound(namespace, "app=web", 1)
+        (decision,) = wait_for(lambda: serving.decisions(namespace), "the decision to be logged", serving.output)
     assert cluster.admission_patches(namespace) == []
-    (decision,) = [line for line in serving.logged() if line["pod"]["owner"]]
     before = release.trusted()
     release.helm("upgrade", "--reuse-values", "--set", "mode=enforce")
     assert release.trusted() == before
