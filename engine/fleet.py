@@ -6,13 +6,15 @@ terms that select a set of pools, which pools can possibly meet a requirement, w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, combinations
 from typing import NamedTuple, cast
 
 from engine.cluster import Inventory, Pool
 from engine.providers import POOL_LABELS, capacity
 from engine.requirement import (
     ABSENT,
+    ANY,
     EVERYWHERE,
     FALSE,
     TRUE,
@@ -20,6 +22,8 @@ from engine.requirement import (
     Terms,
     Values,
     both,
+    difference,
+    none_of,
     one_of,
     simplify,
     term,
@@ -60,7 +64,9 @@ class Fleet:
             for taint in pool.taints
             if taint.effect in HARD_EFFECTS
         )
-        self._known = tuple(_known(pool) for pool in self.pools)
+        special = _more_special(self.pools)
+        self._known = tuple(_known(pool, special.get(i, ())) for i, pool in enumerate(self.pools))
+        self._identities = tuple(_identity(pool, special.get(i, ())) for i, pool in enumerate(self.pools))
         self.inferred = any(pool.observed or not pool.declared for pool in self.pools)
         self._names: dict[int, tuple[str, ...]] = {}
         self._selectors: dict[int, Terms] = {}
@@ -78,7 +84,9 @@ class Fleet:
         """The terms that exactly the nodes of these pools match: alike selectors share a term."""
         terms = self._selectors.get(mask)
         if terms is None:
-            terms = _remember(self._selectors, mask, simplify(term(_identity(self.pools[i])) for i in bits(mask)))
+            terms = _remember(
+                self._selectors, mask, simplify(chain.from_iterable(self._identities[i] for i in bits(mask)))
+            )
         return terms
 
     def possible(self, term: Term) -> int:
@@ -125,13 +133,48 @@ def _grouped(pairs: Iterable[tuple]) -> dict:  # type: ignore[type-arg]
     return groups
 
 
-def _identity(pool: Pool) -> dict[str, Values]:
-    """What tells the nodes of a pool from all others."""
+Label = tuple[str, str]
+Extra = Mapping[str, str]
+"""The labels by which the nodes of a more special pool differ from those of a pool whose selector they match, too."""
+
+
+def _more_special(pools: Sequence[Pool]) -> Mapping[int, list[Extra]]:
+    """By pool, what the selectors of others add to its own: a node belongs to the pool that says most about it."""
+    general = {frozenset(pool.selector.items()): i for i, pool in enumerate(pools)}
+    sizes = sorted({len(items) for items in general})
+    found: dict[int, list[Extra]] = {}
+    for items in general if len(sizes) > 1 else ():
+        for part in _parts(items, sizes) if 1 << len(items) < len(general) else general:
+            if part < items and part in general:
+                found.setdefault(general[part], []).append(dict(items - part))
+    return found
+
+
+def _parts(items: frozenset[Label], sizes: Iterable[int]) -> Iterator[frozenset[Label]]:
+    return (frozenset(some) for size in sizes if size < len(items) for some in combinations(items, size))
+
+
+def _selected(pool: Pool) -> dict[str, Values]:
     selector = {key: one_of([value]) for key, value in pool.selector.items()}
     return selector | dict.fromkeys(pool.without, ABSENT)
 
 
-def _known(pool: Pool) -> Mapping[str, Values]:
+def _identity(pool: Pool, special: Sequence[Extra]) -> Terms:
+    """What tells the nodes of a pool from all others."""
+    if not special:
+        return (term(_selected(pool)),)
+    known = _known(pool)
+    others = (
+        term({key: one_of([value]) for key, value in extra.items()}) for extra in special if _may_have(known, extra)
+    )
+    return difference((term(_selected(pool)),), tuple(others))
+
+
+def _may_have(known: Mapping[str, Values], labels: Extra) -> bool:
+    return all(_may_meet(known, key, one_of([value])) for key, value in labels.items())
+
+
+def _known(pool: Pool, special: Iterable[Extra] = ()) -> Mapping[str, Values]:
     """What every node of a pool, now and later, is known to carry: its selector, declared labels and values.
 
     A node with a provider's pool label that comes earlier in their order would be of that provider's pool.
@@ -140,7 +183,12 @@ def _known(pool: Pool) -> Mapping[str, Values]:
     earlier = POOL_LABELS[: POOL_LABELS.index(own)] if own else ()
     labels = {key: one_of([value]) for key, value in pool.labels.items() if key not in pool.observed}
     values = {key: one_of(some) for key, some in pool.values.items() if key not in pool.observed}
-    return {**dict.fromkeys(earlier, ABSENT), **values, **labels, **_identity(pool)}
+    known = {**dict.fromkeys(earlier, ABSENT), **values, **labels, **_selected(pool)}
+    for extra in special:
+        if len(extra) == 1:
+            ((key, value),) = extra.items()
+            known[key] = known.get(key, ANY) & none_of([value])
+    return known
 
 
 def _may_meet(known: Mapping[str, Values], key: str, values: Values) -> bool:

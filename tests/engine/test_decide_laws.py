@@ -15,7 +15,7 @@ from itertools import product
 from typing import Any
 
 import jsonpatch
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.bundle import parse_bundle
@@ -430,7 +430,8 @@ def test_deciding_again_changes_nothing(
     """Law 4, and law 7: only the three places are touched."""
     engine, pod = decider(policies, pools), pod_of(*given_pod)
     first = engine.decide(subject(pod))
-    assume(first.patch)
+    if not first.patch:
+        return
     paths = ("/spec/affinity", "/spec/tolerations", "/spec/topologySpreadConstraints")
     assert all(operation["path"].startswith(paths) for operation in first.patch)
     again = engine.decide(subject(jsonpatch.apply_patch(pod, list(first.patch))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import jsonpatch
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from engine.cluster import inventory_from_objects
 from engine.pool import Inventory
+from engine.requirement import admits, parse_term
 from tests.engine.test_decide import BASE, GOLD, decide, inventory, outcomes, patched, pod, preferred, required
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -186,6 +187,49 @@ pools:
         decision = decide(*specs, pools=fleet)
         assert outcomes(decision) == {"one": "applied", "two": "applied"}
         assert patched(decision)["tolerations"][0]["effect"] == "NoExecute"
+
+
+# Pools whose selectors overlap
+
+NESTED = """
+apiVersion: bayplan.dev/v1alpha1
+kind: Inventory
+pools:
+  - {name: general, selector: {team: ml}}
+  - {name: gpu, selector: {team: ml, gpu: "true"}}
+  - {name: large, selector: {team: ml, size: l, disk: ssd}}
+  - {name: other, selector: {team: web}}
+"""
+
+
+@pytest.mark.parametrize(
+    "wanted", [("general",), ("gpu",), ("general", "gpu"), ("general", "large", "other"), ("large",)]
+)
+def test_a_node_belongs_to_the_pool_whose_selector_says_most_about_it(wanted: tuple[str, ...]) -> None:
+    """So what selects the general pool leaves out the nodes of the more special ones."""
+    names = ", ".join(f'"{name}"' for name in wanted)
+    terms = tuple(
+        map(
+            parse_term,
+            required(decide(f"require: [{{expression: 'pool.name in [{names}]'}}]", pools=inventory(NESTED))),
+        )
+    )
+    for team, gpu, size, disk in product(("ml", "web"), ("", "true", "no"), ("", "l", "s"), ("", "ssd")):
+        labels = {key: value for key, value in (("team", team), ("gpu", gpu), ("size", size), ("disk", disk)) if value}
+        large = size == "l" and disk == "ssd"
+        if large and gpu == "true" and team == "ml":
+            continue  # as much is said by both
+        home = "other" if team == "web" else "large" if large else "gpu" if gpu == "true" else "general"
+        assert admits(terms, labels) == (home in wanted), labels
+
+
+def test_a_pod_that_asks_for_a_special_pool_can_not_go_to_the_general_one() -> None:
+    """Though its nodes match the general selector."""
+    spec = "require: [{expression: 'pool.name == \"general\"'}]"
+    decision = decide(spec, given=pod(nodeSelector={"gpu": "true"}), pools=inventory(NESTED))
+
+    assert not decision.allowed
+    assert decision.pools.before == ("gpu", "large", "other")
 
 
 # What was observed
