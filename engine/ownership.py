@@ -9,6 +9,12 @@ from typing import Any
 
 from engine.subject import Owner, Subject
 
+_HASHES = {
+    "pod-template-hash": ("apps/v1", "Deployment"),
+    "rollouts-pod-template-hash": ("argoproj.io/v1alpha1", "Rollout"),
+}
+"""By the label that ends a ReplicaSet's name: who made it. Argo Rollouts do as Deployments do."""
+
 _SCHEDULED = re.compile(r"-\d{8,}$")
 
 
@@ -18,17 +24,20 @@ def owner_of(subject: Subject) -> Owner | None:
     A ReplicaSet is called like its Deployment, a dash and the label `pod-template-hash`; the Job of a CronJob ends in
     the minute that it was scheduled for (https://kubernetes.io/docs/concepts/workloads/controllers/).
     """
-    if subject.owner is not None:
-        return subject.owner
-    metadata: Mapping[str, Any] = subject.pod.get("metadata") or {}
+    return subject.owner or _owner_shown(subject.pod.get("metadata") or {})
+
+
+def _owner_shown(metadata: Mapping[str, Any]) -> Owner | None:
+    """The workload as far as the pod itself shows it."""
     reference = controller(metadata)
     if reference is None:
         return None
     kind, name = str(reference.get("kind", "")), str(reference.get("name", ""))
     version = str(reference.get("apiVersion", ""))
-    suffix = "-" + str((metadata.get("labels") or {}).get("pod-template-hash", ""))
-    if kind == "ReplicaSet" and len(suffix) > 1 and name.endswith(suffix):
-        return Owner(version, "Deployment", name.removesuffix(suffix))
+    for label, (group, owner) in _HASHES.items() if kind == "ReplicaSet" else ():
+        suffix = f"-{(metadata.get('labels') or {}).get(label, '')}"
+        if len(suffix) > 1 and name.endswith(suffix):
+            return Owner(group, owner, name.removesuffix(suffix))
     if kind == "Job" and _SCHEDULED.search(name):
         return Owner(version, "CronJob", _SCHEDULED.sub("", name))
     return Owner(version, kind, name)
@@ -41,15 +50,15 @@ def controller(metadata: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def rolled_out(policy: str, percent: int, subject: Subject) -> bool:
-    """Whether a policy has reached a workload, which stays on its side while the percentage grows."""
+    """Whether a policy has reached a workload, which stays on its side while the percentage grows.
+
+    Only what the pod itself shows counts, for a webhook sees nothing else: a file must not fall on another side.
+    """
     if percent >= 100:
         return True
-    owner = owner_of(subject)
-    identity = (
-        policy,
-        subject.namespace_name,
-        owner.kind if owner else "Pod",
-        subject.name if owner is None else owner.name,
-    )
+    metadata: Mapping[str, Any] = subject.pod.get("metadata") or {}
+    owner = _owner_shown(metadata)
+    name = owner.name if owner else str(metadata.get("name") or metadata.get("generateName") or "")
+    identity = (policy, subject.namespace_name, owner.kind if owner else "Pod", name)
     digest = hashlib.sha256("\0".join(identity).encode()).digest()
     return int.from_bytes(digest[:8], "big") * 100 < percent << 64
