@@ -64,9 +64,8 @@ class Fleet:
             for taint in pool.taints
             if taint.effect in HARD_EFFECTS
         )
-        special = _more_special(self.pools)
-        self._known = tuple(_known(pool, special.get(i, ())) for i, pool in enumerate(self.pools))
-        self._identities = tuple(_identity(pool, special.get(i, ())) for i, pool in enumerate(self.pools))
+        self._special = _more_special(self.pools)
+        self._known = tuple(_known(pool, self._special.get(i, ())) for i, pool in enumerate(self.pools))
         self.inferred = any(pool.observed or not pool.declared for pool in self.pools)
         self._names: dict[int, tuple[str, ...]] = {}
         self._selectors: dict[int, Terms] = {}
@@ -84,9 +83,8 @@ class Fleet:
         """The terms that exactly the nodes of these pools match: alike selectors share a term."""
         terms = self._selectors.get(mask)
         if terms is None:
-            terms = _remember(
-                self._selectors, mask, simplify(chain.from_iterable(self._identities[i] for i in bits(mask)))
-            )
+            each = (_identity(self.pools[i], self._special.get(i, ())) for i in bits(mask))
+            terms = _remember(self._selectors, mask, simplify(chain.from_iterable(each)))
         return terms
 
     def possible(self, term: Term) -> int:
