@@ -7,18 +7,20 @@ ERROR, which fits everywhere, so that one mistake is one complaint.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from engine import mistakes
+from engine.dispatch import FOLDING, charged, fold
 from engine.errors import Problem
 from engine.functions import OVERLOADS
+from engine.functions.formatting import check_format
 from engine.guard import unguarded
 from engine.mistakes import said
 from engine.overload import Overload
 from engine.parse import MACROS, OPERATORS, qualified
-from engine.regex import compile_pattern
+from engine.regex import MAX_PRICE, compile_pattern, price
 from engine.syntax import (
     Bind,
     Call,
@@ -56,7 +58,7 @@ from engine.types import (
     type_of,
 )
 from engine.unify import Unifier, certain, settled
-from engine.values import BudgetExceeded, CelError, Uint
+from engine.values import ABSENT, Budget, BudgetExceeded, CelError, Uint
 
 TYPE_NAMES: Mapping[str, Type] = {
     **{type_.name: type_ for type_ in (BOOL, INT, UINT, DOUBLE, STRING, BYTES, NULL, DYN, TIMESTAMP, DURATION)},
@@ -142,6 +144,7 @@ class _Checker:
         self.types = Unifier()
         self.problems: list[Problem] = []
         self.strict = strict
+        self.patterns = 0
         self.mixed_allowed = not strict
 
     def visit(self, node: Node, scope: _Scope) -> Node:
@@ -347,8 +350,8 @@ class _Checker:
             name = node.function.rpartition(".")[2]
             self.problems.append(mistakes.not_in_kubernetes(self.span_at(node.at, name), node.function))
         only = matching[0] if len(matching) == 1 and all(map(certain, found, matching[0].parameters)) else None
-        if len(matching) == 1 and self.strict:
-            self.constant_call(node, matching[0], arguments)
+        if self.strict:
+            self.constant_call(node, matching, arguments)
         if type_ == DYN and ERROR in found:
             type_ = ERROR
         return replace(node, type=type_, overload=only.id if only else "")
@@ -420,23 +423,54 @@ class _Checker:
         ]
         return [f"{said(c.parameters[0])} {symbol} {said(c.parameters[1])}" for c in near[:4]]
 
-    def constant_call(self, node: Call, overload: Overload, arguments: Sequence[Node]) -> None:
-        """A conversion or a pattern that can be tried now, for it will fail each time."""
-        values = [argument.value for argument in arguments if isinstance(argument, Literal)]
-        pattern = arguments[1] if len(arguments) > 1 else None
-        if node.function in _PATTERNS and isinstance(pattern, Literal) and isinstance(pattern.value, str):
-            try:
-                compile_pattern(pattern.value)
-            except CelError as error:
-                self.problems.append(mistakes.bad_pattern(self.span(pattern), str(error)))
-        elif len(values) == len(arguments) and node.function not in _SYMBOLS and overload.implementation is not None:
-            try:
-                overload.implementation(*values)
-            except CelError as error:
-                text = self.excerpt.value[node.start : node.end]
-                self.problems.append(mistakes.bad_constant(self.span(node), text, str(error)))
-            except BudgetExceeded:
-                pass
+    def constant_call(self, node: Call, matching: Sequence[Overload], arguments: Sequence[Node]) -> None:
+        """What can be tried now, for it will fail each time: a conversion, a pattern, a format string, or a call with
+        literals of a function that has this one signature.
+        """
+        problem: Problem | None = None
+        if node.function == "format":
+            problem = self.constant_format(node, arguments)
+        elif node.function in _PATTERNS:
+            pattern = _constant(arguments[1])
+            if isinstance(pattern, str):
+                problem = self.tried(arguments[1], lambda: self.compiled(pattern), mistakes.bad_pattern)
+        elif node.function in _CONVERSIONS:
+            value = _constant(arguments[0])
+            if value is not ABSENT:
+                problem = self.tried(node, lambda: fold(node.function, False, (value,)))
+        elif len(matching) == 1 and node.function not in _SYMBOLS and matching[0].implementation is not None:
+            values = [argument.value for argument in arguments if isinstance(argument, Literal)]
+            if len(values) == len(arguments):
+                problem = self.tried(node, lambda: charged(matching[0])(Budget(FOLDING), *values))
+        self.problems += [problem] if problem else []
+
+    def compiled(self, pattern: str) -> None:
+        self.patterns += price(pattern)
+        if self.patterns > MAX_PRICE:
+            raise CelError("the patterns of this expression are too large together")
+        compile_pattern(pattern)
+
+    def tried(
+        self, node: Node, attempt: Callable[[], object], mistake: Callable[[Span, str], Problem] | None = None
+    ) -> Problem | None:
+        """What is wrong with a constant part of the expression that fails when it is computed."""
+        try:
+            attempt()
+        except CelError as error:
+            if mistake is not None:
+                return mistake(self.span(node), str(error))
+            return mistakes.bad_constant(self.span(node), self.excerpt.value[node.start : node.end], str(error))
+        except BudgetExceeded:
+            pass
+        return None
+
+    def constant_format(self, node: Call, arguments: Sequence[Node]) -> Problem | None:
+        """A format string that takes other arguments than the list that it is given."""
+        template, values = arguments
+        if not isinstance(template, Literal) or not isinstance(values, ListLiteral) or any(values.optional):
+            return None
+        types = [self.types.resolved(element.type) for element in values.elements]
+        return self.tried(node, lambda: check_format(str(template.value), types))
 
     # --- aggregates
 
@@ -570,7 +604,23 @@ _OPERATORS = {
     "_!=_": _Checker.equality,
     "@in": _Checker.membership,
 }
+_CONVERSIONS = frozenset(("bool", "bytes", "double", "duration", "int", "string", "timestamp", "uint"))
 _NAMESPACES = frozenset(name.rpartition(".")[0] for name in OVERLOADS if "." in name)
+
+
+def _constant(node: Node) -> object:
+    """The value of a literal, converted or not; ABSENT for anything else, and for what fails to convert."""
+    if isinstance(node, Literal):
+        return node.value
+    if not isinstance(node, Call) or node.function not in (*_CONVERSIONS, "dyn") or len(node.args) != 1:
+        return ABSENT
+    inside = _constant(node.args[0])
+    if inside is ABSENT or node.function == "dyn":
+        return inside
+    try:
+        return fold(node.function, False, (inside,))
+    except (CelError, BudgetExceeded):
+        return ABSENT
 
 
 def signature(overload: Overload) -> str:

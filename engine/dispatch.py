@@ -16,10 +16,10 @@ def charged(overload: Overload) -> Callable[..., object]:
     """A function `f(budget, *arguments)` whose every call pays what the overload says."""
     implementation, cost = overload.implementation, overload.cost
     assert implementation is not None
-    assert cost is not None
 
     def run(budget: Budget, *arguments: object) -> object:
-        budget.spend(cost(*arguments))
+        if cost is not None:
+            budget.spend(cost(*arguments))
         return implementation(*arguments)
 
     return run

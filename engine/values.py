@@ -211,7 +211,9 @@ ORDERED: Final = frozenset({bool, int, Uint, float, str, bytes, Timestamp, Durat
 
 
 def find(container: object, key: object) -> object:
-    """The value at a key of a map or an index of a list, or ABSENT. Raises CelError if that makes no sense.
+    """The value at a key of a map or an index of a list, or ABSENT; what holds nothing has nothing at any key.
+
+    Raises CelError for a key of a type that the list or map can't have.
 
     A key is found across number types, as in CEL: `1`, `1u` and `1.0` are one key, but `true` is not.
     """
@@ -227,7 +229,7 @@ def find(container: object, key: object) -> object:
         return container[key] if 0 <= key < len(container) else ABSENT
     if isinstance(container, Optional):
         return container[key].value
-    raise NoSuchOverload("_[_]", container, key)
+    return ABSENT
 
 
 def _find_odd(container: dict[object, object], key: object) -> object:
@@ -252,16 +254,21 @@ def at(container: object, key: object) -> object:
         if hasattr(container, "__missing__"):
             return container[key]
         raise NoSuchKey(key)
-    raise CelError(f"index out of bounds: {quoted(key)}, the list has {len(container)}")  # type: ignore[arg-type]
+    if isinstance(container, (list, tuple)):
+        raise CelError(f"index out of bounds: {quoted(key)}, the list has {len(container)}")
+    raise NoSuchOverload("_[_]", container, key)
 
 
 def map_of(entries: Iterable[tuple[object, object]]) -> dict[object, object]:
-    """A map from computed keys. Raises CelError for a key twice, or one of a type that can't be a key."""
+    """A map from computed keys; of a key twice the last counts, as in Kubernetes.
+
+    Raises CelError for a key of a type that can't be one, and for two that only Python takes for one.
+    """
     result: dict[object, object] = {}
     for key, value in entries:
         if key.__class__ not in _KEYS:
             raise CelError(f"unsupported key type: {kind(key)}")
-        if key in result:
+        if key in result and any(k == key and k.__class__ is not key.__class__ for k in result):
             raise CelError(f"repeated key: {quoted(key)}")
         result[key] = value
     return result
