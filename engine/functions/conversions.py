@@ -23,6 +23,7 @@ from engine.values import (
 _DECIMAL = re.compile(r"[+-]?[0-9]+\Z")
 _UNSIGNED = re.compile(r"[0-9]+\Z")
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z")
+_BETWEEN_DIGITS = re.compile(r"(?<=[0-9])_(?=[0-9])")
 _HEX_FLOAT = re.compile(r"[+-]?0[xX]([0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?[0-9]+\Z")
 _SPECIAL = re.compile(r"[+-]?(inf|infinity)\Z|nan\Z", re.IGNORECASE)
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
@@ -74,7 +75,9 @@ def number_to_double(value: int) -> float:
 
 
 def string_to_double(text: str) -> float:
-    """As Go's ParseFloat: decimal, hexadecimal (`0x1p-2`), `NaN`, `Inf`, `Infinity`; no spaces, no underscores."""
+    """As Go's ParseFloat: decimal (`1_000.5`), hexadecimal (`0x1p-2`), `NaN`, `Inf`, `Infinity`; no spaces."""
+    if "_" in text:
+        text = _BETWEEN_DIGITS.sub("", text)
     if _FLOAT.match(text) or _SPECIAL.match(text):
         value = float(text)
         if not math.isinf(value) or "i" in text.lower():

@@ -19,7 +19,7 @@ Scope = Sequence[tuple[str, str]]  # variables of macros: name and type
 
 
 class Writer:
-    """Writes expressions: `bool_`, `int_` and the like give the text of one of that type, `depth` levels deep at most."""
+    """Writes expressions of a type, some levels deep at most."""
 
     def __init__(self, random: Random) -> None:
         self.random = random
@@ -41,6 +41,9 @@ class Writer:
     def condition(self, depth: int, scope: Scope) -> str:
         """Of bool, and sometimes an error."""
         return self.one("bool", depth, scope)
+
+    def word(self, words: Sequence[str]) -> str:
+        return self.random.choice(words)
 
     def pick(self, values: Sequence[Any]) -> Any:
         return self.random.choice(values)
@@ -93,7 +96,7 @@ def _objects(form: str, source: str, element: str) -> Rule:
 
 
 def _taint(w: Writer, depth: int, scope: Scope, name: str) -> str:
-    return w.pick((
+    return w.word((
         f"{name}.key == {quoted(w.pick(KEYS))}",
         f"{name}.effect == 'NoSchedule' && {w.condition(depth, scope)}",
         f"has({name}.value) && {name}.value == {w.one('string', depth, scope)}",
@@ -102,7 +105,7 @@ def _taint(w: Writer, depth: int, scope: Scope, name: str) -> str:
 
 
 def _container(w: Writer, depth: int, scope: Scope, name: str) -> str:
-    return w.pick((
+    return w.word((
         f"{name}.name == {w.one('string', depth, scope)}",
         f"{name}.image.startsWith({w.one('string', depth, scope)})",
         f"has({name}.resources) && 'nvidia.com/gpu' in {name}.resources.limits",
@@ -137,7 +140,16 @@ def _dynamic(w: Writer, depth: int, scope: Scope) -> str:
     return f"(dyn({left}) {w.pick(('==', '!=', '<', '>='))} dyn({right}))"
 
 
-_SAFE_LABELS = "pod.metadata.labels"
+_PARTS: Sequence[str] = (
+    "getFullYear",
+    "getMonth",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getHours",
+    "getMinutes",
+)
 _LEAVES: Mapping[str, tuple[Rule, ...]] = {
     "bool": (_constant(("true", "false")), _choice("has(pod.spec.nodeName)", "pod.spec.hostNetwork", "has(pool.price)"),
              _text(KEYS, "({} in pool.labels)"), _text(STRINGS, "(pool.name == {})")),
@@ -191,7 +203,7 @@ _NODES: Mapping[str, tuple[Rule, ...]] = {
         _form("{}.indexOf({})", "string", "string"), _form("{}.lastIndexOf({})", "string", "string"),
         _objects("size({}.filter({}, {}))", "pool.taints", "taint"),
         _objects("size({}.filter({}, {}))", "pod.spec.containers", "container"),
-        lambda w, d, s: f"{w.one('timestamp', d, s)}.{w.pick(_PARTS)}({quoted(w.pick(ZONES)) if w.pick((0, 1)) else ''})",
+        lambda w, d, s: f"{w.one('timestamp', d, s)}.{w.pick(_PARTS)}({w.pick(('', quoted(w.pick(ZONES))))})",
         lambda w, d, s: f"{w.one('duration', d, s)}.{w.pick(('getHours', 'getMinutes', 'getSeconds'))}()",
     ),
     "uint": (
@@ -207,7 +219,8 @@ _NODES: Mapping[str, tuple[Rule, ...]] = {
     "string": (
         _form("({} + {})", "string", "string"), _form("string({})", "int"), _form("string({})", "bool"),
         _form("string({})", "uint"), _form("string({})", "string"), _form("({} ? {} : {})", "bool", "string", "string"),
-        _form("{}[{}]", "strings", "int"), _form("{}[{}]", "map", "string"), _form("{}[?{}].orValue({})", "map", "string", "string"),
+        _form("{}[{}]", "strings", "int"), _form("{}[{}]", "map", "string"),
+        _form("{}[?{}].orValue({})", "map", "string", "string"),
         _form("{}.lowerAscii()", "string"), _form("{}.upperAscii()", "string"), _form("{}.trim()", "string"),
         _form("{}.replace({}, {})", "string", "string", "string"), _form("{}.substring({})", "string", "int"),
         _form("{}.charAt({})", "string", "int"),
@@ -215,8 +228,10 @@ _NODES: Mapping[str, tuple[Rule, ...]] = {
         _form("pod.spec.?nodeName.orValue({})", "string"),
     ),
     "strings": (
-        _form("({} + {})", "strings", "strings"), _form("[{}, {}]", "string", "string"), _form("{}.split({})", "string", "string"),
-        _macro("{}.map({}, {})", "strings", "string", "string"), _macro("{}.filter({}, {})", "strings", "string", "bool"),
+        _form("({} + {})", "strings", "strings"), _form("[{}, {}]", "string", "string"),
+        _form("{}.split('-')", "string"),
+        _macro("{}.map({}, {})", "strings", "string", "string"),
+        _macro("{}.filter({}, {})", "strings", "string", "bool"),
         _macro("{}.map({}, {})", "ints", "int", "string"), _form("({} ? {} : {})", "bool", "strings", "strings"),
     ),
     "ints": (
@@ -230,17 +245,6 @@ _NODES: Mapping[str, tuple[Rule, ...]] = {
     "timestamp": (_form("({} + {})", "timestamp", "duration"), _form("({} - {})", "timestamp", "duration"),
                   _form("timestamp({})", "int")),
 }  # fmt: skip
-_PARTS = (
-    "getFullYear",
-    "getMonth",
-    "getDate",
-    "getDayOfMonth",
-    "getDayOfWeek",
-    "getDayOfYear",
-    "getHours",
-    "getMinutes",
-)
-
 RESULTS = tuple(_NODES)
 
 

@@ -113,6 +113,7 @@ def test_agrees_with_cel_cpp(block: int) -> None:
         ("'tacocat'.indexOf('a', 30)", -1, ERROR),
         ("'%e'.format([1.5])", "1.500000×10⁰⁰", "1.500000e+00"),
         ("'abc'.substring(1, 3)", "bc", ERROR),
+        ("''.split('')", [], [""]),
     ],
 )
 def test_known_differences(text: str, kubernetes: object, cel_cpp: object) -> None:
