@@ -64,8 +64,8 @@ class Decider:
         self.fleet = Fleet(inventory)
         self.left_alone = LEFT_ALONE.union(namespaces)
         known = {"name": "", "labels": {}, **(cluster or {})}
-        self._constants = (known, {**program.params, **(params or {})})
-        self._ground = Ground(self.fleet, program.leaves, lambda: (Budget(POLICY_BUDGET), *NOBODY, *self._constants))
+        self.constants = (known, {**program.params, **(params or {})})
+        self.ground = Ground(self.fleet, program.leaves, lambda: (Budget(POLICY_BUDGET), *NOBODY, *self.constants))
         self._place = {policy.name: i for i, policy in enumerate(program.policies)}
         self._resting = [_resting(policy) for policy in program.policies]
         self._candidates = _Candidates(program.policies)
@@ -77,8 +77,7 @@ class Decider:
             outcome: Outcome = "off" if self.mode == "off" else "notMatched"
             outcomes = tuple(PolicyOutcome(p.name, outcome, reason) for p in self.program.policies)
             return Decision(subject, self.program.revision, self.mode, True, reason or "switched off", outcomes)
-        occasion = Occasion(subject, self._ground, self._constants)
-        findings = [judge(policy, occasion) for policy in self._candidates.of(occasion.labels)]
+        findings = self.findings(subject)
         audited = [f for f in findings if f.policy.policy.mode == "audit"]
         if not audited:
             return self._complete(findings, self._decided(subject, findings))
@@ -86,6 +85,11 @@ class Decider:
         if any(f.outcome in ("applied", "denied", "failed") for f in audited):
             decision = replace(decision, audited=self._decided(subject, findings))
         return self._complete(findings, decision)
+
+    def findings(self, subject: Subject) -> list[Finding]:
+        """What each policy that its selector does not rule out says of a pod by itself, in the program's order."""
+        occasion = Occasion(subject, self.ground, self.constants)
+        return [judge(policy, occasion) for policy in self._candidates.of(occasion.labels)]
 
     def _complete(self, findings: Sequence[Finding], decision: Decision) -> Decision:
         """The decision with every policy's outcome, in the program's order; audited ones say what they would do."""

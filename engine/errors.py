@@ -15,7 +15,7 @@ from typing import Literal
 
 from engine.text import Span
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "info"]
 MAX_PROBLEMS = 100
 
 

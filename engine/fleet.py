@@ -98,6 +98,10 @@ class Fleet:
             mask &= some
         return mask
 
+    def known(self, index: int) -> Term:
+        """What every node of one pool is known to carry."""
+        return term(self._known[index])
+
     def demands(self, reads: frozenset[Read], mask: int) -> Iterator[Group]:
         """The pools of a mask, grouped by what their observed labels, having been read, must be again."""
         groups = self._demands.get(reads)
