@@ -26,6 +26,8 @@ MAX_CHARACTERS = 1 << 20
 MAX_MANIFESTS = 1 << 29
 """Of one file of Kubernetes objects, say all pods of a cluster."""
 MAX_DEPTH = 64
+MAX_SKIPPED = 200
+"""Levels of nesting that are read, and that are read over for the sake of what follows."""
 MAX_ALIASED = 100_000
 """Values that aliases may add to a file of manifests, all together."""
 
@@ -289,7 +291,8 @@ class _Composer:
     def compose(self) -> tuple[Value, ...]:
         loader = _Loader(self.source.text)
         try:
-            while loader.check_event():
+            # scanning takes time in proportion to the square of the depth
+            while self._too_deep < MAX_SKIPPED and loader.check_event():
                 self._take(loader.get_event())
         except yaml.MarkedYAMLError as error:
             self.problems.append(_syntax_problem(self.source, error))

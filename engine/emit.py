@@ -85,8 +85,6 @@ _TEMPLATES = {
     "multiply_double": "({} * {})",
     "negate_double": "(-{})",
     "logical_not": "(not {})",
-    "starts_with_string": "{}.startswith({})",
-    "ends_with_string": "{}.endswith({})",
     "contains_string": "contains(budget, {}, {})",
     "in_list": "is_in(budget, {}, {})",
     "in_map": "is_in(budget, {}, {})",
@@ -95,7 +93,8 @@ _TEMPLATES = {
     **dict.fromkeys(("int64_to_int64", "uint64_to_uint64", "double_to_double", "string_to_string", "to_dyn"), "{}"),
     **dict.fromkeys(("bool_to_bool", "bytes_to_bytes", "timestamp_to_timestamp", "duration_to_duration"), "{}"),
 }
-_NEVER_FAIL = frozenset(_TEMPLATES) - {"in_list", "in_map"} | {"equals", "not_equals"}
+_PREFIXES = {"starts_with_string": "{}.startswith({})", "ends_with_string": "{}.endswith({})"}
+_NEVER_FAIL = frozenset(_TEMPLATES).union(_PREFIXES) - {"in_list", "in_map"} | {"equals", "not_equals"}
 _BY_ID: Mapping[str, Overload] = {overload.id: overload for group in OVERLOADS.values() for overload in group}
 _TYPE_NAMES = frozenset({
     "bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type", "optional_type",
@@ -126,6 +125,7 @@ class _Writer:
         self._blocks = 0
         self._depth = 0
         self._count = 0
+        self._loops = 0
         self._known: dict[int, object] = {}
 
     # --- values
@@ -150,6 +150,8 @@ class _Writer:
                 return scope[node.name].code if node.name in scope else f"undeclared({node.name!r})"
             case Select() | Index() if node.optional or _is_optional(node.operand):
                 return f"optional({self._maybe(node, scope)})"
+            case Select() if self._constant(node.operand, scope) is not _VARIES:
+                return f"at({self.value(node.operand, scope)}, {node.field!r})"  # Python warns of `1["a"]`
             case Select():
                 return f"{self.value(node.operand, scope)}[{node.field!r}]"
             case Index():
@@ -221,10 +223,13 @@ class _Writer:
             return f"({total} if -9223372036854775808 <= {sum_} <= 9223372036854775807 else overflow())"
         if overload.function in _SYMBOLS:
             left, right = (operand.type for operand in operands)
-            if (left == right and left in _ORDERED) or {left, right} <= _INTEGERS:
+            long = self._loops and left in (STRING, BYTES)
+            if (left == right and left in _ORDERED and not long) or {left, right} <= _INTEGERS:
                 return f"({codes[0]} {_SYMBOLS[overload.function]} {codes[1]})"
         if overload.id == "in_map" and operands[0].type == STRING:
             return f"({codes[0]} in {codes[1]})"
+        if overload.id in _PREFIXES and isinstance(operands[1], Literal):
+            return _PREFIXES[overload.id].format(*codes)
         if overload.id in _TEMPLATES:
             return _TEMPLATES[overload.id].format(*codes)
         if overload.cost is None:
@@ -251,6 +256,8 @@ class _Writer:
         codes = self.value(left, scope), self.value(right, scope)
         if isinstance(right, Literal) and right.value is None:
             return f"({codes[0]} is {'' if wanted else 'not '}None)"
+        if self._loops and STRING in (left.type, right.type) and not isinstance(right, Literal):
+            return f"({'' if wanted else 'not '}same_text(budget, {codes[0]}, {codes[1]}))"
         if (left.type == right.type and left.type in _SCALARS) or STRING in (left.type, right.type):
             return f"({codes[0]} {'==' if wanted else '!='} {codes[1]})"
         return f"{'equal' if wanted else 'not_equal'}(budget, {codes[0]}, {codes[1]})"
@@ -301,15 +308,18 @@ class _Writer:
         walk = "elements" if len(names) == 1 else "pairs"
         header = f"for {', '.join(names)} in {walk}(budget, {walked}, {per_step(node)}):"
         result = self._temporary()
+        self._loops += 1
         if node.macro in ("all", "exists"):
             self._quantifier(node, inner, header, result)
         elif node.macro == "exists_one":
             lines, code = self.apart(node.body[0], inner, condition=True)
             self._lines.append(f"{result} = 0")
             self._block(header, [*lines, f"if {code}: {result} += 1"])
+            self._loops -= 1
             return f"({result} == 1)"
         else:
             self._collector(node, inner, header, result, names)
+        self._loops -= 1
         return f"sort_by(budget, {walked}, {result})" if node.macro == "sortBy" else result
 
     def _quantifier(self, node: Comprehension, inner: Scope, header: str, result: str) -> None:

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from engine import emit
 from engine.functions import lists, operators
 from engine.overload import by_content
-from engine.regex import Pattern
+from engine.regex import Pattern, matching
 from engine.syntax import Node
 from engine.values import (
     ABSENT,
@@ -126,10 +126,9 @@ def _not_equal(budget: Budget, a: object, b: object) -> bool:
 
 def _is_in(budget: Budget, value: object, container: object) -> bool:
     if isinstance(container, (list, tuple)):
-        units = len(container) >> 3
-        if value.__class__ is str and len(value) > 255:  # type: ignore[arg-type]  # a string has a length
-            units += (len(value) >> 8) * len(container)  # type: ignore[arg-type]
-        budget.left -= units
+        budget.left -= len(container) >> 3
+        if isinstance(value, str) and len(value) > 255:
+            budget.left -= (len(value) >> 8) * len(container)
         if budget.left < 0 or value.__class__ in (list, tuple, dict):
             budget.spend(by_content(container))
     return operators.is_in(value, container)
@@ -137,8 +136,8 @@ def _is_in(budget: Budget, value: object, container: object) -> bool:
 
 def _same_text(budget: Budget, a: object, b: object) -> bool:
     """Equality of strings in a loop, where long ones add up."""
-    if a.__class__ is str and len(a) > 255:  # type: ignore[arg-type]  # a string has a length
-        budget.spend(len(a) >> 8)  # type: ignore[arg-type]
+    if isinstance(a, str) and len(a) > 255:
+        budget.spend(len(a) >> 8)
     return a == b
 
 
@@ -150,7 +149,7 @@ def _contains(budget: Budget, text: str, part: str) -> bool:
 
 
 def _matches(budget: Budget, pattern: Pattern, text: str) -> bool:
-    budget.left -= len(text) >> 4
+    budget.left -= matching(text, pattern)
     if budget.left < 0:
         budget.spend(0)
     return pattern.matches(text)
@@ -194,7 +193,7 @@ def _merge(result: dict[object, object], entry: object) -> None:
 def _sort_by(budget: Budget, values: Iterable[object], keys: list[object]) -> list[object]:
     if isinstance(values, dict):
         raise NoSuchOverload("sortBy", values)
-    budget.spend(len(keys))
+    budget.spend(lists.by_order(keys))
     return lists.sort_by_keys(list(values), keys)
 
 

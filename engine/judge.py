@@ -27,7 +27,7 @@ from engine.symbolic import Arguments
 from engine.values import Budget, BudgetExceeded, CelError
 from engine.workload import written_out
 
-POLICY_BUDGET = 2_000_000
+POLICY_BUDGET = 200_000
 """What one policy may spend on one pod, in the units of `engine.values.Budget`."""
 
 

@@ -47,11 +47,10 @@ def macro_arguments(span: Span, name: str, forms: tuple[str, ...], problem: str)
     return Problem("macro-arguments", f"`{name}` {problem}", span, " or ".join(f"`{form}`" for form in forms))
 
 
-def expression_too_long(span: Span, length: int, limit: int) -> Problem:
-    message = f"the expression has {length:,} characters, and at most {limit:,} are allowed"
-    return Problem(
-        "expression-too-long", message, span, hint="split it into variables, or move its constants to params"
-    )
+def expression_too_long(span: Span, limit: int, what: str) -> Problem:
+    message = f"the expression has more than {limit:,} {what}"
+    hint = "split it into variables, or move its constants to params"
+    return Problem("expression-too-long", message, span, hint=hint)
 
 
 def expression_too_deep(span: Span, limit: int) -> Problem:

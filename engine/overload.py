@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from engine.types import Type, TypeParameter
 
 A, B = TypeParameter("A"), TypeParameter("B")
+MAX_CONTENT = 1 << 15  # elements, those of elements included, of a value that is compared or written out as a whole
+BEYOND = 1 << 40  # more than any budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,28 +49,32 @@ def by_length(*arguments: object) -> int:
 
 def by_pairs(first: object, second: object) -> int:
     """For what compares every element of one list with every element of another."""
-    return (_size(first) * _size(second)) >> 2
+    return content(first) * content(second)
 
 
 def by_square(argument: object, *_: object) -> int:
     """For what compares every element of a list with every other."""
-    return (_size(argument) ** 2) >> 2
+    return content(argument) ** 2 >> 1
 
 
 def by_content(*arguments: object) -> int:
     """For what walks its arguments to the leaves, all of them: the smallest counts, for equality stops there."""
-    return min((_content(argument) for argument in arguments), default=0)
+    return 2 * min((content(argument) for argument in arguments), default=0)
 
 
-def _size(argument: object) -> int:
-    return len(argument) if isinstance(argument, (str, bytes, list, tuple, dict)) else 0
+def content(value: object) -> int:
+    """The elements of a value and of what it holds, long strings by the 64 characters; BEYOND if they are too many.
 
-
-def _content(value: object) -> int:
-    if isinstance(value, (str, bytes)):
-        return len(value) >> 6
-    if isinstance(value, (list, tuple)):
-        return 1 + sum(map(_content, value))
-    if isinstance(value, dict):
-        return 1 + len(value) + sum(map(_content, value.values()))
-    return 0
+    What is shared is counted as often as it is met, for it is walked as often.
+    """
+    count, pending = 0, [value]
+    while pending:
+        here = pending.pop()
+        if isinstance(here, (str, bytes)):
+            count += len(here) >> 6
+        elif isinstance(here, (list, tuple, dict)):
+            count += 1 + len(here)
+            pending.extend(here.values() if isinstance(here, dict) else here)
+        if count > MAX_CONTENT:
+            return BEYOND
+    return count

@@ -38,7 +38,8 @@ from engine.text import Excerpt
 from engine.values import Uint
 
 MAX_LENGTH = 16_384
-"""Code points in one expression. Reading takes time in proportion: about 0.1 s for the longest."""
+MAX_WORDS = 4_096
+"""Code points, and names, constants and signs, in one expression. Reading takes time in proportion to the latter."""
 
 MAX_NESTING = 100
 """Levels of one expression's tree. cel-spec asks for 32 at most; every reader of the tree may recurse this deep and
@@ -51,13 +52,29 @@ def parse(excerpt: Excerpt) -> tuple[Node | None, tuple[Problem, ...]]:
     if not text.strip():
         return None, (mistakes.empty_expression(excerpt.whole),)
     if len(text) > MAX_LENGTH:
-        return None, (mistakes.expression_too_long(excerpt.span(0, 1), len(text), MAX_LENGTH),)
+        return None, (mistakes.expression_too_long(excerpt.span(0, 1), MAX_LENGTH, "characters"),)
+    outsized = _outsized(excerpt)
+    if outsized:
+        return None, (outsized,)
     try:
         node = _node(_parser().parse(text))
     except UnexpectedInput as error:
         return None, (_syntax_problem(excerpt, error),)
     problems = tuple(_faults(node, excerpt))
     return (None if problems else node), problems
+
+
+def _outsized(excerpt: Excerpt) -> Problem | None:
+    """What is too large in a text that has not been read, found in little time whatever it is."""
+    words = depth = 0
+    for match in _LEXEME.finditer(excerpt.value):
+        words += not match.group().isspace()
+        depth += (match["open"] is not None) - (match["close"] is not None)
+        if depth > MAX_NESTING:
+            return mistakes.expression_too_deep(excerpt.span(match.start(), match.end()), MAX_NESTING)
+        if words > MAX_WORDS:
+            return mistakes.expression_too_long(excerpt.span(match.start(), match.end()), MAX_WORDS, "words and signs")
+    return None
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Protocol
@@ -12,12 +13,17 @@ from engine.values import CelError, quoted
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
-_OPTIONS.max_mem = 1 << 20  # bytes for one compiled pattern: `a{1,1000}{1,1000}` is refused, not compiled
+_OPTIONS.max_mem = 1 << 18  # bytes for one compiled pattern, which may take some milliseconds to make
 MAX_PATTERN = 1000  # characters
+MAX_PRICE = 100_000  # what compiling the patterns of one expression may cost, in units of the run-time budget
+_REPEATS = re.compile(r"\{([0-9]{1,4})(?:,([0-9]{0,4}))?\}")
+_CLASSES = re.compile(r"\\[pP]|\(\?[a-zA-Z]*i")
 
 
 class Pattern(Protocol):
-    """A compiled pattern."""
+    """A compiled pattern. `size` is that of its program: a step over a character takes time in proportion, at worst."""
+
+    size: int
 
     def matches(self, text: str) -> bool:
         """Whether the pattern is found anywhere in the text."""
@@ -30,10 +36,11 @@ class Pattern(Protocol):
 
 
 class _Re2:
-    __slots__ = ("_pattern",)
+    __slots__ = ("_pattern", "size")
 
     def __init__(self, pattern: str) -> None:
         self._pattern = re2.compile(pattern, _OPTIONS)
+        self.size: int = self._pattern.programsize
 
     def matches(self, text: str) -> bool:
         return self._pattern.search(text) is not None
@@ -51,14 +58,36 @@ class _Re2:
             end = found.end()
 
 
-@lru_cache(maxsize=1024)
 def compile_pattern(pattern: str) -> Pattern:
     """Compiles a pattern in RE2's syntax. Raises CelError for one that is invalid or too large."""
     if len(pattern) > MAX_PATTERN:
         raise CelError(f"the pattern is {len(pattern)} characters long, {MAX_PATTERN} are allowed")
+    compiled = _compiled(pattern)
+    if isinstance(compiled, str):
+        raise CelError(f"invalid pattern {quoted(pattern)}: {compiled}")
+    return compiled
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> Pattern | str:
+    """The pattern, or what is wrong with it."""
     try:
         return _Re2(pattern)
     except re2.error as error:
         reason = error.args[0] if error.args else ""
-        text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
-        raise CelError(f"invalid pattern {quoted(pattern)}: {text}") from None
+        return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+
+
+def price(pattern: str) -> int:
+    """What compiling a pattern costs at most, in units of the run-time budget, from its text alone.
+
+    The same whether it has been compiled before or not: a decision must not depend on what was decided earlier.
+    """
+    repeats = sum(max(int(low), int(high or 0)) for low, high in _REPEATS.findall(pattern))
+    classes = len(_CLASSES.findall(pattern))
+    return 64 + 8 * len(pattern) + (8 + 2000 * classes) * max(1, repeats)
+
+
+def matching(text: str, pattern: Pattern) -> int:
+    """What matching costs at most, in the same units."""
+    return (len(text) + 1) * pattern.size >> 5

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from engine.functions import (
@@ -23,7 +24,8 @@ from engine.functions import (
     times,
     urls,
 )
-from engine.overload import Overload
+from engine.overload import Overload, by_length
+from engine.types import BYTES, STRING
 
 _MODULES = (
     operators,
@@ -45,8 +47,14 @@ _MODULES = (
 def _by_name(overloads: Iterable[Overload]) -> Mapping[str, tuple[Overload, ...]]:
     table: dict[str, tuple[Overload, ...]] = {}
     for overload in overloads:
-        table[overload.function] = (*table.get(overload.function, ()), overload)
+        table[overload.function] = (*table.get(overload.function, ()), _paid(overload))
     return MappingProxyType(table)
+
+
+def _paid(overload: Overload) -> Overload:
+    """What takes text walks it, if nothing else is said."""
+    textual = not {STRING, BYTES}.isdisjoint(overload.parameters)
+    return replace(overload, cost=by_length) if textual and overload.cost is None else overload
 
 
 OVERLOADS = _by_name(overload for module in _MODULES for overload in module.OVERLOADS)

@@ -7,7 +7,7 @@ from functools import cmp_to_key
 from itertools import pairwise
 
 from engine.functions.operators import add_double, add_duration, add_int, add_uint
-from engine.overload import A, Overload, by_length, by_pairs, by_square
+from engine.overload import A, Overload, by_length, by_pairs, by_square, content
 from engine.types import BOOL, BYTES, DOUBLE, DURATION, DYN, INT, STRING, TIMESTAMP, UINT, Type, list_of, optional_of
 from engine.values import (
     MAX_SIZE,
@@ -171,14 +171,29 @@ def by_elements(*arguments: object) -> int:
         if isinstance(argument, (list, tuple)):
             units += len(argument)
         elif argument.__class__ is int:
-            units += max(0, min(argument, MAX_SIZE)) >> 3
+            units += max(0, min(argument, MAX_SIZE)) >> 2
     return units
 
 
 def by_nested_elements(values: object, *_: object) -> int:
     """What flattens: the elements of the elements, too."""
-    inner = values if isinstance(values, (list, tuple)) else ()
-    return sum(1 + (by_nested_elements(value) if isinstance(value, (list, tuple)) else 0) for value in inner)
+    return 2 * content(values)
+
+
+def by_order(values: object) -> int:
+    """What compares the elements of a list with each other: two units each, by as many times as it is halved."""
+    count = len(values) if isinstance(values, (list, tuple)) else 0
+    return 2 * count * count.bit_length()
+
+
+def by_comparisons(values: object) -> int:
+    """What compares each element of a list once."""
+    return 3 * len(values) if isinstance(values, (list, tuple)) else 0
+
+
+def by_search(values: object, wanted: object) -> int:
+    """What compares each element with one value: deeply, where they have elements."""
+    return content(values) * (2 if isinstance(wanted, (list, tuple, dict)) else 1) + by_length(wanted)
 
 
 def by_mixed_square(values: object, *_: object) -> int:
@@ -209,17 +224,18 @@ def _kubernetes() -> list[Overload]:
             ("sort", f"list_{name}_sort", list_of(t), sort, "[3, 1].sort() == [1, 3]"),
         )
         found += [
-            Overload(f, key, (list_of(t),), result, impl, method=True, library="lists", cost=by_elements, example=ex)
+            Overload(f, key, (list_of(t),), result, impl, method=True, library="lists", example=ex,
+                     cost=by_order if f == "sort" else by_comparisons)
             for f, key, result, impl, ex in shapes
-        ]
+        ]  # fmt: skip
     return found
 
 
 def _extension() -> list[Overload]:
     many = list_of(A)
     table: tuple[tuple[str, str, tuple[Type, ...], Type, Implementation, Cost | None, str], ...] = (
-        ("indexOf", "list_a_index_of_int", (many, A), INT, index_of, by_elements, "[1, 2, 2].indexOf(2) == 1"),
-        ("lastIndexOf", "list_a_last_index_of_int", (many, A), INT, last_index_of, by_elements,
+        ("indexOf", "list_a_index_of_int", (many, A), INT, index_of, by_search, "[1, 2, 2].indexOf(2) == 1"),
+        ("lastIndexOf", "list_a_last_index_of_int", (many, A), INT, last_index_of, by_search,
          "[1, 2, 2].lastIndexOf(2) == 2"),
         ("slice", "list_slice", (many, INT, INT), many, slice_of, by_length, "[1, 2, 3].slice(1, 3) == [2, 3]"),
         ("flatten", "list_flatten", (list_of(many),), many, flatten, by_nested_elements,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine.functions.formatting import format_string
-from engine.overload import A, B, Overload, by_length
-from engine.regex import compile_pattern
+from engine.overload import A, B, Overload, by_length, content
+from engine.regex import MAX_PRICE, compile_pattern, matching, price
 from engine.types import BOOL, BYTES, DYN, INT, STRING, Type, list_of, map_of
 from engine.values import MAX_SIZE, BudgetExceeded, CelError, NoSuchOverload
 
@@ -63,21 +63,19 @@ def char_at(text: str, index: int) -> str:
 
 def index_of(text: str, part: str, start: int = 0) -> int:
     """Where the part first begins at or after `start`, or -1."""
-    if part == "":
-        return min(start, len(text))
     if start < 0:
         raise CelError(f"index out of range: {start}")
-    return text.find(part, start)
+    return text.find(part, start) if part else min(start, len(text))
 
 
 def last_index_of(text: str, part: str, start: int | None = None) -> int:
     """Where the part last begins at or before `start`, or -1."""
-    if part == "":
-        return len(text) if start is None else min(start, len(text))
     if start is None:
         return text.rfind(part)
     if start < 0:
         raise CelError(f"index out of range: {start}")
+    if part == "":
+        return min(start, len(text))
     return -1 if start >= len(text) else text.rfind(part, 0, start + len(part))
 
 
@@ -152,6 +150,30 @@ def by_result(*arguments: object) -> int:
     return sum(len(argument) >> 3 for argument in arguments if isinstance(argument, (str, list, tuple)))
 
 
+def by_formatting(template: str, arguments: list[object]) -> int:
+    """What writes out values: all that is in them."""
+    return (len(template) >> 3) + 8 * content(arguments)
+
+
+def by_match(text: str, pattern: str) -> int:
+    """What compiles a pattern, and looks for it once."""
+    return _by_pattern(text, pattern)
+
+
+def by_matches(text: str, pattern: str, limit: int = -1) -> int:
+    """What looks for a pattern until the text ends: there may be a match for each character."""
+    found = len(text) + 1 if limit < 0 else min(limit, len(text) + 1)
+    return _by_pattern(text, pattern) + 16 * found
+
+
+def _by_pattern(text: str, pattern: str) -> int:
+    units = price(pattern)
+    try:
+        return units + matching(text, compile_pattern(pattern)) if units < MAX_PRICE else units
+    except CelError:
+        return units
+
+
 def _standard() -> list[Overload]:
     sizes = (("string", STRING, 'size("ÿ") == 1', '"abc".size() == 3'),
              ("bytes", BYTES, 'size(b"ab") == 2', 'b"ab".size() == 2'),
@@ -166,9 +188,13 @@ def _standard() -> list[Overload]:
         ("matches", "matches_string", matches, '"gpu-17".matches("^gpu-[0-9]+$")'),
     )
     pair = (STRING, STRING)
-    found += [Overload(f, key, pair, BOOL, impl, method=True, cost=by_length, example=ex) for f, key, impl, ex in tests]
+    costs = {"matches": by_match}
+    found += [
+        Overload(f, key, pair, BOOL, impl, method=True, cost=costs.get(f, by_length), example=ex)
+        for f, key, impl, ex in tests
+    ]
     example = 'matches("gpu-17", "[0-9]")'
-    return [*found, Overload("matches", "matches", pair, BOOL, matches, cost=by_length, example=example)]
+    return [*found, Overload("matches", "matches", pair, BOOL, matches, cost=by_match, example=example)]
 
 
 def _extension() -> list[Overload]:
@@ -203,7 +229,8 @@ def _extension() -> list[Overload]:
     backwards = '"abc".reverse() == "cba"'
     return [
         *(
-            Overload(f, key, parameters, result, impl, method=True, library="strings", cost=by_result, example=example)
+            Overload(f, key, parameters, result, impl, method=True, library="strings", example=example,
+                     cost=by_formatting if f == "format" else by_result)
             for f, key, parameters, result, impl, example in table
         ),
         Overload("strings.quote", "strings_quote", (STRING,), STRING, quote, library="strings", cost=by_result,
@@ -222,9 +249,10 @@ def _regex() -> list[Overload]:
          '"1 22".findAll("[0-9]+", 1) == ["1"]'),
     )  # fmt: skip
     return [
-        Overload(f, key, parameters, result, impl, method=True, library="regex", cost=by_result, example=example)
+        Overload(f, key, parameters, result, impl, method=True, library="regex", example=example,
+                 cost=by_match if f == "find" else by_matches)
         for f, key, parameters, result, impl, example in table
-    ]
+    ]  # fmt: skip
 
 
 OVERLOADS: tuple[Overload, ...] = (*_standard(), *_extension(), *_regex())

@@ -8,6 +8,7 @@ from typing import final
 from urllib.parse import unquote_to_bytes
 
 from engine.functions.addresses import is_ip
+from engine.functions.strings import by_result
 from engine.overload import Overload, by_length
 from engine.types import BOOL, STRING, Type, list_of, map_of
 from engine.values import CelError, Opaque, quoted
@@ -160,9 +161,9 @@ def _unplussed(text: str) -> str:
 
 
 OVERLOADS: tuple[Overload, ...] = (
-    Overload("url", "string_to_url", (STRING,), URL, url, library="url", cost=by_length,
+    Overload("url", "string_to_url", (STRING,), URL, url, library="url", cost=by_result,
              example='url("https://a.b/c") == url("https://a.b/c")'),
-    Overload("isURL", "is_url_string", (STRING,), BOOL, is_url, library="url", cost=by_length,
+    Overload("isURL", "is_url_string", (STRING,), BOOL, is_url, library="url", cost=by_result,
              example='isURL("https://a.b/c") && !isURL("a.b")'),
     Overload("getScheme", "url_get_scheme", (URL,), STRING, scheme, method=True, library="url",
              example='url("HTTPS://a.b/c").getScheme() == "https"'),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import Problem
-from engine.parse import MAX_LENGTH, MAX_NESTING, parse
+from engine.parse import MAX_LENGTH, MAX_NESTING, MAX_WORDS, parse
 from engine.syntax import (
     Bind,
     Call,
@@ -187,10 +187,10 @@ def test_constants(text: str, value: object) -> None:
 
 @pytest.mark.parametrize("operator", ["||", "&&"])
 def test_long_chains_are_shallow(operator: str) -> None:
-    text = f" {operator} ".join(f"a{i}.b" for i in range(1000))
+    text = f" {operator} ".join(f"a{i}.b" for i in range(800))
     node = tree(text)
     names = [inner.name for inner in nodes(node) if isinstance(inner, Ident)]
-    assert names == [f"a{i}" for i in range(1000)]
+    assert names == [f"a{i}" for i in range(800)]
 
     def depth(inner: Node) -> int:
         return 1 + max(map(depth, children(inner)), default=0)
@@ -327,11 +327,15 @@ def test_all_at_once() -> None:
         ("!" * MAX_NESTING + "a", "expression-too-deep"),
         ("a" + "+a" * MAX_NESTING, "expression-too-deep"),
         ("[" * MAX_NESTING + "]" * MAX_NESTING + ".a", "expression-too-deep"),
-        ("a" + ".a" * 5000, "expression-too-deep"),
+        ("a" + ".a" * 1000, "expression-too-deep"),
+        ("a" + ".a" * 5000, "expression-too-long"),
         ("a?b:" * 1000 + "c", "expression-too-deep"),
-        ("-" * (MAX_LENGTH - 1) + "a", "expression-too-deep"),
-        ("(" * MAX_LENGTH, "syntax"),
-        ("[" * 8000 + "]" * 7999, "unclosed-bracket"),
+        ("-" * (MAX_WORDS - 1) + "a", "expression-too-deep"),
+        ("-" * (MAX_LENGTH - 1) + "a", "expression-too-long"),
+        ("(" * MAX_LENGTH, "expression-too-deep"),
+        ("[" * 8000 + "]" * 7999, "expression-too-deep"),
+        ("[" * 99 + "]" * 98, "unclosed-bracket"),
+        ("[" + "a," * (MAX_WORDS // 2) + "]", "expression-too-long"),
         ("a.all(x," * 1000 + "a" + ")" * 1000, "expression-too-deep"),
     ],
 )
@@ -341,7 +345,7 @@ def test_bounds(text: str, rule: str) -> None:
 
 
 def test_what_is_just_allowed() -> None:
-    assert said(tree("(" * 8000 + "a" + ")" * 8000)) == "a"
+    assert said(tree("(" * MAX_NESTING + "a" + ")" * MAX_NESTING)) == "a"
     deep = tree("!" * (MAX_NESTING - 1) + "a")
     assert len(list(nodes(deep))) == MAX_NESTING
     assert sys.getrecursionlimit() <= 3000
