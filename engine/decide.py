@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine import report
+from engine import report, spread
 from engine.cluster import Inventory
 from engine.decision import Decision, Mode, Outcome, PolicyOutcome, PoolNames
 from engine.fleet import HARD_EFFECTS, Fleet, bits
@@ -187,9 +187,11 @@ class _Meeting:
         after &= before if not stuck else fleet.every
         placement, operations = self._written(applied, met, after)
         unspread = _overruled_spread(applied, pod)
-        pools = PoolNames(fleet.names(before), fleet.names(0 if stuck else after), self._untolerated(after, placement))
+        left = 0 if stuck else after
+        pools = PoolNames(fleet.names(before), fleet.names(left), self._untolerated(left, placement))
         warnings = report.warnings(self.findings, overruled, pools, unspread, stuck=stuck)
-        outcomes = self._outcomes(applied, overruled, operations, mine)
+        idle = _without_effect(applied, unspread, pod, placement)
+        outcomes = self._outcomes(applied, {**overruled, **idle}, operations, mine)
         decision = replace(
             self.base,
             policies=outcomes,
@@ -198,7 +200,8 @@ class _Meeting:
             patch=operations,
             warnings=tuple(dict.fromkeys(warnings)),
         )
-        return replace(decision, message=report.sentence(decision, applied, stuck=stuck))
+        effective = [f for f in applied if f.policy.name not in idle]
+        return replace(decision, message=report.sentence(decision, effective, stuck=stuck))
 
     def _met(self, mine: Terms) -> tuple[Region | None, dict[str, str]]:
         """All regions together; or by priority those that leave something, and why the others are overruled."""
@@ -357,6 +360,29 @@ def _overruled_spread(applied: Sequence[Finding], pod: Mapping[str, Any]) -> dic
     existing = (pod.get("spec") or {}).get("topologySpreadConstraints") or ()
     _, overruled = combine_spread(existing, [constraint for _, constraint in wanted], labels_of(pod))
     return {wanted[index][0]: reason for index, reason in overruled}
+
+
+def _without_effect(
+    applied: Sequence[Finding], unspread: Mapping[str, str], pod: Mapping[str, Any], placement: Placement
+) -> dict[str, str]:
+    """Policies that do nothing but spread, and gave way with all of it; and why."""
+    if not unspread:
+        return {}
+    existing, labels = (pod.get("spec") or {}).get("topologySpreadConstraints") or (), labels_of(pod)
+    merged, _ = combine_spread(existing, placement.spread, labels)
+    counts = {spread.identity(one): spread.counted(one, labels) for one in merged}
+    return {
+        finding.policy.name: unspread[finding.policy.name]
+        for finding in applied
+        if finding.policy.name in unspread
+        and _only_spreads(finding.policy)
+        and all(counts[spread.identity(one)] != spread.counted(one, labels) for one in finding.spread)
+    }
+
+
+def _only_spreads(policy: CompiledPolicy) -> bool:
+    others = (policy.require, policy.prefer, policy.fallback, policy.tolerate)
+    return not any((*others, policy.pod_affinity, policy.pod_anti_affinity))
 
 
 def _refused(base: Decision, findings: Sequence[Finding]) -> Decision | None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.cluster import inventory_from_objects
+from engine.decision import PoolNames
 from engine.pool import Inventory
 from engine.requirement import admits, parse_term
 from tests.engine.test_decide import BASE, GOLD, decide, inventory, outcomes, patched, pod, preferred, required
@@ -230,6 +231,41 @@ def test_a_pod_that_asks_for_a_special_pool_can_not_go_to_the_general_one() -> N
 
     assert not decision.allowed
     assert decision.pools.before == ("gpu", "large", "other")
+
+
+# Spread constraints that give way
+
+
+def spreading(skew: int, selector: str = "") -> str:
+    """A policy that does nothing else."""
+    return f"spread: [{{topologyKey: z, maxSkew: {skew}, whenUnsatisfiable: ScheduleAnyway{selector}}}]"
+
+
+OTHERS = ", labelSelector: {matchLabels: {z: y}}"
+
+
+def test_a_policy_whose_only_spread_gives_way_is_overruled() -> None:
+    """Neither applied nor satisfied: what it asks for does not hold."""
+    own = {"topologyKey": "z", "whenUnsatisfiable": "ScheduleAnyway", "maxSkew": 1, "labelSelector": {}}
+    decision = decide(spreading(3), given=pod(topologySpreadConstraints=[own]))
+    assert outcomes(decision) == {"one": "overruled"}
+    assert decision.policies[0].message == "the pod's own constraint on `z` (ScheduleAnyway) counts other pods"
+    assert decision.allowed
+    assert not decision.patch
+
+    decision = decide(spreading(3), f"{spreading(2, OTHERS)}\npriority: 5")
+    assert outcomes(decision) == {"two": "applied", "one": "overruled"}
+    assert "one" not in decision.message
+
+    assert outcomes(decide(spreading(3), spreading(2))) == {"one": "applied", "two": "applied"}
+    assert outcomes(decide(f"{spreading(3)}\n{GOLD}", f"{spreading(2, OTHERS)}\npriority: 5"))["one"] == "applied"
+
+
+def test_a_pod_that_matches_no_pool_leaves_none_untolerated() -> None:
+    """`pools.untolerated` are among those that are left."""
+    decision = decide(GOLD, given=pod(nodeSelector={"karpenter.sh/nodepool": "nope"}))
+
+    assert decision.pools == PoolNames()
 
 
 # What was observed
