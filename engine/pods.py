@@ -232,6 +232,8 @@ def _check(value: Json, wanted: Check, path: str) -> None:
         if not isinstance(value, list):
             raise RequestError(path, "this must be a list")
         for at, item in enumerate(value):
+            if item is None:
+                raise RequestError(f"{path}[{at}]", "an item of a list can't be null")
             _check(item, wanted[0], f"{path}[{at}]")
     elif isinstance(wanted, dict):
         if not isinstance(value, Mapping):

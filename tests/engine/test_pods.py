@@ -187,6 +187,10 @@ def pod_with(**spec: Any) -> str:
         ),
         (DEPLOYMENT.replace("name: web, ", ""), "f0.yaml: metadata.name: the workload has no name"),
         (
+            POD.replace("spec: {", "spec: {tolerations: [null], "),
+            "f0.yaml: spec.tolerations[0]: an item of a list can't be null",
+        ),
+        (
             "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w}\nspec: {}\n",
             "f0.yaml: spec.template.spec.containers: a pod needs a container",
         ),
