@@ -32,7 +32,7 @@ from engine.values import MAX_SIZE, BudgetExceeded, CelError, Duration, Timestam
 _CLAUSE = re.compile(r"%(?:%|(?:\.(?P<precision>[0-9]*))?(?P<verb>.?))", re.DOTALL)
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _SPECIAL = frozenset({"NaN", "Infinity", "-Infinity"})
-_MAX_PRECISION = 1000
+MAX_PRECISION = 1000
 _ESCAPED = {'"': '\\"', "\\": "\\\\", "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t",
             "\v": "\\v"}  # fmt: skip
 
@@ -88,8 +88,8 @@ def _clause(verb: str, precision: str | None, argument: object) -> str:
         raise CelError(f"format: unknown clause `%{verb}`")
     if verb in ("f", "e"):
         digits = 6 if precision is None else int(precision[:6])
-        if digits > _MAX_PRECISION:
-            raise CelError(f"format: a precision is at most {_MAX_PRECISION}")
+        if digits > MAX_PRECISION:
+            raise CelError(f"format: a precision is at most {MAX_PRECISION}")
         return (_fixed if verb == "f" else _scientific)(_as_double(verb, argument), digits)
     return write(argument)
 
