@@ -19,10 +19,11 @@ from engine.logic import Ground
 from engine.ownership import controller
 from engine.patch import Operation, patch
 from engine.placement import Placement, labels_of, own
+from engine.podaffinity import PREFERRED
 from engine.pool import Taint
 from engine.program import POD_NAMES, CompiledPolicy, Program
 from engine.region import Region, alive, meet, node_terms, reach
-from engine.requirement import FALSE, TRUE, Term, Terms, TooManyTerms, implies
+from engine.requirement import FALSE, TRUE, Term, Terms, TooManyTerms, both, implies, parse_term
 from engine.spread import combine as combine_spread
 from engine.subject import Subject
 from engine.tolerations import Toleration, tolerates, toleration_for
@@ -285,7 +286,23 @@ class _Meeting:
         for wish in weighed:
             if wish.weight:
                 preferred += [(wish.weight, term) for term in node_terms(wish.region, after, self.fleet)]
-        return tuple(preferred)
+        return self._not_preferred_yet(preferred, after)
+
+    def _not_preferred_yet(self, wishes: Sequence[tuple[int, Term]], after: int) -> tuple[tuple[int, Term], ...]:
+        """Without what the pod prefers already in other words: somebody else has left fewer pools since it was said."""
+        affinity = ((self.base.subject.pod.get("spec") or {}).get("affinity") or {}).get("nodeAffinity") or {}
+        existing = [parse_term(one.get("preference") or {}) for one in affinity.get(PREFERRED) or ()]
+        if not existing or not wishes:
+            return tuple(wishes)
+        gone = self.fleet.selector(self.fleet.every & ~after)
+
+        def said(wish: Term) -> bool:
+            here = both((wish,), self.mine)
+            return wish not in existing and any(
+                implies(here, (one,)) and implies(both((one,), self.mine), (wish, *gone)) for one in existing
+            )
+
+        return tuple((weight, wish) for weight, wish in wishes if not said(wish))
 
     def _tolerations(self, applied: Sequence[Finding], after: int) -> Iterable[Toleration]:
         """For each taint of the pools that are left that an entry of a policy names."""

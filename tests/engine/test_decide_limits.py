@@ -233,6 +233,36 @@ def test_a_pod_that_asks_for_a_special_pool_can_not_go_to_the_general_one() -> N
     assert decision.pools.before == ("gpu", "large", "other")
 
 
+# Somebody else's edits in between
+
+
+@pytest.mark.parametrize(
+    ("spec", "selector"),
+    [
+        ("prefer: [{expression: 'node.capacityType == \"spot\"', weight: 60}]", {"karpenter.sh/nodepool": "gpu"}),
+        ("prefer: [{expression: 'pool.gpus < 4', weight: 60}]", {"tier": "base", "karpenter.sh/nodepool": "plain"}),
+        ("prefer: [{expression: 'true', score: pool.gpus + 10}]", {"tier": "base"}),
+        ("fallback: [{expression: 'node.capacityType == \"spot\"'}, {expression: pool.gpus < 4}]", {"tier": "gold"}),
+        (f"{BASE}\nprefer: [{{expression: 'pool.gpus < 4 && node.zone == \"a\"', weight: 6}}]", {"tier": "base"}),
+    ],
+)
+def test_what_is_preferred_is_not_said_again_when_fewer_pools_are_left(spec: str, selector: dict[str, str]) -> None:
+    """Law 4: a node selector that another webhook adds changes which pools a wish names, not what it says."""
+    first = patched(decide(spec))
+    again = decide(spec, given=pod(**{**first, "nodeSelector": selector}))
+
+    assert again.patch == ()
+    assert outcomes(again) == {"one": "satisfied"}
+
+
+def test_what_is_preferred_only_elsewhere_is_still_written() -> None:
+    """A pod's own wish for one pool is not one for two."""
+    own = {"weight": 1, "preference": {"matchExpressions": [{"key": "tier", "operator": "In", "values": ["gold"]}]}}
+    affinity = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [own]}}
+
+    assert decide("prefer: [{expression: pool.gpus < 4, weight: 6}]", given=pod(affinity=affinity)).patch
+
+
 # Spread constraints that give way
 
 
