@@ -215,6 +215,8 @@ class _Checker:
     def member(self, owner: Type, node: Select | Has) -> Type:
         """The type of a field of an object, or of a map's value."""
         span = self.span_at(node.at, self.excerpt.value[node.at : node.end].rstrip(") \t\n") or node.field)
+        if self.excerpt.value.startswith("`", node.at):
+            self.problems.append(mistakes.backquoted(span, node.field))
         if isinstance(owner, ObjectType):
             return owner.fields.get(node.field) or self.fail(mistakes.unknown_field(span, owner, node.field))
         if owner == ERROR:
@@ -523,6 +525,8 @@ class _Checker:
 
     def visit_comprehension(self, node: Comprehension, scope: _Scope) -> Node:
         walked = self.visit(node.range, scope)
+        if len(node.variables) == 1 and self.excerpt.value.startswith("existsOne", node.at):
+            self.problems.append(mistakes.not_in_kubernetes(self.span_at(node.at, "existsOne"), "existsOne"))
         first, second = self.walk(node, walked)
         two = len(node.variables) == 2
         # one variable is a list's element or a map's key; of two, the first is a list's index or a map's key

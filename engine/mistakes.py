@@ -221,6 +221,11 @@ def not_in_kubernetes(span: Span, name: str) -> Problem:
     return Problem("not-in-kubernetes", message, span, severity="warning")
 
 
+def backquoted(span: Span, name: str) -> Problem:
+    message = "the API server takes no names in backquotes in its own policies"
+    return Problem("not-in-kubernetes", message, span, hint=f'write `["{name}"]`', severity="warning")
+
+
 # --- words
 
 

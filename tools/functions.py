@@ -76,7 +76,7 @@ MACROS = (
     Macro("list.exists(i, x, condition)", "[1, 2].exists(i, x, i == 1 && x == 2)"),
     Macro("list.exists_one(x, condition)", "[1, 2].exists_one(x, x > 1)"),
     Macro("list.exists_one(i, x, condition)", "[1, 2].exists_one(i, x, x > 1)"),
-    Macro("list.existsOne(x, condition)", "![1, 2].existsOne(x, x > 0)"),
+    Macro("list.existsOne(x, condition)", "![1, 2].existsOne(x, x > 0)", kubernetes=False),
     Macro("list.existsOne(i, x, condition)", "[1, 2].existsOne(i, x, i > 0)"),
     Macro("list.filter(x, condition)", "[1, 2, 3].filter(x, x > 1) == [2, 3]"),
     Macro("list.map(x, value)", "[1, 2].map(x, x * 2) == [2, 4]"),

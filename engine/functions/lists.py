@@ -119,8 +119,6 @@ def sort_by_keys(values: List, keys: List) -> List:
 
 def numbers(count: int) -> List:
     """0, 1, … count - 1."""
-    if count < 0:
-        raise CelError(f"lists.range({count}): a list can't be that short")
     if count > MAX_SIZE:
         raise BudgetExceeded(f"a list grew beyond {MAX_SIZE} elements")
     return list(range(count))

@@ -63,19 +63,21 @@ def char_at(text: str, index: int) -> str:
 
 def index_of(text: str, part: str, start: int = 0) -> int:
     """Where the part first begins at or after `start`, or -1."""
+    if part == "":
+        return start
     if start < 0:
         raise CelError(f"index out of range: {start}")
-    return text.find(part, start) if part else min(start, len(text))
+    return text.find(part, start)
 
 
 def last_index_of(text: str, part: str, start: int | None = None) -> int:
     """Where the part last begins at or before `start`, or -1."""
+    if part == "":
+        return len(text) if start is None else start
     if start is None:
         return text.rfind(part)
     if start < 0:
         raise CelError(f"index out of range: {start}")
-    if part == "":
-        return min(start, len(text))
     return -1 if start >= len(text) else text.rfind(part, 0, start + len(part))
 
 

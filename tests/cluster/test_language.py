@@ -11,6 +11,7 @@ import yaml
 
 from engine.defaults import defaulted
 from engine.functions import OVERLOADS
+from tests.test_language_docs import FUNCTIONS
 
 from .controlplane import ControlPlane, Json
 from .expressions import Outcome, ours, refusal, theirs
@@ -103,7 +104,8 @@ def test_the_api_server_agrees(cluster: ControlPlane) -> None:
 
 
 def test_the_api_server_has_the_functions_that_are_said_to_be_kubernetes(cluster: ControlPlane, namespace: str) -> None:
-    examples = {overload.example: overload.kubernetes for group in OVERLOADS.values() for overload in group}
+    overloads = [overload for group in OVERLOADS.values() for overload in group]
+    examples = {one.example: one.kubernetes for one in (*overloads, *FUNCTIONS.MACROS)}
     offered = [example for example, kubernetes in examples.items() if kubernetes]
     outcomes = theirs(cluster, namespace, POD, offered)
     assert {e: o for e, o in zip(offered, outcomes, strict=True) if o != Outcome("value", '"true"')} == {}
