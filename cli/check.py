@@ -1,23 +1,28 @@
 """Find everything that is wrong in bundles: fields, types of expressions, names, and what only a warning is worth.
 
-Each problem points at file, line and column. Exit status: 0 no errors, 1 errors (with --strict warnings too), 2 could
-not look.
+Each problem points at file, line and column. Policies that leave a pod no pool together, that no pool satisfies, or
+that change nothing are looked for on the pools given, or on those that the bundle's own tests use.
+
+Exit status: 0 no errors, 1 errors (with --strict warnings too), 2 could not look.
 
 example:
   bayplan check policies/gpu policies/spot-first
+  bayplan check policies/gpu --pools nodes.yaml --strict
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cli.inputs import existing, located
+from cli.inputs import add_pools, existing, given_inventory, located
 from cli.terminal import GREEN, RED, amount, styled
+from engine.cluster import Inventory
+from engine.conflicts import Conflict, Examination, examine, inventories_of
 from engine.errors import BundleError, Problem, ordered
 from engine.load import read_bundle
 from engine.program import compile_bundle
@@ -31,47 +36,66 @@ class Report:
     revision: str
     policies: int
     problems: tuple[Problem, ...]
+    conflicts: tuple[Conflict, ...] = ()
+    undecided: Mapping[str, str] = field(default_factory=dict)
 
     def count(self, severity: str) -> int:
         return sum(problem.severity == severity for problem in self.problems)
 
     def as_json(self) -> dict[str, Any]:
-        problems = [problem.as_json() for problem in self.problems]
-        return {"bundle": str(self.path), "revision": self.revision, "problems": problems}
+        return {
+            "bundle": str(self.path),
+            "revision": self.revision,
+            "problems": [problem.as_json() for problem in self.problems],
+            "conflicts": [conflict.as_json() for conflict in self.conflicts],
+            "undecided": [{"policy": name, "message": words} for name, words in self.undecided.items()],
+        }
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundles", metavar="BUNDLE", nargs="+", type=Path, help="a bundle's folder")
     parser.add_argument("--strict", action="store_true", help="warnings are errors")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say what could not be decided, too")
     parser.add_argument("-o", "--output", choices=["text", "json"], default="text", help="how to print (text)")
+    add_pools(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    reports = [examined(path) for path in args.bundles]
+    pools = given_inventory(args)
+    reports = [examined(path, pools) for path in args.bundles]
     if args.output == "json":
         print(json.dumps([report.as_json() for report in reports], indent=2))
     else:
-        _tell(reports)
+        _tell(reports, verbose=args.verbose)
     severities = ("error", "warning") if args.strict else ("error",)
     return int(any(report.count(severity) for report in reports for severity in severities))
 
 
-def examined(path: Path) -> Report:
-    """Everything that can be said of the bundle in a folder, its expressions included."""
+def examined(path: Path, pools: Inventory | None = None) -> Report:
+    """Everything that can be said of the bundle in a folder, on these pools, or else on its own inventories."""
     bundle, problems = read_bundle(existing(path))
     if bundle is None:
         return Report(path, "", 0, problems)
+    found = Examination()
+    more: Sequence[Problem]
     try:
-        more: Sequence[Problem] = compile_bundle(bundle).warnings
+        program = compile_bundle(bundle)
+        more = program.warnings
+        if not any(problem.severity == "error" for problem in problems):
+            inventories = inventories_of(bundle) if pools is None else (("--pools", pools),)
+            found = examine(bundle, program, inventories)
     except BundleError as error:
         more = error.problems
-    return Report(path, str(bundle.revision), len(bundle.policies), ordered([*problems, *more]))
+    told = ordered([*problems, *more, *found.problems])
+    return Report(path, str(bundle.revision), len(bundle.policies), told, found.conflicts, found.undecided)
 
 
-def _tell(reports: Sequence[Report]) -> None:
+def _tell(reports: Sequence[Report], *, verbose: bool) -> None:
     for report in reports:
         for problem in report.problems:
             print(located(report.path, problem), end="\n\n")
+        for name, words in report.undecided.items() if verbose else ():
+            print(f"{report.path}: undecided: `{name}`: {words}", end="\n\n")
     for report in reports:
         errors, warnings = report.count("error"), report.count("warning")
         found = [amount(errors, "error")] * bool(errors) + [amount(warnings, "warning")] * bool(warnings)

@@ -118,6 +118,11 @@ def inventory(args: argparse.Namespace) -> Inventory:
     return pools
 
 
+def given_inventory(args: argparse.Namespace) -> Inventory | None:
+    """The pools that the arguments of `add_pools` name, None where they name nothing."""
+    return inventory(args) if args.pools or names_cluster(args) else None
+
+
 def names_cluster(args: argparse.Namespace) -> bool:
     return bool(args.context or args.kubeconfig)
 

@@ -106,3 +106,44 @@ def test_broken_policies(bayplan: Bayplan, bundle: Callable[..., Path], text: st
     assert words in ran.out
     assert "^" in ran.out or place == "1:1"  # where there is nothing to point at
     assert len(ran.out) < 5000
+
+
+GOLD = "podSelector: {matchLabels: {class: gold}}\nrequire: [{expression: 'pool.name == \"gold\"'}]"
+ARM = "podSelector: {matchLabels: {arch: arm64}}\nrequire: [{expression: 'pool.name == \"arm\"'}]"
+POOLS = """
+apiVersion: bayplan.dev/v1alpha1
+kind: Inventory
+pools:
+  - {name: gold, selector: {pool: gold}}
+  - {name: arm, selector: {pool: arm}}
+"""
+
+
+def test_conflicts_on_the_pools_of_the_bundle(bayplan: Bayplan, bundle: Callable[..., Path]) -> None:
+    folder = bundle({"gold": GOLD, "arm": ARM}, {"pools/fleet.yaml": POOLS})
+    ran = bayplan("check", folder)
+    assert (ran.status, ran.err) == (0, "")
+    assert f"{folder}/policies/gold.yaml:3:" in ran.out
+    assert "`arm` and `gold` together leave no pool to a pod labelled `arch: arm64`, `class: gold`" in ran.out
+    assert bayplan("check", folder, "--strict").status == 1
+    (report,) = bayplan("check", folder, "-o", "json").json
+    assert report["conflicts"][0]["policies"] == ["arm", "gold"]
+    assert report["conflicts"][0]["witness"]["pod"]["metadata"]["labels"] == {"arch": "arm64", "class": "gold"}
+
+
+def test_conflicts_on_other_pools(bayplan: Bayplan, bundle: Callable[..., Path], tmp_path: Path) -> None:
+    folder = bundle({"gold": GOLD})
+    assert bayplan("check", folder, "--strict").status == 0
+    (tmp_path / "other.yaml").write_text(POOLS.replace("gold", "silver"))
+    ran = bayplan("check", folder, "--pools", tmp_path / "other.yaml", "--strict")
+    assert ran.status == 1
+    assert "[unsatisfiable-policy]" in ran.out
+
+
+def test_what_could_not_be_decided(bayplan: Bayplan, bundle: Callable[..., Path]) -> None:
+    depends = "require: [{expression: 'pool.name == pod.metadata.namespace'}]"
+    folder = bundle({"p": depends}, {"pools/fleet.yaml": POOLS})
+    assert "undecided" not in bayplan("check", folder).out
+    assert "undecided: `p`: no pod was found" in bayplan("check", folder, "-v").out
+    (report,) = bayplan("check", folder, "-o", "json").json
+    assert report["undecided"][0]["policy"] == "p"

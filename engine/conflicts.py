@@ -1,0 +1,627 @@
+"""Conflicts found before they hurt: what policies do to each other, and to nothing, on the pools of an inventory.
+
+Four claims are made, each of them certain for the given inventories, or not made at all:
+
+- Policies that leave a pod no pool together, though each leaves some. The pod is shown, and the engine has decided it.
+  Pods that are tried are those of the bundle's tests and examples, and those made up in `engine.witness`.
+- A policy that no pool satisfies, for no pod. What depends on the pod is taken to be true and false at once, on every
+  node; what can't be true even so never is.
+- A preference that is true on no node that its policy leaves, or on every one, for the same reason.
+- A policy that another makes redundant: that one applies wherever this one does, asks for no more nodes than this one,
+  is taken first, can't fail, and refuses the pod where it is overruled.
+
+What could be neither shown nor ruled out is listed as undecided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import combinations, islice, product
+from typing import Any
+
+from engine.bundle import Bundle, Case, Named, Policy, Test
+from engine.cluster import Inventory, inventory_from_documents
+from engine.decide import NOBODY, Decider
+from engine.document import parse_manifests
+from engine.errors import BundleError, Problem, RequestError, ordered
+from engine.fleet import Fleet, bits
+from engine.judge import POLICY_BUDGET, Finding
+from engine.logic import Both, Cased, Choice, Leaf, Moment, Not, Tree, Verdict
+from engine.logic import meet as conjoined
+from engine.ownership import rolled_out
+from engine.parse import parse
+from engine.pods import pods_from_documents
+from engine.program import CompiledPolicy, Program, Rule, Weighted
+from engine.region import Region, alive, meet, node_terms, region
+from engine.report import listed, subject_name
+from engine.requirement import ANY, TRUE, Term, Terms, TooManyTerms, implies
+from engine.subject import Subject
+from engine.suite import inventory as inventory_of
+from engine.suite import subjects
+from engine.syntax import free_names, shape
+from engine.text import Excerpt, Span
+from engine.values import Budget, BudgetExceeded
+from engine.witness import Wanted, selected, subject_of, variants
+
+MAX_CANDIDATES = 2_000
+"""Pods that are made up for pairs of policies."""
+COMBINATIONS = 16
+"""Of these, for one pair."""
+NAMES = tuple(f"witness-{i}" for i in range(200))
+"""Which side of a rollout a pod falls on depends on its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A pod to try, and what it is called in messages."""
+
+    words: str
+    subject: Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Policies that leave a pod no pool. `pools` are those that each leaves alone, by policy's name.
+
+    `overruled` is the policy that gives way, `refused` whether the pod is refused for it.
+    """
+
+    policies: tuple[str, ...]
+    overruled: str
+    refused: bool
+    inventory: str
+    witness: Candidate
+    pools: Mapping[str, tuple[str, ...]]
+
+    def as_json(self) -> dict[str, Any]:
+        """For `-o json`: the witness as the objects that the webhook would be sent."""
+        subject = self.witness.subject
+        return {
+            "policies": list(self.policies),
+            "overruled": self.overruled,
+            "refused": self.refused,
+            "inventory": self.inventory,
+            "pools": {name: list(pools) for name, pools in self.pools.items()},
+            "witness": {
+                "description": self.witness.words,
+                "pod": subject.pod,
+                "namespace": subject.namespace,
+                "request": subject.request,
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What was found, and what could not be decided: by policy, in words."""
+
+    problems: tuple[Problem, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    undecided: Mapping[str, str] = field(default_factory=dict)
+
+
+def inventories_of(bundle: Bundle) -> tuple[tuple[str, Inventory], ...]:
+    """The inventories of a bundle by name: files as its tests put them together, and those under `pools` besides.
+
+    Raises BundleError or RequestError for a file that can't be used.
+    """
+    setups = {test.pools: inventory_of(bundle, test) for test in bundle.tests if test.pools}
+    named = {name for files in setups for name in files}
+    for source in bundle.sources:
+        if source.name.startswith("pools/") and source.name not in named:
+            setups[(source.name,)] = inventory_from_documents(parse_manifests(source)[0])
+    return tuple((", ".join(files), inventory) for files, inventory in sorted(setups.items()))
+
+
+def examine(bundle: Bundle, program: Program, inventories: Iterable[tuple[str, Inventory]]) -> Examination:
+    """Everything that is certain about the policies of a bundle on these inventories; nothing without any pool.
+
+    A conflict counts on one inventory, all else must hold on each. Policies in mode `off` are left out.
+    """
+    enforced = replace(program, mode="enforce")
+    scenes = [Scene(name, Decider(enforced, inventory)) for name, inventory in inventories if inventory.pools]
+    if not scenes:
+        return Examination()
+    doubts = _Doubts()
+    active = [policy for policy in program.policies if policy.policy.mode != "off"]
+    dead = [policy for policy in active if policy.require and all(scene.unsatisfiable(policy) for scene in scenes)]
+    rest = [policy for policy in active if policy not in dead]
+    candidates = [*_own_pods(bundle), *_made_up(rest, program)]
+    conflicts = _Search(bundle, program, scenes, rest, doubts).conflicts(candidates)
+    problems = [_unsatisfiable(policy, scenes[0]) for policy in dead]
+    problems += (_conflicting(conflict, bundle, len(scenes)) for conflict in conflicts)
+    problems += (_redundant(policy, other) for policy, other in _redundancies(rest, scenes))
+    problems += _idle(rest, scenes, candidates, doubts)
+    problems += _karpenter(bundle, scenes)
+    _doubt_satisfiability(rest, scenes, candidates, doubts)
+    return Examination(ordered(problems), tuple(conflicts), dict(sorted(doubts.by_policy.items())))
+
+
+class _Doubts:
+    """What could not be decided, once for each policy."""
+
+    def __init__(self) -> None:
+        self.by_policy: dict[str, str] = {}
+
+    def add(self, policy: str, words: str) -> None:
+        known = self.by_policy.get(policy)
+        self.by_policy[policy] = f"{known}; {words}" if known else words
+
+
+# What holds for every pod
+
+
+class Scene:
+    """An inventory, the bundle's program on it, and what its policies come to for every conceivable pod."""
+
+    def __init__(self, name: str, decider: Decider) -> None:
+        self.name, self.decider, self.fleet = name, decider, decider.fleet
+        ground = decider.ground
+        undecided = {leaf.number: _either(leaf, self.fleet) for leaf in decider.program.leaves if leaf.reads_pod}
+        self._moment = Moment(ground, (Budget(POLICY_BUDGET), *NOBODY, *decider.constants), undecided)
+
+    def widest(self, rules: Sequence[Rule], *, confined: bool = False) -> Region | None:
+        """A region that holds every node on which the rules can be true, whatever the pod; None if they can't be told.
+
+        It is exact where no rule reads the pod.
+        """
+        try:
+            verdict = self._moment.decide(rules[0].tree)
+            for rule in rules[1:]:
+                verdict = conjoined(verdict, partial(self._moment.decide, rule.tree), self.fleet.every)
+            return region(verdict, self.fleet, confined=confined)
+        except (TooManyTerms, BudgetExceeded):
+            return None
+
+    def left(self, policy: CompiledPolicy) -> Region | None:
+        """The nodes that a policy can leave, at most; None if that can't be told."""
+        if not policy.require:
+            return Region(((self.fleet.every, TRUE),), None if policy.tolerate else TRUE)
+        return self.widest(policy.require, confined=bool(policy.tolerate))
+
+    def unsatisfiable(self, policy: CompiledPolicy) -> bool:
+        """Whether no pod can run anywhere under a policy."""
+        return self.nowhere(self.left(policy), policy.require)
+
+    def nowhere(self, where: Region | None, rules: Iterable[Rule]) -> bool:
+        """Whether a widest region of these rules is empty. Nodes of no pool are hard to tell where a pod decides."""
+        if where is None or (self.fleet.inventory.strays and any(map(_reads_pod, rules))):
+            return False
+        return not alive(where, TRUE, self.fleet)
+
+    def error(self, rule: Rule) -> str:
+        """What a rule runs into, on the pools where it is an error."""
+        try:
+            return "" if _reads_pod(rule) else self._moment.error(rule.tree)
+        except BudgetExceeded as error:
+            return str(error)
+
+
+def _either(leaf: Leaf, fleet: Fleet) -> Verdict:
+    """What depends on the pod: true on every node, and false on every node."""
+    both_ways = (TRUE, TRUE)
+    return Cased(((fleet.every, both_ways),), None if leaf.reads_pool else both_ways)
+
+
+def _reads_pod(rule: Rule) -> bool:
+    return any(leaf.reads_pod for leaf in _leaves(rule.tree))
+
+
+def _leaves(tree: Tree) -> Iterator[Leaf]:
+    match tree:
+        case Leaf():
+            yield tree
+        case Not():
+            yield from _leaves(tree.inner)
+        case Both():
+            yield from (*_leaves(tree.left), *_leaves(tree.right))
+        case Choice():
+            yield from (*_leaves(tree.test), *_leaves(tree.yes), *_leaves(tree.no))
+
+
+def _constant(policy: CompiledPolicy) -> bool:
+    """Whether what a policy requires is the same for every pod."""
+    return not any(map(_reads_pod, policy.require))
+
+
+# Pods to try
+
+
+def _own_pods(bundle: Bundle) -> Iterator[Candidate]:
+    """The pods of a bundle's tests and examples, as far as they can be read: `test` tells what can't."""
+    for test in bundle.tests:
+        for case in test.cases:
+            words = f"the pod of test case `{test.name}: {case.name}`"
+            yield from (Candidate(words, subject) for subject in _pods_of(bundle, test, case))
+    examples = [source for source in bundle.sources if source.name.startswith("examples/")]
+    documents = [one for source in examples for one in parse_manifests(source)[0]]
+    try:
+        found = pods_from_documents(documents)
+    except RequestError:
+        return
+    yield from (Candidate(f"{subject_name(subject)} of the examples", subject) for subject in found)
+
+
+def _pods_of(bundle: Bundle, test: Test, case: Case) -> tuple[Subject, ...]:
+    try:
+        return subjects(bundle, test, case)
+    except (BundleError, RequestError):
+        return ()
+
+
+def _made_up(policies: Iterable[CompiledPolicy], program: Program) -> Iterator[Candidate]:
+    for policy in policies:
+        for wanted in variants(policy.policy, program.params):
+            candidate = _candidate(wanted, (policy.policy,))
+            if candidate:
+                yield candidate
+
+
+def _candidate(wanted: Wanted, policies: Iterable[Policy]) -> Candidate | None:
+    """A pod as wanted that these policies have been rolled out to."""
+    partial = [policy for policy in policies if policy.rollout < 100]
+    for name in NAMES if partial else NAMES[:1]:
+        subject = subject_of(wanted, name)
+        if subject is None:
+            return None
+        if all(rolled_out(policy.name, policy.rollout, subject) for policy in partial):
+            return Candidate(str(wanted), subject)
+    return None
+
+
+# Conflicts
+
+
+@dataclass(slots=True)
+class _Search:
+    """The search for pods that policies leave no pool."""
+
+    bundle: Bundle
+    program: Program
+    scenes: Sequence[Scene]
+    policies: Sequence[CompiledPolicy]
+    doubts: _Doubts
+    found: dict[frozenset[str], Conflict] = field(default_factory=dict)
+    known: set[frozenset[str]] = field(default_factory=set)
+
+    def conflicts(self, candidates: Iterable[Candidate]) -> list[Conflict]:
+        """One conflict for each set of policies, none that a test of the bundle expects."""
+        self.known = {clash for test in self.bundle.tests for clash in self._expected(test)}
+        for candidate in candidates:
+            self._try(candidate)
+        self._pair_up()
+        return [self.found[names] for names in sorted(self.found, key=sorted)]
+
+    def _expected(self, test: Test) -> Iterator[frozenset[str]]:
+        """The conflicts on which a case shows that its author knows of them."""
+        cases = [case for case in test.cases if _expects_conflict(case)]
+        if cases:
+            program = replace(self.program, mode="enforce")
+            decider = Decider(program, inventory_of(self.bundle, test), cluster=test.cluster, params=test.params)
+            for case in cases:
+                for subject in _pods_of(self.bundle, test, case):
+                    yield from (_names(clash) for clash in clashes(decider, subject))
+
+    def _try(self, candidate: Candidate) -> None:
+        for scene in self.scenes:
+            for clash in clashes(scene.decider, candidate.subject):
+                names = _names(clash)
+                if names not in self.found and names not in self.known:
+                    conflict = _confirmed(scene, candidate, clash, self.program)
+                    if conflict:
+                        self.found[names] = conflict
+
+    def _pair_up(self) -> None:
+        """Tries pods that two policies apply to, for each pair that could conflict."""
+        wanting = [p for p in self.policies if p.require and p.policy.mode == "enforce" and p.policy.rollout]
+        asked = {policy.name: variants(policy.policy, self.program.params) for policy in wanting}
+        left, open_pairs = MAX_CANDIDATES, dict[str, list[str]]()
+        for a, b in combinations(wanting, 2):
+            if frozenset((a.name, b.name)) in self.found.keys() | self.known or not self._may_conflict(a, b):
+                continue
+            met = (one & other for one, other in product(asked[a.name], asked[b.name]))
+            for wanted in islice(filter(None, met), min(COMBINATIONS, left)):
+                left -= 1
+                candidate = _candidate(wanted, (a.policy, b.policy))
+                if candidate:
+                    self._try(candidate)
+                if frozenset((a.name, b.name)) in self.found:
+                    break
+            else:
+                open_pairs.setdefault(a.name, []).append(b.name)
+                open_pairs.setdefault(b.name, []).append(a.name)
+        for name, others in open_pairs.items():
+            quoted = listed([f"`{other}`" for other in others], "or")
+            self.doubts.add(
+                name, f"no pod was found that it and {quoted} leave without a pool, and there may be one"
+            )
+
+    def _may_conflict(self, a: CompiledPolicy, b: CompiledPolicy) -> bool:
+        mine, yours = selected(a.policy), selected(b.policy)
+        if mine is None or yours is None or (mine & yours) is None:
+            return False
+        if not (_constant(a) and _constant(b)):
+            return True
+        return any(_apart(scene, scene.left(a), scene.left(b)) for scene in self.scenes)
+
+
+def clashes(decider: Decider, subject: Subject) -> list[tuple[Finding, ...]]:
+    """The smallest sets of enforced policies that leave a pod no pool, each of them alone leaving some.
+
+    They are pairs; where no pair is to blame but all together are, the fewest that are. None for a pod that is refused
+    or left alone for another reason.
+    """
+    findings = [finding for finding in decider.findings(subject) if finding.policy.policy.mode == "enforce"]
+    wanting = [f for f in findings if f.outcome == "applied" and f.region and alive(f.region, TRUE, decider.fleet)]
+    if len(wanting) < 2 or not any(said.outcome == "overruled" for said in decider.decide(subject).policies):
+        return []
+    found: list[tuple[Finding, ...]] = [pair for pair in combinations(wanting, 2) if _empty(pair, decider.fleet)]
+    if not found and _empty(wanting, decider.fleet):
+        core = list(wanting)
+        for finding in wanting:
+            fewer = [other for other in core if other is not finding]
+            core = fewer if _empty(fewer, decider.fleet) else core
+        found = [tuple(core)]
+    return found
+
+
+def _empty(findings: Sequence[Finding], fleet: Fleet) -> bool:
+    """Whether nothing is left where all of these have their way; not if that can't be told."""
+    together = findings[0].region
+    try:
+        for finding in findings[1:]:
+            if together is None or finding.region is None:
+                return False
+            together = meet(together, finding.region)
+    except TooManyTerms:
+        return False
+    return together is not None and not alive(together, TRUE, fleet)
+
+
+def _apart(scene: Scene, a: Region | None, b: Region | None) -> bool:
+    try:
+        return a is None or b is None or not alive(meet(a, b), TRUE, scene.fleet)
+    except TooManyTerms:
+        return True
+
+
+def _confirmed(scene: Scene, witness: Candidate, clash: Sequence[Finding], program: Program) -> Conflict | None:
+    """The conflict as a decider sees it that knows no other policies; None if it sees none."""
+    only = replace(program, policies=tuple(finding.policy for finding in clash), mode="enforce")
+    decision = Decider(only, scene.fleet.inventory).decide(witness.subject)
+    overruled = [outcome.name for outcome in decision.policies if outcome.outcome == "overruled"]
+    if not overruled:
+        return None
+    regions = {finding.policy.name: finding.region for finding in clash}
+    pools = {name: scene.fleet.names(_reached(where, scene.fleet)) for name, where in regions.items() if where}
+    return Conflict(tuple(pools), overruled[0], not decision.allowed, scene.name, witness, pools)
+
+
+def _reached(where: Region, fleet: Fleet) -> int:
+    return sum(1 << i for i in range(len(fleet.pools)) if any(fleet.possible(t) >> i & 1 for t in _here(where, i)))
+
+
+def _here(where: Region, pool: int) -> Terms:
+    """The nodes of a region in one pool."""
+    return tuple(t for mask, terms in where.groups if mask >> pool & 1 for t in terms)
+
+
+def _names(clash: Iterable[Finding]) -> frozenset[str]:
+    return frozenset(finding.policy.name for finding in clash)
+
+
+def _expects_conflict(case: Case) -> bool:
+    policies = case.expect.get("policies") or {}
+    overruled = isinstance(policies, Mapping) and "overruled" in policies.values()
+    return case.expect.get("allowed") is False or bool(case.expect.get("overruled")) or overruled
+
+
+def _conflicting(conflict: Conflict, bundle: Bundle, inventories: int) -> Problem:
+    names = [*(name for name in conflict.policies if name != conflict.overruled), conflict.overruled]
+    sides = [f"`{name}` leaves {listed(conflict.pools[name])}" for name in names]
+    outcome = "such a pod is refused" if conflict.refused else f"`{conflict.overruled}` is left out for such a pod"
+    where = f" (pools of {conflict.inventory})" if inventories > 1 else ""
+    message = f"{_quoted(names)} together leave no pool to {conflict.witness.words}: {listed(sides)}{where}; {outcome}"
+    hint = "let them select different pods, or expect it in a test case if it is meant"
+    return Problem("conflicting-policies", message, _span(bundle, conflict.overruled), hint=hint, severity="warning")
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return listed([f"`{name}`" for name in names])
+
+
+def _span(bundle: Bundle, policy: str) -> Span:
+    return next(each.span for each in bundle.policies if each.name == policy)
+
+
+# Policies that no pool satisfies, and redundant ones
+
+
+def _unsatisfiable(policy: CompiledPolicy, scene: Scene) -> Problem:
+    culprit = next((rule for rule in policy.require if scene.nowhere(scene.widest([rule]), [rule])), None)
+    error = scene.error(culprit) if culprit else ""
+    said = f"`{culprit.text}` is true on none" if culprit else "each of its requirements is true on some, all on none"
+    message = f"no pool satisfies what `{policy.name}` requires, whatever the pod"
+    hint = f"{said}: {error}" if error else said
+    return Problem("unsatisfiable-policy", message, policy.policy.span, hint=hint, severity="warning")
+
+
+def _doubt_satisfiability(
+    policies: Iterable[CompiledPolicy], scenes: Sequence[Scene], candidates: Sequence[Candidate], doubts: _Doubts
+) -> None:
+    """A policy whose requirement depends on the pod is satisfiable if some pod shows it."""
+    unproven = {policy.name for policy in policies if policy.require and not _constant(policy)}
+    for finding, scene in _findings(candidates, scenes):
+        if finding.policy.name in unproven and finding.region and alive(finding.region, TRUE, scene.fleet):
+            unproven.discard(finding.policy.name)
+    for name in unproven:
+        doubts.add(name, "no pod was found for which some pool satisfies what it requires, and there may be one")
+
+
+def _findings(candidates: Iterable[Candidate], scenes: Sequence[Scene]) -> Iterator[tuple[Finding, Scene]]:
+    for candidate, scene in product(candidates, scenes):
+        yield from ((finding, scene) for finding in scene.decider.findings(candidate.subject))
+
+
+def _redundancies(
+    policies: Sequence[CompiledPolicy], scenes: Sequence[Scene]
+) -> Iterator[tuple[CompiledPolicy, CompiledPolicy]]:
+    """Policies with one that makes them redundant; those by descending priority, for that is taken first."""
+    for place, policy in enumerate(policies):
+        for other in filter(_dependable, policies[:place] if _dispensable(policy) else ()):
+            if _applies_too(policy.policy, other.policy) and _as_strict(policy, other, scenes):
+                yield policy, other
+                break
+
+
+def _dispensable(policy: CompiledPolicy) -> bool:
+    """Whether a policy does nothing but require."""
+    given = policy.policy
+    harmless = given.failure_policy == "Ignore" or (not given.match_conditions and _constant(policy))
+    return given.mode == "enforce" and bool(given.require) and policy.only_requires and not given.deny and harmless
+
+
+def _dependable(policy: CompiledPolicy) -> bool:
+    """Whether a policy, where it applies, has its way or the pod is refused."""
+    given = policy.policy
+    plain = given.mode == "enforce" and bool(given.require) and policy.only_requires and not given.deny
+    return plain and given.rollout == 100 and given.when_empty == "deny"
+
+
+def _applies_too(policy: Policy, other: Policy) -> bool:
+    """Whether a policy applies to every pod that the first applies to."""
+    mine, its = selected(policy), selected(other)
+    if mine is None or its is None:
+        return False
+    if not all(mine.labels.get(key, ANY) <= values for key, values in its.labels.items()):
+        return False
+    if not all(mine.namespace.get(key, ANY) <= values for key, values in its.namespace.items()):
+        return False
+    return _shapes(other, other.match_conditions) <= _shapes(policy, policy.match_conditions)
+
+
+def _as_strict(policy: CompiledPolicy, other: CompiledPolicy, scenes: Iterable[Scene]) -> bool:
+    """Whether a policy leaves no node that the first does not leave, whatever the pod."""
+    if _rules(policy.policy) == _rules(other.policy):
+        return True
+    return _constant(policy) and _constant(other) and all(_narrower(scene, policy, other) for scene in scenes)
+
+
+def _narrower(scene: Scene, policy: CompiledPolicy, other: CompiledPolicy) -> bool:
+    wide, narrow = scene.left(policy), scene.left(other)
+    if wide is None or narrow is None or not alive(narrow, TRUE, scene.fleet):
+        return False
+    every = scene.fleet.every
+    try:
+        return implies(node_terms(narrow, every, scene.fleet), node_terms(wide, every, scene.fleet))
+    except TooManyTerms:
+        return False
+
+
+def _rules(policy: Policy) -> frozenset[str]:
+    return _shapes(policy, (Named("", item.excerpt) for item in policy.require))
+
+
+def _shapes(policy: Policy, items: Iterable[Named]) -> frozenset[str]:
+    """What expressions say, spelled in one way. Those that use variables say what the variables say, too."""
+    return frozenset(_shape(item.excerpt, policy) for item in items)
+
+
+def _shape(excerpt: Excerpt, policy: Policy) -> str:
+    node, _ = parse(excerpt)
+    if node is None:
+        return f"{policy.name}: {excerpt.value}"
+    own = [(named.name, named.excerpt.value) for named in policy.variables] if "variables" in free_names(node) else ""
+    return f"{shape(node)}{own}"
+
+
+def _redundant(policy: CompiledPolicy, other: CompiledPolicy) -> Problem:
+    message = f"`{policy.name}` changes nothing: `{other.name}` applies wherever it does, and leaves no other nodes"
+    return Problem("redundant-policy", message, policy.policy.span, hint="leave it out", severity="warning")
+
+
+# Preferences that never matter
+
+
+def _idle(
+    policies: Iterable[CompiledPolicy], scenes: Sequence[Scene], candidates: Sequence[Candidate], doubts: _Doubts
+) -> Iterator[Problem]:
+    unproven: dict[tuple[str, int], CompiledPolicy] = {}
+    for policy in policies:
+        for place, item in enumerate(policy.prefer):
+            words = _idleness(policy, item, scenes)
+            if words:
+                excerpt = policy.policy.prefer[place].expression.excerpt
+                message = f"this is true {words} that `{policy.name}` leaves, whatever the pod, so it prefers nothing"
+                yield Problem("idle-preference", message, excerpt.whole, severity="warning")
+            elif item.rule is not None and (_reads_pod(item.rule) or not _constant(policy)):
+                unproven[policy.name, place] = policy
+    for finding, scene in _findings(candidates, scenes) if unproven else ():
+        for wish in finding.wishes:
+            if (finding.policy.name, wish.item) in unproven and _matters(wish.region, finding, scene):
+                del unproven[finding.policy.name, wish.item]
+    for name in dict.fromkeys(name for name, _ in unproven):
+        doubts.add(name, "no pod was found for which what it prefers matters, and there may be one")
+
+
+def _idleness(policy: CompiledPolicy, item: Weighted, scenes: Iterable[Scene]) -> str:
+    """`on no node` or `on every node`, where that is so for every pod; else nothing."""
+    if item.rule is None:
+        return ""
+    rules = (item.rule,)
+    pairs = [(scene, scene.left(policy), scene.widest(rules)) for scene in scenes]
+    if all(scene.nowhere(_both(left, wish), (*policy.require, *rules)) for scene, left, wish in pairs):
+        return "on no node"
+    constant = item.score is None and not _reads_pod(item.rule)
+    if constant and all(left and wish and _covers(wish, left, scene) for scene, left, wish in pairs):
+        return "on every node"
+    return ""
+
+
+def _both(a: Region | None, b: Region | None) -> Region | None:
+    try:
+        return None if a is None or b is None else meet(a, b)
+    except TooManyTerms:
+        return None
+
+
+def _covers(wish: Region, left: Region, scene: Scene) -> bool:
+    """Whether a wish holds of every node that is left. What is known of a pool's nodes counts."""
+    fleet = scene.fleet
+    beside = left.anywhere if fleet.inventory.strays else None
+    if beside is not None and (wish.anywhere is None or not implies(beside, wish.anywhere)):
+        return False
+    for mask, terms in left.groups:
+        for i in bits(mask):
+            known = fleet.known(i)
+            if not implies(_narrowed(terms, known), _here(wish, i)):
+                return False
+    return True
+
+
+def _narrowed(terms: Terms, known: Term) -> Terms:
+    return tuple(met for one in terms if not (met := one & known).impossible)
+
+
+def _matters(wish: Region, finding: Finding, scene: Scene) -> bool:
+    left = finding.region or Region(((scene.fleet.every, TRUE),), TRUE)
+    met = _both(wish, left)
+    return met is not None and alive(met, TRUE, scene.fleet) and not _covers(wish, left, scene)
+
+
+# Karpenter
+
+
+def _karpenter(bundle: Bundle, scenes: Iterable[Scene]) -> Iterator[Problem]:
+    """Source: Karpenter's scheduling, which takes the heaviest preference as a requirement until it has to relax it."""
+    made = any(pool.provider == "karpenter" for scene in scenes for pool in scene.fleet.pools)
+    wishing = [p.name for p in bundle.policies if (p.prefer or p.fallback) and p.mode != "off"]
+    if made and wishing and bundle.span:
+        message = (
+            f"Karpenter takes the heaviest preference of a pod as required until no node can be made for it, "
+            f"so what {_quoted(wishing)} {'prefers' if len(wishing) == 1 else 'prefer'} may add nodes"
+        )
+        hint = "see docs/rules/karpenter-preference.md for what to do"
+        yield Problem("karpenter-preference", message, bundle.span, hint=hint, severity="info")

@@ -1,0 +1,405 @@
+"""What policies do to each other: each kind of finding by hand, and random bundles against the engine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.bundle import Bundle, parse_bundle
+from engine.conflicts import Examination, clashes, examine, inventories_of
+from engine.decide import Decider
+from engine.load import load_bundle
+from engine.pods import named
+from engine.pool import Inventory
+from engine.program import Program, compile_bundle
+from engine.subject import Subject
+
+POLICIES = Path(__file__).parents[2] / "policies"
+POOLS = """
+apiVersion: bayplan.dev/v1alpha1
+kind: Inventory
+pools:
+  - {name: gold, selector: {pool: gold}, labels: {tier: gold, arch: amd64}, values: {zone: [a, b]}}
+  - {name: base, selector: {pool: base}, labels: {tier: base, arch: amd64}, values: {zone: [b, c]}}
+  - {name: arm, selector: {pool: arm}, labels: {tier: base, arch: arm64}, gpus: 2}
+"""
+
+
+def files_of(policies: dict[str, str], more: dict[str, str] | None = None, **spec: Any) -> dict[str, str]:
+    """A bundle's files: specs of policies by name, pools, and whatever else."""
+    header = {"apiVersion": "bayplan.dev/v1alpha1", "kind": "Bundle", "metadata": {"name": "test"}}
+    files = {"bundle.yaml": yaml.safe_dump({**header, "spec": {"version": "1.0.0", **spec}}), "pools/p.yaml": POOLS}
+    for name, given_spec in policies.items():
+        policy = {"apiVersion": "bayplan.dev/v1alpha1", "kind": "PlacementPolicy", "metadata": {"name": name}}
+        files[f"policies/{name}.yaml"] = yaml.safe_dump({**policy, "spec": yaml.safe_load(given_spec)})
+    return {**files, **(more or {})}
+
+
+def bundle_of(policies: dict[str, str], more: dict[str, str] | None = None, **spec: Any) -> tuple[Bundle, Program]:
+    bundle, problems = parse_bundle(files_of(policies, more, **spec))
+    assert bundle is not None
+    assert not problems, "\n".join(map(str, problems))
+    return bundle, compile_bundle(bundle)
+
+
+def examined(policies: dict[str, str], more: dict[str, str] | None = None, **spec: Any) -> Examination:
+    bundle, program = bundle_of(policies, more, **spec)
+    return examine(bundle, program, inventories_of(bundle))
+
+
+def found(policies: dict[str, str], more: dict[str, str] | None = None, **spec: Any) -> list[tuple[str, str]]:
+    """Rule and file of every problem."""
+    examination = examined(policies, more, **spec)
+    return [(problem.rule, problem.span.source.name) for problem in examination.problems]
+
+
+GOLD = """
+podSelector: {matchLabels: {class: gold}}
+require: [{expression: 'pool.labels["tier"] == "gold"'}]
+"""
+ARM = """
+podSelector: {matchExpressions: [{key: arch, operator: In, values: [arm64, arm]}]}
+namespaceSelector: {matchLabels: {team: a}}
+require: [{expression: 'pool.labels["arch"] == "arm64"'}]
+"""
+
+
+def test_two_policies_that_one_pod_can_meet_and_no_pool() -> None:
+    bundle, program = bundle_of({"gold": GOLD, "arm": ARM})
+    examination = examine(bundle, program, inventories_of(bundle))
+    (conflict,) = examination.conflicts
+    assert (conflict.policies, conflict.overruled, conflict.refused) == (("arm", "gold"), "gold", True)
+    assert conflict.pools == {"arm": ("arm",), "gold": ("gold",)}
+    subject = conflict.witness.subject
+    assert subject.pod["metadata"]["labels"] == {"arch": "arm", "class": "gold"}
+    assert subject.namespace["metadata"]["labels"]["team"] == "a"
+    assert not Decider(program, inventories_of(bundle)[0][1]).decide(subject).allowed
+    (problem,) = examination.problems
+    assert (problem.rule, problem.severity, str(problem.span)) == ("conflicting-policies", "warning", problem_place())
+    for words in ("`arm` leaves arm", "`gold` leaves gold", "such a pod is refused", "`class: gold`", "`team: a`"):
+        assert words in problem.message
+    assert conflict.as_json()["witness"]["pod"] == subject.pod
+
+
+def problem_place() -> str:
+    return "policies/gold.yaml:4:9"
+
+
+def test_who_gives_way_is_told() -> None:
+    (problem,) = examined({"gold": f"{GOLD}\nwhenEmpty: ignore", "arm": ARM}).problems
+    assert "`gold` is left out for such a pod" in problem.message
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ARM.replace("key: arch, operator: In, values: [arm64, arm]", "key: class, operator: NotIn, values: [gold]"),
+        ARM.replace("arm64'", "amd64'").replace('"arm64"', '"amd64"'),
+        f"{ARM}\nmode: audit",
+        f"{ARM}\nrollout: 0",
+    ],
+    ids=["other pods", "pools in common", "audited", "for nobody"],
+)
+def test_policies_that_get_along(other: str) -> None:
+    assert found({"gold": GOLD, "arm": other}) == []
+
+
+CONDITION = """
+matchConditions: [{name: c, expression: CONDITION}]
+require: [{expression: 'pool.labels["arch"] == "arm64"'}]
+"""
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        'pod.spec.?priorityClassName.orValue("") == "batch"',
+        'pod.spec.?priorityClassName.orValue("") in params.classes',
+        'pod.metadata.?ownerReferences.orValue([]).exists(owner, owner.kind == "StatefulSet")',
+        'pod.spec.containers.map(c, int(c.?resources.?limits[?"x/y"].orValue("0"))).sum() > 3',
+        "has(pod.spec.volumes) && pod.spec.volumes.exists(v, has(v.persistentVolumeClaim))",
+        'pod.metadata.?labels[?"size"].orValue("") == "large"',
+        '"special" in pod.metadata.?annotations.orValue({})',
+        "pod.spec.?hostNetwork.orValue(false)",
+        'namespaceObject.metadata.labels[?"team"].orValue("") == "b"',
+        'request.userInfo.username == "robot"',
+        'pod.spec.containers.exists(c, c.image.startsWith("internal/"))',
+    ],
+)
+def test_witnesses_are_made_of_what_conditions_compare(condition: str) -> None:
+    arm = CONDITION.replace("CONDITION", json.dumps(condition))
+    examination = examined({"gold": GOLD, "arm": arm}, params={"classes": ["batch"]})
+    assert [conflict.policies for conflict in examination.conflicts] == [("arm", "gold")]
+
+
+def test_three_that_get_along_two_by_two() -> None:
+    policies = {
+        "a": 'require: [{expression: \'pool.name in ["gold", "base"]\'}]',
+        "b": 'require: [{expression: \'pool.name in ["gold", "arm"]\'}]',
+        "c": 'require: [{expression: \'pool.name in ["base", "arm"]\'}]',
+    }
+    (conflict,) = examined(policies).conflicts
+    assert conflict.policies == ("a", "b", "c")
+
+
+def test_conditions_on_nodes_conflict_within_a_pool() -> None:
+    policies = {
+        "a": 'require: [{expression: \'node.labels["disk"] == "ssd"\'}]',
+        "b": "require: [{expression: '!(\"disk\" in node.labels)'}]",
+    }
+    assert found(policies) == [("conflicting-policies", "policies/b.yaml")]
+
+
+CASE = """
+apiVersion: bayplan.dev/v1alpha1
+kind: PlacementTest
+metadata: {name: known}
+spec:
+  pools: pools/p.yaml
+  namespaces: [{metadata: {name: n, labels: {team: a}}}]
+  cases:
+    - name: both
+      namespace: n
+      pod: {metadata: {name: p, labels: {class: gold, arch: arm}}, spec: {containers: [{name: c, image: i}]}}
+      expect: EXPECT
+"""
+
+
+@pytest.mark.parametrize("expect", ["{allowed: false}", "{overruled: [gold]}", "{policies: {gold: overruled}}"])
+def test_a_conflict_that_a_test_expects_is_meant(expect: str) -> None:
+    assert found({"gold": GOLD, "arm": ARM}, {"tests/t.yaml": CASE.replace("EXPECT", expect)}) == []
+
+
+def test_a_pod_of_a_test_is_the_better_witness() -> None:
+    (conflict,) = examined(
+        {"gold": GOLD, "arm": ARM}, {"tests/t.yaml": CASE.replace("EXPECT", "{warnings: []}")}
+    ).conflicts
+    assert conflict.witness.words == "the pod of test case `known: both`"
+
+
+def test_a_pod_that_is_refused_anyway_is_no_witness() -> None:
+    policies = {"gold": GOLD, "arm": ARM, "none": "deny: [{expression: 'true'}]"}
+    assert [rule for rule, _ in found(policies)] == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "certain"),
+    [
+        ('require: [{expression: \'pool.labels["tier"] == "silver"\'}]', True),
+        ('require: [{expression: \'pool.labels["none"] == "x"\'}]', True),
+        ("require: [{expression: 'pool.gpus > 0'}, {expression: 'pool.labels[\"tier\"] == \"gold\"'}]", True),
+        ("require: [{expression: 'pool.gpus > 2 && pod.metadata.namespace == pool.name'}]", True),
+        ("require: [{expression: 'pool.gpus > 2 || pod.metadata.namespace == pool.name'}]", False),
+        ("require: [{expression: 'pod.metadata.namespace == pool.name'}]", False),
+        ('require: [{expression: \'node.labels["arch"] == "riscv"\'}]', True),
+        ('require: [{expression: \'node.labels["other"] == "riscv"\'}]', False),
+        ('require: [{expression: \'pool.labels["tier"] == "silver"\'}]\nmode: audit', True),
+        ("require: [{expression: 'pool.labels[\"tier\"] == \"silver\"'}]\nmode: 'off'", False),
+    ],
+)
+def test_a_policy_that_no_pool_satisfies(spec: str, certain: bool) -> None:
+    expected = [("unsatisfiable-policy", "policies/p.yaml")] if certain else []
+    assert found({"p": spec}) == expected
+
+
+def test_what_depends_on_the_pod_is_undecided_until_a_pod_shows_it() -> None:
+    policies = {"p": "require: [{expression: 'pod.metadata.namespace == pool.name'}]"}
+    assert "no pod was found" in examined(policies).undecided["p"]
+    shown = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: gold}\nspec: {containers: [{name: c, image: i}]}"
+    assert examined(policies, {"examples/pod.yaml": shown}).undecided == {}
+
+
+def test_on_several_inventories_a_claim_holds_for_each() -> None:
+    other = POOLS.replace("tier: gold", "tier: silver")
+    policies = {"p": 'require: [{expression: \'pool.labels["tier"] == "silver"\'}]'}
+    assert found(policies) == [("unsatisfiable-policy", "policies/p.yaml")]
+    assert found(policies, {"pools/q.yaml": other}) == []
+
+
+def test_without_pools_nothing_is_claimed() -> None:
+    bundle, program = bundle_of({"p": 'require: [{expression: \'pool.labels["tier"] == "silver"\'}]'})
+    assert examine(bundle, program, [("", Inventory())]) == Examination()
+
+
+WIDE = 'require: [{expression: \'pool.labels["arch"] == "amd64"\'}]'
+STRICT = 'require: [{expression: \'pool.labels["tier"] == "gold"\'}]\npriority: 5'
+DEPENDS = "require: [{expression: 'pod.metadata.namespace != pool.name'}]"
+
+
+@pytest.mark.parametrize(
+    ("strict", "wide", "redundant"),
+    [
+        (STRICT, WIDE, True),
+        (STRICT, WIDE.replace("require", "podSelector: {matchLabels: {a: b}}\nrequire"), True),
+        (STRICT.replace("require", "podSelector: {matchLabels: {a: b}}\nrequire"), WIDE, False),
+        (STRICT.replace("priority: 5", "priority: -5"), WIDE, False),
+        (STRICT + "\nwhenEmpty: warn", WIDE, False),
+        (STRICT + "\nrollout: 50", WIDE, False),
+        (STRICT + "\nmode: audit", WIDE, False),
+        (STRICT + '\ndeny: [{expression: \'pod.metadata.labels["x"] == "y"\'}]', WIDE, False),
+        (STRICT, WIDE + "\ntolerate: [{expression: 'true'}]", False),
+        (
+            STRICT,
+            WIDE + "\nfailurePolicy: Fail\nmatchConditions: [{name: c, expression: 'pod.spec.hostNetwork'}]",
+            False,
+        ),
+        (DEPENDS, DEPENDS, True),
+        (DEPENDS, DEPENDS.replace("!=", "=="), False),
+    ],
+)
+def test_a_policy_that_another_makes_redundant(strict: str, wide: str, redundant: bool) -> None:
+    rules = [rule for rule in found({"a": strict, "b": wide}) if rule[0] == "redundant-policy"]
+    assert rules == ([("redundant-policy", "policies/b.yaml")] if redundant else [])
+
+
+@pytest.mark.parametrize(
+    ("spec", "idle"),
+    [
+        ("prefer: [{expression: 'pool.gpus > 2', weight: 5}]", "on no node"),
+        ("prefer: [{expression: 'pool.gpus >= 0', weight: 5}]", "on every node"),
+        ('prefer: [{expression: \'node.labels["arch"] in ["amd64", "arm64"]\', weight: 5}]', "on every node"),
+        ("prefer: [{expression: 'pool.gpus > 0', weight: 5}]", ""),
+        ('prefer: [{expression: \'node.labels["zone"] == "a"\', weight: 5}]', ""),
+        (f"{WIDE}\nprefer: [{{expression: 'pool.gpus > 0', weight: 5}}]", "on no node"),
+        (f"{WIDE}\nprefer: [{{expression: 'pool.gpus == 0', weight: 5}}]", "on every node"),
+        ("prefer: [{expression: 'pool.gpus > 2 && pod.metadata.namespace == pool.name', weight: 5}]", "on no node"),
+        ("prefer: [{expression: 'pool.gpus > 0 && pod.metadata.namespace == pool.name', weight: 5}]", ""),
+        ("fallback: [{expression: 'pool.gpus > 2'}]", ""),
+    ],
+)
+def test_a_preference_that_never_matters(spec: str, idle: str) -> None:
+    problems = examined({"p": spec}).problems
+    assert [problem.rule for problem in problems] == (["idle-preference"] if idle else [])
+    assert all(idle in problem.message for problem in problems)
+
+
+def test_karpenter_takes_preferences_as_required() -> None:
+    pools = POOLS.replace("selector: {pool:", "selector: {karpenter.sh/nodepool:")
+    policies = {
+        "p": "prefer: [{expression: 'pool.gpus > 0', weight: 5}]",
+        "q": "fallback: [{expression: 'pool.gpus > 0'}]",
+    }
+    (problem,) = examined(policies, {"pools/p.yaml": pools}).problems
+    assert (problem.rule, problem.severity) == ("karpenter-preference", "info")
+    assert "`p` and `q` prefer" in problem.message
+    assert examined(policies).problems == ()
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in POLICIES.iterdir()))
+def test_samples_have_none(name: str) -> None:
+    bundle = load_bundle(POLICIES / name)
+    examination = examine(bundle, compile_bundle(bundle), inventories_of(bundle))
+    assert {problem.rule for problem in examination.problems} <= {"karpenter-preference"}
+
+
+# Random bundles over a small universe
+
+LABELS = [dict(zip(("x", "y"), values, strict=True)) for values in product(("1", "2", ""), repeat=2)]
+SELECTORS: list[Any] = [
+    {},
+    {"matchLabels": {"x": "1"}},
+    {"matchLabels": {"x": "2", "y": "1"}},
+    {"matchExpressions": [{"key": "x", "operator": "Exists"}]},
+    {"matchExpressions": [{"key": "y", "operator": "NotIn", "values": ["1"]}]},
+]
+CONDITIONS = ['pod.metadata.?labels[?"y"].orValue("") == "2"', 'pod.metadata.labels["x"] == "1"']
+REQUIREMENTS = [
+    'pool.labels["tier"] == "gold"',
+    'pool.labels["arch"] == "amd64"',
+    'pool.name in ["base", "arm"]',
+    'node.labels["zone"] in ["a", "b"]',
+    'node.labels["zone"] == "c"',
+    'node.labels["free"] == "1"',
+    '!("free" in node.labels)',
+    "pool.gpus >= 0",
+    'pool.labels["tier"] == pod.metadata.labels["x"]',
+]
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "podSelector": draw(st.sampled_from(SELECTORS)),
+        "matchConditions": [
+            {"name": f"c{i}", "expression": text}
+            for i, text in enumerate(draw(st.lists(st.sampled_from(CONDITIONS), max_size=1)))
+        ],
+        "whenEmpty": draw(st.sampled_from(["deny", "deny", "warn", "ignore"])),
+        "failurePolicy": draw(st.sampled_from(["Ignore", "Ignore", "Fail"])),
+        "priority": draw(st.sampled_from([0, 0, 1])),
+    }
+    rules = draw(st.lists(st.sampled_from(REQUIREMENTS), min_size=0, max_size=2, unique=True))
+    wishes = draw(st.lists(st.sampled_from(REQUIREMENTS), min_size=0 if rules else 1, max_size=1))
+    spec["require"] = [{"expression": text} for text in rules]
+    spec["prefer"] = [{"expression": text, "weight": 7} for text in wishes]
+    return spec
+
+
+def universe() -> list[Subject]:
+    pods = []
+    for labels in LABELS:
+        kept = {key: value for key, value in labels.items() if value}
+        metadata = {"name": "p", "namespace": "n", **({"labels": kept} if kept else {})}
+        spec: dict[str, Any] = {"containers": [{"name": "c", "image": "i"}]}
+        for each in (spec, {**spec, "nodeSelector": {"arch": "amd64"}}):
+            pod = {"metadata": metadata, "spec": each}
+            pods.append(Subject(pod, named("n"), {"operation": "CREATE", "namespace": "n"}))
+    return pods
+
+
+UNIVERSE = universe()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(specs(), min_size=1, max_size=4))
+def test_what_is_claimed_holds(given_specs: list[dict[str, Any]]) -> None:
+    policies = {f"p{i}": yaml.safe_dump(spec) for i, spec in enumerate(given_specs)}
+    bundle, program = bundle_of(policies)
+    ((_, inventory),) = inventories_of(bundle)
+    examination = examine(bundle, program, [("", inventory)])
+    decider = Decider(program, inventory)
+    for conflict in examination.conflicts:
+        only = replace(program, policies=tuple(p for p in program.policies if p.name in conflict.policies))
+        for some in (program, only):
+            decision = Decider(some, inventory).decide(conflict.witness.subject)
+            assert any(said.outcome == "overruled" for said in decision.policies)
+        for name in conflict.policies:
+            alone = replace(program, policies=tuple(p for p in program.policies if p.name == name))
+            alone_decision = Decider(alone, inventory).decide(conflict.witness.subject)
+            assert alone_decision.pools.after == conflict.pools[name]
+            assert alone_decision.pools.after
+    for problem in examination.problems:
+        name = Path(problem.span.source.name).stem
+        if problem.rule == "unsatisfiable-policy":
+            allowed = [decision for each in UNIVERSE if (decision := decider.decide(each)).allowed]
+            outcomes = {said.outcome for decision in allowed for said in decision.policies if said.name == name}
+            assert not outcomes & {"applied", "satisfied"}
+        elif problem.rule == "redundant-policy":
+            fewer = Decider(replace(program, policies=tuple(p for p in program.policies if p.name != name)), inventory)
+            assert [effect(decider, each) for each in UNIVERSE] == [effect(fewer, each) for each in UNIVERSE]
+
+
+def effect(decider: Decider, subject: Subject) -> Any:
+    decision = decider.decide(subject)
+    return decision.allowed, decision.pools, decision.patch, decision.warnings
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(specs(), min_size=2, max_size=3))
+def test_no_conflict_of_constant_policies_is_missed(given_specs: list[dict[str, Any]]) -> None:
+    """Brute force over all pods that these selectors and conditions tell apart."""
+    policies = {f"p{i}": yaml.safe_dump(spec) for i, spec in enumerate(given_specs)}
+    bundle, program = bundle_of(policies)
+    ((_, inventory),) = inventories_of(bundle)
+    decider = Decider(program, inventory)
+    there = {frozenset(f.policy.name for f in clash) for each in UNIVERSE for clash in clashes(decider, each)}
+    told = {frozenset(conflict.policies) for conflict in examine(bundle, program, [("", inventory)]).conflicts}
+    assert there <= told
