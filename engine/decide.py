@@ -35,6 +35,7 @@ LEFT_ALONE = frozenset({"kube-system", "kube-node-lease"})
 MIRROR = "kubernetes.io/config.mirror"
 CAREFUL: Sequence[Mode] = ("enforce", "audit", "off")
 MAX_WEIGHT = 100
+NOTHING_DENIED = "it denies nothing here"
 NOBODY = (None,) * len(POD_NAMES)
 
 
@@ -173,12 +174,14 @@ class _Meeting:
     mine: Terms
     findings: list[Finding]
     fleet: Fleet
+    stuck: bool = False  # whether the pod itself asks for what no known pool has
 
     def decision(self) -> Decision:
         """The decision. Raises _Failure where a policy turns out not to be decidable."""
         fleet, pod, mine = self.fleet, self.base.subject.pod, self.mine
         before = reach(((fleet.every, TRUE),), mine, fleet)
         stuck = mine == FALSE or (not before and bool(fleet.pools) and not fleet.inventory.strays)
+        self.stuck = stuck
         met, overruled = self._met(TRUE if stuck else mine)
         for finding in self.findings:
             if overruled and finding.policy.name in overruled and finding.policy.policy.when_empty == "deny":
@@ -258,7 +261,7 @@ class _Meeting:
         return Placement(
             TRUE if met is None else node_terms(met, after, self.fleet),
             self._preferred(applied, after),
-            tuple(self._tolerations(applied, after)),
+            tuple(self._tolerations(applied, 0 if self.stuck else after)),
             tuple(constraint for f in applied for constraint in f.spread),
             tuple(term for f in applied for term in f.pod_affinity),
             tuple(term for f in applied for term in f.pod_anti_affinity),
@@ -334,7 +337,8 @@ class _Meeting:
             if name in overruled:
                 outcomes.append(PolicyOutcome(name, "overruled", overruled[name], finding.error))
             elif finding.outcome == "applied" and not (self._changes(finding, mine) if several else operations):
-                outcomes.append(PolicyOutcome(name, "satisfied", "it holds already", finding.error))
+                message = NOTHING_DENIED if finding.policy.only_denies else "it holds already"
+                outcomes.append(PolicyOutcome(name, "satisfied", message, finding.error))
             else:
                 outcomes.append(_outcome(finding))
         return tuple(outcomes)

@@ -104,6 +104,7 @@ class CompiledPolicy:
     name: str = field(init=False)
     wanted: str = field(init=False, repr=False)
     only_requires: bool = field(init=False, repr=False)
+    only_denies: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         policy = self.policy
@@ -111,6 +112,7 @@ class CompiledPolicy:
         object.__setattr__(self, "name", policy.name)
         object.__setattr__(self, "wanted", "; ".join(rule.message or f"`{rule.text}`" for rule in self.require))
         object.__setattr__(self, "only_requires", not any(more))
+        object.__setattr__(self, "only_denies", not any(more) and not self.require)
 
     @property
     def spread(self) -> tuple[Spread, ...]:

@@ -33,10 +33,12 @@ def subject_name(subject: Subject) -> str:
 def sentence(decision: Decision, applied: Sequence[Finding], *, stuck: bool) -> str:
     """Where the pod may run and which policies say so."""
     who = subject_name(decision.subject)
+    applied = [finding for finding in applied if not finding.policy.only_denies]
     if not applied:
-        return f"no policy applies to {who}; it may run wherever it asks to"
+        return f"no policy says where {who} may run; it may run wherever it asks to"
     where = _where(who, decision.pools, applied, stuck=stuck)
-    done = [outcome.name for outcome in decision.policies if outcome.outcome == "satisfied"]
+    names = {finding.policy.name for finding in applied}
+    done = [outcome.name for outcome in decision.policies if outcome.outcome == "satisfied" and outcome.name in names]
     reasons = [_reason(finding) for finding in applied if finding.policy.name not in done]
     if done:
         reasons.append(f"what {listed(done)} {'asks' if len(done) == 1 else 'ask'} for holds already")

@@ -427,3 +427,20 @@ def test_the_decision_is_data_in_one_shape() -> None:
     assert list(data) == keys.split()
     assert data["message"] == "pod team/web-0 may run in gpu (1 of 3 pools): one requires it (gold nodes only)"
     assert data["revision"].startswith("test@1.0.0+sha256:")
+
+
+def test_a_stuck_pod_tolerates_nothing_new() -> None:
+    """Tolerations are those of the pools that are left, and none is."""
+    spec = f"{GOLD}\ntolerate: [{{expression: 'taint.key == \"team\"'}}]"
+    decision = decide(spec, given=pod(nodeSelector={"karpenter.sh/nodepool": "gone", "tier": "none"}))
+
+    assert decision.allowed
+    assert "tolerations" not in patched(decision)
+
+
+def test_a_policy_that_denies_nothing_here_says_so() -> None:
+    """It asks for nothing that could hold already."""
+    decision = decide("deny: [{expression: 'false'}]")
+
+    assert decision.policies[0].message == "it denies nothing here"
+    assert decision.message == "no policy says where pod team/web-0 may run; it may run wherever it asks to"
