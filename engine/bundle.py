@@ -54,6 +54,9 @@ EFFECTS = ("require", "prefer", "fallback", "tolerate", "spread", "podAffinity",
 MODES = ("enforce", "audit", "off")
 OUTCOMES = ("applied", "satisfied", "notMatched", "overruled", "denied", "failed", "audited", "off", "notRolledOut")
 
+LEFT_ALONE = ("kube-node-lease", "kube-system")
+"""Namespaces whose pods are left alone unless `handsOn` names them."""
+
 Mode = Literal["enforce", "audit", "off"]
 WhenEmpty = Literal["deny", "warn", "ignore"]
 FailurePolicy = Literal["Ignore", "Fail"]
@@ -140,6 +143,31 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Exemption:
+    """Pods that policies leave alone, and why: those that its selectors and conditions all match.
+
+    `policies` are those that it is about, all if empty.
+    """
+
+    name: str
+    reason: str
+    span: Span = field(repr=False)
+    policies: tuple[str, ...] = ()
+    pod_selector: Selector = EVERYTHING
+    namespace_selector: Selector = EVERYTHING
+    match_conditions: tuple[Named, ...] = ()
+    spans: tuple[Span, ...] = field(default=(), repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HandsOn:
+    """What is not left alone after all: pods of DaemonSets, and some of LEFT_ALONE."""
+
+    daemon_sets: bool = False
+    namespaces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One case of a test: a pod or workload (a plain object, or the bundle's file that holds some), and what to expect.
 
@@ -191,6 +219,8 @@ class Bundle:
     requires: Mapping[str, str] = field(default_factory=dict)
     mode: Mode = "enforce"
     params: Mapping[str, Plain] = field(default_factory=dict)
+    exemptions: tuple[Exemption, ...] = ()
+    hands_on: HandsOn = HandsOn()
     policies: tuple[Policy, ...] = ()
     tests: tuple[Test, ...] = ()
     sources: tuple[Source, ...] = field(default=(), repr=False)
@@ -340,10 +370,43 @@ POLICY = {
 }
 
 
+def _exemption(read: Read, value: Map, problems: Problems) -> Any:
+    _unique_names(value.get("matchConditions"), problems)
+    if not {"name", "reason"} <= read.keys():
+        return BAD
+    name, listed = value.get("name"), value.get("policies")
+    return Exemption(
+        read["name"],
+        read["reason"],
+        name.span if name else head(value),
+        read.get("policies", ()),
+        selector(read.get("podSelector", {})),
+        selector(read.get("namespaceSelector", {})),
+        read.get("matchConditions", ()),
+        tuple(item.span for item in listed.items) if isinstance(listed, List) else (),
+    )
+
+
+def _hands_on(read: Read, *_: object) -> Any:
+    return HandsOn(read.get("daemonSets") or False, read.get("namespaces") or ())
+
+
 def _is_version(said: str) -> bool:
     return semver.Version.is_valid(said)
 
 
+EXEMPTION = {
+    "name": Field(object_name, required=True),
+    "reason": Field(filled, required=True),
+    "policies": Field(distinct(object_name), ()),
+    "podSelector": Field(label_selector, {}),
+    "namespaceSelector": Field(label_selector, {}),
+    "matchConditions": Field(items(record("a match condition", CONDITION, _named)), ()),
+}
+HANDS_ON = {
+    "daemonSets": Field(boolean, False),
+    "namespaces": Field(distinct(choice(*LEFT_ALONE)), ()),
+}
 BUNDLE = {
     "version": Field(
         checked(_is_version, "version", "a semantic version", "as in `1.2.0` or `1.2.0-rc.1`"), required=True
@@ -352,6 +415,8 @@ BUNDLE = {
     "requires": Field(record("`requires`", {"bayplan": Field(filled), "kubernetes": Field(filled)}), {}),
     "mode": Field(choice(*MODES), "enforce"),
     "params": Field(mapping(lambda key, _: key.text if isinstance(key, Scalar) else BAD, constant), {}),
+    "exemptions": Field(items(record("an exemption", EXEMPTION, _exemption)), ()),
+    "handsOn": Field(record("`handsOn`", HANDS_ON, _hands_on), HandsOn()),
 }
 
 _objects = items(any_object)
@@ -532,6 +597,7 @@ class _Found:
         name, span = read.get("metadata", {}).get("name", ""), _name_span(value)
         spec, given = read["spec"]
         if kind == "Bundle":
+            _unique_names(given.get("exemptions"), self.problems)
             self.bundles.append((name, span, spec))
         elif kind == "PlacementPolicy":
             self.policies.append(_policy(name, span, spec, given, self.problems))
@@ -580,8 +646,13 @@ def parse_bundle(files: Mapping[str, str]) -> tuple[Bundle | None, tuple[Problem
         if _holds_documents(source.name):
             _read_file(source, found)
     _unique_policies(found)
+    known = {policy.name for policy in found.policies}
+    for _, _, read in found.bundles:
+        for exemption in read.get("exemptions", ()):
+            for policy, place in zip(exemption.policies, exemption.spans, strict=False):
+                _check_policy(policy, place, known, found.problems)
     for test, given in found.tests:
-        _check_test(test, given, files, {policy.name for policy in found.policies}, found.problems)
+        _check_test(test, given, files, known, found.problems)
     bundle = _bundle(sources, found)
     return bundle, ordered(found.problems)
 
@@ -634,10 +705,12 @@ def _check_test(test: Test, given: Map, files: Mapping[str, str], policies: set[
             _check_file(case.file, case.spans["file"], files, problems)
         for field_name in ("policies", "overruled"):
             for name in case.expect.get(field_name, ()):
-                if name not in policies:
-                    span = case.spans[field_name]
-                    message = f"there is no policy `{name}`"
-                    bad(problems, "unknown-policy", message, span, hint=did_you_mean(name, policies))
+                _check_policy(name, case.spans[field_name], policies, problems)
+
+
+def _check_policy(name: str, span: Span, known: set[str], problems: Problems) -> None:
+    if name not in known:
+        bad(problems, "unknown-policy", f"there is no policy `{name}`", span, hint=did_you_mean(name, known))
 
 
 def _check_file(name: str, span: Span, files: Mapping[str, str], problems: Problems) -> None:
@@ -681,6 +754,8 @@ def _bundle(sources: tuple[Source, ...], found: _Found) -> Bundle | None:
         requires={key: given for key, given in said["requires"].items() if given},
         mode=said["mode"],
         params=said["params"],
+        exemptions=tuple(sorted(said["exemptions"], key=lambda exemption: exemption.name)),
+        hands_on=said["handsOn"],
         policies=tuple(sorted(found.policies, key=lambda policy: policy.name)),
         tests=tuple(sorted((test for test, _ in found.tests), key=lambda test: test.name)),
         sources=sources,
