@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from engine import advice, schema
-from engine.bundle import Bundle, Expression, Named, PodTerm, Policy, Preference, Revision, Spread
+from engine.bundle import Bundle, Exemption, Expression, HandsOn, Named, PodTerm, Policy, Preference, Revision, Spread
 from engine.check import check
+from engine.cost import Ledger
 from engine.errors import BundleError, Problem, ordered
 from engine.evaluate import compile_expression
 from engine.fleet import Read
@@ -128,6 +129,18 @@ class CompiledPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class CompiledExemption:
+    """An exemption, ready to be decided."""
+
+    exemption: Exemption
+    match_conditions: tuple[Condition, ...]
+
+    def covers(self, policy: str) -> bool:
+        """Whether it is about the policy of this name."""
+        return not self.exemption.policies or policy in self.exemption.policies
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """A compiled bundle: its policies by descending priority, then name; the leaves that they share; its constants."""
 
@@ -137,24 +150,28 @@ class Program:
     policies: tuple[CompiledPolicy, ...]
     leaves: tuple[Leaf, ...]
     warnings: tuple[Problem, ...] = field(default=(), repr=False)
+    exemptions: tuple[CompiledExemption, ...] = ()
+    hands_on: HandsOn = field(default_factory=HandsOn)
 
 
 def compile_bundle(bundle: Bundle) -> Program:
     """The program of a bundle. Raises BundleError with every problem of every expression."""
-    compiler = _Compiler(schema.params_type(bundle.params))
+    compiler = _Compiler(bundle.params)
     policies = [compiler.policy(policy) for policy in bundle.policies]
+    exemptions = tuple(compiler.exemption(exemption) for exemption in bundle.exemptions)
     problems = ordered(compiler.problems)
     if any(problem.severity == "error" for problem in problems):
         raise BundleError(problems)
     ready = sorted((p for p in policies if p is not None), key=lambda p: (-p.policy.priority, p.name))
     leaves = tuple(compiler.leaves.values())
-    return Program(bundle.revision, bundle.mode, bundle.params, tuple(ready), leaves, problems)
+    named = (bundle.revision, bundle.mode, bundle.params)
+    return Program(*named, tuple(ready), leaves, problems, exemptions, bundle.hands_on)
 
 
 class _Compiler:
     """Collects problems and shared leaves while the policies of one bundle are compiled."""
 
-    def __init__(self, params: Type) -> None:
+    def __init__(self, params: Mapping[str, object]) -> None:
         self.problems: list[Problem] = []
         self.leaves: dict[str, Leaf] = {}
         self._functions: dict[str, Function] = {}
@@ -163,8 +180,9 @@ class _Compiler:
             "namespaceObject": schema.NAMESPACE,
             "request": schema.REQUEST,
             "cluster": schema.CLUSTER,
-            "params": params,
+            "params": schema.params_type(params),
         }
+        self._ledger = Ledger(params)
         self._scope = ""
         self._given: tuple[Node, ...] = ()
         self._used: set[str] = set()
@@ -196,11 +214,28 @@ class _Compiler:
             self._each(policy.tolerate, lambda item: self._taint_test(item, over_taints, policy)),
             self._each(policy.deny, lambda item: self._test(item.excerpt, item.message, roots)),
         )
+        self.problems += self._ledger.close(policy.name, policy.span)
         self.problems += (_unused(named) for named in policy.variables if named.name not in self._used)
         failed = any(problem.severity == "error" for problem in self.problems[before:])
         return None if failed else compiled
 
-    def _selected(self, policy: Policy) -> tuple[Node, ...]:
+    def exemption(self, exemption: Exemption) -> CompiledExemption:
+        """The exemption compiled, as far as there is no problem."""
+        self._scope, self._given = "", self._selected(exemption)
+        beyond = bool(exemption.namespace_selector.requirements)
+        for named in exemption.match_conditions:
+            node, _ = parse(named.excerpt)
+            beyond = beyond or node is None or _beyond_author(node)
+        if not beyond:
+            words = f"whoever makes a pod could say that exemption `{exemption.name}` is for it"
+            expected = "a `namespaceSelector`, or a condition on `namespaceObject` or `request.userInfo` alone"
+            hint = "what authors may decide for themselves belongs into the policy's own `matchConditions`"
+            self.problems.append(Problem("author-alone", words, exemption.span, expected, hint))
+        conditions = exemption.match_conditions
+        matches = self._each(conditions, lambda named: self._test(named.excerpt, "", self._roots, named.name))
+        return CompiledExemption(exemption, matches)
+
+    def _selected(self, policy: Policy | Exemption) -> tuple[Node, ...]:
         """What holds of every pod that the policy's selector matches: it has labels if one is asked for."""
         asked = any(requirement.operator in ("In", "Exists") for requirement in policy.pod_selector.requirements)
         node, _ = parse(Excerpt.of("has(pod.metadata.labels)"))
@@ -223,6 +258,7 @@ class _Compiler:
             node = self._checked(named.excerpt, roots, None)
             fields[named.name] = node.type if node else ERROR
             if node:
+                self._ledger.name(named.name)
                 functions[named.name] = self._function(node, NAMES)
         return functions, {**self._roots, "variables": ObjectType("variables", fields=fields)}
 
@@ -232,6 +268,8 @@ class _Compiler:
         if node is None:
             return None
         checked, problems = check(node, excerpt, roots, result=result, given=self._given)
+        if not any(problem.severity == "error" for problem in problems):
+            problems = (*problems, *self._ledger.take(checked, excerpt))
         self.problems += problems
         self.problems += advice.reads_what_policies_write(checked, excerpt)
         self._used |= _variables_read(checked)
@@ -358,6 +396,21 @@ class _Compiler:
                 return Bridge(operator, self._function(right, NAMES), self._function(left, NAMES))
             case _:
                 return None
+
+
+def _beyond_author(node: Node) -> bool:
+    """Whether a condition is about what the pod's author does not write."""
+    if "pod" in free_names(node):
+        return False
+    return "namespaceObject" in free_names(node) or _reads_user(node)
+
+
+def _reads_user(node: Node) -> bool:
+    match node:
+        case Select(operand=Ident(name="request"), field="userInfo"):
+            return True
+        case _:
+            return any(_reads_user(child) for child in children(node))
 
 
 def _comparable(operator: str, left: Type, right: Type) -> bool:
