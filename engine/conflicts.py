@@ -132,7 +132,7 @@ def examine(bundle: Bundle, program: Program, inventories: Iterable[tuple[str, I
     conflicts = _Search(bundle, program, scenes, rest, doubts).conflicts(candidates)
     problems = [_unsatisfiable(policy, scenes[0]) for policy in dead]
     problems += (_conflicting(conflict, bundle, len(scenes)) for conflict in conflicts)
-    problems += (_redundant(policy, other) for policy, other in _redundancies(rest, scenes))
+    problems += (_redundant(policy, other) for policy, other in _redundancies(rest, scenes, program))
     problems += _idle(rest, scenes, candidates, doubts)
     problems += _karpenter(bundle, scenes)
     _doubt_satisfiability(rest, scenes, candidates, doubts)
@@ -334,9 +334,7 @@ class _Search:
                 open_pairs.setdefault(b.name, []).append(a.name)
         for name, others in open_pairs.items():
             quoted = listed([f"`{other}`" for other in others], "or")
-            self.doubts.add(
-                name, f"no pod was found that it and {quoted} leave without a pool, and there may be one"
-            )
+            self.doubts.add(name, f"no pod was found that it and {quoted} leave without a pool, and there may be one")
 
     def _may_conflict(self, a: CompiledPolicy, b: CompiledPolicy) -> bool:
         mine, yours = selected(a.policy), selected(b.policy)
@@ -466,14 +464,21 @@ def _findings(candidates: Iterable[Candidate], scenes: Sequence[Scene]) -> Itera
 
 
 def _redundancies(
-    policies: Sequence[CompiledPolicy], scenes: Sequence[Scene]
+    policies: Sequence[CompiledPolicy], scenes: Sequence[Scene], program: Program
 ) -> Iterator[tuple[CompiledPolicy, CompiledPolicy]]:
     """Policies with one that makes them redundant; those by descending priority, for that is taken first."""
     for place, policy in enumerate(policies):
         for other in filter(_dependable, policies[:place] if _dispensable(policy) else ()):
+            if program.exemptions and not _exempts_alike(program, policy, other):
+                continue
             if _applies_too(policy.policy, other.policy) and _as_strict(policy, other, scenes):
                 yield policy, other
                 break
+
+
+def _exempts_alike(program: Program, policy: CompiledPolicy, other: CompiledPolicy) -> bool:
+    """Whether a policy is left out by every exemption that leaves out the other."""
+    return all(one.covers(policy.name) for one in program.exemptions if one.covers(other.name))
 
 
 def _dispensable(policy: CompiledPolicy) -> bool:

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine import report, spread
+from engine import bundle, report, spread
 from engine.cluster import Inventory
 from engine.decision import Decision, Mode, Outcome, PolicyOutcome, PoolNames
 from engine.fleet import HARD_EFFECTS, Fleet, bits
-from engine.judge import POLICY_BUDGET, UNSELECTED, Finding, Occasion, Wish, judge
+from engine.judge import POLICY_BUDGET, UNSELECTED, Finding, Occasion, Wish, exempted, exempting, judge
 from engine.logic import Ground
 from engine.ownership import controller
 from engine.patch import Operation, patch
@@ -29,8 +29,8 @@ from engine.subject import Subject
 from engine.tolerations import Toleration, tolerates, toleration_for
 from engine.values import Budget, BudgetExceeded, CelError
 
-LEFT_ALONE = frozenset({"kube-system", "kube-node-lease"})
-"""Namespaces whose pods are never touched, besides Bayplan's own."""
+LEFT_ALONE = frozenset(bundle.LEFT_ALONE)
+"""Namespaces whose pods are left alone, besides Bayplan's own, unless a bundle says otherwise."""
 
 MIRROR = "kubernetes.io/config.mirror"
 CAREFUL: Sequence[Mode] = ("enforce", "audit", "off")
@@ -48,7 +48,7 @@ class Decider:
     """A program on an inventory. It keeps nothing of one pod for the next; swap the whole of it when either changes.
 
     `mode` is the webhook's own. `cluster` is what expressions see under that name (`name`, `labels`); `params`
-    overrides constants of the bundle; `namespaces` are left alone besides `LEFT_ALONE`.
+    overrides constants of the bundle; `namespaces` are left alone besides `LEFT_ALONE`, whatever the bundle says.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Decider:
         self.program = program
         self.mode = careful(mode, program.mode)
         self.fleet = Fleet(inventory)
-        self.left_alone = LEFT_ALONE.union(namespaces)
+        self.left_alone = LEFT_ALONE.difference(program.hands_on.namespaces).union(namespaces)
         known = {"name": "", "labels": {}, **(cluster or {})}
         self.constants = (known, {**program.params, **(params or {})})
         self.ground = Ground(self.fleet, program.leaves, lambda: (Budget(POLICY_BUDGET), *NOBODY, *self.constants))
@@ -91,7 +91,12 @@ class Decider:
     def findings(self, subject: Subject) -> list[Finding]:
         """What each policy that its selector does not rule out says of a pod by itself, in the program's order."""
         occasion = Occasion(subject, self.ground, self.constants)
-        return [judge(policy, occasion) for policy in self._candidates.of(occasion.labels)]
+        candidates = self._candidates.of(occasion.labels)
+        if not self.program.exemptions:
+            return [judge(policy, occasion) for policy in candidates]
+        matching, error = exempting(self.program.exemptions, occasion)
+        findings = [exempted(policy, matching) or judge(policy, occasion) for policy in candidates]
+        return [replace(finding, error=finding.error or error) for finding in findings] if error else findings
 
     def _complete(self, findings: Sequence[Finding], decision: Decision) -> Decision:
         """The decision with every policy's outcome, in the program's order; audited ones say what they would do."""
@@ -119,7 +124,7 @@ class Decider:
         if MIRROR in (metadata.get("annotations") or {}):
             return "mirror pods are left alone"
         owner = controller(metadata)
-        if owner is not None and owner.get("kind") == "DaemonSet":
+        if owner is not None and owner.get("kind") == "DaemonSet" and not self.program.hands_on.daemon_sets:
             return "pods of DaemonSets are left alone"
         return ""
 

@@ -17,7 +17,7 @@ from engine.logic import Flat, Ground, Moment, Verdict, by_pool_values, meet, va
 from engine.ownership import rolled_out
 from engine.placement import labels_of
 from engine.podaffinity import Weighted as WeightedPodTerm
-from engine.program import CompiledPolicy, Condition, Function, Rule, Score
+from engine.program import CompiledExemption, CompiledPolicy, Condition, Function, Rule, Score
 from engine.region import Region, region
 from engine.region import meet as met
 from engine.requirement import FALSE, Inexpressible, Terms, TooManyTerms, both, difference, disjoint
@@ -107,12 +107,38 @@ class Occasion:
     def arguments(self, policy: CompiledPolicy) -> Arguments:
         """The arguments of a policy's functions, with a fresh budget."""
         if not policy.variables and not policy.tolerate:
-            self._budget.left = POLICY_BUDGET
-            return self._shared
+            return self.plain_arguments()
         variables = Variables(policy.variables)
         _, pod, namespace, request, _, *constants = self._shared
         variables.arguments = (Budget(POLICY_BUDGET), pod, namespace, request, variables, *constants)
         return variables.arguments
+
+    def plain_arguments(self) -> Arguments:
+        """The arguments of functions without variables, with a fresh budget."""
+        self._budget.left = POLICY_BUDGET
+        return self._shared
+
+
+def exempting(exemptions: Sequence[CompiledExemption], occasion: Occasion) -> tuple[list[CompiledExemption], str]:
+    """The exemptions that match a pod, and what the first ran into that can't be decided: that one exempts nobody."""
+    matching, error = [], ""
+    for one in exemptions:
+        given = one.exemption
+        if given.pod_selector.matches(occasion.labels) and given.namespace_selector.matches(occasion.namespace_labels):
+            try:
+                if _unmet(one.match_conditions, occasion.plain_arguments()) is None:
+                    matching.append(one)
+            except (PolicyFailed, BudgetExceeded) as failure:
+                error = error or f"exemption {given.name}: {failure}"
+    return matching, error
+
+
+def exempted(policy: CompiledPolicy, matching: Iterable[CompiledExemption]) -> Finding | None:
+    """That a policy leaves a pod alone, if one of the exemptions that match is about it."""
+    for one in matching:
+        if one.covers(policy.name):
+            return Finding(policy, "notMatched", f"exempt by `{one.exemption.name}`: {one.exemption.reason}")
+    return None
 
 
 def judge(policy: CompiledPolicy, occasion: Occasion) -> Finding:
