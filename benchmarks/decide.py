@@ -184,6 +184,7 @@ def measurements(quick: bool) -> Mapping[str, Callable[[], float]]:
         "bayplan 20 own terms, 10 policies": partial(median, partial(worst.decide, crowded), runs),
         "bayplan compile 50": partial(median, lambda: compiled(policies(texts())), 3 if quick else 9),
         "bayplan swap 1000 pools": partial(median, lambda: Decider(fifty, thousand), 5),
+        "bayplan change 1 of 1000 pools": partial(median, lambda: large.renewed(Inventory(tuple(changed))), 9),
         "cel-expr-python": partial(median, with_cel_cpp(plain.pod, views), 3),  # type: ignore[arg-type]
         "celpy": partial(median, with_celpy(plain.pod, views), 1),  # type: ignore[arg-type]
     }

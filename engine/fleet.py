@@ -52,7 +52,7 @@ class Fleet:
     pods away, each with the pools that have it.
     """
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: Inventory, previous: Fleet | None = None) -> None:
         self.inventory = inventory
         self.pools: tuple[Pool, ...] = inventory.pools
         self.views: tuple[Mapping[str, object], ...] = tuple(pool.view for pool in self.pools)
@@ -65,11 +65,14 @@ class Fleet:
             if taint.effect in HARD_EFFECTS
         )
         self._special = _more_special(self.pools)
-        self._known = tuple(_known(pool, self._special.get(i, ())) for i, pool in enumerate(self.pools))
+        self.kept = Kept.between(previous, self)
+        self._known: list[Mapping[str, Values] | None] = [None] * len(self.pools)
+        self._possible: dict[tuple[str, Values], int] = {}
+        if previous is not None:
+            self._take_over(previous)
         self.inferred = any(pool.observed or not pool.declared for pool in self.pools)
         self._names: dict[int, tuple[str, ...]] = {}
         self._selectors: dict[int, Terms] = {}
-        self._possible: dict[tuple[str, Values], int] = {}
         self._demands: dict[frozenset[Read], tuple[Group, ...]] = {}
 
     def names(self, mask: int) -> tuple[str, ...]:
@@ -93,14 +96,34 @@ class Fleet:
         for key, values in term.requirements:
             some = self._possible.get((key, values))
             if some is None:
-                some = sum(1 << i for i, known in enumerate(self._known) if _may_meet(known, key, values))
+                some = self._meeting(key, values, range(len(self.pools)))
                 _remember(self._possible, (key, values), some)
             mask &= some
         return mask
 
     def known(self, index: int) -> Term:
         """What every node of one pool is known to carry."""
-        return term(self._known[index])
+        return term(self._known_labels(index))
+
+    def special(self, index: int) -> Sequence[Extra]:
+        """What the selectors of more special pools add to that of one pool."""
+        return self._special.get(index, ())
+
+    def _known_labels(self, index: int) -> Mapping[str, Values]:
+        known = self._known[index]
+        if known is None:
+            known = self._known[index] = _known(self.pools[index], self.special(index))
+        return known
+
+    def _meeting(self, key: str, values: Values, indexes: Iterable[int]) -> int:
+        return sum(1 << i for i in indexes if _may_meet(self._known_labels(i), key, values))
+
+    def _take_over(self, previous: Fleet) -> None:
+        """What the fleet before this one knew of the pools that are still the same."""
+        for old, length, new in self.kept.moves:
+            self._known[new : new + length] = previous._known[old : old + length]
+        for (key, values), some in previous._possible.items():
+            self._possible[key, values] = self.kept.moved(some) | self._meeting(key, values, self.kept.fresh)
 
     def demands(self, reads: frozenset[Read], mask: int) -> Iterator[Group]:
         """The pools of a mask, grouped by what their observed labels, having been read, must be again."""
@@ -111,6 +134,44 @@ class Fleet:
         for pools, terms in groups:
             if pools & mask:
                 yield pools & mask, terms
+
+
+class Kept(NamedTuple):
+    """What became of the pools of one fleet in the next: runs that moved together, and which pools are new or changed.
+
+    A run is its first place before, its length, and its first place now.
+    """
+
+    moves: tuple[tuple[int, int, int], ...]
+    fresh: tuple[int, ...]
+
+    @staticmethod
+    def between(old: Fleet | None, new: Fleet) -> Kept:
+        """The pools that are equal in both, which a node belongs to by the same rule, in runs."""
+        places = {} if old is None else {pool.name: i for i, pool in enumerate(old.pools)}
+        moves: list[tuple[int, int, int]] = []
+        fresh = []
+        for i, pool in enumerate(new.pools):
+            place = places.get(pool.name)
+            if old is None or place is None or not _same(old, place, new, i):
+                fresh.append(i)
+            elif moves and sum(moves[-1][:2]) == place and moves[-1][1] + moves[-1][2] == i:
+                moves[-1] = (moves[-1][0], moves[-1][1] + 1, moves[-1][2])
+            else:
+                moves.append((place, 1, i))
+        return Kept(tuple(moves), tuple(fresh))
+
+    def moved(self, mask: int) -> int:
+        """A mask of the fleet before as one of the fleet now, without what is fresh."""
+        now = 0
+        for old, length, new in self.moves:
+            now |= (mask >> old & (1 << length) - 1) << new
+        return now
+
+
+def _same(old: Fleet, place: int, new: Fleet, i: int) -> bool:
+    a, b = old.pools[place], new.pools[i]
+    return (a is b or a == b) and old.special(place) == new.special(i)
 
 
 def bits(mask: int) -> Iterator[int]:

@@ -17,8 +17,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from itertools import product
+from itertools import accumulate, product
+from operator import or_
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -130,23 +130,32 @@ class Ground:
 
     Leaves that read nothing of a pod are decided here, once; `nobody` are the arguments of a function that is called
     without one: a fresh budget, then the values of the variables in their order. What one of them can't be decided
-    with is said of it in `exhausted`, and fails whoever asks for it.
+    with is said of it in `exhausted`, and fails whoever asks for it. `previous` is the ground of the same leaves and
+    constants on the fleet before this one: what it says of pools that are still the same is taken over.
     """
 
-    def __init__(self, fleet: Fleet, leaves: Sequence[Leaf], nobody: Callable[[], Arguments]) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        leaves: Sequence[Leaf],
+        nobody: Callable[[], Arguments],
+        previous: Ground | None = None,
+    ) -> None:
         self.fleet = fleet
         self.yes = Flat(fleet.every, 0, YES)
         self.no = Flat(0, fleet.every, NO)
         self.unknown = Flat(0, 0, UNKNOWN)
-        self.settled: dict[int, Verdict] = {}
+        self.settled: dict[int, Flat] = {}
         self.indexes: dict[int, Index] = {}
         self.exhausted: dict[int, str] = {}
         for leaf in leaves:
             try:
                 if leaf.bridge is not None:
-                    self.indexes[leaf.number] = index_of(leaf.bridge, fleet, nobody())
+                    known_index = previous.indexes.get(leaf.number) if previous else None
+                    self.indexes[leaf.number] = index_of(leaf.bridge, fleet, nobody(), known_index)
                 elif leaf.reads_pool and not leaf.reads_pod and leaf.function is not None:
-                    self.settled[leaf.number] = _by_pool(leaf, fleet, nobody())
+                    known = previous.settled.get(leaf.number) if previous else None
+                    self.settled[leaf.number] = _by_pool(leaf, fleet, nobody(), known)
             except BudgetExceeded as error:
                 self.exhausted[leaf.number] = str(error)
 
@@ -228,6 +237,8 @@ class Moment:
         test = self.decide(tree.test)
         if test.anywhere in (YES, NO):
             return self.decide(tree.yes if test.anywhere == YES else tree.no)
+        if test.anywhere == UNKNOWN:
+            return self.ground.unknown
         return choice(test, self.decide(tree.yes), self.decide(tree.no), self.ground.fleet.every)
 
 
@@ -357,11 +368,13 @@ def _leaf(leaf: Leaf, moment: Moment) -> Verdict:
         return ground.unknown
 
 
-def _by_pool(leaf: Leaf, fleet: Fleet, arguments: Arguments) -> Verdict:
+def _by_pool(leaf: Leaf, fleet: Fleet, arguments: Arguments, known: Flat | None = None) -> Flat:
     assert leaf.function is not None
-    true = false = 0
-    computed: dict[int, Reads] = {}
-    for i, view in enumerate(fleet.views):
+    true = fleet.kept.moved(known.true) if known else 0
+    false = fleet.kept.moved(known.false) if known else 0
+    computed = _moved(known.computed, fleet) if known else {}
+    for i in fleet.kept.fresh if known else range(len(fleet.pools)):
+        view = fleet.views[i]
         watched = _Watched(view) if leaf.computed and _inferred(fleet.pools[i]) else None
         try:
             if leaf.function(*arguments, watched.view if watched else view) is True:
@@ -375,34 +388,64 @@ def _by_pool(leaf: Leaf, fleet: Fleet, arguments: Arguments) -> Verdict:
     return Flat(true, false, None, leaf.reads, computed)
 
 
-Index: TypeAlias = Callable[[object], tuple[int, int]]
-"""From the pod's value to the pools on which a comparison is true, and false."""
+def _moved(computed: Mapping[int, Reads], fleet: Fleet) -> dict[int, Reads]:
+    return {
+        i - old + new: reads
+        for i, reads in computed.items()
+        for old, length, new in fleet.kept.moves
+        if old <= i < old + length
+    }
 
 
-def index_of(bridge: Bridge, fleet: Fleet, nobody: Arguments) -> Index:
-    """The pools by the value that a comparison asks of them: looked up by equality, or by order in a sorted list."""
-    masks: dict[Any, int] = {}
-    known = 0
-    for i, view in enumerate(fleet.views):
+class Index:
+    """The pools by the value that a comparison asks of them; called with the pod's value.
+
+    It answers with the pools on which the comparison is true, and false. Equality is looked up, order is found in a
+    sorted list: `below[k]` are the pools whose value is one of the k smallest. A NaN, which has no place in the order,
+    is neither.
+    """
+
+    __slots__ = ("below", "known", "masks", "operator", "values")
+
+    def __init__(self, operator: str, masks: Mapping[Any, int], known: int) -> None:
+        self.operator, self.masks = operator, masks
+        self.values = sorted(value for value in masks if value == value) if operator in ORDERED else []
+        self.below = list(accumulate((masks[value] for value in self.values), or_, initial=0))
+        self.known = self.below[-1] if operator in ORDERED else known
+
+    def __call__(self, value: Any) -> tuple[int, int]:
+        if self.operator in ORDERED:
+            if value != value:
+                return 0, 0
+            true = self._ordered(value)
+        elif self.operator == CONTAINS:
+            true = 0
+            for item in value:
+                true |= self.masks.get(item, 0)
+        else:
+            true = self.masks.get(value, 0)
+        rest = self.known & ~true
+        return (rest, true) if self.operator == "_!=_" else (true, rest)
+
+    def _ordered(self, value: Any) -> int:
+        less, equal = ORDERED[self.operator]
+        find = bisect_left if less == equal else bisect_right
+        smaller = self.below[find(self.values, value)]
+        return self.below[-1] & ~smaller if less else smaller
+
+
+def index_of(bridge: Bridge, fleet: Fleet, nobody: Arguments, known: Index | None = None) -> Index:
+    """The index of a fleet's pools, `known` being that of the fleet before it. Raises BudgetExceeded."""
+    moved = fleet.kept.moved
+    masks = {value: moved(mask) for value, mask in known.masks.items()} if known else {}
+    valued = moved(known.known) if known else 0
+    for i in fleet.kept.fresh if known else range(len(fleet.pools)):
         with suppress(CelError):
-            value: Any = bridge.pool(*nobody, view)
-            known |= 1 << i
+            value: Any = bridge.pool(*nobody, fleet.views[i])
+            valued |= 1 << i
             for item in set(value) if bridge.operator == "@in" else (value,):
                 masks[item] = masks.get(item, 0) | 1 << i
-    if bridge.operator in ORDERED:
-        return _ordered_index(ORDERED[bridge.operator], masks, known)
-    return partial(_looked_up, bridge.operator, masks, known)
-
-
-def _looked_up(operator: str, masks: Mapping[Any, int], known: int, value: Any) -> tuple[int, int]:
-    if operator == CONTAINS:
-        found = 0
-        for item in value:
-            found |= masks.get(item, 0)
-    else:
-        found = masks.get(value, 0)
-    rest = known & ~found
-    return (rest, found) if operator == "_!=_" else (found, rest)
+    return Index(bridge.operator, {value: mask for value, mask in masks.items() if mask}, valued)
 
 
 CONTAINS = "contains"
@@ -415,24 +458,6 @@ ORDERED: Mapping[str, tuple[bool, bool]] = {
     "_>=_": (False, True),
 }
 """By operator: whether the pod's value is to be less than the pool's, and whether it may be equal."""
-
-
-def _ordered_index(asked: tuple[bool, bool], masks: Mapping[Any, int], known: int) -> Index:
-    less, equal = asked
-    values = sorted(value for value in masks if value == value)
-    below = [0]  # below[k]: the pools whose value is one of the k smallest
-    for each in values:
-        below.append(below[-1] | masks[each])
-    ordered, find = below[-1], bisect_left if less == equal else bisect_right
-
-    def compare(value: Any) -> tuple[int, int]:
-        if value != value:
-            return 0, known
-        smaller = below[find(values, value)]
-        true = ordered & ~smaller if less else smaller
-        return true, known & ~true
-
-    return compare
 
 
 def _inferred(pool: Pool) -> bool:

@@ -34,11 +34,11 @@ log = logging.getLogger("bayplan.activation")
 @dataclass(frozen=True, slots=True)
 class Stages:
     """The steps from sources to a decider: `load` reads and compiles the bundle; `take` gives the inventory, or None
-    as long as there is none; `build` brings them together."""
+    as long as there is none; `build` brings them together, given the decider that is active until then."""
 
     load: Callable[[], Program]
     take: Callable[[], Inventory | None]
-    build: Callable[[Program, Inventory], Decider]
+    build: Callable[[Program, Inventory, Decider | None], Decider]
 
 
 class Activation:
@@ -143,7 +143,7 @@ class Activation:
 
     def _swap(self, program: Program | None, inventory: Inventory | None, cause: str, started: float) -> None:
         """Build a decider of both, when both are there, and let it decide from now on."""
-        decider = self._stages.build(program, inventory) if program and inventory is not None else None
+        decider = self._stages.build(program, inventory, self.decider) if program and inventory is not None else None
         self._program, self._inventory = program, inventory
         if decider is None or program is None:
             return

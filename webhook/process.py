@@ -188,7 +188,9 @@ class _Live:
             return self._pools.inventory(nodes)
         return inventory_from_documents([*documents, *(Manifest(_CLUSTER, node) for node in nodes)], self._labels)
 
-    def _build(self, program: Program, inventory: Inventory) -> Decider:
+    def _build(self, program: Program, inventory: Inventory, active: Decider | None) -> Decider:
+        if active is not None and active.program is program:
+            return active.renewed(inventory)
         cluster = {"name": self._options.cluster_name, "labels": dict(self._options.cluster_labels)}
         own = (self._options.own_namespace,)
         return Decider(program, inventory, mode=self._options.mode, cluster=cluster, namespaces=own)

@@ -13,7 +13,7 @@ from engine.cluster import Inventory, inventory_from_documents, inventory_from_n
 from engine.decide import Decider
 from engine.errors import BundleError
 from engine.load import load_bundle, read_documents
-from engine.program import compile_bundle
+from engine.program import Program, compile_bundle
 from webhook.activation import Activation, Stages
 from webhook.metrics import Metrics
 
@@ -49,8 +49,9 @@ class Rig:
             return inventory_from_documents(read_documents(self._pools))
         return None if self.nodes is None else inventory_from_nodes(self.nodes)
 
-    def _build(self, *parts: object) -> Decider:
-        decider = Decider(*parts)  # type: ignore[arg-type]
+    def _build(self, program: Program, inventory: Inventory, active: Decider | None) -> Decider:
+        known = active is not None and active.program is program
+        decider = active.renewed(inventory) if active and known else Decider(program, inventory)
         self.built.append(decider)
         return decider
 
