@@ -207,14 +207,14 @@ class Ledger:
         """Says that the expression that was added last is a variable's."""
         self._variables[variable] = self._last
 
-    def close(self, policy: str, span: Span) -> Iterator[Problem]:
-        """Ends a policy; its problem if its expressions, none of them too expensive, are so together."""
+    def close(self, owner: str, span: Span) -> Iterator[Problem]:
+        """Ends a policy or exemption; its problem if its expressions, none of them too expensive, are so together."""
         total = sum(cost for cost in self._costs if cost <= EXPRESSION_LIMIT)
         self._costs.clear()
         self._variables.clear()
         if total > POLICY_LIMIT:
             limit = f"{POLICY_LIMIT:,} are allowed"
-            message = f"the expressions of policy `{policy}` may cost {_amount(total)} together, and {limit}"
+            message = f"the expressions of {owner} may cost {_amount(total)} together, and {limit}"
             yield Problem("too-expensive", message, span, hint="split the policy, or loop over less")
 
 

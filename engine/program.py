@@ -214,7 +214,7 @@ class _Compiler:
             self._each(policy.tolerate, lambda item: self._taint_test(item, over_taints, policy)),
             self._each(policy.deny, lambda item: self._test(item.excerpt, item.message, roots)),
         )
-        self.problems += self._ledger.close(policy.name, policy.span)
+        self.problems += self._ledger.close(f"policy `{policy.name}`", policy.span)
         self.problems += (_unused(named) for named in policy.variables if named.name not in self._used)
         failed = any(problem.severity == "error" for problem in self.problems[before:])
         return None if failed else compiled
@@ -233,6 +233,7 @@ class _Compiler:
             self.problems.append(Problem("author-alone", words, exemption.span, expected, hint))
         conditions = exemption.match_conditions
         matches = self._each(conditions, lambda named: self._test(named.excerpt, "", self._roots, named.name))
+        self.problems += self._ledger.close(f"exemption `{exemption.name}`", exemption.span)
         return CompiledExemption(exemption, matches)
 
     def _selected(self, policy: Policy | Exemption) -> tuple[Node, ...]:

@@ -260,6 +260,14 @@ def test_a_policy_that_another_makes_redundant(strict: str, wide: str, redundant
     assert rules == ([("redundant-policy", "policies/b.yaml")] if redundant else [])
 
 
+@pytest.mark.parametrize(("policies", "redundant"), [(["a"], False), (["b"], True), ([], True)])
+def test_an_exemption_may_be_what_another_policy_is_for(policies: list[str], redundant: bool) -> None:
+    selector = {"matchLabels": {"open": "yes"}}
+    exemption = {"name": "e", "reason": "r", "namespaceSelector": selector, "policies": policies}
+    rules = [rule for rule, _ in found({"a": STRICT, "b": WIDE}, exemptions=[exemption])]
+    assert rules == (["redundant-policy"] if redundant else [])
+
+
 @pytest.mark.parametrize(
     ("spec", "idle"),
     [
