@@ -73,6 +73,13 @@ def test_lint(helm: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_system_namespaces_may_be_opted_in(helm: Path) -> None:
+    objects = render(helm, {"webhook": {"handsOnNamespaces": ["kube-system"]}})
+    (webhook,) = objects["MutatingWebhookConfiguration"]["webhooks"]
+    (expression,) = webhook["namespaceSelector"]["matchExpressions"]
+    assert expression["values"] == ["kube-node-lease", "platform"]
+
+
 def test_webhook_is_called_for_pods_at_creation_only_and_not_for_system_namespaces(helm: Path) -> None:
     objects = render(helm, {"webhook": {"excludeNamespaces": ["istio-system"]}})
     (webhook,) = objects["MutatingWebhookConfiguration"]["webhooks"]
