@@ -7,6 +7,7 @@ of the others meet, overruling by priority what would leave nothing; write down 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +27,7 @@ from engine.region import Region, alive, meet, node_terms, reach
 from engine.requirement import FALSE, TRUE, Term, Terms, TooManyTerms, both, implies, parse_term
 from engine.spread import combine as combine_spread
 from engine.subject import Subject
+from engine.symbolic import Arguments
 from engine.tolerations import Toleration, tolerates, toleration_for
 from engine.values import Budget, BudgetExceeded, CelError
 
@@ -63,14 +65,24 @@ class Decider:
     ) -> None:
         self.program = program
         self.mode = careful(mode, program.mode)
-        self.fleet = Fleet(inventory)
         self.left_alone = LEFT_ALONE.difference(program.hands_on.namespaces).union(namespaces)
         known = {"name": "", "labels": {}, **(cluster or {})}
         self.constants = (known, {**program.params, **(params or {})})
-        self.ground = Ground(self.fleet, program.leaves, lambda: (Budget(POLICY_BUDGET), *NOBODY, *self.constants))
+        self.fleet = Fleet(inventory)
+        self.ground = Ground(self.fleet, program.leaves, self._nobody)
         self._place = {policy.name: i for i, policy in enumerate(program.policies)}
         self._resting = [_resting(policy) for policy in program.policies]
         self._candidates = _Candidates(program.policies)
+
+    def renewed(self, inventory: Inventory) -> Decider:
+        """The same on another inventory. What is known of pools that did not change is taken over, so this is fast."""
+        decider = copy(self)
+        decider.fleet = Fleet(inventory, self.fleet)
+        decider.ground = Ground(decider.fleet, self.program.leaves, self._nobody, self.ground)
+        return decider
+
+    def _nobody(self) -> Arguments:
+        return (Budget(POLICY_BUDGET), *NOBODY, *self.constants)
 
     def decide(self, subject: Subject) -> Decision:
         """What follows for one pod. Never raises for what a bundle or a pod may hold."""
