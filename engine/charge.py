@@ -21,26 +21,29 @@ from engine.syntax import (
     OptionalMap,
     children,
 )
+from engine.types import BOOL, BYTES, DOUBLE, INT, STRING, UINT
 
 UNIT = 32
 LOOP = 3 * UNIT
-CALL = 3 * UNIT
+CALL = 4 * UNIT
 CHOSEN = 4 * UNIT
 """A loop inside a loop, a call of a function, and what choosing its overload at run time takes more."""
 
 _WRITTEN_OUT = frozenset({
     "_&&_", "_||_", "!_", "_?_:_", "_<_", "_<=_", "_>_", "_>=_", "_+_", "_-_", "_*_", "-_", "@in", "size", "dyn",
-    "_==_", "_!=_", "startsWith", "endsWith", "contains", "orValue", "hasValue",
+    "startsWith", "endsWith", "contains", "orValue", "hasValue",
 })  # fmt: skip
+_PLAIN = frozenset((BOOL, INT, UINT, DOUBLE, STRING, BYTES))
 _OVERFLOWING = frozenset(("_+_", "_-_", "_*_"))
 _EXPENSIVE: Mapping[str, int] = {
     **dict.fromkeys(("matches", "find", "findAll"), 16 * UNIT),
-    **dict.fromkeys(("timestamp", "duration", "quantity", "isQuantity", "semver", "isSemver"), 16 * UNIT),
-    **dict.fromkeys(("url", "isURL", "ip", "isIP", "cidr", "isCIDR", "ip.isCanonical", "validate"), 32 * UNIT),
-    **dict.fromkeys(("containsIP", "containsCIDR", "masked"), 32 * UNIT),
-    **dict.fromkeys(("string", "int", "double", "uint", "bool", "format"), 16 * UNIT),
-    **{f"get{part}": 16 * UNIT for part in ("FullYear", "Month", "DayOfYear", "DayOfMonth", "Date", "DayOfWeek")},
-    **{f"get{part}": 16 * UNIT for part in ("Hours", "Minutes", "Seconds", "Milliseconds")},
+    **dict.fromkeys(("quantity", "isQuantity", "semver", "isSemver", "format", "validate"), 16 * UNIT),
+    **dict.fromkeys(("url", "isURL", "ip", "isIP", "cidr", "isCIDR", "ip.isCanonical"), 24 * UNIT),
+    **dict.fromkeys(("containsIP", "containsCIDR", "masked"), 24 * UNIT),
+    **dict.fromkeys(("string", "int", "double", "uint", "bool"), 4 * UNIT),
+    **dict.fromkeys(("timestamp", "duration", "replace", "distinct", "sort", "sets.contains"), 8 * UNIT),
+    **{f"get{part}": 8 * UNIT for part in ("FullYear", "Month", "DayOfYear", "DayOfMonth", "Date", "DayOfWeek")},
+    **{f"get{part}": 8 * UNIT for part in ("Hours", "Minutes", "Seconds", "Milliseconds")},
 }
 """By function, what a call takes that is more than an ordinary one."""
 
@@ -72,8 +75,12 @@ def _work(node: Node) -> int:
 
 
 def _call(node: Call) -> int:
-    if node.function == "_+_" and node.overload in ("add_string", "add_bytes", "add_list"):
+    if node.function in ("_==_", "_!=_", "@in"):
+        return 3 if node.args[0].type in _PLAIN else CALL
+    if node.overload in ("add_string", "add_bytes", "add_list"):
         return CALL
+    if node.overload == "timestamp_to_string":
+        return 16 * UNIT
     if node.function in _WRITTEN_OUT:
         chosen = 0 if node.overload or node.function in ("_&&_", "_||_", "!_", "_?_:_") else CHOSEN
         return chosen + (8 if node.function in _OVERFLOWING else 3)

@@ -126,9 +126,10 @@ def _not_equal(budget: Budget, a: object, b: object) -> bool:
 
 def _is_in(budget: Budget, value: object, container: object) -> bool:
     if isinstance(container, (list, tuple)):
-        budget.left -= len(container) >> 3
-        if isinstance(value, str) and len(value) > 255:
-            budget.left -= (len(value) >> 8) * len(container)
+        if not isinstance(value, str):
+            budget.left -= 2 * len(container)
+        else:
+            budget.left -= (len(container) >> 3) + (len(value) >> 8) * len(container)
         if budget.left < 0 or value.__class__ in (list, tuple, dict):
             budget.spend(by_content(container))
     return operators.is_in(value, container)
