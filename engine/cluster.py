@@ -35,8 +35,8 @@ from engine.fields import (
     text,
 )
 from engine.nodes import group, inventory_from_nodes, labels_of, pool_of, see
-from engine.pool import Declared, Inventory, Pool, Taint, declared_pool, inventory
-from engine.providers import BY_NAME, WORDS, pool_label_order, provider_of
+from engine.pool import Declared, Inventory, Labels, Pool, Taint, declared_pool, inventory
+from engine.providers import BY_NAME, WORDS, pool_label_of, pool_label_order, provider_of
 from engine.quantity import parse_quantity
 from engine.text import Source, Span
 
@@ -341,13 +341,23 @@ def _combine(found: _Found, pool_labels: Sequence[str]) -> Inventory:
     members: dict[str, list[Mapping[str, Any]]] = {}
     rest: list[Mapping[str, Any]] = []
     for node in found.nodes:
-        labels = labels_of(node)
-        home = next((said for said in known if said.selector.items() <= labels.items()), None)
+        home = _home(labels_of(node), known, order)
         (rest if home is None else members.setdefault(_identity(home), [])).append(node)
     groups, strays = group(rest, pool_labels)
     pools = [_declared_pool(said, members.get(_identity(said))) for said in known]
     pools += [pool_of(label, nodes) for label, nodes in groups.items()]
     return inventory(pools, len(strays), pool_labels)
+
+
+def _home(labels: Labels, known: Sequence[Declared], order: Sequence[str]) -> Declared | None:
+    """The first pool that selects a node, but none by a label after another one that says the pool of the node."""
+    first = pool_label_of(labels, order)
+    for said in known:
+        if said.selector.items() <= labels.items() and (
+            first in said.selector or said.selector.keys().isdisjoint(order)
+        ):
+            return said
+    return None
 
 
 def _declared_pool(said: Declared, nodes: Sequence[Mapping[str, Any]] | None) -> Pool:

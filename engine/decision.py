@@ -10,7 +10,7 @@ from engine.bundle import Revision
 from engine.ownership import owner_of
 from engine.patch import Operation
 from engine.placement import NOTHING, Placement, placed
-from engine.requirement import TRUE
+from engine.requirement import EVERYWHERE, TRUE
 from engine.subject import Subject
 
 Mode = Literal["enforce", "audit", "off"]
@@ -110,9 +110,10 @@ def placement_json(placement: Placement) -> dict[str, Any]:
     data: dict[str, Any] = {}
     if placement.required != TRUE:
         data["nodeSelectorTerms"] = [one for term in placement.required for one in term.alternatives()]
-    if placement.preferred:
+    wishes = [(weight, term) for weight, term in placement.preferred if term != EVERYWHERE]
+    if wishes:
         data["preferred"] = [
-            {"weight": weight, "preference": one} for weight, term in placement.preferred for one in term.alternatives()
+            {"weight": weight, "preference": one} for weight, term in wishes for one in term.alternatives()
         ]
     if placement.tolerations:
         data["tolerations"] = [dict(toleration) for toleration in placement.tolerations]

@@ -21,10 +21,13 @@ BUILD = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """For one pod: which nodes admit it, which of them it tolerates, and why the API server would refuse it, if so."""
+    """For one pod: which nodes admit it, which of them it tolerates, how much it prefers each by node affinity, and why
+    the API server would refuse it, if so.
+    """
 
     admits: list[bool]
     tolerates: list[bool]
+    scores: list[int]
     refused: str
 
 

@@ -215,6 +215,17 @@ def test_nodes_of_declared_pools_go_to_the_one_that_says_most_about_them() -> No
     assert found.strays == 1
 
 
+def test_a_declared_pool_gets_no_nodes_that_an_earlier_label_puts_elsewhere() -> None:
+    """Karpenter's nodes on GKE carry both labels, and Karpenter's counts."""
+    declared = "kind: Inventory\npools: [{name: g, selector: {cloud.google.com/gke-nodepool: g}}]"
+    both = node({"karpenter.sh/nodepool": "k", "cloud.google.com/gke-nodepool": "g"})
+    found = read(f"apiVersion: bayplan.dev/v1alpha1\n{declared}", node_list(both))
+    assert [(pool.name, pool.nodes, pool.without) for pool in found.pools] == [
+        ("g", 0, ("karpenter.sh/nodepool",)),
+        ("k", 1, ()),
+    ]
+
+
 def test_order_of_documents_does_not_matter() -> None:
     texts = [NODE_POOL, HEAD + "  - {name: b, selector: {p: b}}\n", node_list(node({"p": "b"}), node({"p": "c"}))]
     assert read(*texts, labels=("p",)) == read(*texts[::-1], labels=("p",))

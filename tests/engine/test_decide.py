@@ -176,6 +176,20 @@ def test_an_error_on_a_pool_is_not_true_and_is_recorded() -> None:
 # Meeting, overruling, refusing
 
 
+def test_a_choice_whose_test_fails_reads_nothing_of_pools() -> None:
+    """It is an error on every node, so what stands beside it decides alone."""
+    spec = """
+require: [{expression: '(pod.metadata.labels["none"] == "x" ? "a" in pool.zones : true) || node.zone == "a"'}]
+"""
+    (term,) = required(decide(spec))
+    assert term == {"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a"]}]}
+
+
+def test_what_all_nodes_are_preferred_for_is_not_written() -> None:
+    decision = decide("prefer: [{expression: 'true', weight: 10}]")
+    assert (decision.patch, decision.as_json()["placement"]) == ((), {})
+
+
 def test_what_leaves_nothing_is_refused_and_both_sides_are_named() -> None:
     """The sentence reaches whoever created the pod."""
     decision = decide(GOLD, BASE)

@@ -1,4 +1,4 @@
-"""The laws of placement against Kubernetes' own code, with alphabets so small that everything collides.
+"""The laws of a placement against Kubernetes' own code, with alphabets so small that everything collides.
 
 5,000 cases from fixed seeds; BAYPLAN_NIGHTLY=1 makes it 100,000.
 """
@@ -19,21 +19,17 @@ from engine.patch import patch
 from engine.placement import Placement
 from engine.podaffinity import pod_term
 from engine.requirement import parse_term, simplify
-from engine.spread import constraint, identity
 from engine.tolerations import toleration_for
-from tests.engine.matching import PREFERRED, REQUIRED
+from tests.engine.matching import REQUIRED
 from tests.engine.oracle import Oracle, built
+from tests.engine.universe import NAMES, SELECTORS, a_pod, a_spread, a_taint, a_term
 
 BATCH = 1_000
 BATCHES = 100 if os.environ.get("BAYPLAN_NIGHTLY") == "1" else 5
 KEYS = ["zone", "pool", "size"]
 VALUES = ["a", "b", "", "1", "2", "02", "7", "9223372036854775807", "9223372036854775808"]
-NAMES = ["n1", "n2", "n3"]
-EFFECTS = ["NoSchedule", "NoExecute", "PreferNoSchedule"]
-SELECTORS: list[dict[str, Any]] = [
-    {"matchLabels": {"app": "web"}},
-    {"matchExpressions": [{"key": "app", "operator": "In", "values": ["web"]}]},
-]
+ALPHABET = dict.fromkeys(KEYS, VALUES)
+BOUNDS = {key: ["0", "1", "2", "6", "9223372036854775806", "9223372036854775807"] for key in KEYS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,74 +45,13 @@ def oracle() -> Oracle:
     return built()
 
 
-def an_expression(dice: random.Random) -> dict[str, Any]:
-    key, operator = dice.choice(KEYS), dice.choice(["In", "In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"])
-    if operator in ("Exists", "DoesNotExist"):
-        return {"key": key, "operator": operator}
-    if operator in ("Gt", "Lt"):
-        bounds = ["0", "1", "2", "6", "9223372036854775806", "9223372036854775807"]
-        return {"key": key, "operator": operator, "values": [dice.choice(bounds)]}
-    return {"key": key, "operator": operator, "values": dice.choices(VALUES, k=dice.randint(1, 3))}
-
-
-def a_term(dice: random.Random, empty: float = 0.1) -> dict[str, Any]:
-    if dice.random() < empty:
-        return {}
-    term = {"matchExpressions": [an_expression(dice) for _ in range(dice.randint(1, 3))]}
-    if dice.random() < 0.15:
-        field = {"key": "metadata.name", "operator": dice.choice(["In", "NotIn"]), "values": [dice.choice(NAMES)]}
-        term["matchFields"] = [field]
-    return term
-
-
-def a_toleration(dice: random.Random) -> dict[str, Any]:
-    if dice.random() < 0.05:
-        return {"operator": "Exists"}
-    toleration: dict[str, Any] = {"key": dice.choice("kj")}
-    if dice.random() < 0.4:
-        toleration["operator"] = "Exists"
-    else:
-        toleration |= {"operator": dice.choice(["", "Equal"]), "value": dice.choice(["", "v", "w"])}
-    if dice.random() < 0.7:
-        toleration["effect"] = dice.choice(EFFECTS)
-    return toleration
-
-
-def a_taint(dice: random.Random) -> dict[str, Any]:
-    return {"key": dice.choice("kj"), "value": dice.choice(["", "v", "w"]), "effect": dice.choice(EFFECTS)}
-
-
-def a_spread(dice: random.Random) -> dict[str, Any]:
-    unsatisfiable = dice.choice(["ScheduleAnyway", "DoNotSchedule"])
-    domains = dice.choice([None, 2, 3])
-    return constraint(
-        dice.choice(["zone", "host"]), dice.randint(1, 3), unsatisfiable, dice.choice(SELECTORS), min_domains=domains
-    )
-
-
-def a_pod(dice: random.Random) -> dict[str, Any]:
-    node: dict[str, Any] = {}
-    if dice.random() < 0.7:
-        node[REQUIRED] = {"nodeSelectorTerms": [a_term(dice) for _ in range(dice.randint(1, 3))]}
-    if dice.random() < 0.3:
-        preferred = [{"weight": dice.randint(1, 100), "preference": a_term(dice)} for _ in range(2)]
-        node[PREFERRED] = preferred
-    spec: dict[str, Any] = {"containers": [{"name": "main", "image": "image"}]}
-    if dice.random() < 0.4:
-        spec["nodeSelector"] = {dice.choice(KEYS): dice.choice(VALUES)}
-    if node or dice.random() < 0.5:
-        spec["affinity"] = dice.choice([{"nodeAffinity": node}, {"nodeAffinity": node, "podAffinity": {}}])
-    if dice.random() < 0.5:
-        spec["tolerations"] = [a_toleration(dice) for _ in range(dice.randint(0, 2))]
-    if dice.random() < 0.3:
-        spread = [a_spread(dice) for _ in range(2)]
-        spec["topologySpreadConstraints"] = list({identity(one): one for one in spread}.values())
-    return {"metadata": {"name": "pod", "namespace": "default", "labels": {"app": "web", "rev": "1"}}, "spec": spec}
+def some_term(dice: random.Random, empty: float = 0.1) -> dict[str, Any]:
+    return a_term(dice, empty, ALPHABET, BOUNDS)
 
 
 def a_case(dice: random.Random) -> Case:
-    policy = [a_term(dice, empty=0.02) for _ in range(dice.randint(1, 3))]
-    wishes = tuple((dice.randint(1, 100), parse_term(a_term(dice))) for _ in range(dice.randint(0, 2)))
+    policy = [some_term(dice, empty=0.02) for _ in range(dice.randint(1, 3))]
+    wishes = tuple((dice.randint(1, 100), parse_term(some_term(dice))) for _ in range(dice.randint(0, 2)))
     weights: list[int | None] = [None, 3, 100]
     pod_terms = tuple(
         (dice.choice(weights), pod_term(dice.choice(["zone", "host"]), dice.choice(SELECTORS)))
@@ -136,7 +71,7 @@ def a_case(dice: random.Random) -> Case:
         labels = {key: value for key in KEYS if (value := dice.choice(states)) is not None}
         taints = [a_taint(dice) for _ in range(dice.randint(0, 2))]
         nodes.append({"metadata": {"name": dice.choice(NAMES), "labels": labels}, "spec": {"taints": taints}})
-    return Case(a_pod(dice), policy, placement, nodes)
+    return Case(a_pod(dice, some_term, ALPHABET), policy, placement, nodes)
 
 
 def only(pod: dict[str, Any], policy: list[dict[str, Any]], tolerations: list[Any]) -> dict[str, Any]:

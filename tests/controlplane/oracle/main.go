@@ -1,9 +1,10 @@
 // Oracle answers, with Kubernetes' own code, where a pod may run and whether the API server would accept it.
 //
 // One JSON object a line on standard input: {"pods": [Pod, ...], "nodes": [Node, ...]}; one list a line on standard
-// output, with {"admits": [bool, ...], "tolerates": [bool, ...], "refused": "..."} for each of the pods. `admits` is
-// nodeSelector and required node affinity on each of the nodes, as the scheduler reads them, `tolerates` the NoSchedule
-// and NoExecute taints, `refused` is empty or the API server's validation error after defaulting.
+// output, with {"admits": [bool, ...], "tolerates": [bool, ...], "scores": [int, ...], "refused": "..."} for each of the
+// pods. `admits` is nodeSelector and required node affinity on each of the nodes, as the scheduler reads them,
+// `tolerates` the NoSchedule and NoExecute taints, `scores` the weights of preferred node affinity, `refused` is empty
+// or the API server's validation error after defaulting.
 package main
 
 import (
@@ -28,9 +29,10 @@ type question struct {
 }
 
 type answer struct {
-	Admits    []bool `json:"admits"`
-	Tolerates []bool `json:"tolerates"`
-	Refused   string `json:"refused"`
+	Admits    []bool  `json:"admits"`
+	Tolerates []bool  `json:"tolerates"`
+	Scores    []int64 `json:"scores"`
+	Refused   string  `json:"refused"`
 }
 
 func main() {
@@ -56,17 +58,35 @@ func fail(err error) {
 }
 
 func judge(pod *v1.Pod, nodes []v1.Node) answer {
-	said := answer{Admits: make([]bool, len(nodes)), Tolerates: make([]bool, len(nodes))}
+	count := len(nodes)
+	said := answer{Admits: make([]bool, count), Tolerates: make([]bool, count), Scores: make([]int64, count)}
 	required := nodeaffinity.GetRequiredNodeAffinity(pod)
+	preferred := preferences(pod)
 	for i := range nodes {
 		admitted, err := required.Match(&nodes[i])
 		said.Admits[i] = err == nil && admitted
 		_, untolerated := corev1.FindMatchingUntoleratedTaint(
 			klog.Background(), nodes[i].Spec.Taints, pod.Spec.Tolerations, hard, false)
 		said.Tolerates[i] = !untolerated
+		if preferred != nil {
+			said.Scores[i] = preferred.Score(&nodes[i])
+		}
 	}
 	said.Refused = refused(pod)
 	return said
+}
+
+// preferences is nil where there are none, or none that can be read.
+func preferences(pod *v1.Pod) *nodeaffinity.PreferredSchedulingTerms {
+	if pod.Spec.Affinity == nil || pod.Spec.Affinity.NodeAffinity == nil {
+		return nil
+	}
+	terms, err := nodeaffinity.NewPreferredSchedulingTerms(
+		pod.Spec.Affinity.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution)
+	if err != nil {
+		return nil
+	}
+	return terms
 }
 
 func hard(taint *v1.Taint) bool {

@@ -1,0 +1,201 @@
+"""What the laws of placement demand of one decision, given what Kubernetes makes of the pod before and after it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import jsonpatch
+
+from engine.decision import Decision
+from engine.spread import identity
+from tests.engine.matching import PREFERRED, REQUIRED, tolerates
+from tests.engine.oracle import Answer
+from tests.engine.universe import TAINTS, Json, PolicySpec, World, as_triple, meant, states_left
+
+PLACES = ("/spec/affinity", "/spec/tolerations", "/spec/topologySpreadConstraints")
+
+
+def patched(pod: Json, decision: Decision) -> Json:
+    """The pod as the API server makes it of the patch, which must not share anything with the decision."""
+    after: Json = jsonpatch.apply_patch(pod, json.loads(json.dumps(decision.patch)))
+    return after
+
+
+def in_force(world: World, decision: Decision) -> list[PolicySpec]:
+    """The policies that hold for the pod, in the order in which they are taken."""
+    said = {policy.name: policy.outcome for policy in decision.policies}
+    ordered = sorted(world.policies, key=lambda policy: (-policy.priority, policy.name))
+    return [policy for policy in ordered if said[policy.name] in ("applied", "satisfied")]
+
+
+def uphold(world: World, pod: Json, decision: Decision, new: Json, before: Answer, after: Answer) -> None:
+    """Laws 1 to 3, 6 and 7. `before` and `after` say what Kubernetes makes of the pod and of `new`, the patched one.
+
+    They are about the world's nodes, and after these about one node for each of `TAINTS`.
+    """
+    said = {policy.name: policy.outcome for policy in decision.policies}
+    assert "failed" not in said.values(), decision.policies
+    _leave_something(world, pod, decision, before)
+    if not decision.allowed:
+        assert decision.patch == ()
+        return
+    _admit(world, pod, decision, before, after)
+    _tolerate(world, pod, decision, new, before, after)
+    _prefer(world, pod, decision, before, after)
+    _stay_minimal(pod, new, decision)
+    assert before.refused == after.refused == ""
+
+
+def _admit(world: World, pod: Json, decision: Decision, before: Answer, after: Answer) -> None:
+    """Never wider; sound and complete on every node that could exist."""
+    holding, app = in_force(world, decision), pod["metadata"]["labels"]["app"]
+    for place, node in enumerate(world.nodes):
+        labels = node["metadata"]["labels"]
+        assert after.admits[place] <= before.admits[place], (node, decision.patch)
+        if world.possible(labels):
+            expected = before.admits[place] and all(world.eligible(policy, app, place) for policy in holding)
+            assert after.admits[place] == expected, (node, decision.patch)
+
+
+def _leave_something(world: World, pod: Json, decision: Decision, before: Answer) -> None:
+    """Pools that are left have a node to show for it; whoever was overruled would have left none."""
+    holding, app, names = in_force(world, decision), pod["metadata"]["labels"]["app"], decision.pools
+    own = None if stuck(world, pod, decision) else pod
+    reached, left = set(), set()
+    for place, node in enumerate(world.nodes):
+        pool = world.home(node["metadata"]["labels"])
+        if pool and before.admits[place] and world.possible(node["metadata"]["labels"]):
+            reached.add(pool.name)
+            if all(world.eligible(policy, app, place) for policy in holding):
+                left.add(pool.name)
+    assert reached <= set(names.before), (reached, names)
+    for pool in world.pools:
+        if pool.name in set(names.before) - reached:
+            assert world.witness(pool, pod, ()), (pool, names)
+        if pool.name in set(names.after) - left:
+            assert world.witness(pool, pod, holding), (pool, names)
+    if decision.allowed and own is not None:
+        assert left <= set(names.after), (left, names)
+        wanting = world.pools and not world.strays and any(policy.require for policy in holding)
+        assert names.after or not wanting, decision
+    overruled = {policy.name for policy in decision.policies if policy.outcome == "overruled"}
+    for policy in world.policies if overruled else ():
+        if policy.name in overruled:
+            rank = (-policy.priority, policy.name)
+            earlier = [other for other in holding if (-other.priority, other.name) < rank]
+            for place, node in enumerate(world.nodes):
+                if world.within_reach(node["metadata"]["labels"]) and (own is None or before.admits[place]):
+                    eligible = [world.eligible(other, app, place) for other in (*earlier, policy)]
+                    assert not all(eligible), (policy.name, node, decision.message)
+
+
+def stuck(world: World, pod: Json, decision: Decision) -> bool:
+    """Whether the pod's own constraints match no node of a known pool, or none at all."""
+    if world.pools and not world.strays and not decision.pools.before:
+        return True
+    return next(meant(pod), None) is None
+
+
+def _terms(pod: Json) -> list[Any]:
+    required = ((pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}).get(REQUIRED)
+    return [None] if required is None else list(required["nodeSelectorTerms"])
+
+
+def _tolerate(world: World, pod: Json, decision: Decision, new: Json, before: Answer, after: Answer) -> None:
+    """Exactly the named taints of the pools that are left, and nothing that the pod tolerates already."""
+    holding, own = in_force(world, decision), pod["spec"].get("tolerations") or []
+    resigned = stuck(world, pod, decision)
+    left = [pool for pool in world.pools if pool.name in decision.pools.after or resigned]
+    named = {taint for pool in left for taint in pool.taints if any(policy.names(pool, taint) for policy in holding)}
+    count = 0
+    for place, taint in enumerate(TAINTS, len(world.nodes)):
+        opened = after.tolerates[place] and not before.tolerates[place]
+        assert before.tolerates[place] <= after.tolerates[place]
+        if resigned:
+            assert opened <= (as_triple(taint) in named), taint
+        else:
+            assert opened == (as_triple(taint) in named and not before.tolerates[place]), taint
+        count += opened
+    tolerations = new["spec"].get("tolerations") or []
+    assert tolerations[: len(own)] == own
+    assert len(tolerations) == len(own) + count, tolerations
+    barred = {pool.name for pool in left if any(_bars(taint, tolerations) for taint in pool.taints)}
+    assert resigned or set(decision.pools.untolerated) == barred
+
+
+def _bars(taint: tuple[str, str, str], tolerations: Iterable[Json]) -> bool:
+    shown = dict(zip(("key", "value", "effect"), taint, strict=True))
+    return taint[2] != "PreferNoSchedule" and not any(tolerates(one, shown) for one in tolerations)
+
+
+def _prefer(world: World, pod: Json, decision: Decision, before: Answer, after: Answer) -> None:
+    """Weights are the policies'; a better fallback tier is preferred to a worse one whatever the weights."""
+    holding, app = in_force(world, decision), pod["metadata"]["labels"]["app"]
+    node_affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
+    if node_affinity.get(PREFERRED) or stuck(world, pod, decision):
+        return
+    tiered = [policy for policy in holding if policy.fallback]
+    gained: list[tuple[int, int, int]] = []
+    for place, node in enumerate(world.nodes):
+        labels = node["metadata"]["labels"]
+        pool = world.home(labels)
+        if not after.admits[place] or not world.possible(labels) or (pool and pool.name not in decision.pools.after):
+            continue
+        weights = sum(wish.weighs(app, pool, labels) for policy in holding for wish in policy.prefer)
+        tier = tiered[0].tier(app, pool, labels) if tiered else 0
+        gained.append((after.scores[place] - before.scores[place], weights, tier))
+    if len(tiered) == 1:
+        for score, _, tier in gained:
+            for other, _, worse in gained:
+                assert tier >= worse or score > other, (gained, decision.placement.preferred)
+    elif not tiered and sum(_most(policy) for policy in holding) <= 100:
+        assert len({score - weights for score, weights, _ in gained}) <= 1, (gained, decision.placement.preferred)
+
+
+def _most(policy: PolicySpec) -> int:
+    """What a policy's wishes can add up to."""
+    return sum(wish.weight if wish.score is None else 50 for wish in policy.prefer)
+
+
+def _stay_minimal(pod: Json, new: Json, decision: Decision) -> None:
+    """What is there stays, in its order; what is added says something new."""
+    assert all(operation["path"].startswith(PLACES) for operation in decision.patch)
+    selector = [
+        {"key": key, "operator": "In", "values": [value]}
+        for key, value in (pod["spec"].get("nodeSelector") or {}).items()
+    ]
+    old_terms, new_terms = _terms(pod), _terms(new)
+    place = 0
+    for term in new_terms if new_terms != old_terms else ():
+        origins = [i for i, origin in enumerate(old_terms) if _extends(term, origin)]
+        place = next(i for i in origins if i >= place)  # StopIteration: it comes of none of the pod's, in their order
+        assert any(_says_something(term, old_terms[i], selector) for i in origins), term
+    old, now = ((each["spec"].get("affinity") or {}).get("nodeAffinity") or {} for each in (pod, new))
+    assert (now.get(PREFERRED) or [])[: len(old.get(PREFERRED) or [])] == (old.get(PREFERRED) or [])
+    constraints = new["spec"].get("topologySpreadConstraints") or []
+    for mine, its in zip(pod["spec"].get("topologySpreadConstraints") or [], constraints, strict=False):
+        assert identity(mine) == identity(its)
+        assert its["maxSkew"] <= mine["maxSkew"]
+
+
+def _says_something(term: Json, origin: Mapping[str, Any] | None, selector: Sequence[Json]) -> bool:
+    """Whether nothing of what a term says beyond another one follows from the rest."""
+    mine = [] if origin is None else origin.get("matchExpressions", [])
+    added = list(term.get("matchExpressions", []))[len(mine) :]
+    for i, one in enumerate(added):
+        rest = [*selector, *mine, *added[:i], *added[i + 1 :]]
+        if states_left([*rest, one], one["key"]) == states_left(rest, one["key"]):
+            return False
+    return True
+
+
+def _extends(term: Mapping[str, Any], origin: Mapping[str, Any] | None) -> bool:
+    """Whether a term is another one with something appended."""
+    fields = ("matchExpressions", "matchFields")
+    if origin is None:
+        return True
+    if not origin:
+        return not term
+    return all(term.get(field, [])[: len(origin.get(field, []))] == origin.get(field, []) for field in fields)
