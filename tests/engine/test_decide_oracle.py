@@ -28,7 +28,7 @@ from tests.engine.universe import (
     KARPENTER,
     SIZE,
     SPOT,
-    TAINTS,
+    TAINTED,
     TIER,
     ZONE,
     Json,
@@ -38,6 +38,7 @@ from tests.engine.universe import (
     World,
     a_pod,
     a_world,
+    as_text,
     node,
     subject,
 )
@@ -45,7 +46,6 @@ from tests.engine.universe import (
 NIGHTLY = os.environ.get("BAYPLAN_NIGHTLY") == "1"
 WORLDS, PODS = 50, 20
 BATCHES = 100 if NIGHTLY else 5
-TAINTED = [node({}, taints=[taint]) for taint in TAINTS]
 Case = tuple[World, Json, Decision, Json]
 
 
@@ -112,11 +112,6 @@ def test_deciding_again_in_another_order(seed: int) -> None:
 
 def reversed_keys(pod: Json) -> Any:
     return json.loads(json.dumps(pod), object_pairs_hook=lambda pairs: dict(reversed(pairs)))
-
-
-def as_text(decision: Decision) -> str:
-    """The whole decision but its revision, which says what the files are."""
-    return json.dumps(decision.as_json() | {"revision": ""}, sort_keys=True)
 
 
 def respelled(pod: Json, dice: random.Random) -> Json:

@@ -17,6 +17,7 @@ from typing import Any
 from engine.bundle import parse_bundle
 from engine.cluster import Inventory, inventory_from_documents
 from engine.decide import Decider
+from engine.decision import Decision
 from engine.document import Manifest, parse_documents, plain
 from engine.program import compile_bundle
 from engine.spread import constraint, identity
@@ -755,3 +756,12 @@ def node(states: Mapping[str, str | None], name: str = NAMES[2], taints: Sequenc
     """A Node with labels in these states."""
     labels = {key: state for key, state in states.items() if state is not None}
     return {"metadata": {"name": name, "labels": labels}, "spec": {"taints": list(taints)}}
+
+
+TAINTED = [node({}, taints=[taint]) for taint in TAINTS]
+"""A node for each taint."""
+
+
+def as_text(decision: Decision) -> str:
+    """The whole decision but its revision, which says what the files are."""
+    return json.dumps(decision.as_json() | {"revision": ""}, sort_keys=True)
