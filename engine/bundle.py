@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -45,6 +45,7 @@ from engine.fields import (
     text,
 )
 from engine.names import is_label_key
+from engine.params import Schema, fitted, schema_of_params
 from engine.selector import EVERYTHING, Selector, keys, label_selector, selector
 from engine.text import Excerpt, Source, Span
 
@@ -219,6 +220,7 @@ class Bundle:
     requires: Mapping[str, str] = field(default_factory=dict)
     mode: Mode = "enforce"
     params: Mapping[str, Plain] = field(default_factory=dict)
+    params_schema: Schema | None = None
     exemptions: tuple[Exemption, ...] = ()
     hands_on: HandsOn = HandsOn()
     policies: tuple[Policy, ...] = ()
@@ -415,6 +417,7 @@ BUNDLE = {
     "requires": Field(record("`requires`", {"bayplan": Field(filled), "kubernetes": Field(filled)}), {}),
     "mode": Field(choice(*MODES), "enforce"),
     "params": Field(mapping(lambda key, _: key.text if isinstance(key, Scalar) else BAD, constant), {}),
+    "paramsSchema": Field(schema_of_params),
     "exemptions": Field(items(record("an exemption", EXEMPTION, _exemption)), ()),
     "handsOn": Field(record("`handsOn`", HANDS_ON, _hands_on), HandsOn()),
 }
@@ -597,6 +600,7 @@ class _Found:
         name, span = read.get("metadata", {}).get("name", ""), _name_span(value)
         spec, given = read["spec"]
         if kind == "Bundle":
+            _fit(spec.get("paramsSchema"), spec, given, self.problems)
             _unique_names(given.get("exemptions"), self.problems)
             self.bundles.append((name, span, spec))
         elif kind == "PlacementPolicy":
@@ -651,8 +655,10 @@ def parse_bundle(files: Mapping[str, str]) -> tuple[Bundle | None, tuple[Problem
         for exemption in read.get("exemptions", ()):
             for policy, place in zip(exemption.policies, exemption.spans, strict=False):
                 _check_policy(policy, place, known, found.problems)
+    schema = next((read["paramsSchema"] for _, _, read in found.bundles if "paramsSchema" in read), None)
     for test, given in found.tests:
         _check_test(test, given, files, known, found.problems)
+    found.tests = [(_fit_test(schema, test, given, found.problems), given) for test, given in found.tests]
     bundle = _bundle(sources, found)
     return bundle, ordered(found.problems)
 
@@ -692,6 +698,22 @@ def _unique_policies(found: _Found) -> None:
 
 def _plural(what: str) -> str:
     return "policies" if what == "policy" else f"{what}s"
+
+
+def _fit(schema: Schema | None, read: Read, given: Map, problems: Problems) -> None:
+    """Constants as their schema wants them."""
+    params = given.get("params") or Map((), head(given))
+    fit = BAD if schema is None else fitted(schema, read.get("params", {}), params, problems)
+    if not isinstance(fit, Bad):
+        read["params"] = fit
+
+
+def _fit_test(schema: Schema | None, test: Test, given: Map, problems: Problems) -> Test:
+    params = given.get("params")
+    if schema is None or params is None:
+        return test
+    fit = fitted(schema, test.params, params, problems, partial=True)
+    return test if isinstance(fit, Bad) else replace(test, params=fit)
 
 
 def _check_test(test: Test, given: Map, files: Mapping[str, str], policies: set[str], problems: Problems) -> None:
@@ -754,6 +776,7 @@ def _bundle(sources: tuple[Source, ...], found: _Found) -> Bundle | None:
         requires={key: given for key, given in said["requires"].items() if given},
         mode=said["mode"],
         params=said["params"],
+        params_schema=said["paramsSchema"],
         exemptions=tuple(sorted(said["exemptions"], key=lambda exemption: exemption.name)),
         hands_on=said["handsOn"],
         policies=tuple(sorted(found.policies, key=lambda policy: policy.name)),

@@ -18,6 +18,7 @@ from engine.errors import BundleError, Problem, ordered
 from engine.evaluate import compile_expression
 from engine.fleet import Read
 from engine.logic import CONTAINS, ORDERED, Both, Bridge, Choice, Leaf, Not, Reads, Tree
+from engine.params import type_of_schema
 from engine.parse import parse
 from engine.providers import ARCH, INSTANCE_TYPE, OS, REGION, ZONE
 from engine.selector import Selector
@@ -156,7 +157,7 @@ class Program:
 
 def compile_bundle(bundle: Bundle) -> Program:
     """The program of a bundle. Raises BundleError with every problem of every expression."""
-    compiler = _Compiler(bundle.params)
+    compiler = _Compiler(bundle)
     policies = [compiler.policy(policy) for policy in bundle.policies]
     exemptions = tuple(compiler.exemption(exemption) for exemption in bundle.exemptions)
     problems = ordered(compiler.problems)
@@ -171,7 +172,7 @@ def compile_bundle(bundle: Bundle) -> Program:
 class _Compiler:
     """Collects problems and shared leaves while the policies of one bundle are compiled."""
 
-    def __init__(self, params: Mapping[str, object]) -> None:
+    def __init__(self, bundle: Bundle) -> None:
         self.problems: list[Problem] = []
         self.leaves: dict[str, Leaf] = {}
         self._functions: dict[str, Function] = {}
@@ -180,9 +181,9 @@ class _Compiler:
             "namespaceObject": schema.NAMESPACE,
             "request": schema.REQUEST,
             "cluster": schema.CLUSTER,
-            "params": schema.params_type(params),
+            "params": _type_of_params(bundle),
         }
-        self._ledger = Ledger(params)
+        self._ledger = Ledger(bundle.params)
         self._scope = ""
         self._given: tuple[Node, ...] = ()
         self._used: set[str] = set()
@@ -421,6 +422,11 @@ def _comparable(operator: str, left: Type, right: Type) -> bool:
     if operator == "@in":
         return right == list_of(left) and left in KEYS
     return left == right and left in KEYS
+
+
+def _type_of_params(bundle: Bundle) -> Type:
+    given = bundle.params_schema
+    return type_of_schema(given) if given else schema.params_type(bundle.params)
 
 
 def _unused(named: Named) -> Problem:
