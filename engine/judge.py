@@ -28,7 +28,10 @@ from engine.values import Budget, BudgetExceeded, CelError
 from engine.workload import written_out
 
 POLICY_BUDGET = 200_000
-"""What one policy may spend on one pod, in the units of `engine.values.Budget`."""
+"""What one policy may spend on one pod, in the units of `engine.values.Budget`: about 50 ms."""
+
+REQUEST_BUDGET = 2_000_000
+"""What all policies together may spend on one pod: about half a second, so that the API server is answered in time."""
 
 
 UNSELECTED = "its selectors do not match"
@@ -92,31 +95,51 @@ NO_VARIABLES = Variables({})
 
 
 class Occasion:
-    """One pod meeting the policies: what is the same for all of them. A budget and variables are each policy's own."""
+    """One pod meeting the policies: what is the same for all of them. Variables are each policy's own.
 
-    __slots__ = ("_budget", "_shared", "fleet", "ground", "labels", "namespace_labels", "seen", "subject")
+    Each policy has a budget, of what all of them together have left.
+    """
+
+    __slots__ = (
+        "_budget",
+        "_given",
+        "_left",
+        "_shared",
+        "fleet",
+        "ground",
+        "labels",
+        "namespace_labels",
+        "seen",
+        "subject",
+    )
 
     def __init__(self, subject: Subject, ground: Ground, constants: tuple[object, ...]) -> None:
         self.subject, self.ground, self.fleet = subject, ground, ground.fleet
         self.labels = labels_of(subject.pod)
         self.namespace_labels = (subject.namespace.get("metadata") or {}).get("labels") or {}
         self.seen: dict[int, Verdict] = {}
-        self._budget = Budget(POLICY_BUDGET)
-        self._shared = (self._budget, subject.pod, subject.namespace, subject.request, NO_VARIABLES, *constants)
+        self._left, self._given = REQUEST_BUDGET, 0
+        self._budget = Budget(0)
+        self._shared = (subject.pod, subject.namespace, subject.request, NO_VARIABLES, *constants)
 
     def arguments(self, policy: CompiledPolicy) -> Arguments:
         """The arguments of a policy's functions, with a fresh budget."""
-        if not policy.variables and not policy.tolerate:
+        if not policy.variables:
             return self.plain_arguments()
+        pod, namespace, request, _, *constants = self._shared
         variables = Variables(policy.variables)
-        _, pod, namespace, request, _, *constants = self._shared
-        variables.arguments = (Budget(POLICY_BUDGET), pod, namespace, request, variables, *constants)
+        variables.arguments = (self._fresh_budget(), pod, namespace, request, variables, *constants)
         return variables.arguments
 
     def plain_arguments(self) -> Arguments:
         """The arguments of functions without variables, with a fresh budget."""
-        self._budget.left = POLICY_BUDGET
-        return self._shared
+        return (self._fresh_budget(), *self._shared)
+
+    def _fresh_budget(self) -> Budget:
+        self._left -= self._given - max(0, self._budget.left)
+        self._given = max(0, min(POLICY_BUDGET, self._left))
+        self._budget = Budget(self._given)
+        return self._budget
 
 
 def exempting(exemptions: Sequence[CompiledExemption], occasion: Occasion) -> tuple[list[CompiledExemption], str]:

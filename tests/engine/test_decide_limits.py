@@ -325,3 +325,15 @@ def test_how_the_pod_spells_its_fields_leaves_no_trace() -> None:
     assert jsonpatch.apply_patch(one.subject.pod, list(one.patch)) == jsonpatch.apply_patch(
         other.subject.pod, list(other.patch)
     )
+
+
+def test_a_request_has_a_budget_beside_each_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many policies within their own bounds may still be too much together: the later ones fail, by priority and name."""
+    costly = "variables: [{name: n, expression: '[1, 2, 3, 4].map(x, x + size(pod.spec.containers)).sum()'}]\n"
+    spec = costly + "require: [{expression: 'variables.n > 0'}]"
+    assert set(outcomes(decide(spec, spec, spec)).values()) == {"satisfied"}
+
+    monkeypatch.setattr("engine.judge.REQUEST_BUDGET", 15)
+    said = outcomes(decide(spec, spec, spec))
+    assert said["one"] == "satisfied"
+    assert list(said.values()).count("failed") >= 1
