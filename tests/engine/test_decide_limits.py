@@ -328,7 +328,7 @@ def test_how_the_pod_spells_its_fields_leaves_no_trace() -> None:
 
 
 def test_a_request_has_a_budget_beside_each_policy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many policies within their own bounds may still be too much together: the later ones fail, by priority and name."""
+    """Policies within their own bounds may be too much together: the later ones fail, by priority and name."""
     costly = "variables: [{name: n, expression: '[1, 2, 3, 4].map(x, x + size(pod.spec.containers)).sum()'}]\n"
     spec = costly + "require: [{expression: 'variables.n > 0'}]"
     assert set(outcomes(decide(spec, spec, spec)).values()) == {"satisfied"}
