@@ -1,0 +1,61 @@
+"""Law 9: what `bayplan explain` says of a pod is what the webhook answers for it, for every example of every sample."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cli.main import main
+from engine.cluster import inventory_from_documents
+from engine.decide import Decider
+from engine.load import load_bundle, read_documents
+from engine.pods import pods_from_documents
+from engine.program import compile_bundle
+from engine.subject import Subject
+from webhook.admission import Admission
+from webhook.metrics import Metrics
+
+SAMPLES = sorted(path.parent for path in Path("policies").glob("*/bundle.yaml"))
+
+
+def answered(decider: Decider, subject: Subject) -> dict[str, Any]:
+    """What the webhook answers for a pod: the response of its AdmissionReview, the Namespace from its memory."""
+    request = {
+        "uid": "u",
+        "kind": {"group": "", "version": "v1", "kind": "Pod"},
+        "resource": {"group": "", "version": "v1", "resource": "pods"},
+        "namespace": subject.namespace_name,
+        "operation": "CREATE",
+        "userInfo": {},
+        "object": subject.pod,
+    }
+    review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+    namespaces = SimpleNamespace(get=lambda _name: subject.namespace, fetch=lambda _name: None)
+    admission = Admission(SimpleNamespace(decider=decider), Metrics("0"), namespaces)
+    answer = asyncio.run(admission.answer(json.dumps(review).encode()))
+    response: dict[str, Any] = json.loads(answer.body)["response"]
+    return response
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
+def test_explain_and_the_webhook_agree(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Patch for patch, refusal for refusal."""
+    pools, examples = sample / "pools", sample / "examples"
+    arguments = ["explain", "--bundle", str(sample), "--pools", str(pools), str(examples), "-o", "json"]
+    assert main(arguments) == 0
+    explained = json.loads(capsys.readouterr().out)
+    decider = Decider(compile_bundle(load_bundle(sample)), inventory_from_documents(read_documents(pools)))
+    subjects = pods_from_documents(read_documents(examples))
+
+    assert len(subjects) == len(explained) > 0
+    for subject, said in zip(subjects, explained, strict=True):
+        response = answered(decider, subject)
+        patch = json.loads(base64.b64decode(response["patch"])) if "patch" in response else []
+        assert (response["allowed"], patch) == (said["allowed"], said["patch"] if said["allowed"] else [])
+        assert said["allowed"] or said["message"] in response["status"]["message"]
