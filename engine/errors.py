@@ -16,7 +16,6 @@ from typing import Literal
 from engine.text import Span
 
 Severity = Literal["error", "warning", "info"]
-MAX_PROBLEMS = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -295,6 +295,7 @@ class ControlPlane:
         failure_policy: str = "Fail",
         namespaces: Sequence[str] | None = None,
         timeout_seconds: int = 10,
+        reinvocation_policy: str = "IfNeeded",
     ) -> Json:
         """A MutatingWebhookConfiguration, not yet applied, that sends pods' creations to a local URL."""
         inside: Json = {}
@@ -312,7 +313,7 @@ class ControlPlane:
                     "admissionReviewVersions": ["v1"],
                     "sideEffects": "None",
                     "failurePolicy": failure_policy,
-                    "reinvocationPolicy": "IfNeeded",
+                    "reinvocationPolicy": reinvocation_policy,
                     "timeoutSeconds": timeout_seconds,
                     "clientConfig": {"url": url, "caBundle": bundle},
                     "namespaceSelector": inside,

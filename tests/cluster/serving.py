@@ -84,7 +84,11 @@ def running(cluster: ControlPlane, arguments: Sequence[str | Path], port: int | 
 
 @contextmanager
 def admission(
-    cluster: ControlPlane, *namespaces: str, mode: str = "enforce", failure_policy: str = "Fail"
+    cluster: ControlPlane,
+    *namespaces: str,
+    mode: str = "enforce",
+    failure_policy: str = "Fail",
+    reinvocation_policy: str = "IfNeeded",
 ) -> Iterator[Serving]:
     """Run the webhook and have the API server send it the pods of namespaces, the first of which exists already."""
     certificate, key = cluster.authority.issue("127.0.0.1")
@@ -95,7 +99,11 @@ def admission(
     with running(cluster, arguments) as serving:
         name = f"bayplan-{namespaces[0]}"
         configuration = cluster.webhook_configuration(
-            name, serving.url, namespaces=namespaces, failure_policy=failure_policy
+            name,
+            serving.url,
+            namespaces=namespaces,
+            failure_policy=failure_policy,
+            reinvocation_policy=reinvocation_policy,
         )
         cluster.activate(configuration, namespaces[0])
         yield serving

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 
 from .controlplane import ApiError, ControlPlane
+from .hooks import serving
 from .pods import deployment, pod
 from .processes import free_ports
 
@@ -53,44 +48,13 @@ def test_a_test_starts_without_what_others_left(cluster: ControlPlane, namespace
     assert cluster.api("GET", f"/api/v1/namespaces/{namespace}")["status"]["phase"] == "Terminating"
 
 
-class Painter(BaseHTTPRequestHandler):
-    """A webhook that selects the green nodes for every pod."""
-
-    def do_POST(self) -> None:
-        review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        patch = [{"op": "add", "path": "/spec/nodeSelector", "value": {"colour": "green"}}]
-        response = {
-            "uid": review["request"]["uid"],
-            "allowed": True,
-            "patchType": "JSONPatch",
-            "patch": base64.b64encode(json.dumps(patch).encode()).decode(),
-            "warnings": ["painted green"],
-            "auditAnnotations": {"colour": "green"},
-        }
-        answer = json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response})
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer.encode())
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
 @contextmanager
 def painter(cluster: ControlPlane, port: int, name: str = "127.0.0.1") -> Iterator[None]:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(*cluster.authority.issue(name))
-    with ThreadingHTTPServer(("127.0.0.1", port), Painter) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
+    """A webhook that selects the green nodes for every pod."""
+    patch = [{"op": "add", "path": "/spec/nodeSelector", "value": {"colour": "green"}}]
+    said = {"warnings": ["painted green"], "auditAnnotations": {"colour": "green"}}
+    with serving(cluster, port, lambda _: patch, host=name, **said):
+        yield
 
 
 def test_webhook_is_called_and_audited(cluster: ControlPlane, namespace: str) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.engine.test_decide import decider
 
-GOOD = "require: [{expression: '\"a\" in pool.zones && node.zone == \"a\"'}]"
+GOOD = 'require: [{expression: \'"a" in pool.zones && node.zone == "a"\'}]'
 MIXED = "require: [{expression: '\"spot\" in pool.capacityTypes'}]"
 READS = "require: [{expression: 'true'}]\nmatchConditions: [{name: n, expression: '!has(pod.spec.affinity)'}]"
 

@@ -1,0 +1,142 @@
+"""Another webhook changes the pod after ours, and the API server asks ours again, or not."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from tests.engine.matching import REQUIRED, admits
+
+from .controlplane import ControlPlane, Json
+from .fleet import ZONE, add_general, add_gpu
+from .hooks import Change, serving
+from .pods import IMAGE, pod
+from .processes import free_ports
+from .serving import Serving, admission
+
+PERSONAL, TRAINING = {"data": "personal"}, {"workload": "training"}
+SSD = {"key": "disk", "operator": "In", "values": ["ssd"]}
+TOLERATION = {"key": "mesh", "operator": "Exists", "effect": "NoSchedule"}
+SIDECAR = {"name": "proxy", "image": IMAGE}
+UNIVERSE = [{ZONE: zone, "disk": disk} for zone in ("eu-1a", "eu-1b", "us-1a") for disk in ("ssd", "hdd")]
+PASSES = pytest.mark.parametrize(("policy", "passes"), [("Never", 1), ("IfNeeded", 2)])
+
+
+@contextmanager
+def after_ours(cluster: ControlPlane, namespace: str, policy: str, change: Change) -> Iterator[Serving]:
+    """Our webhook with a reinvocation policy, and after it, by name, one that makes a change unless it did already."""
+    (port,) = free_ports(1)
+    with (
+        admission(cluster, namespace, reinvocation_policy=policy) as ours,
+        serving(cluster, port, lambda given: () if "proxy" in names_of(given) else change(given)),
+    ):
+        url = f"https://127.0.0.1:{port}/"
+        cluster.activate(cluster.webhook_configuration(f"mesh-{namespace}", url, namespaces=[namespace]), namespace)
+        yield ours
+        cluster.api("DELETE", f"/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/mesh-{namespace}")
+
+
+def changed(given: Json, terms: Sequence[Json], **labels: str) -> list[Json]:
+    """Operations that give a pod these node selector terms, a sidecar, a toleration and labels."""
+    spec = copy.deepcopy(given["spec"])
+    spec["containers"].append(SIDECAR)
+    spec["tolerations"] = [*spec.get("tolerations", ()), TOLERATION]
+    affinity = spec.setdefault("affinity", {}).setdefault("nodeAffinity", {})
+    affinity.setdefault(REQUIRED, {})["nodeSelectorTerms"] = list(terms)
+    labels = {**given["metadata"].get("labels", {}), **labels}
+    return [
+        {"op": "replace", "path": "/spec", "value": spec},
+        {"op": "add", "path": "/metadata/labels", "value": labels},
+    ]
+
+
+def names_of(given: Json) -> list[str]:
+    """A pod's containers."""
+    return [container["name"] for container in given["spec"]["containers"]]
+
+
+def terms_of(given: Json) -> list[Json]:
+    """A pod's required node selector terms."""
+    affinity = (given["spec"].get("affinity") or {}).get("nodeAffinity") or {}
+    return list((affinity.get(REQUIRED) or {}).get("nodeSelectorTerms") or ())
+
+
+def narrow(given: Json) -> list[Json]:
+    """As a careful webhook does it: each term is said more about."""
+    terms = [
+        {"matchExpressions": [*term["matchExpressions"], SSD]} for term in terms_of(given) or [{"matchExpressions": []}]
+    ]
+    return changed(given, terms)
+
+
+def append(given: Json) -> list[Json]:
+    """As many webhooks do it: a term of its own, beside which nobody else's counts."""
+    return changed(given, [*terms_of(given), {"matchExpressions": [SSD]}])
+
+
+def places(given: Json) -> list[Json]:
+    """The nodes of the universe that a pod's selectors admit."""
+    return [labels for labels in UNIVERSE if admits(given, labels, "n")]
+
+
+@PASSES
+def test_what_another_webhook_narrows_stays_narrowed_and_nothing_is_said_twice(
+    cluster: ControlPlane, namespace: str, policy: str, passes: int
+) -> None:
+    with after_ours(cluster, namespace, policy, narrow) as ours:
+        made = cluster.create_pod(namespace, pod("t", labels=PERSONAL))
+        assert len(ours.decisions(namespace, "t")) == passes
+        again = cluster.create_pod(namespace, renamed(made, "again"))
+    in_europe = {"key": ZONE, "operator": "In", "values": ["eu-1a", "eu-1b"]}
+    assert terms_of(made) == terms_of(again) == [{"matchExpressions": [in_europe, SSD]}]
+    assert names_of(made) == ["app", "proxy"]
+    assert len(cluster.admission_patches(namespace)) == 2
+
+
+@PASSES
+def test_a_term_that_another_webhook_appends_is_narrowed_when_ours_is_asked_again(
+    cluster: ControlPlane, namespace: str, policy: str, passes: int
+) -> None:
+    """One pass can't know of what comes later; two passes let the pod run where it may by everybody's words."""
+    own = {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [{"matchExpressions": [SSD]}]}}}
+    with after_ours(cluster, namespace, policy, append):
+        made = cluster.create_pod(namespace, pod("t", labels=PERSONAL, spec={"affinity": own}))
+        if passes == 2:
+            again = cluster.create_pod(namespace, renamed(made, "again"))
+            assert again["spec"]["affinity"] == made["spec"]["affinity"]
+    assert len(terms_of(made)) == 2
+    in_europe = [labels for labels in UNIVERSE if labels[ZONE] != "us-1a" and labels["disk"] == "ssd"]
+    abroad = {ZONE: "us-1a", "disk": "ssd"}
+    assert places(made) == (in_europe if passes == 2 else [*in_europe, abroad])
+    assert len(cluster.admission_patches(namespace)) == 1 + passes
+
+
+@PASSES
+def test_a_policy_that_matches_only_what_another_webhook_made_of_the_pod(
+    cluster: ControlPlane, namespace: str, policy: str, passes: int
+) -> None:
+    """Its tolerations join the other's, in place, and the scheduler binds the pod accordingly."""
+    add_general(cluster, "general-1")
+    add_gpu(cluster, "gpu-1")
+    with after_ours(
+        cluster, namespace, policy, lambda given: changed(given, [{"matchExpressions": [NAMED]}], **TRAINING)
+    ):
+        made = cluster.create_pod(namespace, pod("t"))
+        assert cluster.wait_bound(namespace, "t") == ("gpu-1" if passes == 2 else "general-1")
+    tolerated = [
+        toleration["key"] for toleration in made["spec"]["tolerations"] if "node.kubernetes.io" not in toleration["key"]
+    ]
+    assert tolerated == (["mesh", "nvidia.com/gpu"] if passes == 2 else ["mesh"])
+    (term,) = terms_of(made)
+    assert term["matchExpressions"][0] == NAMED
+
+
+NAMED = {"key": "kubernetes.io/hostname", "operator": "Exists"}
+
+
+def renamed(given: Json, name: str) -> Json:
+    """An admitted pod as somebody could create it once more."""
+    return {**given, "metadata": {"name": name, "labels": given["metadata"]["labels"]}, "status": {}}
