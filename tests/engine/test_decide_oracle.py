@@ -1,7 +1,7 @@
 """The laws of placement at the level of decisions, against Kubernetes' own code.
 
-5,000 random cases from fixed seeds, and all cases of a few small shapes; BAYPLAN_NIGHTLY=1 makes it 100,000 and larger
-shapes.
+5,000 random cases from fixed seeds, and 17,940 that are all of a small shape; BAYPLAN_NIGHTLY=1 makes it 100,000, and
+396,240 of a larger one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 import random
 from collections.abc import Iterable, Iterator
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 import pytest
@@ -179,7 +179,7 @@ def shapes() -> list[Tree]:
     single: list[Tree] = [*ATOMS, COMPUTED]
     if not NIGHTLY:
         return single
-    joined = [(operator, a, b) for operator, a, b in product(("&&", "||"), ATOMS, ATOMS) if a is not b]
+    joined = [(operator, a, b) for operator, (a, b) in product(("&&", "||"), combinations(ATOMS, 2))]
     return [*single, *(("!", one) for one in single), *joined]
 
 
@@ -204,7 +204,7 @@ def small_pods() -> list[Json]:
 
 @pytest.mark.timeout(3000 if NIGHTLY else 300)
 def test_every_small_decision(oracle: Oracle) -> None:
-    """Every policy of one atom (in a long run also negated, and two joined), every small pool, every small pod."""
+    """All 23 policies of one atom (508 of one or two in a long run) × 26 sets of up to two pools × 30 pods, on 69 nodes."""
     pods, places = small_pods(), [(tree, pools) for tree in shapes() for pools in POOL_SHAPES]
     for start in range(0, len(places), 200):
         some = places[start : start + 200]
