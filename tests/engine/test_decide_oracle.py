@@ -204,7 +204,7 @@ def small_pods() -> list[Json]:
 
 @pytest.mark.timeout(3000 if NIGHTLY else 300)
 def test_every_small_decision(oracle: Oracle) -> None:
-    """All 23 policies of one atom (508 of one or two in a long run) × 26 sets of up to two pools × 30 pods, on 69 nodes."""
+    """All 23 policies of one atom (508 of one or two in a long run) × 26 sets of pools × 30 pods, on 69 nodes each."""
     pods, places = small_pods(), [(tree, pools) for tree in shapes() for pools in POOL_SHAPES]
     for start in range(0, len(places), 200):
         some = places[start : start + 200]
