@@ -240,12 +240,16 @@ def _may_have(known: Mapping[str, Values], labels: Extra) -> bool:
 def _known(pool: Pool, special: Iterable[Extra] = ()) -> Mapping[str, Values]:
     """What every node of a pool, now and later, is known to carry: its selector, declared labels and values.
 
-    A node with a provider's pool label that comes earlier in their order would be of that provider's pool.
+    A node with a provider's pool label that comes earlier in their order would be of that provider's pool. A label that
+    marks spot nodes only may be missing where several values are declared.
     """
     own = next((key for key in POOL_LABELS if key in pool.selector), None)
     earlier = POOL_LABELS[: POOL_LABELS.index(own)] if own else ()
     labels = {key: one_of([value]) for key, value in pool.labels.items() if key not in pool.observed}
     values = {key: one_of(some) for key, some in pool.values.items() if key not in pool.observed}
+    rule = capacity(pool.provider)
+    for key in rule.keys if rule and rule.otherwise else ():  # where absence says on-demand, a node may lack it
+        values.update({key: values[key] | ABSENT} if key in values else {})
     known = {**dict.fromkeys(earlier, ABSENT), **values, **labels, **_selected(pool)}
     for extra in special:
         if len(extra) == 1:

@@ -458,3 +458,21 @@ def test_a_policy_that_denies_nothing_here_says_so() -> None:
 
     assert decision.policies[0].message == "it denies nothing here"
     assert decision.message == "no policy says where pod team/web-0 may run; it may run wherever it asks to"
+
+
+def test_a_mixed_pool_whose_provider_marks_spot_nodes_only_may_have_others() -> None:
+    """The declared values of the marker are what nodes may carry, and on-demand nodes carry none."""
+    mixed = """
+apiVersion: bayplan.dev/v1alpha1
+kind: Inventory
+pools:
+  - name: mixed
+    selector: {cloud.google.com/gke-nodepool: mixed}
+    values: {cloud.google.com/gke-spot: ["true"]}
+"""
+    decision = decide("require: [{expression: 'node.capacityType == \"on-demand\"'}]", pools=inventory(mixed))
+
+    assert decision.pools.after == ("mixed",)
+    assert {"key": "cloud.google.com/gke-spot", "operator": "NotIn", "values": ["true"]} in (
+        required(decision)[0]["matchExpressions"]
+    )
