@@ -1,7 +1,8 @@
 """Answer the API server as its mutating admission webhook.
 
 Pools come from the Nodes of the cluster, followed while they come and go, from files, or from both. A bundle or file
-that changes is activated when it is sound; until then, and if it is not, the last good one keeps deciding.
+that changes is activated when it is sound, a bundle's own tests included; until then, and if it is not, the last good
+one keeps deciding.
 
 Standard output gets one JSON line per logged decision, standard error everything else.
 

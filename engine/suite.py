@@ -43,6 +43,23 @@ class Result:
         return f"{self.test}: {self.case}"
 
 
+class FailedTestsError(BundleError):
+    """A bundle that does not do what its own tests expect: one problem for each case that fails."""
+
+
+def proven(bundle: Bundle, program: Program) -> Program:
+    """The program, if it does what the bundle's tests expect. Raises FailedTestsError; else as `run_tests`."""
+    failed = [_failure(result) for result in run_tests(bundle, program) if not result.passed]
+    if failed:
+        raise FailedTestsError(failed)
+    return program
+
+
+def _failure(result: Result) -> Problem:
+    differing = [f"`{name}` is not what it expects" for name in result.expected]
+    return Problem("failed-case", f"the case `{result.name}` fails: {', '.join(differing)}", result.span)
+
+
 def run_tests(bundle: Bundle, program: Program, wanted: Callable[[str], bool] = bool) -> Iterator[Result]:
     """The results of the cases whose name (`test: case`) is wanted, in order of the tests' names.
 

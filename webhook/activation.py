@@ -19,6 +19,7 @@ from engine.cluster import Inventory
 from engine.decide import Decider
 from engine.errors import BundleError, RequestError
 from engine.program import Program
+from engine.suite import FailedTestsError
 from webhook.files import Fingerprint, fingerprint
 from webhook.metrics import Metrics
 
@@ -33,8 +34,8 @@ log = logging.getLogger("bayplan.activation")
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """The steps from sources to a decider: `load` reads and compiles the bundle; `take` gives the inventory, or None
-    as long as there is none; `build` brings them together, given the decider that is active until then."""
+    """The steps from sources to a decider: `load` reads, compiles and tests the bundle; `take` gives the inventory, or
+    None as long as there is none; `build` brings them together, given the decider that is active until then."""
 
     load: Callable[[], Program]
     take: Callable[[], Inventory | None]
@@ -55,6 +56,7 @@ class Activation:
         self._taken: Fingerprint = ()
         self._refused: Fingerprint = ()
         self._complaint = ""
+        self._unsound: set[str] = set()
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._regroup = False
@@ -122,12 +124,14 @@ class Activation:
         except (BundleError, RequestError, OSError) as error:
             if seen == fingerprint(self._bundle):
                 self._refused = seen if isinstance(error, BundleError) else ()
-                self._refuse("load", f"bundle `{self._bundle}`", error)
+                step = "test" if isinstance(error, FailedTestsError) else "load"
+                self._refuse(step, f"bundle `{self._bundle}`", error)
             return
         if seen != fingerprint(self._bundle):
             return  # it changed under the loader's hands: not everything that was read need belong together
         self._loaded, self._refused, self._complaint = seen, (), ""
         if self._program is not None and program.revision == self._program.revision:
+            self._repaired(f"bundle `{self._bundle}`")
             return
         self._swap(program, self._inventory, "bundle", started)
 
@@ -140,11 +144,14 @@ class Activation:
             return
         if inventory is not None and inventory != self._inventory:
             self._swap(self._program, inventory, cause, started)
+        else:
+            self._repaired("the inventory")
 
     def _swap(self, program: Program | None, inventory: Inventory | None, cause: str, started: float) -> None:
         """Build a decider of both, when both are there, and let it decide from now on."""
         decider = self._stages.build(program, inventory, self.decider) if program and inventory is not None else None
         self._program, self._inventory = program, inventory
+        self._unsound.discard("the inventory" if cause in ("file", "nodes") else f"bundle `{self._bundle}`")
         if decider is None or program is None:
             return
         self.decider = decider
@@ -154,11 +161,19 @@ class Activation:
         log.info("%s is active with %d pools (%s, %.0f ms)", revision, self.pools(), cause, seconds * 1000)
 
     def _refuse(self, stage: str, what: str, error: Exception) -> None:
+        self._unsound.add(what)
         complaint = f"{stage}: {error}"
         if complaint != self._complaint:
             self._complaint = complaint
             self._metrics.activation_failures.labels(stage).inc()
             log.error("%s was not activated, the step `%s` failed; %s\n%s", what, stage, self._serving(), error)
+
+    def _repaired(self, what: str) -> None:
+        """Say that something is as it was before it was refused: nothing is swapped then."""
+        if what in self._unsound:
+            self._unsound.remove(what)
+            self._complaint = ""
+            log.info("%s is sound again; %s", what, self._serving())
 
     def _serving(self) -> str:
         return f"{self.decider.program.revision} stays active" if self.decider else "nothing is active"

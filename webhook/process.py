@@ -20,6 +20,7 @@ from engine.document import Manifest
 from engine.load import load_bundle, read_documents
 from engine.program import Program, compile_bundle
 from engine.providers import POOL_LABELS
+from engine.suite import proven
 from engine.text import Source
 from webhook.activation import Activation, Stages
 from webhook.admission import Admission, FailurePolicy, LogDecisions
@@ -176,7 +177,7 @@ class _Live:
         program = compile_bundle(bundle)
         for problem in dict.fromkeys((*bundle.warnings, *program.warnings)):
             log.warning("%s", problem)
-        return program
+        return proven(bundle, program)
 
     def _take(self) -> Inventory | None:
         """The inventory of now; None as long as the Nodes have not been listed."""

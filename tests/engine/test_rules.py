@@ -23,7 +23,7 @@ from engine.errors import BundleError, Problem, ordered
 from engine.load import MAX_BUNDLE, MAX_FILE, MAX_FILES, read_bundle
 from engine.parse import MAX_LENGTH, MAX_NESTING
 from engine.program import compile_bundle
-from engine.suite import run_tests
+from engine.suite import proven
 from engine.text import Source
 
 ROOT = Path(__file__).parents[2]
@@ -67,7 +67,7 @@ def problems_of(files: dict[str, str]) -> tuple[Problem, ...]:
         program = compile_bundle(bundle)
         problems = (*problems, *program.warnings)
         if not any(problem.severity == "error" for problem in problems):
-            list(run_tests(bundle, program))
+            proven(bundle, program)
             problems = (*problems, *examine(bundle, program, inventories_of(bundle)).problems)
     except BundleError as error:
         problems = (*problems, *error.problems)

@@ -14,6 +14,7 @@ from engine.decide import Decider
 from engine.errors import BundleError
 from engine.load import load_bundle, read_documents
 from engine.program import Program, compile_bundle
+from engine.suite import proven
 from webhook.activation import Activation, Stages
 from webhook.metrics import Metrics
 
@@ -28,7 +29,7 @@ class Rig:
         self.nodes: list[dict[str, object]] | None = None
         self.metrics = Metrics("test")
         self.built: list[Decider] = []
-        stages = Stages(lambda: compile_bundle(load_bundle(bundle)), self._take, self._build)
+        stages = Stages(lambda: _proven(bundle), self._take, self._build)
         self._pools = pools
         self.activation = Activation(stages, self.metrics, bundle, [pools] if pools else [])
 
@@ -54,6 +55,11 @@ class Rig:
         decider = active.renewed(inventory) if active and known else Decider(program, inventory)
         self.built.append(decider)
         return decider
+
+
+def _proven(folder: Path) -> Program:
+    bundle = load_bundle(folder)
+    return proven(bundle, compile_bundle(bundle))
 
 
 @contextmanager
@@ -106,6 +112,41 @@ def test_what_does_not_compile_leaves_the_last_good_one(tmp_path: Path, caplog: 
         assert rig.failures("load") == 1
 
 
+TEST = """\
+apiVersion: bayplan.dev/v1alpha1
+kind: PlacementTest
+metadata: {name: own}
+spec:
+  cases:
+    - name: anything
+      pod: {metadata: {name: a}, spec: {containers: [{name: a, image: a}]}}
+      expect: {allowed: ALLOWED}
+"""
+
+
+def test_what_fails_its_own_tests_leaves_the_last_good_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    bundle = bundles.write(tmp_path / "bundle")
+    own = bundle / "tests" / "own.yaml"
+    own.parent.mkdir()
+    own.write_text(TEST.replace("ALLOWED", "true"))
+    with following(bundle, bundles.write_pools(tmp_path)) as rig, caplog.at_level("INFO", "bayplan"):
+        before = rig.activation.decider
+        own.write_text(TEST.replace("ALLOWED", "false"))
+        wait_for(lambda: rig.failures("test") == 1, "the failure")
+        assert "the step `test` failed" in caplog.text
+        assert "tests/own.yaml:6:" in caplog.text
+        assert "the case `own: anything` fails: `allowed` is not what it expects" in caplog.text
+        own.write_text(TEST.replace("ALLOWED", "true"))
+        wait_for(lambda: "is sound again; small@1.0.0" in caplog.text, "the repaired test")
+        assert rig.activation.decider is before
+
+
+def test_a_bundle_that_fails_its_own_tests_does_not_start(tmp_path: Path) -> None:
+    bundle = bundles.write(tmp_path / "bundle", own=TEST.replace("ALLOWED", "false"))
+    with pytest.raises(BundleError, match="failed-case"):
+        Rig(bundle, bundles.write_pools(tmp_path)).activation.first()
+
+
 def test_a_bundle_that_goes_and_comes_back(tmp_path: Path) -> None:
     bundle = bundles.write(tmp_path / "bundle")
     with following(bundle, bundles.write_pools(tmp_path)) as rig:
@@ -143,14 +184,16 @@ def test_a_config_map_is_followed(tmp_path: Path) -> None:
         wait_for(lambda: rig.version() == "1.5.0", "the swapped bundle")
 
 
-def test_a_file_of_pools_is_followed(tmp_path: Path) -> None:
+def test_a_file_of_pools_is_followed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     pools = bundles.write_pools(tmp_path)
-    with following(bundles.write(tmp_path / "bundle"), pools) as rig:
+    with following(bundles.write(tmp_path / "bundle"), pools) as rig, caplog.at_level("INFO", "bayplan"):
         pools.write_text(bundles.POOLS.replace("name: gpu", "name: nogpu"))
         wait_for(lambda: rig.pools() == ["general", "nogpu"], "the new pools")
         pools.write_text("kind: [")
         wait_for(lambda: rig.failures("inventory") == 1, "the failure")
         assert rig.pools() == ["general", "nogpu"]
+        pools.write_text(bundles.POOLS.replace("name: gpu", "name: nogpu"))
+        wait_for(lambda: "the inventory is sound again" in caplog.text, "the repaired pools")
 
 
 def test_nodes_come_and_go(tmp_path: Path) -> None:
