@@ -84,11 +84,14 @@ def emptiness(finding: Finding, kept: Sequence[Finding], mine: Terms, fleet: Fle
         others = other.region if others is None else meet(others, other.region)
     groups = ((fleet.every, TRUE),) if others is None else others.groups
     allowed = fleet.names(reach(groups, mine, fleet))
+    common = [name for name in alone if name in allowed]
+    elsewhere = f" (other nodes of {listed(common)})" if common else ""
     sides = ["the pod's own constraints"] if mine != TRUE else []
     sides += [f"policy {other.policy.name} ({other.policy.wanted})" for other in kept]
+    leave = "leaves" if len(sides) == 1 and kept else "leave"
     return (
         f"{finding.policy.wanted}: that leaves {listed(alone)}, but {listed(sides)} "
-        f"{'leaves' if len(sides) == 1 and kept else 'leave'} {listed(allowed) or 'nothing'}, so nothing is left"
+        f"{leave} {listed(allowed) or 'nothing'}{elsewhere}, so nothing is left"
     )
 
 

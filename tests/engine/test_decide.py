@@ -202,6 +202,16 @@ def test_what_leaves_nothing_is_refused_and_both_sides_are_named() -> None:
     )
 
 
+def test_the_sentence_says_when_it_is_other_nodes_of_the_same_pools() -> None:
+    policy = """require: [{expression: 'pool.labels["tier"] == "gold" && node.zone == "a"', message: gold in a}]"""
+    decision = decide(policy, given=pod(nodeSelector={"topology.kubernetes.io/zone": "b", "tier": "gold"}))
+    assert not decision.allowed
+    assert decision.message == (
+        "policy one: gold in a: that leaves gpu, but the pod's own constraints leave gpu (other nodes of gpu), "
+        "so nothing is left"
+    )
+
+
 @pytest.mark.parametrize(("when_empty", "warned"), [("warn", True), ("ignore", False)])
 def test_the_lower_priority_is_left_out(when_empty: str, warned: bool) -> None:
     """Priority first, then name; `warn` tells the client."""
