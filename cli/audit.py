@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import CommandError
-from cli.inputs import add_cluster, add_pools, decider, documents, names_cluster, of_cluster
+from cli.inputs import add_cluster, add_pools, decider, manifests, names_cluster, namespaces, of_cluster
 from cli.narrative import title
 from cli.terminal import GREEN, RED, amount, styled, table
 from engine.decision import Decision
@@ -120,11 +120,8 @@ def as_created(pod: dict[str, Any]) -> dict[str, Any]:
 
 
 def _subjects(args: argparse.Namespace) -> tuple[Subject, ...]:
-    found = documents(args.pods) if args.pods else of_cluster(args, "/api/v1/pods", "Pod")
-    namespaces = documents(args.namespace)
-    if names_cluster(args):
-        namespaces += of_cluster(args, "/api/v1/namespaces", "Namespace")
-    return pods_from_documents([*_replayed(found), *namespaces])
+    found = manifests(args.pods) if args.pods else of_cluster(args, "/api/v1/pods", "Pod")
+    return pods_from_documents([*_replayed(found), *namespaces(args)])
 
 
 def _replayed(found: Iterable[Manifest]) -> Iterator[Manifest]:

@@ -16,7 +16,7 @@ import json
 from pathlib import Path
 
 from cli.errors import CommandError
-from cli.inputs import add_cluster, add_pools, decider, documents
+from cli.inputs import add_cluster, add_pools, decider, manifests, namespaces
 from cli.narrative import told
 from engine.pods import pods_from_documents
 
@@ -41,7 +41,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     deciding = decider(args)
-    subjects = pods_from_documents([*documents(args.pods), *documents(args.namespace)])
+    subjects = pods_from_documents([*manifests(args.pods), *namespaces(args)])
     if not subjects:
         raise CommandError(f"no pod and no workload in {', '.join(args.pods)}")
     decisions = [deciding.decide(subject) for subject in subjects]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from cli.errors import CommandError
 from engine.bundle import Bundle
 from engine.cluster import Inventory, inventory_from_documents
-from engine.decide import Decider
+from engine.decide import OWN_NAMESPACE, Decider
 from engine.document import Manifest, parse_manifests
 from engine.errors import BundleError, Problem
 from engine.load import load_bundle, read_documents
@@ -57,7 +57,7 @@ def decider(args: argparse.Namespace) -> Decider:
     """The bundle on the pools, for the cluster, that the arguments name."""
     program = compiled(args.bundle, loaded(args.bundle))
     cluster = {"name": args.cluster_name, "labels": dict(_pair(pair) for pair in args.cluster_label)}
-    return Decider(program, inventory(args), cluster=cluster)
+    return Decider(program, inventory(args), cluster=cluster, namespaces=(OWN_NAMESPACE,))
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -70,6 +70,38 @@ def _pair(text: str) -> tuple[str, str]:
 def documents(paths: Sequence[str]) -> tuple[Manifest, ...]:
     """The objects in files, folders and, for `-`, on standard input, in the order given."""
     return tuple(one for path in paths for one in (_standard_input() if path == "-" else _file(path)))
+
+
+def manifests(paths: Sequence[str]) -> tuple[Manifest, ...]:
+    """As `documents`, of what may hold pods: a line that is wrong is not shown, for it may be their environment."""
+    try:
+        return documents(paths)
+    except BundleError as error:
+        told = [f"{problem.span}: {problem.message}" for problem in error.problems]
+        raise CommandError("\nbayplan: ".join(told)) from error
+
+
+def namespaces(args: argparse.Namespace) -> tuple[Manifest, ...]:
+    """The Namespaces of the cluster, if one is named, then those of the files under `--namespace`, which win."""
+    found: tuple[Manifest, ...] = ()
+    for path in args.namespace:
+        here = tuple(_namespaces(documents([path])))
+        if not here:
+            raise CommandError(f"no Namespace in {path}")
+        found += here
+    return (of_cluster(args, "/api/v1/namespaces", "Namespace") if names_cluster(args) else ()) + found
+
+
+def _namespaces(found: Iterable[Manifest]) -> Iterator[Manifest]:
+    for manifest in found:
+        data = manifest.data
+        kind = str(data.get("kind") or "") if isinstance(data, dict) else ""
+        if kind == "Namespace":
+            yield manifest
+        elif kind in ("List", "NamespaceList") and isinstance(data.get("items"), list):
+            typed = {"kind": "Namespace"} if kind == "NamespaceList" else {}
+            items = [{**typed, **item} for item in data["items"] if isinstance(item, dict)]
+            yield from _namespaces(Manifest(manifest.source, item) for item in items)
 
 
 def located(bundle: Path, problem: Problem) -> str:

@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from cli.errors import CommandError
+from cli.inputs import existing
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -124,6 +126,7 @@ def run(args: argparse.Namespace) -> int:
     from webhook.process import Options, serve
     from webhook.server import ListenError
 
+    existing(Path(args.bundle))
     if args.dev == bool(args.tls_cert or args.tls_key):
         raise CommandError("give --tls-cert and --tls-key, or --dev for a certificate of our own")
     if bool(args.tls_cert) != bool(args.tls_key):
@@ -156,7 +159,11 @@ def run(args: argparse.Namespace) -> int:
     )
     try:
         serve(options, sys.stdout.buffer)
-    except (CertificateError, ClusterError, ListenError) as error:
+    except ClusterError as error:
+        unasked = not (args.pools or args.kubeconfig or args.context)
+        hint = "; with --pools FILE none is needed" if unasked else ""
+        raise CommandError(f"{error}{hint}") from error
+    except (CertificateError, ListenError) as error:
         raise CommandError(str(error)) from error
     return 0
 

@@ -33,6 +33,8 @@ from engine.values import Budget, BudgetExceeded, CelError
 
 LEFT_ALONE = frozenset(bundle.LEFT_ALONE)
 """Namespaces whose pods are left alone, besides Bayplan's own, unless a bundle says otherwise."""
+OWN_NAMESPACE = "bayplan"
+"""Where Bayplan runs, if nothing else is said."""
 
 MIRROR = "kubernetes.io/config.mirror"
 CAREFUL: Sequence[Mode] = ("enforce", "audit", "off")

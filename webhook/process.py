@@ -15,7 +15,7 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from engine.cluster import Inventory, inventory_from_documents
-from engine.decide import Decider
+from engine.decide import OWN_NAMESPACE, Decider
 from engine.document import Manifest
 from engine.load import load_bundle, read_documents
 from engine.program import Program, compile_bundle
@@ -35,7 +35,6 @@ from webhook.records import DecisionLog
 from webhook.reflector import Reflector
 from webhook.server import Serving, address_of, listen
 
-DEFAULT_NAMESPACE = "bayplan"
 GARBAGE = 20_000
 """New containers between collections; the interpreter's 700 are a tenth of what one burst of requests holds."""
 _CLUSTER = Source("the cluster", "")
@@ -71,7 +70,7 @@ class Options:
     @property
     def own_namespace(self) -> str:
         """The namespace that is left alone because this runs in it."""
-        return self.namespace or own_namespace() or DEFAULT_NAMESPACE
+        return self.namespace or own_namespace() or OWN_NAMESPACE
 
     @property
     def watches(self) -> bool:

@@ -89,6 +89,22 @@ def test_pools_of_a_cluster(bayplan: Bayplan, tmp_path: Path) -> None:
     assert [(pool["name"], pool["nodes"]) for pool in pools] == [("pool-0", 2), ("pool-1", 1)]
 
 
+def test_explain_reads_nodes_and_namespaces(bayplan: Bayplan, tmp_path: Path) -> None:
+    nodes = [
+        node("n1", {"eks.amazonaws.com/nodegroup": "acme", "tenant": "acme"}),
+        node("n2", {"eks.amazonaws.com/nodegroup": "shared"}),
+    ]
+    pod = {"kind": "Pod", "metadata": {"name": "a", "namespace": "acme-prod"}, "spec": {"containers": [{"name": "a"}]}}
+    other = tmp_path / "other.yaml"
+    other.write_text(yaml.safe_dump({"kind": "Namespace", "metadata": {"name": "acme-prod"}}))
+    with cluster(tmp_path, {"/api/v1/nodes": nodes, "/api/v1/namespaces": NAMESPACES}) as path:
+        words = ("explain", "--bundle", sample("tenant-isolation"), "--kubeconfig", path, "-", "-o", "json")
+        (decision,) = bayplan(*words, stdin=json.dumps(pod)).json
+        assert decision["pools"]["after"] == ["acme"]
+        (decision,) = bayplan(*words, "--namespace", other, stdin=json.dumps(pod)).json
+        assert decision["pools"]["after"] == ["shared"]
+
+
 def test_audit_of_a_cluster_reads_pods_nodes_and_namespaces(bayplan: Bayplan, tmp_path: Path) -> None:
     nodes = [
         node("n1", {"eks.amazonaws.com/nodegroup": "acme", "tenant": "acme"}),

@@ -142,6 +142,32 @@ def test_input_of_no_use(bayplan: Bayplan, stdin: str, complaint: str) -> None:
     assert "Traceback" not in ran.err
 
 
+def test_a_line_that_can_not_be_read_is_not_shown(bayplan: Bayplan) -> None:
+    """It may be one of the pod's environment."""
+    ran = bayplan(*GPU, "-", stdin=f"kind: Pod\nspec:\n  containers:\n  - env:\n    - value: {SECRET}: x\n")
+    assert ran.status == 2
+    assert ran.err.startswith("bayplan: standard input:5:")
+    assert SECRET not in ran.out + ran.err
+
+
+def test_only_namespaces_are_taken_from_files_of_namespaces(bayplan: Bayplan, tmp_path: Path) -> None:
+    tenants, mixed, none = sample("tenant-isolation"), tmp_path / "mixed.yaml", tmp_path / "none.yaml"
+    labelled = {"apiVersion": "v1", "kind": "NamespaceList", "items": [{"metadata": {"name": "ml"}}]}
+    mixed.write_text(f"{json.dumps(POD)}\n---\n{json.dumps(labelled)}\n")
+    none.write_text(json.dumps(POD))
+    words = ("explain", "--bundle", tenants, "--pools", tenants / "pools", "-", "-o", "json", "--namespace")
+    assert len(bayplan(*words, mixed, stdin=json.dumps(POD)).json) == 1
+    ran = bayplan(*words, none, stdin=json.dumps(POD))
+    assert (ran.status, ran.err) == (2, f"bayplan: no Namespace in {none}\n")
+
+
+def test_the_namespace_of_bayplan_is_left_alone(bayplan: Bayplan) -> None:
+    inside = {**POD, "metadata": {"name": "train", "namespace": "bayplan"}}
+    (decision,) = bayplan(*GPU, "-", "-o", "json", stdin=json.dumps(inside)).json
+    assert decision["patch"] == []
+    assert decision["message"] == "pods in namespace bayplan are left alone"
+
+
 def test_files_that_are_not_there(bayplan: Bayplan, tmp_path: Path) -> None:
     assert bayplan(*GPU, tmp_path / "no.yaml").err == f"bayplan: {tmp_path}/no.yaml: no such file or folder\n"
     assert "no such folder" in bayplan("explain", "--bundle", tmp_path / "no", "-").err
