@@ -14,6 +14,7 @@ from typing import Any
 from engine import bundle, report, spread
 from engine.cluster import Inventory
 from engine.decision import Decision, Mode, Outcome, PolicyOutcome, PoolNames
+from engine.discretion import discreet
 from engine.fleet import HARD_EFFECTS, Fleet, bits
 from engine.judge import POLICY_BUDGET, UNSELECTED, Finding, Occasion, Wish, exempted, exempting, judge
 from engine.logic import Ground
@@ -23,7 +24,7 @@ from engine.placement import Placement, labels_of, own
 from engine.podaffinity import PREFERRED
 from engine.pool import Taint
 from engine.program import POD_NAMES, CompiledPolicy, Program
-from engine.region import Region, alive, meet, node_terms, reach
+from engine.region import Region, alive, meet, node_terms, plain_meet, reach
 from engine.requirement import FALSE, TRUE, Term, Terms, TooManyTerms, both, implies, parse_term
 from engine.spread import combine as combine_spread
 from engine.subject import Subject
@@ -128,7 +129,8 @@ class Decider:
                     _, what, message, error = would[name]
                     said = f"would be {what}: {message or error}"
                     outcomes[self._place[name]] = PolicyOutcome(name, "audited", said, error)
-        return replace(decision, policies=tuple(outcomes))
+        decision = replace(decision, policies=tuple(outcomes))
+        return _discreet(decision) if any(outcome.error for outcome in outcomes) else decision
 
     def _hands_off(self, subject: Subject) -> str:
         """Why a pod is left alone; empty if it is not."""
@@ -243,7 +245,9 @@ class _Meeting:
         return self._meet_all(kept), overruled
 
     def _meet_all(self, findings: Sequence[Finding]) -> Region | None:
-        together: Region | None = None
+        together = plain_meet([finding.region for finding in findings])
+        if together is not None:
+            return together
         for finding in findings:
             assert finding.region is not None
             try:
@@ -390,6 +394,21 @@ def _named(finding: Finding, pool: Mapping[str, object], taint: Taint) -> bool:
         except (CelError, BudgetExceeded) as error:
             raise _Failure(finding.policy, f"{entry.place}: {error}") from error
     return False
+
+
+def _discreet(decision: Decision) -> Decision:
+    """The decision without what its errors quote of the pod's environment."""
+    pod = decision.subject.pod
+    return replace(
+        decision,
+        message=discreet(decision.message, pod),
+        policies=tuple(
+            PolicyOutcome(name, outcome, discreet(message, pod), discreet(error, pod))
+            for name, outcome, message, error in decision.policies
+        ),
+        warnings=tuple(discreet(warning, pod) for warning in decision.warnings),
+        audited=None if decision.audited is None else _discreet(decision.audited),
+    )
 
 
 def _overruled_spread(applied: Sequence[Finding], pod: Mapping[str, Any]) -> dict[str, str]:

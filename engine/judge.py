@@ -6,7 +6,7 @@ What comes out knows nothing of the other policies; `decide` brings them togethe
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine import podaffinity, spread
@@ -104,6 +104,8 @@ class Occasion:
         "_budget",
         "_given",
         "_left",
+        "_moment",
+        "_plain",
         "_shared",
         "fleet",
         "ground",
@@ -120,6 +122,8 @@ class Occasion:
         self.seen: dict[int, Verdict] = {}
         self._left, self._given = REQUEST_BUDGET, 0
         self._budget = Budget(0)
+        self._plain: tuple[Any, ...] | None = None
+        self._moment: Moment | None = None
         self._shared = (subject.pod, subject.namespace, subject.request, NO_VARIABLES, *constants)
 
     def arguments(self, policy: CompiledPolicy) -> Arguments:
@@ -132,8 +136,16 @@ class Occasion:
         return variables.arguments
 
     def plain_arguments(self) -> Arguments:
-        """The arguments of functions without variables, with a fresh budget."""
-        return (self._fresh_budget(), *self._shared)
+        """The arguments of functions without variables, with a fresh budget: the last ones if theirs is untouched."""
+        if self._plain is None or self._plain[0] is not self._budget or self._budget.left < POLICY_BUDGET:
+            self._plain = (self._fresh_budget(), *self._shared)
+        return self._plain
+
+    def moment(self, arguments: Arguments) -> Moment:
+        """The pod's view of the ground, by these arguments."""
+        if self._moment is None or self._moment.arguments is not arguments:
+            self._moment = Moment(self.ground, arguments, self.seen)
+        return self._moment
 
     def _fresh_budget(self) -> Budget:
         self._left -= self._given - max(0, self._budget.left)
@@ -166,10 +178,13 @@ def exempted(policy: CompiledPolicy, matching: Iterable[CompiledExemption]) -> F
 
 def judge(policy: CompiledPolicy, occasion: Occasion) -> Finding:
     """What a policy says of a pod: not matched, failed, denied, or applied with its regions and wishes."""
-    if not (
+    if policy.selective and not (
         policy.pod_selector.matches(occasion.labels) and policy.namespace_selector.matches(occasion.namespace_labels)
     ):
         return Finding(policy, "notMatched", UNSELECTED)
+    known: Finding | None = occasion.ground.findings.get(policy.name)
+    if known is not None:
+        return known
     arguments = occasion.arguments(policy)
     try:
         unmet = _unmet(policy.match_conditions, arguments) if policy.match_conditions else None
@@ -181,7 +196,10 @@ def judge(policy: CompiledPolicy, occasion: Occasion) -> Finding:
         for denial in policy.deny:
             if _holds(denial, arguments):
                 return Finding(policy, "denied", denial.message or f"`{denial.text}`")
-        return _placed(policy, arguments, occasion)
+        finding = _placed(policy, arguments, occasion)
+        if policy.pool_only:
+            occasion.ground.findings[policy.name] = replace(finding, arguments=())
+        return finding
     except (PolicyFailed, BudgetExceeded, TooManyTerms) as failure:
         return Finding(policy, "failed", "", str(failure))
 
@@ -208,7 +226,7 @@ def _holds(condition: Condition, arguments: Arguments) -> bool:
 
 
 def _placed(policy: CompiledPolicy, arguments: Arguments, occasion: Occasion) -> Finding:
-    moment, pod = Moment(occasion.ground, arguments, occasion.seen), occasion.subject.pod
+    moment, pod = occasion.moment(arguments), occasion.subject.pod
     verdict = _required(policy.require, moment)
     where = None if verdict is None else region(verdict, occasion.fleet, confined=bool(policy.tolerate))
     error = "" if verdict is None else _required_error(policy.require, verdict, moment)

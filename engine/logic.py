@@ -148,6 +148,7 @@ class Ground:
         self.settled: dict[int, Flat] = {}
         self.indexes: dict[int, Index] = {}
         self.exhausted: dict[int, str] = {}
+        self.findings: dict[str, Any] = {}  # of policies that read nothing of the pod, as they are first judged
         for leaf in leaves:
             try:
                 if leaf.bridge is not None:

@@ -90,7 +90,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class CompiledPolicy:
-    """A policy, ready to be decided. `wanted` is what it requires, in its author's words where there are some."""
+    """A policy, ready to be decided. `wanted` is what it requires, in its author's words where there are some.
+
+    What a `pool_only` policy says of a pod that it selects follows from the inventory alone.
+    """
 
     policy: Policy
     pod_selector: Selector
@@ -107,6 +110,8 @@ class CompiledPolicy:
     wanted: str = field(init=False, repr=False)
     only_requires: bool = field(init=False, repr=False)
     only_denies: bool = field(init=False, repr=False)
+    selective: bool = field(init=False, repr=False)
+    pool_only: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         policy = self.policy
@@ -115,6 +120,11 @@ class CompiledPolicy:
         object.__setattr__(self, "wanted", "; ".join(rule.message or f"`{rule.text}`" for rule in self.require))
         object.__setattr__(self, "only_requires", not any(more))
         object.__setattr__(self, "only_denies", not any(more) and not self.require)
+        selective = bool(policy.pod_selector.requirements or policy.namespace_selector.requirements)
+        object.__setattr__(self, "selective", selective)
+        plain = self.only_requires and not (self.match_conditions or self.deny) and policy.rollout >= 100
+        trees = [rule.tree for rule in self.require]
+        object.__setattr__(self, "pool_only", plain and bool(trees) and all(map(_reads_pool_only, trees)))
 
     @property
     def spread(self) -> tuple[Spread, ...]:
@@ -413,6 +423,10 @@ def _reads_user(node: Node) -> bool:
             return True
         case _:
             return any(_reads_user(child) for child in children(node))
+
+
+def _reads_pool_only(tree: Tree) -> bool:
+    return isinstance(tree, Leaf) and tree.reads_pool and not tree.reads_pod and tree.function is not None
 
 
 def _comparable(operator: str, left: Type, right: Type) -> bool:

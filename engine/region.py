@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from engine.fleet import Fleet, Group
@@ -44,6 +44,16 @@ def meet(a: Region, b: Region) -> Region:
                 if met != FALSE:
                     groups[met] = groups.get(met, 0) | (mask & other)
     return Region(tuple((mask, terms) for terms, mask in groups.items()), free)
+
+
+def plain_meet(regions: Sequence[Region | None]) -> Region | None:
+    """The same for regions that are whole pools, at once; None if one of them is anything else, or there are none."""
+    common = -1
+    for each in regions:
+        if each is None or each.anywhere is not None or len(each.groups) != 1 or each.groups[0][1] != TRUE:
+            return None
+        common &= each.groups[0][0]
+    return Region(((common, TRUE),) if common else ()) if regions else None
 
 
 def reach(groups: Iterable[Group], own: Terms, fleet: Fleet) -> int:

@@ -1,0 +1,47 @@
+"""What errors must not tell: the values of a pod's environment.
+
+An expression may read them, and an error quotes the value that it met (`cannot convert "…" to int`); that sentence goes
+to whoever creates the pod, and to the log.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
+HIDDEN = '"…"'
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
+def discreet(text: str, pod: Mapping[str, Any]) -> str:
+    """The text without what it quotes of the pod's environment: whole values, and parts of them where a value failed.
+
+    A missing key is only hidden where it is a whole value, for it usually is one that the policy's author wrote.
+    """
+    secrets = frozenset(_environment(pod))
+    if not secrets or '"' not in text:
+        return text
+    return _QUOTED.sub(lambda found: HIDDEN if _tells(found, text, secrets) else found.group(), text)
+
+
+def _tells(found: re.Match[str], text: str, secrets: frozenset[str]) -> bool:
+    try:
+        said = json.loads(found.group())
+    except ValueError:
+        said = found.group()[1:-1]
+    if said in secrets:
+        return True
+    is_key = text[: found.start()].endswith("no such key: ")
+    return bool(said) and not is_key and any(said in secret for secret in secrets)
+
+
+def _environment(pod: Mapping[str, Any]) -> Iterator[str]:
+    spec = pod.get("spec") or {}
+    for field in CONTAINERS:
+        for container in spec.get(field) or ():
+            for variable in container.get("env") or ():
+                if value := variable.get("value"):
+                    yield str(value)
