@@ -14,7 +14,7 @@ from typing import Any
 from engine import bundle, report, spread
 from engine.cluster import Inventory
 from engine.decision import Decision, Mode, Outcome, PolicyOutcome, PoolNames
-from engine.discretion import discreet
+from engine.discretion import discretion
 from engine.fleet import HARD_EFFECTS, Fleet, bits
 from engine.judge import POLICY_BUDGET, UNSELECTED, Finding, Occasion, Wish, exempted, exempting, judge
 from engine.logic import Ground
@@ -398,15 +398,15 @@ def _named(finding: Finding, pool: Mapping[str, object], taint: Taint) -> bool:
 
 def _discreet(decision: Decision) -> Decision:
     """The decision without what its errors quote of the pod's environment."""
-    pod = decision.subject.pod
+    hide = discretion(decision.subject.pod)
     return replace(
         decision,
-        message=discreet(decision.message, pod),
+        message=hide(decision.message),
         policies=tuple(
-            PolicyOutcome(name, outcome, discreet(message, pod), discreet(error, pod))
+            PolicyOutcome(name, outcome, hide(message), hide(error))
             for name, outcome, message, error in decision.policies
         ),
-        warnings=tuple(discreet(warning, pod) for warning in decision.warnings),
+        warnings=tuple(hide(warning) for warning in decision.warnings),
         audited=None if decision.audited is None else _discreet(decision.audited),
     )
 

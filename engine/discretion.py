@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
@@ -21,10 +22,19 @@ def discreet(text: str, pod: Mapping[str, Any]) -> str:
 
     A missing key is only hidden where it is a whole value, for it usually is one that the policy's author wrote.
     """
-    secrets = frozenset(_environment(pod))
-    if not secrets or '"' not in text:
-        return text
-    return _QUOTED.sub(lambda found: HIDDEN if _tells(found, text, secrets) else found.group(), text)
+    return discretion(pod)(text)
+
+
+def discretion(pod: Mapping[str, Any]) -> Callable[[str], str]:
+    """`discreet` for many texts about one pod, whose environment is looked at once, and only if something is quoted."""
+    secrets = lru_cache(maxsize=1)(lambda: frozenset(_environment(pod)))
+
+    def hide(text: str) -> str:
+        if '"' not in text or not secrets():
+            return text
+        return _QUOTED.sub(lambda found: HIDDEN if _tells(found, text, secrets()) else found.group(), text)
+
+    return hide
 
 
 def _tells(found: re.Match[str], text: str, secrets: frozenset[str]) -> bool:
