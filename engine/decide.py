@@ -353,17 +353,19 @@ class _Meeting:
         self, applied: Sequence[Finding], overruled: Mapping[str, str], operations: Sequence[Operation], mine: Terms
     ) -> tuple[PolicyOutcome, ...]:
         """Every outcome; of several policies each is asked whether it alone would change the pod."""
-        several = len(applied) > 1
+        several, free = len(applied) > 1, mine == TRUE
         outcomes = []
         for finding in self.findings:
-            name = finding.policy.name
+            policy, name = finding.policy, finding.policy.name
             if name in overruled:
                 outcomes.append(PolicyOutcome(name, "overruled", overruled[name], finding.error))
-            elif finding.outcome == "applied" and not (self._changes(finding, mine) if several else operations):
-                message = NOTHING_DENIED if finding.policy.only_denies else "it holds already"
-                outcomes.append(PolicyOutcome(name, "satisfied", message, finding.error))
-            else:
+                continue
+            changes = finding.outcome != "applied" or (free and several and _confines(finding))
+            if changes or (self._changes(finding, mine) if several else operations):
                 outcomes.append(_outcome(finding))
+            else:
+                message = NOTHING_DENIED if policy.only_denies else "it holds already"
+                outcomes.append(PolicyOutcome(name, "satisfied", message, finding.error))
         return tuple(outcomes)
 
     def _changes(self, finding: Finding, mine: Terms) -> bool:
@@ -376,6 +378,11 @@ class _Meeting:
             return bool(patch(self.base.subject.pod, self._placement([finding], where, after)))
         except (TooManyTerms, _Failure):
             return True
+
+
+def _confines(finding: Finding) -> bool:
+    """Whether a policy that only requires keeps the pod within pools, which changes any pod that asks for nothing."""
+    return finding.policy.only_requires and finding.region is not None and finding.region.anywhere is None
 
 
 def _holds_already(mine: Terms, wanted: Region, fleet: Fleet) -> bool:

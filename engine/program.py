@@ -92,7 +92,8 @@ class Condition:
 class CompiledPolicy:
     """A policy, ready to be decided. `wanted` is what it requires, in its author's words where there are some.
 
-    What a `pool_only` policy says of a pod that it selects follows from the inventory alone.
+    `reason` says so in a sentence. What a `pool_only` policy says of a pod that it selects follows from the inventory
+    alone.
     """
 
     policy: Policy
@@ -110,6 +111,7 @@ class CompiledPolicy:
     wanted: str = field(init=False, repr=False)
     only_requires: bool = field(init=False, repr=False)
     only_denies: bool = field(init=False, repr=False)
+    reason: str = field(init=False, repr=False)
     selective: bool = field(init=False, repr=False)
     pool_only: bool = field(init=False, repr=False)
 
@@ -120,6 +122,7 @@ class CompiledPolicy:
         object.__setattr__(self, "wanted", "; ".join(rule.message or f"`{rule.text}`" for rule in self.require))
         object.__setattr__(self, "only_requires", not any(more))
         object.__setattr__(self, "only_denies", not any(more) and not self.require)
+        object.__setattr__(self, "reason", f"{policy.name} requires it ({self.wanted})")
         selective = bool(policy.pod_selector.requirements or policy.namespace_selector.requirements)
         object.__setattr__(self, "selective", selective)
         plain = self.only_requires and not (self.match_conditions or self.deny) and policy.rollout >= 100

@@ -37,8 +37,10 @@ def sentence(decision: Decision, applied: Sequence[Finding], *, stuck: bool) -> 
     if not applied:
         return f"no policy says where {who} may run; it may run wherever it asks to"
     where = _where(who, decision.pools, applied, stuck=stuck)
-    names = {finding.policy.name for finding in applied}
-    done = [outcome.name for outcome in decision.policies if outcome.outcome == "satisfied" and outcome.name in names]
+    done = [outcome.name for outcome in decision.policies if outcome.outcome == "satisfied"]
+    if done:
+        names = {finding.policy.name for finding in applied}
+        done = [name for name in done if name in names]
     reasons = [_reason(finding) for finding in applied if finding.policy.name not in done]
     if done:
         reasons.append(f"what {listed(done)} {'asks' if len(done) == 1 else 'ask'} for holds already")
@@ -60,7 +62,7 @@ def _where(who: str, pools: PoolNames, applied: Sequence[Finding], *, stuck: boo
 def _reason(finding: Finding) -> str:
     policy = finding.policy
     if policy.only_requires and policy.require:
-        return f"{policy.name} requires it ({policy.wanted})"
+        return policy.reason
     said = [f"requires it ({finding.policy.wanted})"] if policy.require else []
     said += ["prefers some nodes"] if policy.prefer else []
     said += ["ranks nodes to fall back to"] if policy.fallback else []
