@@ -129,7 +129,8 @@ class Occasion:
     def arguments(self, policy: CompiledPolicy) -> Arguments:
         """The arguments of a policy's functions, with a fresh budget."""
         if not policy.variables:
-            return self.plain_arguments()
+            # tolerations are judged after all policies were, on a budget that no other policy spends of
+            return (self._fresh_budget(), *self._shared) if policy.tolerate else self.plain_arguments()
         pod, namespace, request, _, *constants = self._shared
         variables = Variables(policy.variables)
         variables.arguments = (self._fresh_budget(), pod, namespace, request, variables, *constants)

@@ -337,3 +337,12 @@ def test_a_request_has_a_budget_beside_each_policy(monkeypatch: pytest.MonkeyPat
     said = outcomes(decide(spec, spec, spec))
     assert said["one"] == "satisfied"
     assert list(said.values()).count("failed") >= 1
+
+
+def test_a_budget_that_another_policy_spent_fails_no_tolerations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tolerations are judged after all policies were; what the others cost is none of their business."""
+    monkeypatch.setattr("engine.judge.POLICY_BUDGET", 40)
+    tolerating = 'tolerate: [{expression: \'pod.spec.containers.all(c, c.name != "z") && taint.key == "team"\'}]'
+    spending = "deny: [{expression: '[1, 2, 3, 4].all(x, [1, 2, 3, 4].all(y, x + y + size(pod.spec.containers) > 0))'}]"
+
+    assert outcomes(decide(tolerating, f"{GOLD}\n{spending}"))["one"] == "applied"
