@@ -274,11 +274,6 @@ def meet(left: Verdict, other: Callable[[], Verdict], every: int) -> Verdict:
     return Cased(tuple((mask, truth) for truth, mask in cases.items()), anywhere, reads, computed)
 
 
-def join(left: Verdict, right: Verdict, every: int) -> Verdict:
-    """`left || right`."""
-    return invert(meet(invert(left), lambda: invert(right), every))
-
-
 def choice(test: Verdict, yes: Verdict, no: Verdict, every: int) -> Verdict:
     """`test ? yes : no`; where the test is an error, so is the whole."""
     parts = (test, yes, no)
