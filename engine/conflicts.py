@@ -36,7 +36,7 @@ from engine.pods import pods_from_documents
 from engine.program import CompiledPolicy, Program, Rule, Weighted
 from engine.region import Region, alive, meet, node_terms, region
 from engine.report import listed, subject_name
-from engine.requirement import ANY, TRUE, Term, Terms, TooManyTerms, implies
+from engine.requirement import ANY, TRUE, Term, Terms, TooMany, implies
 from engine.subject import Subject
 from engine.suite import inventory as inventory_of
 from engine.suite import subjects
@@ -172,7 +172,7 @@ class Scene:
             for rule in rules[1:]:
                 verdict = conjoined(verdict, partial(self._moment.decide, rule.tree), self.fleet.every)
             return region(verdict, self.fleet, confined=confined)
-        except (TooManyTerms, BudgetExceeded):
+        except (TooMany, BudgetExceeded):
             return None
 
     def left(self, policy: CompiledPolicy) -> Region | None:
@@ -373,7 +373,7 @@ def _empty(findings: Sequence[Finding], fleet: Fleet) -> bool:
             if together is None or finding.region is None:
                 return False
             together = meet(together, finding.region)
-    except TooManyTerms:
+    except TooMany:
         return False
     return together is not None and not alive(together, TRUE, fleet)
 
@@ -381,7 +381,7 @@ def _empty(findings: Sequence[Finding], fleet: Fleet) -> bool:
 def _apart(scene: Scene, a: Region | None, b: Region | None) -> bool:
     try:
         return a is None or b is None or not alive(meet(a, b), TRUE, scene.fleet)
-    except TooManyTerms:
+    except TooMany:
         return True
 
 
@@ -521,7 +521,7 @@ def _narrower(scene: Scene, policy: CompiledPolicy, other: CompiledPolicy) -> bo
     every = scene.fleet.every
     try:
         return implies(node_terms(narrow, every, scene.fleet), node_terms(wide, every, scene.fleet))
-    except TooManyTerms:
+    except TooMany:
         return False
 
 
@@ -588,7 +588,7 @@ def _idleness(policy: CompiledPolicy, item: Weighted, scenes: Iterable[Scene]) -
 def _both(a: Region | None, b: Region | None) -> Region | None:
     try:
         return None if a is None or b is None else meet(a, b)
-    except TooManyTerms:
+    except TooMany:
         return None
 
 

@@ -25,7 +25,7 @@ from engine.podaffinity import PREFERRED
 from engine.pool import Taint
 from engine.program import POD_NAMES, CompiledPolicy, Program
 from engine.region import Region, alive, meet, node_terms, plain_meet, reach
-from engine.requirement import FALSE, TRUE, Term, Terms, TooManyTerms, both, implies, parse_term
+from engine.requirement import FALSE, TERMS, TRUE, Term, Terms, TooMany, affordable, both, implies, parse_term
 from engine.spread import combine as combine_spread
 from engine.subject import Subject
 from engine.symbolic import Arguments
@@ -163,7 +163,7 @@ class Decider:
         """Brings the regions together. A policy that turns out not to be decidable fails; the others try again."""
         try:
             mine = own(base.subject.pod)
-        except TooManyTerms as error:
+        except TooMany as error:
             reason = f"the pod's own constraints: {error}"
             settled = [f.failed(reason) if f.outcome == "applied" else f for f in findings]
             return _refused(base, settled) or replace(base, message=reason, policies=tuple(map(_outcome, settled)))
@@ -252,8 +252,8 @@ class _Meeting:
             assert finding.region is not None
             try:
                 together = finding.region if together is None else meet(together, finding.region)
-            except TooManyTerms as error:
-                raise _Failure(finding.policy, str(error)) from error
+            except TooMany as error:
+                raise _Failure(finding.policy, self._multiplied(error, findings, self.fleet.every)) from error
         return together
 
     def _denied(self, finding: Finding, overruled: Mapping[str, str], before: int) -> Decision:
@@ -273,12 +273,31 @@ class _Meeting:
         """What the policies come to, and how it is written. Fails the first that brings more than a pod can carry."""
         try:
             placement = self._placement(applied, met, after)
+            affordable(placement.required)
             return placement, patch(self.base.subject.pod, placement)
-        except TooManyTerms as error:
+        except TooMany as error:
             if len(applied) > 1:
                 fewer = applied[:-1]
                 self._written(fewer, self._meet_all([f for f in fewer if f.region is not None]), after)
-            raise _Failure(applied[-1].policy, str(error)) from error
+            raise _Failure(applied[-1].policy, self._multiplied(error, applied, after)) from error
+
+    def _multiplied(self, error: TooMany, findings: Sequence[Finding], after: int) -> str:
+        """An error, and whose alternatives multiply, for a person who wants to know which are too many."""
+        if error.what != TERMS and error.what != f"values in {TERMS}":
+            return str(error)
+        factors = [f"{len(self.mine)} of the pod's own"] if len(self.mine) > 1 else []
+        for finding in findings:
+            count = 1 if finding.region is None else self._width(finding.region, after)
+            if count > 1 and count != error.count:
+                factors.append(f"{count} of policy {finding.policy.name}")
+        return f"{error} ({', times '.join(factors)})" if factors else str(error)
+
+    def _width(self, region: Region, after: int) -> int:
+        """How many node selector terms a region takes."""
+        try:
+            return sum(term.width for term in node_terms(region, after, self.fleet))
+        except TooMany as error:
+            return error.count
 
     def _placement(self, applied: Sequence[Finding], met: Region | None, after: int) -> Placement:
         return Placement(
@@ -376,7 +395,7 @@ class _Meeting:
                 return where is not None and not _holds_already(mine, where, self.fleet)
             after = self.fleet.every if where is None else reach(where.groups, mine, self.fleet)
             return bool(patch(self.base.subject.pod, self._placement([finding], where, after)))
-        except (TooManyTerms, _Failure):
+        except (TooMany, _Failure):
             return True
 
 

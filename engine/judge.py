@@ -20,7 +20,7 @@ from engine.podaffinity import Weighted as WeightedPodTerm
 from engine.program import CompiledExemption, CompiledPolicy, Condition, Function, Rule, Score
 from engine.region import Region, region
 from engine.region import meet as met
-from engine.requirement import FALSE, Inexpressible, Terms, TooManyTerms, both, difference, disjoint
+from engine.requirement import FALSE, Inexpressible, Terms, TooMany, both, difference, disjoint
 from engine.spread import Constraint
 from engine.subject import Subject
 from engine.symbolic import Arguments
@@ -201,7 +201,7 @@ def judge(policy: CompiledPolicy, occasion: Occasion) -> Finding:
         if policy.pool_only:
             occasion.ground.findings[policy.name] = replace(finding, arguments=())
         return finding
-    except (PolicyFailed, BudgetExceeded, TooManyTerms) as failure:
+    except (PolicyFailed, BudgetExceeded, TooMany) as failure:
         return Finding(policy, "failed", "", str(failure))
 
 

@@ -29,7 +29,7 @@ def patch(
 ) -> tuple[Operation, ...]:
     """What to do to a pod so that the placement holds: nothing where it holds already, the same for equal inputs.
 
-    `annotations` are Bayplan's own to set: ValueError for others. Raises TooManyTerms.
+    `annotations` are Bayplan's own to set: ValueError for others. Raises TooMany.
     """
     new = placed(pod, placement, limit)
     operations = list(annotate(pod, annotations or {}))

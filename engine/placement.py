@@ -19,12 +19,15 @@ from engine.podaffinity import PREFERRED, REQUIRED, Weighted
 from engine.requirement import (
     EVERYWHERE,
     MAX_TERMS,
+    MAX_VALUES,
+    TERMS,
     TRUE,
     Expression,
     Term,
     Terms,
-    TooManyTerms,
+    TooMany,
     Values,
+    affordable,
     both,
     implies,
     one_of,
@@ -69,7 +72,7 @@ NOTHING = Placement()
 
 
 def combine(a: Placement, b: Placement, limit: int = MAX_TERMS) -> Placement:
-    """Both intents together; a's spread constraints come first. Raises TooManyTerms."""
+    """Both intents together; a's spread constraints come first. Raises TooMany."""
     return Placement(
         both(a.required, b.required, limit),
         a.preferred + b.preferred,
@@ -97,7 +100,7 @@ def labels_of(pod: Json) -> Mapping[str, str]:
 def placed(pod: Json, placement: Placement, limit: int = MAX_TERMS) -> Json:
     """A pod with the placement worked in. The given one is not changed, and returned where there is nothing to write.
 
-    Raises TooManyTerms.
+    Raises TooMany.
     """
     spec = pod.get("spec") or {}
     parts = {
@@ -112,7 +115,7 @@ def placed(pod: Json, placement: Placement, limit: int = MAX_TERMS) -> Json:
 def narrowed(pod: Json, terms: Terms, limit: int = MAX_TERMS) -> list[SelectorTerm] | None:
     """The pod's nodeSelectorTerms with those of the policies worked in, or None if nothing need be written.
 
-    Raises TooManyTerms.
+    Raises TooMany.
     """
     selector, existing = _selected(pod), _required(pod)
     mine: list[SelectorTerm] = [{}] if existing is None else list(existing)
@@ -127,7 +130,10 @@ def narrowed(pod: Json, terms: Terms, limit: int = MAX_TERMS) -> list[SelectorTe
     planned = [(one, choices) for one, several in zip(mine, plan, strict=True) for choices in several]
     count = sum(prod(map(len, choices)) for _, choices in planned)
     if count > limit:
-        raise TooManyTerms(count, limit)
+        raise TooMany(count, limit)
+    values = sum(_values_written(one, choices) for one, choices in planned) - sum(map(_values, mine))
+    if values > MAX_VALUES:
+        raise TooMany(values, MAX_VALUES, f"values in {TERMS}")
     return [_extended(one, additions) for one, choices in planned for additions in product(*choices)]
 
 
@@ -136,13 +142,11 @@ def preferences(wanted: Sequence[tuple[int, Term]], existing: Iterable[Json] = (
 
     A term that takes several node selector terms becomes as many preferences; equal ones are united, their weights
     added and all made smaller in proportion where one passes 100. What the pod already prefers is left out, whatever
-    its weight, and so is what matches all nodes or none, for it prefers nothing. Raises TooManyTerms.
+    its weight, and so is what matches all nodes or none, for it prefers nothing. Raises TooMany.
     """
     if not wanted:
         return []
-    count = sum(t.width for _, t in wanted)
-    if count > MAX_TERMS:
-        raise TooManyTerms(count, MAX_TERMS)
+    affordable((t for _, t in wanted), what="preferences")
     weights: dict[Term, int] = {}
     for weight, wish in wanted:
         for one in wish.split() if wish != EVERYWHERE else ():
@@ -210,6 +214,17 @@ def _unsaid(key: str, mine: Values, addition: Addition) -> Addition:
         field: [e for e in expressions if not mine <= parse_term({field: [e]})[key]]
         for field, expressions in addition.items()
     }
+
+
+def _values(one: Addition | SelectorTerm) -> int:
+    """How many values match expressions list."""
+    return sum(len(e.get("values") or ()) for expressions in one.values() for e in expressions or ())
+
+
+def _values_written(one: SelectorTerm, choices: Choices) -> int:
+    """How many values there will be in the terms that come of one, by each way to choose an addition for each key."""
+    terms = prod(map(len, choices))
+    return terms * _values(one) + sum(terms // len(several) * sum(map(_values, several)) for several in choices)
 
 
 def _extended(one: SelectorTerm, additions: Iterable[Addition]) -> SelectorTerm:

@@ -31,7 +31,7 @@ def region(verdict: Verdict, fleet: Fleet, *, confined: bool = False) -> Region:
 
 
 def meet(a: Region, b: Region) -> Region:
-    """The nodes that are in both. Raises TooManyTerms."""
+    """The nodes that are in both. Raises TooMany."""
     free = None if a.anywhere is None or b.anywhere is None else both(a.anywhere, b.anywhere)
     if len(a.groups) == len(b.groups) == 1 and a.groups[0][1] == b.groups[0][1] == TRUE:
         common = a.groups[0][0] & b.groups[0][0]
@@ -86,7 +86,7 @@ def _met(a: Terms, b: Terms) -> Iterator[Term]:
 
 
 def node_terms(region: Region, pools: int, fleet: Fleet) -> Terms:
-    """The terms that exactly the nodes of a region match, of its pools only these. Raises TooManyTerms."""
+    """The terms that exactly the nodes of a region match, of its pools only these. Raises TooMany."""
     if region.anywhere is not None:
         return region.anywhere
     parts = (both(fleet.selector(mask & pools), terms) for mask, terms in region.groups if mask & pools)

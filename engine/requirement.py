@@ -60,8 +60,10 @@ Span: TypeAlias = tuple[int, int]
 MAX_INTEGER = 2**63 - 1
 MAX_LENGTH = 63
 MAX_TERMS = 1_000
+MAX_VALUES = 10_000  # of 63 characters each they are 0.7 MB; etcd takes no object of more than 1.5 MiB
 MAX_PAIRS = 100_000
 NODE_NAME = "/metadata.name"
+TERMS = "node selector terms"
 
 _ALL: tuple[Span, ...] = ((0, MAX_INTEGER),)
 _NAME = r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)"
@@ -74,12 +76,12 @@ _KEY = itemgetter(0)
 _REMEMBERED = 8_192  # strings and expressions whose meaning is kept, the last ones used
 
 
-class TooManyTerms(Exception):  # noqa: N818 - a limit, named as one
-    """A disjunction of `count` terms where `limit` are allowed. Raised before they are built."""
+class TooMany(Exception):  # noqa: N818 - a limit, named as one
+    """More of something (`what`, a plural) than `limit`. Raised before it is built."""
 
-    def __init__(self, count: int, limit: int) -> None:
-        self.count, self.limit = count, limit
-        super().__init__(f"{count} node selector terms, of which at most {limit} are allowed")
+    def __init__(self, count: int, limit: int, what: str = TERMS) -> None:
+        self.count, self.limit, self.what = count, limit, what
+        super().__init__(f"{count} {what}, of which at most {limit} are allowed")
 
 
 class Inexpressible(Exception):  # noqa: N818 - says what the set is
@@ -170,6 +172,13 @@ class Values(NamedTuple):
             return 1
         listed = any(not _within(value, self.spans) for value in self.odd)
         return listed + len(self.spans) + (self.spans == _ALL) + self.absent
+
+    @property
+    def size(self) -> int:
+        """How many values `alternatives` writes, at most."""
+        if _plain(self):
+            return len(self.odd)
+        return len(self.odd) + (MAX_LENGTH if self.others else 2 * len(self.spans))
 
     def alternatives(self, key: str) -> list[list[Expression]]:
         """Lists of match expressions, one of which must hold: legal for the API server, disjoint, in a fixed order.
@@ -441,8 +450,15 @@ class Term:
         """How many node selector terms `alternatives` gives, 0 for NOWHERE."""
         count = 1
         for key, values in self.requirements:
-            count *= values.width if key != NODE_NAME else max(1, len(values.finite or ()))
+            count *= _width(key, values)
         return 0 if self.impossible else count
+
+    @property
+    def size(self) -> int:
+        """How many values `alternatives` writes, at most."""
+        if len(self.requirements) == 1:
+            return self.requirements[0][1].size
+        return sum(values.size * self.width // max(1, _width(key, values)) for key, values in self.requirements)
 
     def alternatives(self) -> list[SelectorTerm]:
         """Node selector terms, one of which must hold; none for NOWHERE. Raises Inexpressible.
@@ -526,6 +542,10 @@ def from_field(field: Mapping[str, Any]) -> Values:
     return {"In": named, "NotIn": not_named}.get(field.get("operator", ""), lambda _: NONE)(values)
 
 
+def _width(key: str, values: Values) -> int:
+    return max(1, len(values.finite or ())) if key == NODE_NAME else values.width
+
+
 def _fields(values: Values) -> list[list[Expression]]:
     """matchFields take one value each: several names are alternatives, several forbidden names go together."""
     names = sorted(name.removeprefix("/") for name in values.odd)
@@ -556,23 +576,23 @@ def admits(terms: Terms, labels: Mapping[str, str], name: str = "") -> bool:
 
 
 def both(a: Terms, b: Terms, limit: int = MAX_TERMS) -> Terms:
-    """The nodes of a that are nodes of b. Raises TooManyTerms."""
+    """The nodes of a that are nodes of b. Raises TooMany."""
     if a == TRUE or not b:
         return b
     if b == TRUE or not a or a == b:
         return a
     if len(a) * len(b) > MAX_PAIRS:
-        raise TooManyTerms(len(a) * len(b), limit)
+        raise TooMany(len(a) * len(b), limit)
     return simplify([met for x in a for y in b if not (met := x & y).impossible], limit)
 
 
 def either(a: Terms, b: Terms, limit: int = MAX_TERMS) -> Terms:
-    """The nodes of a and those of b. Raises TooManyTerms."""
+    """The nodes of a and those of b. Raises TooMany."""
     return simplify((*a, *b), limit)
 
 
 def simplify(terms: Iterable[Term], limit: int = MAX_TERMS) -> Terms:
-    """The same nodes in fewer terms, whatever the order of the given ones. Raises TooManyTerms.
+    """The same nodes in fewer terms, whatever the order of the given ones. Raises TooMany.
 
     Impossible terms and terms within another are dropped, and terms that differ in one key are united.
     """
@@ -585,7 +605,7 @@ def simplify(terms: Iterable[Term], limit: int = MAX_TERMS) -> Terms:
     if EVERYWHERE in left:
         return TRUE
     if len(left) > limit:
-        raise TooManyTerms(len(left), limit)
+        raise TooMany(len(left), limit)
     return tuple(sorted(_widest(left), key=Term.order))
 
 
@@ -647,13 +667,24 @@ def _union(key: str, rest: Requirements, group: Sequence[Term]) -> Term:
     return Term(rest).with_values(key, values)
 
 
+def affordable(terms: Iterable[Term], limit: int = MAX_TERMS, what: str = TERMS) -> None:
+    """Raises TooMany if it takes too many node selector terms to say these, or too many values. Nothing is said yet."""
+    terms = tuple(terms)
+    count = sum(t.width for t in terms)
+    if count > limit:
+        raise TooMany(count, limit, what)
+    size = sum(t.size for t in terms)
+    if size > MAX_VALUES:
+        raise TooMany(size, MAX_VALUES, f"values in {what}")
+
+
 def difference(a: Terms, b: Terms, limit: int = MAX_TERMS) -> Terms:
-    """The nodes of a that are not of b: maybe in terms that can't be emitted. Raises TooManyTerms."""
+    """The nodes of a that are not of b: maybe in terms that can't be emitted. Raises TooMany."""
     left = list(a)
     for taken in b:
         left = [piece for t in left for piece in _without(t, taken)]
         if len(left) > limit:
-            raise TooManyTerms(len(left), limit)
+            raise TooMany(len(left), limit)
     return simplify(left, limit)
 
 
@@ -661,14 +692,14 @@ def disjoint(terms: Terms, limit: int = MAX_TERMS) -> Terms:
     """The same nodes in terms that share none, so that none is counted twice where terms are weighted.
 
     Terms with bounds come last, for what lies outside of a bound can't be emitted; where that is needed even so, the
-    term stays as it is. Raises TooManyTerms.
+    term stays as it is. Raises TooMany.
     """
     apart: list[Term] = []
     for t in sorted(terms, key=lambda t: any(not _plain(values) for _, values in t.requirements)):
         pieces = list(difference((t,), tuple(apart), limit))
         apart += pieces if all(map(_emittable, pieces)) else [t]
         if len(apart) > limit:
-            raise TooManyTerms(len(apart), limit)
+            raise TooMany(len(apart), limit)
     return tuple(apart)
 
 

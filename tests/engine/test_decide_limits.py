@@ -77,6 +77,62 @@ def test_only_the_policy_that_brings_too_many_terms_fails(effect: str, priority:
     assert "gpu" in str(required(decision))
 
 
+def test_it_is_told_whose_alternatives_multiply() -> None:
+    """Not only that of one policy there are too many."""
+    other = PAIR.replace('["', '["m')
+    decision = decide(
+        f"require: [{{expression: '{PAIR}'}}]",
+        GOLD,
+        f"require: [{{expression: '{other}'}}]\npriority: -1",
+        given=asking(unlike(300)),
+    )
+
+    assert outcomes(decision) == {"one": "applied", "two": "applied", "three": "failed"}
+    assert decision.policies[-1].error == (
+        "1200 node selector terms, of which at most 1000 are allowed "
+        "(300 of the pod's own, times 2 of policy one, times 2 of policy three)"
+    )
+
+
+# Values
+
+MANY = ", ".join(f'"v{i}"' for i in range(400))
+
+
+@pytest.mark.parametrize(("terms", "outcome"), [(25, "applied"), (26, "failed")])
+def test_values_are_counted_before_they_are_written(terms: int, outcome: str) -> None:
+    """Few terms with long lists are a large pod, too; what the pod says itself is not counted."""
+    spec = f"require: [{{expression: 'node.labels[\"q\"] in [{MANY}]'}}]"
+    decision = decide(spec, given=asking(unlike(terms)))
+
+    assert outcomes(decision) == {"one": outcome}
+    assert decision.policies[0].error == (
+        ""
+        if outcome == "applied"
+        else "10400 values in node selector terms, of which at most 10000 are allowed (26 of the pod's own)"
+    )
+
+
+def test_what_a_policy_asks_for_is_limited_though_the_pod_has_it_already() -> None:
+    """For the decision says it in full."""
+    narrow = [{"key": f"a{i}", "operator": "In", "values": ["1"]} for i in range(11)]
+    decision = decide(f"require: [{{expression: '{BOUNDS}'}}]", given=asking([{"matchExpressions": narrow}]))
+
+    assert outcomes(decision) == {"one": "failed"}
+    assert "2048 node selector terms" in decision.policies[0].error
+
+
+def test_values_of_preferences_are_limited() -> None:
+    """A policy that passes the limit fails, the one before it stays."""
+    wish = "prefer:\n" + "".join(
+        f'  - {{weight: 5, expression: \'node.labels["q"] in [{MANY}] && node.arch == "x{i}"\'}}\n' for i in range(25)
+    )
+    decision = decide(f"{wish}\npriority: -1", GOLD, "prefer: [{weight: 1, expression: 'node.os == \"a\"'}]")
+
+    assert outcomes(decision) == {"one": "failed", "two": "applied", "three": "applied"}
+    assert decision.policies[-1].error == "10026 values in preferences, of which at most 10000 are allowed"
+
+
 # Budgets
 
 WALK = "pool.labels.all(a, pool.labels.all(b, a + b != a))"

@@ -27,7 +27,7 @@ from engine.parse import parse
 from engine.pool import Inventory, Pool, Taint
 from engine.program import NAMES, POD_NAMES, CompiledPolicy, Program, compile_bundle
 from engine.providers import ZONE
-from engine.requirement import TooManyTerms, admits
+from engine.requirement import TooMany, admits
 from engine.symbolic import Truth
 from engine.syntax import free_names
 from engine.text import Excerpt
@@ -276,7 +276,7 @@ def compare(program: Program, fleet: Fleet, pods: Sequence[Mapping[str, Any]]) -
             moment = Moment(ground, given, {})
             try:
                 verdict = moment.decide(rule.tree)
-            except TooManyTerms:
+            except TooMany:
                 continue
             assert direct.reads_node or isinstance(verdict, Flat)
             some_error = False

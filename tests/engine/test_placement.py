@@ -22,7 +22,7 @@ from engine.requirement import (
     TRUE,
     Term,
     Terms,
-    TooManyTerms,
+    TooMany,
     admits,
     both,
     integers,
@@ -332,7 +332,7 @@ def test_two_hundred_terms_are_narrowed_and_too_many_refused_before_they_are_bui
     pod = pod_of(None, many)
     alternatives = simplify([term({"a": one_of("x"), "b": EXISTS}), term({"c": ABSENT})])
     assert len(narrowed(pod, alternatives) or ()) == 400
-    with pytest.raises(TooManyTerms) as caught:
+    with pytest.raises(TooMany) as caught:
         narrowed(pod, alternatives, limit=300)
     assert (caught.value.count, caught.value.limit) == (400, 300)
 

@@ -19,6 +19,7 @@ from engine.requirement import (
     EXISTS,
     FALSE,
     MAX_INTEGER,
+    MAX_VALUES,
     NODE_NAME,
     NONE,
     NOWHERE,
@@ -26,9 +27,10 @@ from engine.requirement import (
     Inexpressible,
     Term,
     Terms,
-    TooManyTerms,
+    TooMany,
     Values,
     admits,
+    affordable,
     both,
     difference,
     disjoint,
@@ -381,15 +383,40 @@ def test_limits_are_checked_before_building() -> None:
     def pools(key: str, count: int) -> Terms:
         return simplify([term({f"{key}{i}": EXISTS}) for i in range(count)])
 
-    with pytest.raises(TooManyTerms) as caught:
+    with pytest.raises(TooMany) as caught:
         both(pools("a", 400), pools("b", 400))
     assert caught.value.count == 160_000
-    with pytest.raises(TooManyTerms) as caught:
+    with pytest.raises(TooMany) as caught:
         both(pools("a", 40), pools("b", 40))
     assert caught.value.count == 1_600
     assert len(both(pools("a", 10), pools("b", 40))) == 400
-    with pytest.raises(TooManyTerms):
+    with pytest.raises(TooMany):
         simplify([term({f"a{i}": EXISTS}) for i in range(11)], limit=10)
+
+
+@given(terms)
+def test_what_a_term_takes_is_known_before_it_is_said(t: Term) -> None:
+    try:
+        said = t.alternatives() if t != EVERYWHERE else []
+    except Inexpressible:
+        return
+    values = sum(len(e.get("values", ())) for one in said for listed in one.values() for e in listed)
+    assert len(said) == (t.width if said else 0)
+    assert values <= t.size
+    if said and all(v.spans == EXISTS.spans * v.others for _, v in t.requirements):
+        assert values == t.size
+
+
+def test_what_takes_too_much_is_refused() -> None:
+    wide = term({"a": one_of(map(str, range(MAX_VALUES)))})
+    affordable([wide])
+    with pytest.raises(TooMany, match=r"10001 values in node selector terms, of which at most 10000 are allowed"):
+        affordable([wide, term({"b": one_of(["x"])})])
+    doubled = term({f"k{i}": integers() for i in range(10)})  # each takes two terms
+    with pytest.raises(TooMany, match=r"1024 node selector terms, of which at most 1000"):
+        affordable([doubled])
+    with pytest.raises(TooMany, match=r"1024 wishes"):
+        affordable([doubled], what="wishes")
 
 
 def test_a_proof_that_is_too_long_is_no_proof() -> None:
