@@ -1,7 +1,8 @@
 """Find everything that is wrong in bundles: fields, types of expressions, names, and what only a warning is worth.
 
 Each problem points at file, line and column. Policies that leave a pod no pool together, that no pool satisfies, or
-that change nothing are looked for on the pools given, or on those that the bundle's own tests use.
+that change nothing are looked for on the pools given, or on those that the bundle's own tests use; policies that read
+`cluster` only with --cluster-name or --cluster-label.
 
 Exit status: 0 no errors, 1 errors (with --strict warnings too), 2 could not look.
 
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cli.inputs import add_pools, existing, given_inventory, located
+from cli.inputs import add_cluster, add_pools, existing, given_cluster, given_inventory, located
 from cli.terminal import GREEN, RED, amount, styled
 from engine.cluster import Inventory
 from engine.conflicts import Conflict, Examination, examine, inventories_of
@@ -58,11 +59,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="say what could not be decided, too")
     parser.add_argument("-o", "--output", choices=["text", "json"], default="text", help="how to print (text)")
     add_pools(parser)
+    add_cluster(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     pools = given_inventory(args)
-    reports = [examined(path, pools) for path in args.bundles]
+    cluster = given_cluster(args) if args.cluster_name or args.cluster_label else None
+    reports = [examined(path, pools, cluster) for path in args.bundles]
     if args.output == "json":
         print(json.dumps([report.as_json() for report in reports], indent=2))
     else:
@@ -71,8 +74,11 @@ def run(args: argparse.Namespace) -> int:
     return int(any(report.count(severity) for report in reports for severity in severities))
 
 
-def examined(path: Path, pools: Inventory | None = None) -> Report:
-    """Everything that can be said of the bundle in a folder, on these pools, or else on its own inventories."""
+def examined(path: Path, pools: Inventory | None = None, cluster: Mapping[str, Any] | None = None) -> Report:
+    """Everything that can be said of the bundle in a folder, on these pools, or else on its own inventories.
+
+    Policies that read `cluster` are examined only if its name and labels are given.
+    """
     bundle, problems = read_bundle(existing(path))
     if bundle is None:
         return Report(path, "", 0, problems)
@@ -83,7 +89,7 @@ def examined(path: Path, pools: Inventory | None = None) -> Report:
         more = program.warnings
         if not any(problem.severity == "error" for problem in problems):
             inventories = inventories_of(bundle) if pools is None else (("--pools", pools),)
-            found = examine(bundle, program, inventories)
+            found = examine(bundle, program, inventories, cluster)
     except BundleError as error:
         more = error.problems
     told = ordered([*problems, *more, *found.problems])

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from cli.errors import CommandError
 from engine.bundle import Bundle
@@ -56,8 +57,12 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
 def decider(args: argparse.Namespace) -> Decider:
     """The bundle on the pools, for the cluster, that the arguments name."""
     program = compiled(args.bundle, loaded(args.bundle))
-    cluster = {"name": args.cluster_name, "labels": dict(_pair(pair) for pair in args.cluster_label)}
-    return Decider(program, inventory(args), cluster=cluster, namespaces=(OWN_NAMESPACE,))
+    return Decider(program, inventory(args), cluster=given_cluster(args), namespaces=(OWN_NAMESPACE,))
+
+
+def given_cluster(args: argparse.Namespace) -> dict[str, Any]:
+    """What expressions see as `cluster`."""
+    return {"name": args.cluster_name, "labels": dict(_pair(pair) for pair in args.cluster_label)}
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -6,7 +6,8 @@ Four claims are made, each of them certain for the given inventories, or not mad
   Pods that are tried are those of the bundle's tests and examples, and those made up in `engine.witness`.
 - A policy that no pool satisfies, for no pod. What depends on the pod is taken to be true and false at once, on every
   node; what can't be true even so never is.
-- A preference that is true on no node that its policy leaves, or on every one, for the same reason.
+- A preference that is true on no node that its policy leaves, or on every one, for the same reason; one whose score is
+  the same on all of them; a tier of `fallback` that leaves nothing to tell apart, for an earlier one has all its nodes.
 - A policy that another makes redundant: that one applies wherever this one does, asks for no more nodes than this one,
   is taken first, can't fail, and refuses the pod where it is overruled.
 
@@ -27,13 +28,13 @@ from engine.decide import NOBODY, Decider
 from engine.document import parse_manifests
 from engine.errors import BundleError, Problem, RequestError, ordered
 from engine.fleet import Fleet, bits
-from engine.judge import POLICY_BUDGET, Finding
+from engine.judge import POLICY_BUDGET, Finding, Wish, scored
 from engine.logic import Both, Cased, Choice, Leaf, Moment, Not, Tree, Verdict
 from engine.logic import meet as conjoined
 from engine.ownership import rolled_out
 from engine.parse import parse
 from engine.pods import pods_from_documents
-from engine.program import CompiledPolicy, Program, Rule, Weighted
+from engine.program import POD_NAMES, CompiledPolicy, Program, Rule, Weighted
 from engine.region import Region, alive, meet, node_terms, region
 from engine.report import listed, subject_name
 from engine.requirement import ANY, TRUE, Term, Terms, TooMany, implies
@@ -49,6 +50,8 @@ MAX_CANDIDATES = 2_000
 """Pods that are made up for pairs of policies."""
 COMBINATIONS = 16
 """Of these, for one pair."""
+MAX_TOLD = 5
+"""Conflicts that are told in full of one policy that gives way; all are in the list."""
 NAMES = tuple(f"witness-{i}" for i in range(200))
 """Which side of a rollout a pod falls on depends on its name."""
 
@@ -115,28 +118,56 @@ def inventories_of(bundle: Bundle) -> tuple[tuple[str, Inventory], ...]:
     return tuple((", ".join(files), inventory) for files, inventory in sorted(setups.items()))
 
 
-def examine(bundle: Bundle, program: Program, inventories: Iterable[tuple[str, Inventory]]) -> Examination:
+def examine(
+    bundle: Bundle,
+    program: Program,
+    inventories: Iterable[tuple[str, Inventory]],
+    cluster: Mapping[str, Any] | None = None,
+) -> Examination:
     """Everything that is certain about the policies of a bundle on these inventories; nothing without any pool.
 
-    A conflict counts on one inventory, all else must hold on each. Policies in mode `off` are left out.
+    A conflict counts on one inventory, all else must hold on each. Policies in mode `off` are left out; so are those
+    that read `cluster`, unless its `name` and `labels` are given.
     """
-    enforced = replace(program, mode="enforce")
-    scenes = [Scene(name, Decider(enforced, inventory)) for name, inventory in inventories if inventory.pools]
+    bound = () if cluster else tuple(policy for policy in program.policies if _reads_cluster(policy.policy, bundle))
+    policies = tuple(policy for policy in program.policies if policy not in bound)
+    enforced = replace(program, mode="enforce", policies=policies)
+    deciders = [(name, Decider(enforced, pools, cluster=cluster)) for name, pools in inventories if pools.pools]
+    scenes = [Scene(name, decider) for name, decider in deciders]
     if not scenes:
         return Examination()
     doubts = _Doubts()
-    active = [policy for policy in program.policies if policy.policy.mode != "off"]
+    for policy in bound:
+        doubts.add(policy.name, "it depends on `cluster`, and no --cluster-name or --cluster-label was given")
+    active = [policy for policy in policies if policy.policy.mode != "off"]
     dead = [policy for policy in active if policy.require and all(scene.unsatisfiable(policy) for scene in scenes)]
     rest = [policy for policy in active if policy not in dead]
     candidates = [*_own_pods(bundle), *_made_up(rest, program)]
     conflicts = _Search(bundle, program, scenes, rest, doubts).conflicts(candidates)
     problems = [_unsatisfiable(policy, scenes[0]) for policy in dead]
-    problems += (_conflicting(conflict, bundle, len(scenes)) for conflict in conflicts)
+    problems += _told(conflicts, bundle, len(scenes))
     problems += (_redundant(policy, other) for policy, other in _redundancies(rest, scenes, program))
     problems += _idle(rest, scenes, candidates, doubts)
     problems += _karpenter(bundle, scenes)
     _doubt_satisfiability(rest, scenes, candidates, doubts)
     return Examination(ordered(problems), tuple(conflicts), dict(sorted(doubts.by_policy.items())))
+
+
+def _reads_cluster(policy: Policy, bundle: Bundle) -> bool:
+    """Whether what a policy does, or an exemption from it, depends on the cluster."""
+    exempting = [one for one in bundle.exemptions if not one.policies or policy.name in one.policies]
+    said = [named.excerpt for named in (*policy.match_conditions, *policy.variables)]
+    said += [named.excerpt for one in exempting for named in one.match_conditions]
+    said += [item.excerpt for item in (*policy.require, *policy.fallback, *policy.tolerate, *policy.deny)]
+    said += [item.expression.excerpt for item in policy.prefer]
+    said += [item.score for item in policy.prefer if item.score]
+    return any("cluster" in _names_read(excerpt) for excerpt in said)
+
+
+def _names_read(excerpt: Excerpt) -> frozenset[str]:
+    """The variables that an expression reads."""
+    node, _ = parse(excerpt)
+    return free_names(node) if node else frozenset()
 
 
 class _Doubts:
@@ -190,6 +221,18 @@ class Scene:
         if where is None or (self.fleet.inventory.strays and any(map(_reads_pod, rules))):
             return False
         return not alive(where, TRUE, self.fleet)
+
+    def only(self, policies: Iterable[CompiledPolicy]) -> Decider:
+        """The decider that knows no other policies than these."""
+        program = replace(self.decider.program, policies=tuple(policies))
+        return Decider(program, self.fleet.inventory, cluster=self.decider.constants[0])
+
+    def scored(self, item: Weighted) -> tuple[Wish, ...] | None:
+        """What a score that no pod decides comes to, by weight; None if that can't be told."""
+        try:
+            return tuple(scored(item.score, self._moment, [])) if item.score else ()
+        except (TooMany, BudgetExceeded):
+            return None
 
     def error(self, rule: Rule) -> str:
         """What a rule runs into, on the pools where it is an error."""
@@ -309,7 +352,7 @@ class _Search:
             for clash in clashes(scene.decider, candidate.subject):
                 names = _names(clash)
                 if names not in self.found and names not in self.known:
-                    conflict = _confirmed(scene, candidate, clash, self.program)
+                    conflict = _confirmed(scene, candidate, clash)
                     if conflict:
                         self.found[names] = conflict
 
@@ -385,10 +428,9 @@ def _apart(scene: Scene, a: Region | None, b: Region | None) -> bool:
         return True
 
 
-def _confirmed(scene: Scene, witness: Candidate, clash: Sequence[Finding], program: Program) -> Conflict | None:
+def _confirmed(scene: Scene, witness: Candidate, clash: Sequence[Finding]) -> Conflict | None:
     """The conflict as a decider sees it that knows no other policies; None if it sees none."""
-    only = replace(program, policies=tuple(finding.policy for finding in clash), mode="enforce")
-    decision = Decider(only, scene.fleet.inventory).decide(witness.subject)
+    decision = scene.only(finding.policy for finding in clash).decide(witness.subject)
     overruled = [outcome.name for outcome in decision.policies if outcome.outcome == "overruled"]
     if not overruled:
         return None
@@ -414,6 +456,20 @@ def _expects_conflict(case: Case) -> bool:
     policies = case.expect.get("policies") or {}
     overruled = isinstance(policies, Mapping) and "overruled" in policies.values()
     return case.expect.get("allowed") is False or bool(case.expect.get("overruled")) or overruled
+
+
+def _told(conflicts: Iterable[Conflict], bundle: Bundle, inventories: int) -> Iterator[Problem]:
+    """Problems that tell of the first few conflicts of each policy that gives way, and count the others."""
+    by_overruled: dict[str, list[Conflict]] = {}
+    for conflict in conflicts:
+        by_overruled.setdefault(conflict.overruled, []).append(conflict)
+    for overruled, several in by_overruled.items():
+        yield from (_conflicting(conflict, bundle, inventories) for conflict in several[:MAX_TOLD])
+        if more := several[MAX_TOLD:]:
+            others = sorted({name for conflict in more for name in conflict.policies} - {overruled})
+            message = f"`{overruled}` leaves no pool together with {_quoted(others)}, either"
+            hint = "`-o json` tells of each"
+            yield Problem("conflicting-policies", message, _span(bundle, overruled), hint=hint, severity="warning")
 
 
 def _conflicting(conflict: Conflict, bundle: Bundle, inventories: int) -> Problem:
@@ -551,38 +607,101 @@ def _redundant(policy: CompiledPolicy, other: CompiledPolicy) -> Problem:
 
 
 def _idle(
-    policies: Iterable[CompiledPolicy], scenes: Sequence[Scene], candidates: Sequence[Candidate], doubts: _Doubts
+    policies: Sequence[CompiledPolicy], scenes: Sequence[Scene], candidates: Sequence[Candidate], doubts: _Doubts
 ) -> Iterator[Problem]:
-    unproven: dict[tuple[str, int], CompiledPolicy] = {}
+    unproven: set[tuple[str, int]] = set()
     for policy in policies:
         for place, item in enumerate(policy.prefer):
-            words = _idleness(policy, item, scenes)
-            if words:
-                excerpt = policy.policy.prefer[place].expression.excerpt
-                message = f"this is true {words} that `{policy.name}` leaves, whatever the pod, so it prefers nothing"
-                yield Problem("idle-preference", message, excerpt.whole, severity="warning")
+            said = _idleness(policy, item, scenes) or _flatness(policy, place, item, scenes)
+            if said:
+                yield _prefers_nothing(policy.policy.prefer[place].expression.excerpt, said, policy)
             elif item.rule is not None and (_reads_pod(item.rule) or not _constant(policy)):
-                unproven[policy.name, place] = policy
+                unproven.add((policy.name, place))
+        for place, excerpt in enumerate(tier.excerpt for tier in policy.policy.fallback):
+            said = _lateness(policy, place, scenes)
+            if said:
+                yield _prefers_nothing(excerpt, said, policy)
     for finding, scene in _findings(candidates, scenes) if unproven else ():
         for wish in finding.wishes:
             if (finding.policy.name, wish.item) in unproven and _matters(wish.region, finding, scene):
-                del unproven[finding.policy.name, wish.item]
-    for name in dict.fromkeys(name for name, _ in unproven):
+                unproven.discard((finding.policy.name, wish.item))
+    for name in sorted({name for name, _ in unproven}):
         doubts.add(name, "no pod was found for which what it prefers matters, and there may be one")
 
 
+def _prefers_nothing(excerpt: Excerpt, said: str, policy: CompiledPolicy) -> Problem:
+    message = f"this {said} that `{policy.name}` leaves, whatever the pod, so it prefers nothing"
+    return Problem("idle-preference", message, excerpt.whole, severity="warning")
+
+
 def _idleness(policy: CompiledPolicy, item: Weighted, scenes: Iterable[Scene]) -> str:
-    """`on no node` or `on every node`, where that is so for every pod; else nothing."""
+    """That a preference is true on no node, or on every one, where that is so for every pod; else nothing."""
     if item.rule is None:
         return ""
     rules = (item.rule,)
     pairs = [(scene, scene.left(policy), scene.widest(rules)) for scene in scenes]
     if all(scene.nowhere(_both(left, wish), (*policy.require, *rules)) for scene, left, wish in pairs):
-        return "on no node"
+        return "is true on no node"
     constant = item.score is None and not _reads_pod(item.rule)
     if constant and all(left and wish and _covers(wish, left, scene) for scene, left, wish in pairs):
-        return "on every node"
+        return "is true on every node"
     return ""
+
+
+def _flatness(policy: CompiledPolicy, place: int, item: Weighted, scenes: Iterable[Scene]) -> str:
+    """That a score is 0 on every node, or some other number, where it does not depend on the pod; else nothing."""
+    excerpt = policy.policy.prefer[place].score
+    if item.score is None or excerpt is None or (item.rule and _reads_pod(item.rule)):
+        return ""
+    if _names_read(excerpt) & {"variables", *POD_NAMES}:
+        return ""
+    found = {_flat_score(policy, item, scene) for scene in scenes}
+    if found == {0}:
+        return "scores nothing on any node"
+    return "scores the same on every node" if None not in found else ""
+
+
+def _flat_score(policy: CompiledPolicy, item: Weighted, scene: Scene) -> int | None:
+    """The one weight that a score comes to on all nodes that are left, None if that can't be told or there are more."""
+    left = scene.left(policy)
+    where = None if item.rule is None else scene.widest((item.rule,))
+    scored = scene.scored(item)
+    if left is None or scored is None or (item.rule and where is None):
+        return None
+    weights = [(w.weight, w.region if where is None else _both(w.region, where)) for w in scored]
+    told = [
+        (weight, region) for weight, region in weights if region is None or not scene.nowhere(_both(left, region), ())
+    ]
+    if not told:
+        return 0
+    ((weight, first), *more) = told
+    return weight if not more and first is not None and _covers(first, left, scene) else None
+
+
+def _lateness(policy: CompiledPolicy, place: int, scenes: Iterable[Scene]) -> str:
+    """That every node of a tier is of an earlier one, or that the first has every node; else nothing.
+
+    A tier that no node has is none of this: it may wait for a pool that is still to come.
+    """
+    rule, earlier = policy.fallback[place], [one for one in policy.fallback[:place] if not _reads_pod(one)]
+    for scene in scenes:
+        left, tier = scene.left(policy), scene.widest((rule,))
+        mine = _both(left, tier)
+        if left is None or tier is None or mine is None or not alive(mine, TRUE, scene.fleet):
+            return ""
+        if place == 0 and (_reads_pod(rule) or not _covers(tier, left, scene)):
+            return ""
+        if place > 0 and not _covers(_joined(scene.widest((one,)) for one in earlier), mine, scene):
+            return ""
+    return "tier is true only on nodes of an earlier one, of those" if place else "tier is true on every node"
+
+
+def _joined(regions: Iterable[Region | None]) -> Region:
+    """The nodes of any of these regions; what can't be told is left out."""
+    known = [region for region in regions if region is not None]
+    outside = [region.anywhere for region in known if region.anywhere is not None]
+    groups = tuple(group for region in known for group in region.groups)
+    return Region(groups, tuple(term for terms in outside for term in terms) if outside else None)
 
 
 def _both(a: Region | None, b: Region | None) -> Region | None:

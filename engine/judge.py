@@ -287,13 +287,13 @@ def _wishes(policy: CompiledPolicy, moment: Moment, errors: list[str]) -> Iterab
             yield Wish(_disjoint(where or Region(())), item.weight, place)
             continue
         failed: list[str] = []
-        for scored in _scored(item.score, moment, failed):
-            nodes = scored.region if where is None else _disjoint(met(scored.region, where))
-            yield Wish(nodes, scored.weight, place)
+        for one in scored(item.score, moment, failed):
+            nodes = one.region if where is None else _disjoint(met(one.region, where))
+            yield Wish(nodes, one.weight, place)
         errors += [f"prefer[{place}].score: {error}" for error in failed]
 
 
-def _scored(score: Score, moment: Moment, errors: list[str]) -> Iterable[Wish]:
+def scored(score: Score, moment: Moment, errors: list[str]) -> Iterable[Wish]:
     """A score as wishes: one for each weight, on the nodes that have it."""
     fleet, weights = moment.ground.fleet, dict[tuple[int, Terms], int]()
     if not score.reads_pool and not score.reads_capacity:

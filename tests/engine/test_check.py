@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import mistakes
@@ -21,6 +21,7 @@ from engine.syntax import Call, Node, children
 from engine.text import Excerpt
 from engine.types import BOOL, DOUBLE, DYN, INT, STRING, ObjectType, Type, list_of, map_of, optional_of
 from engine.unify import free
+from tests.examples import examples
 
 VARIABLES: Mapping[str, Type] = {
     "pod": POD,
@@ -390,7 +391,7 @@ GLUE = [
 ]
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.lists(st.sampled_from(WORDS + GLUE), max_size=14).map("".join))
 def test_whatever_is_read_gets_types(text: str) -> None:
     excerpt = Excerpt.of(text)

@@ -10,17 +10,21 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.bundle import Bundle, parse_bundle
 from engine.conflicts import Examination, clashes, examine, inventories_of
 from engine.decide import Decider
+from engine.errors import Problem
 from engine.load import load_bundle
+from engine.placement import own
 from engine.pods import named
 from engine.pool import Inventory
 from engine.program import Program, compile_bundle
+from engine.requirement import admits, parse_term
 from engine.subject import Subject
+from tests.examples import examples
 
 POLICIES = Path(__file__).parents[2] / "policies"
 POOLS = """
@@ -280,13 +284,91 @@ def test_an_exemption_may_be_what_another_policy_is_for(policies: list[str], red
         (f"{WIDE}\nprefer: [{{expression: 'pool.gpus == 0', weight: 5}}]", "on every node"),
         ("prefer: [{expression: 'pool.gpus > 2 && pod.metadata.namespace == pool.name', weight: 5}]", "on no node"),
         ("prefer: [{expression: 'pool.gpus > 0 && pod.metadata.namespace == pool.name', weight: 5}]", ""),
+        ("prefer: [{expression: 'true', score: pool.gpus}]", ""),
+        ("prefer: [{expression: 'pool.gpus > 0', score: pool.gpus}]", ""),
+        ("prefer: [{expression: 'true', score: pool.gpus * 0 + 7}]", "scores the same on every node"),
+        ("prefer: [{expression: 'pool.gpus >= 0', score: '7'}]", "scores the same on every node"),
+        ("prefer: [{expression: 'true', score: size(pod.spec.containers)}]", ""),
+        ("prefer: [{expression: 'true', score: '-pool.gpus'}]", "scores nothing on any node"),
+        ("prefer: [{expression: 'pool.gpus == 0', score: pool.gpus}]", "scores nothing on any node"),
+        ("prefer: [{expression: 'true', score: int(pool.price)}]", "scores nothing on any node"),
+        (f"{WIDE}\nprefer: [{{expression: 'true', score: pool.gpus + 1}}]", "scores the same on every node"),
+        ("prefer: [{expression: 'true', score: 'node.labels[\"zone\"] == \"a\" ? 5 : 6'}]", ""),
+        ("prefer: [{expression: 'true', score: 'node.labels[\"arch\"] == \"s390x\" ? 5 : 6'}]", "scores the same"),
         ("fallback: [{expression: 'pool.gpus > 2'}]", ""),
+        ("fallback: [{expression: 'pool.gpus > 0'}, {expression: 'pool.gpus == 0'}]", ""),
+        ("fallback: [{expression: 'pool.gpus > 0'}, {expression: 'pool.gpus > 1'}]", "only on nodes of an earlier one"),
+        ("fallback: [{expression: 'pool.gpus >= 0'}]", "tier is true on every node"),
+        ("fallback: [{expression: 'pool.gpus > 1'}, {expression: 'true'}]", ""),
+        (f"{WIDE}\nfallback: [{{expression: 'pool.gpus == 0'}}]", "tier is true on every node"),
+        (
+            'fallback: [{expression: \'node.labels["zone"] in ["a", "b"]\'}, '
+            '{expression: \'node.labels["zone"] == "b"\'}]',
+            "only on nodes of an earlier one",
+        ),
+        (
+            'fallback: [{expression: \'node.labels["zone"] == "a"\'}, '
+            '{expression: \'node.labels["zone"] in ["a", "b"]\'}]',
+            "",
+        ),
+        ("fallback: [{expression: pool.name == pod.metadata.namespace}, {expression: pool.gpus > 0}]", ""),
+        (
+            "fallback: [{expression: pool.gpus > 0}, "
+            "{expression: pool.gpus > 1 && pool.name == pod.metadata.namespace}]",
+            "only on nodes of an earlier one",
+        ),
+        ("fallback: [{expression: pool.name != pod.metadata.namespace}]", ""),
     ],
 )
 def test_a_preference_that_never_matters(spec: str, idle: str) -> None:
     problems = examined({"p": spec}).problems
     assert [problem.rule for problem in problems] == (["idle-preference"] if idle else [])
     assert all(idle in problem.message for problem in problems)
+
+
+CLUSTER = "'cluster.name == \"prod\" && pool.gpus > 2'"
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        f"require: [{{expression: {CLUSTER}}}]",
+        f"prefer: [{{expression: {CLUSTER}, weight: 5}}]",
+        "prefer: [{expression: 'true', score: 'cluster.name == \"prod\" ? 0 : 0'}]",
+        f"fallback: [{{expression: 'pool.gpus >= 0'}}, {{expression: {CLUSTER}}}]",
+        "variables: [{name: v, expression: cluster.name}]\n"
+        "require: [{expression: 'pool.gpus > 2 && variables.v == \"prod\"'}]",
+    ],
+)
+def test_what_depends_on_the_cluster_is_undecided_until_it_is_named(spec: str) -> None:
+    bundle, program = bundle_of({"p": spec})
+    unnamed = examine(bundle, program, inventories_of(bundle))
+    named_one = examine(bundle, program, inventories_of(bundle), {"name": "prod", "labels": {}})
+
+    assert (unnamed.problems, list(unnamed.undecided)) == ((), ["p"])
+    assert "--cluster-name" in unnamed.undecided["p"]
+    assert [problem.severity for problem in named_one.problems] == ["warning"]
+
+
+def test_a_conflict_in_one_cluster() -> None:
+    prod = GOLD.replace("require", "matchConditions: [{name: prod, expression: 'cluster.name == \"prod\"'}]\nrequire")
+    bundle, program = bundle_of({"a": prod, "b": ARM})
+    conflicts = [
+        examine(bundle, program, inventories_of(bundle), cluster).conflicts
+        for cluster in (None, {"name": "dev", "labels": {}}, {"name": "prod", "labels": {}})
+    ]
+
+    assert [len(found) for found in conflicts] == [0, 0, 1]
+
+
+def test_many_conflicts_of_one_policy_are_counted() -> None:
+    ways = {f"gold{i}": f"{GOLD}\npriority: 1" for i in range(8)}
+    examination = examined({"arm": ARM, **ways})
+    told = [problem.message for problem in examination.problems if problem.rule == "conflicting-policies"]
+
+    assert len(examination.conflicts) == 8
+    assert len(told) == 6
+    assert "`arm` leaves no pool together with `gold5`, `gold6` and `gold7`, either" in told
 
 
 def test_karpenter_takes_preferences_as_required() -> None:
@@ -330,6 +412,17 @@ REQUIREMENTS = [
     "pool.gpus >= 0",
     'pool.labels["tier"] == pod.metadata.labels["x"]',
 ]
+SCORES = ["pool.gpus", "7", "pool.gpus * 0", 'node.labels["zone"] == "a" ? 3 : 4', "size(pod.metadata.name)"]
+NODES = [
+    {**base, **({"zone": zone} if zone else {}), **({"free": free} if free else {})}
+    for base, zones in [
+        ({"pool": "gold", "tier": "gold", "arch": "amd64"}, ["a", "b"]),
+        ({"pool": "base", "tier": "base", "arch": "amd64"}, ["b", "c"]),
+        ({"pool": "arm", "tier": "base", "arch": "arm64"}, ["", "a", "c"]),
+    ]
+    for zone in zones
+    for free in ("", "1")
+]
 
 
 @st.composite
@@ -348,6 +441,11 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
     wishes = draw(st.lists(st.sampled_from(REQUIREMENTS), min_size=0 if rules else 1, max_size=1))
     spec["require"] = [{"expression": text} for text in rules]
     spec["prefer"] = [{"expression": text, "weight": 7} for text in wishes]
+    if draw(st.booleans()):
+        scored = {"expression": draw(st.sampled_from(REQUIREMENTS)), "score": draw(st.sampled_from(SCORES))}
+        spec["prefer"].append(scored)
+    tiers = draw(st.lists(st.sampled_from(REQUIREMENTS), max_size=3, unique=True))
+    spec["fallback"] = [{"expression": text} for text in tiers]
     return spec
 
 
@@ -366,7 +464,7 @@ def universe() -> list[Subject]:
 UNIVERSE = universe()
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(specs(), min_size=1, max_size=4))
 def test_what_is_claimed_holds(given_specs: list[dict[str, Any]]) -> None:
     policies = {f"p{i}": yaml.safe_dump(spec) for i, spec in enumerate(given_specs)}
@@ -390,9 +488,47 @@ def test_what_is_claimed_holds(given_specs: list[dict[str, Any]]) -> None:
             allowed = [decision for each in UNIVERSE if (decision := decider.decide(each)).allowed]
             outcomes = {said.outcome for decision in allowed for said in decision.policies if said.name == name}
             assert not outcomes & {"applied", "satisfied"}
+        elif problem.rule == "idle-preference":
+            tells_nothing_apart(problem, given_specs[int(name[1:])], name)
         elif problem.rule == "redundant-policy":
             fewer = Decider(replace(program, policies=tuple(p for p in program.policies if p.name != name)), inventory)
             assert [effect(decider, each) for each in UNIVERSE] == [effect(fewer, each) for each in UNIVERSE]
+
+
+def tells_nothing_apart(problem: Problem, spec: dict[str, Any], name: str) -> None:
+    """Brute force over pods and nodes: what weight does each node get of the one item, and of the tiers before it?"""
+    policy = bundle_of({name: yaml.safe_dump(spec)})[0].policies[0]
+    starts = [item.expression.excerpt.whole.start for item in policy.prefer]
+    tiers = [item.excerpt.whole.start for item in policy.fallback]
+    for subject in UNIVERSE:
+        if problem.span.start in starts:
+            weights = weighed(spec, spec["prefer"][starts.index(problem.span.start)], subject)
+            assert len(set(weights)) < 2
+            assert "no node" not in problem.message or not any(weights)
+        else:
+            place = tiers.index(problem.span.start)
+            mine, *earlier = (
+                weighed(spec, {**tier, "weight": 1}, subject)
+                for tier in (spec["fallback"][place], *spec["fallback"][:place])
+            )
+            assert all(any(others) for own, *others in zip(mine, *earlier, strict=True) if own) or place == 0
+            assert place or len(set(mine)) < 2
+
+
+def weighed(spec: dict[str, Any], item: dict[str, Any], subject: Subject) -> list[int]:
+    """The weight that each node that a policy leaves to a pod gets of one preference; none where it does not apply."""
+    alone = {**spec, "prefer": [item], "fallback": [], "priority": 0}
+    bundle, program = bundle_of({"alone": yaml.safe_dump(alone)})
+    decision = Decider(program, inventories_of(bundle)[0][1]).decide(subject)
+    if decision.policies[0].outcome not in ("applied", "satisfied"):
+        return []
+    affinity = decision.patched["spec"].get("affinity", {}).get("nodeAffinity", {})
+    wishes = [
+        (one["weight"], parse_term(one["preference"]))
+        for one in affinity.get("preferredDuringSchedulingIgnoredDuringExecution", ())
+    ]
+    here = [labels for labels in NODES if admits(own(decision.patched), labels)]
+    return [sum(weight for weight, wish in wishes if wish.admits(labels)) for labels in here]
 
 
 def effect(decider: Decider, subject: Subject) -> Any:
@@ -400,7 +536,7 @@ def effect(decider: Decider, subject: Subject) -> Any:
     return decision.allowed, decision.pools, decision.patch, decision.warnings
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(st.lists(specs(), min_size=2, max_size=3))
 def test_no_conflict_of_constant_policies_is_missed(given_specs: list[dict[str, Any]]) -> None:
     """Brute force over all pods that these selectors and conditions tell apart."""

@@ -5,25 +5,20 @@ Every part of it collides with every other; `tests.engine.matching` tells what K
 
 from __future__ import annotations
 
-import os
 import random
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.engine.laws import patched, uphold
 from tests.engine.matching import PREFERRED, admits, matches_term, tolerates
 from tests.engine.oracle import Answer
 from tests.engine.universe import TAINTED, Json, World, a_pod, a_world, as_text, subject
+from tests.examples import examples
 
 CASES = st.randoms(use_true_random=False).map(lambda dice: (a_world(dice, nodes=12), a_pod(dice)))
 Case = tuple[World, Json]
-
-
-def examples(count: int) -> settings:
-    """So many cases, and fifty times as many in a long run (`BAYPLAN_NIGHTLY=1`)."""
-    return settings(max_examples=count * (50 if os.environ.get("BAYPLAN_NIGHTLY") else 1), deadline=None)
 
 
 def answer(pod: Json, nodes: list[Json]) -> Answer:

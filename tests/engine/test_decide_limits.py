@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonpatch
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.cluster import inventory_from_objects
@@ -15,6 +15,7 @@ from engine.decision import PoolNames
 from engine.pool import Inventory
 from engine.requirement import admits, parse_term
 from tests.engine.test_decide import BASE, GOLD, decide, inventory, outcomes, patched, pod, preferred, required
+from tests.examples import examples
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
@@ -157,7 +158,7 @@ def test_an_expression_over_pools_that_costs_too_much_fails_its_policy_alone(exp
 # Weights
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.lists(st.integers(1, 100), max_size=30), st.integers(1, 30))
 def test_a_tier_outweighs_all_wishes_together(weights: list[int], tiers: int) -> None:
     """Whatever a node has besides; and a wish keeps its rank among wishes."""

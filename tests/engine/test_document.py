@@ -7,7 +7,7 @@ import math
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.document import (
@@ -25,6 +25,7 @@ from engine.document import (
 )
 from engine.errors import Problem
 from engine.text import Source
+from tests.examples import examples
 
 
 def read(text: str) -> Value:
@@ -228,7 +229,7 @@ def test_double_quoted_as_json_writes_it(words: str) -> None:
 
 
 @given(WORDS, st.sampled_from(["|", ">", "'", '"', None]), st.integers(10, 40))
-@settings(max_examples=150)
+@examples(150)
 def test_whatever_pyyaml_writes_is_placed(words: str, style: str | None, width: int) -> None:
     """The emitter chooses indentation indicators, chomping, folding and escapes; each value must be found again."""
     text = yaml.dump({"k": [{"a": words}]}, default_style=style, width=width, allow_unicode=True)
@@ -252,7 +253,7 @@ LINES = st.lists(st.text("ab \t'", max_size=6), max_size=6)
 
 
 @given(LINES, st.sampled_from(["|", ">", "|-", ">-", "|+", ">+"]), st.integers(1, 4))
-@settings(max_examples=150)
+@examples(150)
 def test_block_scalars_of_any_lines(lines: list[str], header: str, indent: int) -> None:
     body = "".join(f"{' ' * indent}{line}\n" for line in lines)
     text = f"a: {header}{indent}\n{body}b: 1\n"
@@ -331,7 +332,7 @@ def test_a_large_file_is_refused_unread() -> None:
 
 
 @given(st.text("ab: \n-'\"{}[],|>&*!#?\t1", max_size=40))
-@settings(max_examples=100)
+@examples(100)
 def test_no_text_breaks_the_reader(text: str) -> None:
     documents, problems = parse_documents(Source("f", text))
     assert documents or problems or not text.replace("---", "").strip() or "#" in text or yaml.safe_load(text) is None

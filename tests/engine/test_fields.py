@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.bundle import BUNDLE, CASE, EXPECT, POD_TERM, POLICY, PREFERENCE, SPREAD, TEST, parse_bundle
@@ -32,6 +32,7 @@ from engine.fields import (
     text,
 )
 from engine.text import Source
+from tests.examples import examples
 
 
 def read(shape: Shape, written: str) -> tuple[Any, list[str]]:
@@ -152,7 +153,7 @@ def specs(fields: dict[str, Field]) -> st.SearchStrategy[dict[str, Any]]:
     st.one_of(specs(POLICY), specs(BUNDLE), specs(TEST), ANYTHING),
     ANYTHING,
 )
-@settings(max_examples=150)
+@examples(150)
 def test_no_document_breaks_the_reading_of_a_bundle(kind: str, spec: Any, name: Any) -> None:
     document = {"apiVersion": "bayplan.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
     bundle = {
@@ -171,7 +172,7 @@ def test_no_document_breaks_the_reading_of_a_bundle(kind: str, spec: Any, name: 
     st.lists(specs(POOL) | ANYTHING, max_size=3),
     st.dictionaries(st.sampled_from(sorted(INVENTORY)), ANYTHING, max_size=2),
 )
-@settings(max_examples=100)
+@examples(100)
 def test_no_document_breaks_the_reading_of_an_inventory(pools: list[Any], more: dict[str, Any]) -> None:
     document = {"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", **more, "pools": pools}
     documents, _ = parse_manifests(Source("f", json.dumps(document)))

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.document import Manifest, parse_manifests
@@ -16,6 +16,7 @@ from engine.pods import POD as POD_SHAPE
 from engine.pods import WORKLOAD, check_pod, named, pods_from_documents
 from engine.subject import Owner, Subject
 from engine.text import Source
+from tests.examples import examples
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: a, image: a}]}\n"
 DEPLOYMENT = """\
@@ -229,7 +230,7 @@ def spec_of(part: dict[str, Any], template: dict[str, Any], metadata: Any) -> di
 
 
 @given(st.sampled_from(KINDS), ANYTHING | PART, st.builds(spec_of, PART, PART, ANYTHING) | ANYTHING)
-@settings(max_examples=150)
+@examples(150)
 def test_no_object_breaks_the_reading(kind: tuple[str, str], metadata: Any, spec: Any) -> None:
     data = {"apiVersion": kind[0], "kind": kind[1], "metadata": metadata, "spec": spec, "items": spec}
     try:

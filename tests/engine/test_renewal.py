@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.fleet import Fleet, Kept
 from engine.pool import Inventory, Pool, Taint
 from tests.engine.test_decide import decider, pod, subject
+from tests.examples import examples
 
 SPECS = (
     'require: [{expression: \'pool.labels["tier"] == "gold" || pool.gpus >= size(pod.spec.containers)\'}]\nwhenEmpty: ignore',
@@ -50,7 +51,7 @@ POOLS = st.lists(
 ).map(lambda pools: Inventory(tuple(sorted(pools, key=lambda pool: pool.name))))
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.lists(POOLS, min_size=2, max_size=4))
 def test_renewed_is_as_good_as_new(inventories: list[Inventory]) -> None:
     """Decisions are compared as data, after each step of a chain of renewals."""

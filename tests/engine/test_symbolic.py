@@ -3,7 +3,7 @@
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import schema
@@ -18,6 +18,7 @@ from engine.syntax import Node
 from engine.text import Excerpt
 from engine.types import BOOL, DOUBLE, INT, STRING, ObjectType, Type, list_of
 from engine.values import Budget, CelError
+from tests.examples import examples
 
 PARAMS = ObjectType("params", fields={"xs": list_of(STRING), "n": INT})
 ROOTS: dict[str, Type] = {"node": schema.NODE, "params": PARAMS}
@@ -134,7 +135,7 @@ EXPRESSIONS = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(EXPRESSIONS)
 def test_a_condition_says_what_evaluation_says_on_every_node(text: str) -> None:
     """True, false and error fall on the same nodes, for every provider."""

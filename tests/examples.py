@@ -1,0 +1,12 @@
+"""How many cases a property test tries."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+
+def examples(count: int) -> settings:
+    """So many cases, and fifty times as many in a long run (`BAYPLAN_NIGHTLY=1`)."""
+    return settings(max_examples=count * (50 if os.environ.get("BAYPLAN_NIGHTLY") else 1), deadline=None)
