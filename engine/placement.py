@@ -28,7 +28,6 @@ from engine.requirement import (
     TooMany,
     Values,
     affordable,
-    both,
     implies,
     one_of,
     parse_term,
@@ -71,18 +70,6 @@ class Placement:
 NOTHING = Placement()
 
 
-def combine(a: Placement, b: Placement, limit: int = MAX_TERMS) -> Placement:
-    """Both intents together; a's spread constraints come first. Raises TooMany."""
-    return Placement(
-        both(a.required, b.required, limit),
-        a.preferred + b.preferred,
-        a.tolerations + b.tolerations,
-        a.spread + b.spread,
-        a.pod_affinity + b.pod_affinity,
-        a.pod_anti_affinity + b.pod_anti_affinity,
-    )
-
-
 def own(pod: Json) -> Terms:
     """The nodes that a pod's nodeSelector and required node affinity admit: FALSE where they admit none."""
     selector = _selected(pod)
@@ -97,14 +84,14 @@ def labels_of(pod: Json) -> Mapping[str, str]:
     return (pod.get("metadata") or {}).get("labels") or {}
 
 
-def placed(pod: Json, placement: Placement, limit: int = MAX_TERMS) -> Json:
+def placed(pod: Json, placement: Placement) -> Json:
     """A pod with the placement worked in. The given one is not changed, and returned where there is nothing to write.
 
     Raises TooMany.
     """
     spec = pod.get("spec") or {}
     parts = {
-        "affinity": _affinity(pod, placement, limit),
+        "affinity": _affinity(pod, placement),
         "tolerations": _grown(spec.get("tolerations"), added(spec.get("tolerations") or (), placement.tolerations)),
         "topologySpreadConstraints": _spread(pod, placement),
     }
@@ -112,7 +99,7 @@ def placed(pod: Json, placement: Placement, limit: int = MAX_TERMS) -> Json:
     return {**pod, "spec": {**spec, **changed}} if changed else pod
 
 
-def narrowed(pod: Json, terms: Terms, limit: int = MAX_TERMS) -> list[SelectorTerm] | None:
+def narrowed(pod: Json, terms: Terms) -> list[SelectorTerm] | None:
     """The pod's nodeSelectorTerms with those of the policies worked in, or None if nothing need be written.
 
     Raises TooMany.
@@ -129,11 +116,11 @@ def narrowed(pod: Json, terms: Terms, limit: int = MAX_TERMS) -> list[SelectorTe
         plan = [_contradicted(meaning, terms) for meaning in meanings]
     planned = [(one, choices) for one, several in zip(mine, plan, strict=True) for choices in several]
     count = sum(prod(map(len, choices)) for _, choices in planned)
-    if count > limit:
-        raise TooMany(count, limit)
+    if count > MAX_TERMS:
+        raise TooMany(count)
     values = sum(_values_written(one, choices) for one, choices in planned) - sum(map(_values, mine))
     if values > MAX_VALUES:
-        raise TooMany(values, MAX_VALUES, f"values in {TERMS}")
+        raise TooMany(values, f"values in {TERMS}", MAX_VALUES)
     return [_extended(one, additions) for one, choices in planned for additions in product(*choices)]
 
 
@@ -235,9 +222,9 @@ def _extended(one: SelectorTerm, additions: Iterable[Addition]) -> SelectorTerm:
     return extended
 
 
-def _affinity(pod: Json, placement: Placement, limit: int) -> Json | None:
+def _affinity(pod: Json, placement: Placement) -> Json | None:
     affinity = (pod.get("spec") or {}).get("affinity")
-    terms = narrowed(pod, placement.required, limit)
+    terms = narrowed(pod, placement.required)
     node = _part(affinity, "nodeAffinity")
     required = {} if terms is None else {REQUIRED: {**_part(node, REQUIRED), "nodeSelectorTerms": terms}}
     wished = preferences(placement.preferred, node.get(PREFERRED) or ())

@@ -77,10 +77,10 @@ _REMEMBERED = 8_192  # strings and expressions whose meaning is kept, the last o
 
 
 class TooMany(Exception):  # noqa: N818 - a limit, named as one
-    """More of something (`what`, a plural) than `limit`. Raised before it is built."""
+    """More of something (`what`, a plural) than is allowed. Raised before it is built."""
 
-    def __init__(self, count: int, limit: int, what: str = TERMS) -> None:
-        self.count, self.limit, self.what = count, limit, what
+    def __init__(self, count: int, what: str = TERMS, limit: int = MAX_TERMS) -> None:
+        self.count, self.what = count, what
         super().__init__(f"{count} {what}, of which at most {limit} are allowed")
 
 
@@ -575,23 +575,18 @@ def admits(terms: Terms, labels: Mapping[str, str], name: str = "") -> bool:
     return any(t.admits(labels, name) for t in terms)
 
 
-def both(a: Terms, b: Terms, limit: int = MAX_TERMS) -> Terms:
+def both(a: Terms, b: Terms) -> Terms:
     """The nodes of a that are nodes of b. Raises TooMany."""
     if a == TRUE or not b:
         return b
     if b == TRUE or not a or a == b:
         return a
     if len(a) * len(b) > MAX_PAIRS:
-        raise TooMany(len(a) * len(b), limit)
-    return simplify([met for x in a for y in b if not (met := x & y).impossible], limit)
+        raise TooMany(len(a) * len(b))
+    return simplify([met for x in a for y in b if not (met := x & y).impossible])
 
 
-def either(a: Terms, b: Terms, limit: int = MAX_TERMS) -> Terms:
-    """The nodes of a and those of b. Raises TooMany."""
-    return simplify((*a, *b), limit)
-
-
-def simplify(terms: Iterable[Term], limit: int = MAX_TERMS) -> Terms:
+def simplify(terms: Iterable[Term]) -> Terms:
     """The same nodes in fewer terms, whatever the order of the given ones. Raises TooMany.
 
     Impossible terms and terms within another are dropped, and terms that differ in one key are united.
@@ -604,8 +599,8 @@ def simplify(terms: Iterable[Term], limit: int = MAX_TERMS) -> Terms:
     left = _united(left)
     if EVERYWHERE in left:
         return TRUE
-    if len(left) > limit:
-        raise TooMany(len(left), limit)
+    if len(left) > MAX_TERMS:
+        raise TooMany(len(left))
     return tuple(sorted(_widest(left), key=Term.order))
 
 
@@ -667,28 +662,28 @@ def _union(key: str, rest: Requirements, group: Sequence[Term]) -> Term:
     return Term(rest).with_values(key, values)
 
 
-def affordable(terms: Iterable[Term], limit: int = MAX_TERMS, what: str = TERMS) -> None:
+def affordable(terms: Iterable[Term], what: str = TERMS) -> None:
     """Raises TooMany if it takes too many node selector terms to say these, or too many values. Nothing is said yet."""
     terms = tuple(terms)
     count = sum(t.width for t in terms)
-    if count > limit:
-        raise TooMany(count, limit, what)
+    if count > MAX_TERMS:
+        raise TooMany(count, what)
     size = sum(t.size for t in terms)
     if size > MAX_VALUES:
-        raise TooMany(size, MAX_VALUES, f"values in {what}")
+        raise TooMany(size, f"values in {what}", MAX_VALUES)
 
 
-def difference(a: Terms, b: Terms, limit: int = MAX_TERMS) -> Terms:
+def difference(a: Terms, b: Terms) -> Terms:
     """The nodes of a that are not of b: maybe in terms that can't be emitted. Raises TooMany."""
     left = list(a)
     for taken in b:
         left = [piece for t in left for piece in _without(t, taken)]
-        if len(left) > limit:
-            raise TooMany(len(left), limit)
-    return simplify(left, limit)
+        if len(left) > MAX_TERMS:
+            raise TooMany(len(left))
+    return simplify(left)
 
 
-def disjoint(terms: Terms, limit: int = MAX_TERMS) -> Terms:
+def disjoint(terms: Terms) -> Terms:
     """The same nodes in terms that share none, so that none is counted twice where terms are weighted.
 
     Terms with bounds come last, for what lies outside of a bound can't be emitted; where that is needed even so, the
@@ -696,10 +691,10 @@ def disjoint(terms: Terms, limit: int = MAX_TERMS) -> Terms:
     """
     apart: list[Term] = []
     for t in sorted(terms, key=lambda t: any(not _plain(values) for _, values in t.requirements)):
-        pieces = list(difference((t,), tuple(apart), limit))
+        pieces = list(difference((t,), tuple(apart)))
         apart += pieces if all(map(_emittable, pieces)) else [t]
-        if len(apart) > limit:
-            raise TooMany(len(apart), limit)
+        if len(apart) > MAX_TERMS:
+            raise TooMany(len(apart))
     return tuple(apart)
 
 

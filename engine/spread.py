@@ -62,9 +62,9 @@ def combine(
     return tuple(merged), tuple(overruled)
 
 
-def identity(item: Constraint) -> tuple[str, str]:
+def identity(item: Constraint) -> tuple[str | None, str | None]:
     """What the API server allows once: the topology key and what happens when it can't be met."""
-    return item.get("topologyKey") or "", item.get("whenUnsatisfiable") or "DoNotSchedule"
+    return item.get("topologyKey"), item.get("whenUnsatisfiable")
 
 
 def counted(item: Constraint, labels: Mapping[str, str]) -> Term:
@@ -78,7 +78,7 @@ def _stricter(old: Constraint, new: Constraint) -> Constraint:
         changes["maxSkew"] = new["maxSkew"]
     if new.get("minDomains", 1) > (old.get("minDomains") or 1):
         changes["minDomains"] = new["minDomains"]
-    return {**old, **changes} if changes else old
+    return {**old, **changes}
 
 
 def _kept(old: Constraint, new: Constraint, own: bool) -> list[str]:

@@ -155,18 +155,35 @@ def test_tolerations_are_appended() -> None:
     )
 
 
-def test_annotations_are_bayplans_own() -> None:
-    pod: dict[str, Any] = {"metadata": {"annotations": {"bayplan.dev/revision": "old", "x": "y"}}, "spec": {}}
-    operations = patch(pod, Placement(), annotations={"bayplan.dev/revision": "new", "bayplan.dev/a~b": "c"})
-    assert operations == (
-        {"op": "add", "path": "/metadata/annotations/bayplan.dev~1a~0b", "value": "c"},
-        {"op": "replace", "path": "/metadata/annotations/bayplan.dev~1revision", "value": "new"},
+def test_a_list_that_did_not_only_grow_is_replaced() -> None:
+    """Entries that are dropped, or of which something is dropped, leave nothing to append to."""
+    term_b = {"matchExpressions": [{"key": "b", "operator": "Exists"}, {"operator": "In", "key": "a", "values": ["y"]}]}
+    pod = pod_of(None, [term_b, {"matchExpressions": [{"values": ["x", "z"], "operator": "In", "key": "a"}]}])
+    base = f"/spec/affinity/nodeAffinity/{REQUIRED}/nodeSelectorTerms"
+    (operation,) = patch(pod, Placement((term({"a": one_of("x"), "c": EXISTS}),)))
+    assert (operation["op"], operation["path"]) == ("replace", base)
+    assert json.dumps(operation["value"]) == json.dumps(
+        [
+            {
+                "matchExpressions": [
+                    {"key": "a", "operator": "In", "values": ["x", "z"]},
+                    {"key": "a", "operator": "In", "values": ["x"]},
+                    {"key": "c", "operator": "Exists"},
+                ]
+            }
+        ]
     )
-    done = jsonpatch.apply_patch(pod, list(operations))
-    assert done["metadata"]["annotations"] == {"bayplan.dev/revision": "new", "x": "y", "bayplan.dev/a~b": "c"}
-    assert patch(pod, Placement(), annotations={"bayplan.dev/revision": "old"}) == ()
-    assert patch({"metadata": {}, "spec": {}}, Placement(), annotations={"bayplan.dev/x": "1"}) == (
-        {"op": "add", "path": "/metadata/annotations", "value": {"bayplan.dev/x": "1"}},
-    )
-    with pytest.raises(ValueError, match="not an annotation of ours"):
-        patch(pod, Placement(), annotations={"example.com/x": "1"})
+
+
+def test_what_the_first_of_two_terms_loses_is_no_reason_to_append() -> None:
+    """Each continues in its own place where all do."""
+    terms = [{"matchExpressions": [{"key": key, "operator": "Exists"}]} for key in "bc"]
+    base = f"/spec/affinity/nodeAffinity/{REQUIRED}/nodeSelectorTerms"
+    operations = patch(pod_of(None, terms), Placement(ONLY_A))
+    assert [(one["op"], one["path"]) for one in operations] == [
+        ("add", f"{base}/0/matchExpressions/-"),
+        ("add", f"{base}/1/matchExpressions/-"),
+    ]
+    fields = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n"]}], "matchExpressions": None}]
+    (operation,) = patch(pod_of(None, fields), Placement(ONLY_A))
+    assert (operation["op"], operation["path"]) == ("add", f"{base}/0/matchExpressions")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.placement import NOTHING, Placement, combine, narrowed, own, placed, preferences
+from engine.placement import NOTHING, Placement, narrowed, own, placed, preferences
 from engine.requirement import (
     ABSENT,
     EVERYWHERE,
@@ -142,8 +142,8 @@ def test_idempotent_after_others_narrowed_further(
 
 @given(pods, policies, policies)
 def test_order_of_policies_does_not_matter(pod: Pod, first: Terms, second: Terms) -> None:
-    together = combine(Placement(first), Placement(second))
-    assert together == combine(Placement(second), Placement(first))
+    together = Placement(both(first, second))
+    assert together == Placement(both(second, first))
     one_by_one = placed(placed(pod, Placement(second)), Placement(first))
     assert where(placed(pod, together)) == where(one_by_one)
 
@@ -328,13 +328,16 @@ def test_a_daemon_set_pod_keeps_its_node() -> None:
 
 
 def test_two_hundred_terms_are_narrowed_and_too_many_refused_before_they_are_built() -> None:
-    many = [{"matchExpressions": [{"key": "k", "operator": "In", "values": [str(i)]}]} for i in range(200)]
-    pod = pod_of(None, many)
+    pod = pod_of(None, unlike(200))
     alternatives = simplify([term({"a": one_of("x"), "b": EXISTS}), term({"c": ABSENT})])
     assert len(narrowed(pod, alternatives) or ()) == 400
-    with pytest.raises(TooMany) as caught:
-        narrowed(pod, alternatives, limit=300)
-    assert (caught.value.count, caught.value.limit) == (400, 300)
+    with pytest.raises(TooMany, match="1002 node selector terms, of which at most 1000"):
+        narrowed(pod_of(None, unlike(501)), alternatives)
+    assert len(narrowed(pod_of(None, unlike(500)), alternatives) or ()) == 1000
+
+
+def unlike(count: int) -> list[dict[str, Any]]:
+    return [{"matchExpressions": [{"key": "k", "operator": "In", "values": [str(i)]}]} for i in range(count)]
 
 
 def test_one_key_with_several_alternatives_multiplies_only_where_it_must() -> None:
@@ -401,15 +404,4 @@ def test_the_pods_own_preferences_come_first_and_stay() -> None:
 def test_no_intent_changes_nothing() -> None:
     pod = pod_of({"a": "x"}, None)
     assert placed(pod, NOTHING) is pod
-    assert combine(NOTHING, NOTHING) == NOTHING
     assert Placement().required == TRUE
-
-
-def test_intents_add_up() -> None:
-    a = Placement((term({"a": EXISTS}),), ((5, term({"c": EXISTS})),), ({"key": "k", "operator": "Exists"},))
-    b = Placement((term({"b": EXISTS}),), ((6, term({"c": EXISTS})),), pod_affinity=((3, {"topologyKey": "zone"}),))
-    together = combine(a, b)
-    assert together.required == both(a.required, b.required)
-    assert preferences(together.preferred)[0]["weight"] == 11
-    assert together.tolerations == a.tolerations
-    assert together.pod_affinity == b.pod_affinity

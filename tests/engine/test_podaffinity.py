@@ -58,6 +58,19 @@ def test_the_order_of_policies_does_not_matter() -> None:
     assert [one["weight"] for one in preferred] == [100, 5]
 
 
+def test_namespace_selectors_count() -> None:
+    """By what they select; a term without one comes first, the others in one order."""
+    team = {"matchLabels": {"team": "a"}}
+    spelled = {"matchExpressions": [{"key": "team", "operator": "In", "values": ["a"]}]}
+    of_team, of_all = pod_term("host", WEB, namespace_selector=team), pod_term("host", WEB, namespace_selector={})
+    assert identity(of_team, LABELS) == identity(pod_term("host", WEB, namespace_selector=spelled), LABELS)
+    assert identity(of_team, LABELS) != identity(of_all, LABELS)
+    assert added({REQUIRED: [of_team]}, [(None, of_team), (None, of_all)], LABELS) == ((of_all,), ())
+    other = pod_term("host", WEB, namespace_selector={"matchLabels": {"team": "b"}})
+    for order in permutations([HOST, of_all, of_team, other]):
+        assert added({}, [(None, one) for one in order], LABELS)[0] == (HOST, of_all, of_team, other)
+
+
 def test_weights_keep_their_proportions_under_a_hundred() -> None:
     assert capped({"a": 100, "b": 1}) == {"a": 100, "b": 1}
     assert capped({"a": 200, "b": 100, "c": 1}) == {"a": 100, "b": 50, "c": 1}

@@ -19,6 +19,7 @@ from engine.requirement import (
     EXISTS,
     FALSE,
     MAX_INTEGER,
+    MAX_TERMS,
     MAX_VALUES,
     NODE_NAME,
     NONE,
@@ -34,7 +35,6 @@ from engine.requirement import (
     both,
     difference,
     disjoint,
-    either,
     from_expression,
     implies,
     integers,
@@ -315,6 +315,10 @@ def test_terms_are_emitted_as_what_kubernetes_matches(a: Term) -> None:
     assert a.split() == tuple(parse_term(one) for one in emitted)
 
 
+def either(a: Terms, b: Terms) -> Terms:
+    return simplify((*a, *b))
+
+
 @given(disjunctions, disjunctions)
 def test_disjunctions_combine_as_their_nodes_do(a: Terms, b: Terms) -> None:
     assert where(both(a, b)) == where(a) & where(b)
@@ -390,8 +394,9 @@ def test_limits_are_checked_before_building() -> None:
         both(pools("a", 40), pools("b", 40))
     assert caught.value.count == 1_600
     assert len(both(pools("a", 10), pools("b", 40))) == 400
-    with pytest.raises(TooMany):
-        simplify([term({f"a{i}": EXISTS}) for i in range(11)], limit=10)
+    assert len(simplify([term({f"a{i}": EXISTS}) for i in range(MAX_TERMS)])) == MAX_TERMS
+    with pytest.raises(TooMany, match="1001 node selector terms, of which at most 1000 are allowed"):
+        simplify([term({f"a{i}": EXISTS}) for i in range(MAX_TERMS + 1)])
 
 
 @given(terms)

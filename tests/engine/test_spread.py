@@ -32,7 +32,8 @@ lists = st.lists(constraints, max_size=3)
 @given(lists.map(lambda found: [*{identity(one): one for one in found}.values()]), lists)
 def test_the_laws_of_combining(existing: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:
     merged, _ = combine(existing, wanted, LABELS)
-    identities = [identity(one) for one in merged]
+    identities = [(one["topologyKey"], one["whenUnsatisfiable"]) for one in merged]
+    assert [identity(one) for one in merged] == identities
     assert len(set(identities)) == len(identities)
     assert combine(merged, wanted, LABELS)[0] == merged
     for before, after in zip(existing, merged, strict=False):
@@ -88,3 +89,33 @@ def test_minimum_domains_are_legal_only_where_pods_wait() -> None:
         "minDomains": 2,
         "nodeAffinityPolicy": "Ignore",
     }
+
+
+def test_one_topology_key_does_not_stand_for_another() -> None:
+    host = constraint("host", 5, "ScheduleAnyway", WEB)
+    assert combine([host], [zone(1, WEB)], LABELS) == ((host, zone(1, WEB)), ())
+
+
+def test_minimum_domains_of_the_pod_stay_where_they_are_stricter() -> None:
+    def hard(domains: int | None) -> dict[str, Any]:
+        return zone(1, WEB, "DoNotSchedule", min_domains=domains)
+
+    for mine, wanted, kept in [(3, 2, 3), (2, 3, 3), (None, 2, 2), (2, None, 2), (None, 1, None)]:
+        assert combine([hard(mine)], [hard(wanted)], LABELS) == ((hard(kept),), ())
+
+
+def test_a_constraint_without_a_skew_stays_as_it_is() -> None:
+    """A file may hold what the API server would refuse."""
+    mine = {"topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": WEB}
+    assert combine([mine], [zone(1, WEB)], LABELS) == ((mine,), ())
+
+
+def test_every_constraint_that_gives_way_is_told_and_to_whom() -> None:
+    first, second = zone(1, WEB, node_taints_policy="Honor"), zone(1, WEB)
+    hard = zone(1, WEB, "DoNotSchedule", node_affinity_policy="Ignore")
+    _, overruled = combine([hard], [first, second, zone(1, OTHER), zone(1, WEB, "DoNotSchedule")], LABELS)
+    assert overruled == (
+        (1, "another policy's constraint on `zone` (ScheduleAnyway) keeps its nodeTaintsPolicy Honor"),
+        (2, "another policy's constraint on `zone` (ScheduleAnyway) counts other pods"),
+        (3, "the pod's own constraint on `zone` (DoNotSchedule) keeps its nodeAffinityPolicy Ignore"),
+    )

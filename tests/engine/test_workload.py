@@ -100,6 +100,21 @@ def test_what_is_written_does_not_depend_on_the_order_of_labels_or_expressions()
     assert len(written) == 1
 
 
+def test_expressions_on_one_key_are_in_one_order() -> None:
+    """Those that list values, and one that is said twice."""
+    one, other = ({"key": "a", "operator": "In", "values": [value]} for value in "xy")
+    exists = {"key": "a", "operator": "Exists"}
+    for order in ([one, other, exists, exists], [exists, other, exists, one]):
+        assert written_out({}, {"matchExpressions": order}) == {"matchExpressions": [exists, exists, one, other]}
+
+
+def test_an_expression_without_a_key_is_no_traceback() -> None:
+    """A pod in a file may hold what the API server would refuse: no label has that key."""
+    broken = {"matchExpressions": [{"operator": "Exists"}]}
+    assert selected(broken) == NOWHERE
+    assert selected({"matchExpressions": [{"operator": "DoesNotExist"}]}) == EVERYWHERE
+
+
 def test_null_counts_nothing_and_mismatched_keys_are_excluded() -> None:
     assert selected(None) == NOWHERE
     assert selected({}) == EVERYWHERE
