@@ -24,15 +24,15 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
-from typing import TypeGuard, TypeVar
+from typing import TypeGuard, TypeVar, cast
 
+from engine.dispatch import dispatcher
 from engine.errors import Problem
 from engine.evaluate import compile_expression
-from engine.functions.conversions import string_to_int
 from engine.providers import CAPACITY_TYPES, WORDS, Capacity, capacity
 from engine.requirement import (
     ABSENT,
@@ -52,13 +52,14 @@ from engine.requirement import (
 )
 from engine.syntax import Call, Comprehension, Has, Ident, Index, ListLiteral, Node, Select, free_names
 from engine.text import Excerpt
-from engine.values import CelError, equal
+from engine.values import ABSENT as MISSING
+from engine.values import NOTHING, Budget, CelError, Optional, compare, equal
 
 Truth = tuple[Terms, Terms]
 """The nodes on which a boolean is true, and those on which it is false."""
 
 Cases = tuple[tuple[Terms, object], ...]
-"""Disjoint sets of nodes, each with the value there: a runtime value, a Label, an Integer, a Some or NOTHING."""
+"""Disjoint sets of nodes, each with the value there: a runtime value, a Label, an Integer, or an Optional of one."""
 
 Arguments = tuple[object, ...]
 """A budget, the values of the variables in their fixed order, then those of the macros around."""
@@ -85,16 +86,6 @@ class Integer:
     """Whatever integer the node's label says."""
 
     key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Some:
-    """An optional that holds `value`."""
-
-    value: object
-
-
-NOTHING = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +175,7 @@ def _truth(node: Node, names: tuple[str, ...]) -> TruthOf:
             return _membership(node, names)
         case Call(function="hasValue", target=Node() as target):
             optional = _cases(target, names)
-            return lambda args, words: _split(optional(args, words), lambda value: value is not NOTHING)
+            return lambda args, words: _split(optional(args, words), _holds_something)
         case Has():
             return _presence(node)
         case Comprehension(macro="all" | "exists"):
@@ -284,7 +275,9 @@ def _membership(node: Call, names: tuple[str, ...]) -> TruthOf:
             known = members(*args)
         except CelError:
             return UNKNOWN
-        return _compared(values(args, words), ((TRUE, tuple(known)),), _in)  # type: ignore[arg-type]
+        if not isinstance(known, (list, tuple, dict)):
+            return UNKNOWN
+        return _compared(values(args, words), ((TRUE, tuple(known)),), _in)
 
     return one_of_them
 
@@ -366,8 +359,8 @@ def _cases(node: Node, names: tuple[str, ...]) -> CasesOf:
             return _mapped(_cases(target, names), _unwrapped)
         case Call(function="int", args=(inner,)):
             return _mapped(_cases(inner, names), _to_integer)
-        case Call(function="string", args=(inner,)) if inner.type.name in ("string", "dyn"):
-            return _mapped(_cases(inner, names), _same_string)
+        case Call(function="string", args=(inner,)) if not _may_be_integer(inner):
+            return _mapped(_cases(inner, names), _to_string)
         case Call(function="dyn", args=(inner,)):
             return _cases(inner, names)
         case Call(function="_?_:_", args=(test, yes, no)):
@@ -410,7 +403,7 @@ def _label(key: Callable[..., object], optional: bool) -> CasesOf:
             return ((TRUE, NOTHING),) if optional else ()
         there = _where(name, EXISTS)
         if optional:
-            return ((there, Some(Label(name))), (_where(name, ABSENT), NOTHING))
+            return ((there, Optional(Label(name))), (_where(name, ABSENT), NOTHING))
         return ((there, Label(name)),)
 
     return said
@@ -420,7 +413,7 @@ def _word(name: str, optional: bool) -> CasesOf:
     def said(_args: Arguments, words: Words) -> Cases:
         word = words[name]
         if optional:
-            return (*((guard, Some(value)) for guard, value in word.cases), (word.missing, NOTHING))
+            return (*((guard, Optional(value)) for guard, value in word.cases), (word.missing, NOTHING))
         return word.cases
 
     return said
@@ -430,7 +423,7 @@ def _or_value(optional: CasesOf, fallback: CasesOf) -> CasesOf:
     def value(args: Arguments, words: Words) -> Cases:
         cases: list[tuple[Terms, object]] = []
         for guard, held in optional(args, words):
-            if isinstance(held, Some):
+            if isinstance(held, Optional) and _holds_something(held):
                 cases.append((guard, held.value))
             else:
                 cases += [(both(guard, inner), value) for inner, value in fallback(args, words)]
@@ -457,32 +450,35 @@ def _boolean(truth: TruthOf) -> CasesOf:
     return cases
 
 
-def _mapped(cases: CasesOf, convert: Callable[[object], tuple[tuple[Terms, object], ...]]) -> CasesOf:
+def _mapped(cases: CasesOf, convert: Callable[[Budget, object], Cases]) -> CasesOf:
     def mapped(args: Arguments, words: Words) -> Cases:
-        return tuple(
-            (both(guard, inner), result) for guard, value in cases(args, words) for inner, result in convert(value)
-        )
+        found = cases(args, words)
+        budget = cast("Budget", args[0])
+        return tuple((both(guard, inner), made) for guard, value in found for inner, made in convert(budget, value))
 
     return mapped
 
 
-def _unwrapped(value: object) -> Cases:
-    return ((TRUE, value.value),) if isinstance(value, Some) else ()
+def _unwrapped(_budget: Budget, value: object) -> Cases:
+    return ((TRUE, value.value),) if isinstance(value, Optional) and _holds_something(value) else ()
 
 
-def _same_string(value: object) -> Cases:
-    return ((TRUE, value),) if isinstance(value, (str, Label)) else ()
+def _to_string(budget: Budget, value: object) -> Cases:
+    return ((TRUE, value),) if isinstance(value, Label) else _converted("string", budget, value)
 
 
-def _to_integer(value: object) -> Cases:
+def _to_integer(budget: Budget, value: object) -> Cases:
     if isinstance(value, Label):
         return ((_where(value.key, integers()), Integer(value.key)),)
-    if isinstance(value, str):
-        try:
-            return ((TRUE, string_to_int(value)),)
-        except CelError:
-            return ()
-    return ((TRUE, int(value)),) if isinstance(value, int) and not isinstance(value, bool) else ()
+    return ((TRUE, value),) if isinstance(value, Integer) else _converted("int", budget, value)
+
+
+def _converted(function: str, budget: Budget, value: object) -> Cases:
+    """A value that is known, by the function that would convert it in any other expression."""
+    try:
+        return ((TRUE, CONVERSIONS[function](budget, value)),)
+    except CelError:
+        return ()
 
 
 def _comparison(node: Call, names: tuple[str, ...]) -> TruthOf:
@@ -490,8 +486,7 @@ def _comparison(node: Call, names: tuple[str, ...]) -> TruthOf:
     first, second = _cases(left, names), _cases(right, names)
     if _may_be_label(left) and _may_be_label(right):
         raise InexpressibleError(node, "comparing one label of a node with another")
-    strings = any(_may_be_label(side) and not _may_be_integer(side) for side in (left, right))
-    if strings and node.function not in ("_==_", "_!=_"):
+    if (_may_be_string(left) or _may_be_string(right)) and node.function not in ("_==_", "_!=_"):
         raise InexpressibleError(node, "the order of strings")
     atom = ATOMS[node.function]
     return lambda args, words: _compared(first(args, words), second(args, words), atom)
@@ -512,6 +507,10 @@ def _compared(left: Cases, right: Cases, atom: Atom) -> Truth:
     return true, false
 
 
+def _holds_something(value: object) -> bool:
+    return isinstance(value, Optional) and value.value is not MISSING
+
+
 def _split(cases: Cases, predicate: Callable[[object], bool]) -> Truth:
     true = union(*(guard for guard, value in cases if predicate(value)))
     return true, union(*(guard for guard, value in cases if not predicate(value)))
@@ -520,14 +519,14 @@ def _split(cases: Cases, predicate: Callable[[object], bool]) -> Truth:
 def _equality(a: object, b: object) -> Truth:
     if isinstance(b, (Label, Integer)):
         a, b = b, a
-    if isinstance(a, Some) and isinstance(b, Some):
+    if isinstance(a, Optional) and isinstance(b, Optional) and _holds_something(a) and _holds_something(b):
         return _equality(a.value, b.value)
     if isinstance(a, Label):
         values = one_of([b]) if isinstance(b, str) else one_of([])
         return _where(a.key, values), _where(a.key, EXISTS & ~values)
     if isinstance(a, Integer):
         return _integer_equality(a.key, b)
-    return (TRUE, FALSE) if a is b or equal(a, b) else (FALSE, TRUE)
+    return (TRUE, FALSE) if equal(a, b) else (FALSE, TRUE)
 
 
 def _inequality(a: object, b: object) -> Truth:
@@ -554,22 +553,23 @@ def _integer_equality(key: str, b: object) -> Truth:
 
 
 def _ordered(function: str) -> Atom:
-    def compare(a: object, b: object) -> Truth:
+    def ordered(a: object, b: object) -> Truth:
         if isinstance(b, Integer):
             return _ordered(MIRRORED[function])(b, a)
-        if not _is_number(b) or not (isinstance(a, Integer) or _is_number(a)):
-            return UNKNOWN
         if isinstance(a, Integer):
-            return _bounded(a.key, function, b)
-        return (TRUE, FALSE) if COMPARED[function](a, b) else (FALSE, TRUE)
+            return _bounded(a.key, function, b) if _is_number(b) else UNKNOWN
+        try:
+            return (TRUE, FALSE) if COMPARED[function](compare(a, b, function), 0) else (FALSE, TRUE)
+        except CelError:
+            return UNKNOWN
 
-    return compare
+    return ordered
 
 
 def _bounded(key: str, function: str, bound: float) -> Truth:
     """Where the integer that the label says is less (or more) than `bound`, and where it is not."""
     if math.isnan(bound):
-        return FALSE, _between(key, None, None)
+        return UNKNOWN
     if math.isinf(bound):
         always = (bound > 0) == (function in ("_<_", "_<=_"))
         everywhere = _between(key, None, None)
@@ -596,7 +596,8 @@ def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-COMPARED: Mapping[str, Callable[[float, float], bool]] = {
+CONVERSIONS = {function: dispatcher(function, method=False, arity=1) for function in ("int", "string")}
+COMPARED: Mapping[str, Callable[[int, int], bool]] = {
     "_<_": operator.lt,
     "_<=_": operator.le,
     "_>_": operator.gt,
@@ -619,25 +620,37 @@ def _is_labels(node: Node) -> bool:
 
 def _may_be_label(node: Node) -> bool:
     """Whether a value may be what a label says (rather than one of known values on known nodes)."""
-    if not reads_node(node) or node.type.name == "bool":
-        return False
-    match node:
-        case Call(function="_?_:_", args=(_, yes, no)):
-            return _may_be_label(yes) or _may_be_label(no)
-        case _:
-            return True
+    return any(True for _ in _said_by_labels(node))
+
+
+def _may_be_string(node: Node) -> bool:
+    """Whether it may be a string that a label says."""
+    return not all(map(_is_integer, _said_by_labels(node)))
 
 
 def _may_be_integer(node: Node) -> bool:
+    """Whether it may be an integer that a label says."""
+    return any(map(_is_integer, _said_by_labels(node)))
+
+
+def _is_integer(node: Node) -> bool:
+    return isinstance(node, Call) and node.function == "int"
+
+
+def _said_by_labels(node: Node) -> Iterator[Node]:
+    """The parts of an expression that may be its value and are said by a label."""
+    if not reads_node(node) or node.type.name == "bool":
+        return
     match node:
-        case Call(function="int"):
-            return True
-        case Call(function="_?_:_", args=(_, yes, no)):
-            return all(_may_be_integer(branch) for branch in (yes, no) if reads_node(branch))
-        case Call(function="dyn", args=(inner,)):
-            return _may_be_integer(inner)
+        case Call(function="_?_:_", args=(_, *parts)) | Call(function="dyn", args=parts):
+            pass
+        case Call(function="orValue" | "value", target=Node() as target, args=more):
+            parts = [target, *more]
         case _:
-            return False
+            yield node
+            return
+    for part in parts:
+        yield from _said_by_labels(part)
 
 
 def _described(node: Node) -> str:

@@ -12,17 +12,26 @@ from engine.errors import Problem
 from engine.evaluate import compile_expression
 from engine.parse import parse
 from engine.providers import WORDS, ZONE, capacity
-from engine.requirement import admits
-from engine.symbolic import compile_cases, compile_truth, words_of
+from engine.requirement import FALSE, admits
+from engine.symbolic import MAX_UNROLLED, compile_cases, compile_truth, words_of
 from engine.syntax import Node
 from engine.text import Excerpt
-from engine.types import BOOL, DOUBLE, INT, STRING, ObjectType, Type, list_of
+from engine.types import BOOL, DOUBLE, INT, STRING, ObjectType, Type, list_of, map_of
 from engine.values import Budget, CelError
 from tests.examples import examples
 
-PARAMS = ObjectType("params", fields={"xs": list_of(STRING), "n": INT})
+PARAMS = ObjectType(
+    "params",
+    fields={"xs": list_of(STRING), "n": INT, "m": map_of(STRING, STRING), "many": list_of(INT), "more": list_of(INT)},
+)
 ROOTS: dict[str, Type] = {"node": schema.NODE, "params": PARAMS}
-VALUES = {"xs": ["a", "7"], "n": 3}
+VALUES = {
+    "xs": ["a", "7"],
+    "n": 3,
+    "m": {"x": "a", "n": "5"},
+    "many": list(range(MAX_UNROLLED)),
+    "more": list(range(MAX_UNROLLED + 1)),
+}
 PROVIDERS = ("", "karpenter", "gke", "eks", "aks", "kops")
 
 NODES = [
@@ -81,6 +90,7 @@ STRINGS = st.sampled_from(
         'node.labels["x"]',
         "node.labels.x",
         "node.zone",
+        "dyn(node.zone)",
         "node.capacityType",
         'node.labels[?"x"].orValue("b")',
         'node.?zone.orValue("b")',
@@ -97,22 +107,77 @@ CONSTANTS = st.sampled_from(
 NUMBERS = st.sampled_from(['int(node.labels["n"])', 'int(node.labels["x"])', 'int(node.labels[?"n"].orValue("3"))'])
 BOUNDS = st.sampled_from(["0", "1", "3", "5", "-2", "params.n", "9223372036854775807", "1.5", "2u"])
 ORDERS = st.sampled_from(["<", "<=", ">", ">="])
-PRESENCE = st.sampled_from(
-    [
-        "has(node.labels.x)",
-        '"x" in node.labels',
-        "params.xs[0] in node.labels",
-        "has(node.zone)",
-        "has(node.capacityType)",
-        "node.?zone.hasValue()",
-        'node.labels[?"n"].hasValue()',
-        "params.xs.exists(v, node.labels.x == v)",
-        "params.xs.all(v, node.labels.x != v)",
-        "params.xs.exists(i, v, node.labels.x == v && i > 0)",
-        "params.n == 3",
-        "params.xs[9] == node.zone",
-    ]
-)
+ALONE = [
+    "has(node.labels.x)",
+    '"x" in node.labels',
+    "params.xs[0] in node.labels",
+    "has(node.zone)",
+    "has(node.capacityType)",
+    "node.?zone.hasValue()",
+    'node.labels[?"n"].hasValue()',
+    "params.xs.exists(v, node.labels.x == v)",
+    "params.xs.all(v, node.labels.x != v)",
+    "params.xs.exists(i, v, node.labels.x == v && i > 0)",
+    "params.n == 3",
+    "params.xs[9] == node.zone",
+    "params.m.all(k, k in node.labels)",
+    "params.m.exists(k, v, node.labels[k] == v)",
+    "params.m.all(k, v, node.labels[k] != v)",
+    "[].all(x, has(node.zone) && x == 1)",
+    "[].exists(x, has(node.zone) && x == 1)",
+    "params.many.exists(i, int(node.labels.n) == i)",
+    '"a" in [node.labels["x"], node.labels["n"]]',
+    "params.xs[9] in [node.zone]",
+    "dyn(node.zone) in params.xs",
+    '(params.xs[0] == "a" ? node.zone : params.xs[9]) == "a"',
+    '(has(node.zone) ? node.labels["x"] : "b") == "b"',
+    '(node.labels["x"] == "a" ? true : has(node.zone)) == false',
+    'node.?zone.value() == "a"',
+    'node.labels[?"x"].value() != "a"',
+    "string(dyn(node.zone)) == dyn(params.xs[0])",
+    'string(dyn(has(node.zone) ? dyn(1) : dyn(node.labels["x"]))) == "a"',
+    "dyn(int(node.labels.n)) == dyn(1.0)",
+    "dyn(int(node.labels.n)) != dyn(1.5)",
+    "int(dyn(has(node.zone) ? dyn(true) : dyn(5))) == 5",
+    'int(has(node.zone) ? "3" : node.labels.n) >= 3',
+    'int(has(node.zone) ? "x" : node.labels.n) >= 3',
+    "int(node.labels.n) < 2 || int(node.labels.n) >= 5",
+    'dyn(int(node.labels.n)) in [dyn(1), dyn(5.0), dyn("a")]',
+]
+# where known values meet what labels say, they are what they would be in any other expression
+ALONE += [
+    'node.?zone == optional.of("a")',
+    'optional.of("a") != node.labels[?"x"]',
+    "node.?zone == optional.none()",
+    "optional.none() != node.?zone",
+    'node.?zone in [optional.of("a"), optional.none()]',
+    '(has(node.zone) ? optional.of("b") : node.labels[?"x"]).orValue("q") == "b"',
+    '(params.n > 2 ? optional.of("b") : node.?zone).orValue("q") == "b"',
+    'optional.of("z").orValue(node.zone) == "z"',
+    'optional.none().orValue(node.zone) == "a"',
+    "params.?n.orValue(int(node.labels.n)) > 2",
+    '(has(node.zone) ? optional.none() : optional.of("a")).hasValue()',
+    '(has(node.zone) ? optional.none() : optional.of("a")) == optional.none()',
+    '(has(node.zone) ? optional.of("a") : node.labels[?"x"]).value() == "a"',
+    '(has(node.zone) ? "a" : "b") < "b"',
+    "has(node.zone) < has(node.labels.x)",
+    '(has(node.zone) ? 1.0 : double("NaN")) < 2.0',
+    '(has(node.zone) ? dyn(1) : dyn("a")) < dyn(2)',
+    'int(node.labels.n) < double("NaN")',
+    'dyn(int(node.labels.n)) == dyn(double("NaN"))',
+    'int(node.labels.n) < double("Infinity")',
+    'int(node.labels.n) >= double("-Infinity")',
+    'int(node.labels.n) < double("-Infinity")',
+    "int(dyn(int(node.labels.n))) == 5",
+    "int(dyn(has(node.zone) ? dyn(1.7) : dyn(node.labels.n))) == 1",
+    "int(dyn(has(node.zone) ? dyn([1]) : dyn(node.labels.n))) == 1",
+    'string(dyn(has(node.zone) ? dyn(true) : dyn(node.labels.x))) == "true"',
+    "node.labels.x in dyn(5)",
+    'node.labels.x in dyn({"a": 1})',
+    "dyn(node.labels.x) == 7",
+    "dyn(node.labels.n) in [dyn(1), dyn(null)]",
+]
+PRESENCE = st.sampled_from(ALONE)
 LISTS = st.sampled_from(['["a", "b"]', "params.xs", "[]", '["a", "no label"]', "params.xs.map(v, v + v)"])
 ATOMS = st.one_of(
     st.tuples(STRINGS, st.sampled_from(["==", "!="]), CONSTANTS).map(" ".join),
@@ -142,6 +207,22 @@ def test_a_condition_says_what_evaluation_says_on_every_node(text: str) -> None:
     agree(text)
 
 
+@pytest.mark.parametrize("text", ALONE)
+def test_each_construct_by_itself(text: str) -> None:
+    """Not only where chance puts it."""
+    agree(text)
+    agree(f"!({text})")
+
+
+def test_a_list_that_is_too_long_to_unroll_is_an_error() -> None:
+    """Which may be absorbed, as any other."""
+    for text in ("params.more.all(i, i >= 0 || has(node.zone))", "params.more.exists(i, has(node.zone))"):
+        node, excerpt = checked(text)
+        truth = compile_truth(node, ("params",), excerpt)
+        assert not isinstance(truth, Problem)
+        assert truth((Budget(10**6), VALUES), words_of("")) == (FALSE, FALSE)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -161,25 +242,45 @@ def test_traps(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "marked"),
+    ("text", "marked", "what"),
     [
-        ('node.zone.startsWith("eu-")', 'node.zone.startsWith("eu-")'),
-        ("node.zone == node.region", "node.zone == node.region"),
-        ('node.zone < "m"', 'node.zone < "m"'),
-        ('has(node.zone) && node.zone.matches("eu-.*")', 'node.zone.matches("eu-.*")'),
-        ("node.labels.exists(k, k == 'x')", "node.labels"),
-        ("size(node.labels) > 3", "size(node.labels)"),
-        ('node.zone + "a" == "b"', 'node.zone + "a"'),
+        ('node.zone.startsWith("eu-")', 'node.zone.startsWith("eu-")', "`startsWith` of a node's label"),
+        ("node.zone == node.region", "node.zone == node.region", "comparing one label of a node with another"),
+        ('node.zone < "m"', 'node.zone < "m"', "the order of strings"),
+        ('has(node.zone) && node.zone.matches("eu-.*")', 'node.zone.matches("eu-.*")', "`matches` of a node's label"),
+        ("node.labels.exists(k, k == 'x')", "node.labels", "walking over a node's labels"),
+        ("size(node.labels) > 3", "size(node.labels)", "`size` of a node's label"),
+        ('node.zone + "a" == "b"', 'node.zone + "a"', "`+` of a node's label"),
+        ("node.labels == {'a': 'b'}", "node.labels", "a node's labels as a whole"),
+        ("node == node", "node", "`node` as a whole"),
+        ("node.zone in [node.region]", "node.zone", "comparing one label of a node with another"),
+        ("node.zone in node.labels", "node.zone", "a key that another label of the node says"),
+        ("node.labels[node.zone] == 'a'", "node.labels[node.zone]", "this use of `node`"),
+        (
+            "[1, 2].map(x, x + size(node.labels)) == [1]",
+            "[1, 2].map(x, x + size(node.labels))",
+            "`map` over a node's labels",
+        ),
+        ("'a' in [node.zone].map(z, z)", "[node.zone].map(z, z)", "`map` over a node's labels"),
+        ("[node.zone][0] == 'a'", "[node.zone][0]", "this use of `node`"),
+        ("string(dyn(int(node.labels.n))) == '5'", "string(dyn(int(node.labels.n)))", "`string` of a node's label"),
+        ("-int(node.labels.n) == 5", "-int(node.labels.n)", "`-` of a node's label"),
+        (
+            "params.xs.exists_one(x, x == node.zone)",
+            "params.xs.exists_one(x, x == node.zone)",
+            "`exists_one` over a node's labels",
+        ),
     ],
 )
-def test_what_an_affinity_cannot_say_is_refused_in_its_place(text: str, marked: str) -> None:
-    """The caret stands under the smallest part that is to blame."""
+def test_what_an_affinity_cannot_say_is_refused_in_its_place(text: str, marked: str, what: str) -> None:
+    """The caret stands under the smallest part that is to blame, and the message names it."""
     node, excerpt = checked(text)
     problem = compile_truth(node, ("params",), excerpt)
 
     assert isinstance(problem, Problem)
     assert problem.rule == "not-an-affinity"
     assert text[problem.span.start : problem.span.end] == marked
+    assert problem.message == f"{what} is not something that an affinity can say"
 
 
 def test_a_score_by_node_has_a_case_for_each_number() -> None:
@@ -194,4 +295,18 @@ def test_a_score_by_node_has_a_case_for_each_number() -> None:
     assert not admits(weights[10], {"karpenter.sh/capacity-type": "spot"})
 
     node, excerpt = checked("int(node.labels.weight)", DOUBLE)
-    assert isinstance(compile_cases(node, ("params",), excerpt), Problem)
+    refused = compile_cases(node, ("params",), excerpt)
+    assert isinstance(refused, Problem)
+    assert refused.message == "a number that a node's label says is not something that an affinity can say"
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_capacity_type_is_said_by_disjoint_labels(provider: str) -> None:
+    """One case for each type that the provider has a label for; the rest lack it, or are on-demand."""
+    word, rule = words_of(provider)["capacityType"], capacity(provider)
+    for labels in CAPACITY[provider]:
+        said = [value for nodes, value in word.cases if admits(nodes, labels)]
+        expected = rule.of(labels) if rule else None
+        assert said == ([expected] if expected else [])
+        assert admits(word.missing, labels) == (expected is None)
+    assert all(nodes != FALSE for nodes, _ in word.cases)
