@@ -32,7 +32,7 @@ def patch(pod: Mapping[str, Any], placement: Placement) -> tuple[Operation, ...]
 
 
 def _difference(path: str, old: Any, new: Any) -> Iterator[Operation]:
-    if old is new or old == new:
+    if old == new:
         return
     if old is None:
         yield {"op": "add", "path": path, "value": new}

@@ -226,7 +226,7 @@ def _affinity(pod: Json, placement: Placement) -> Json | None:
     affinity = (pod.get("spec") or {}).get("affinity")
     terms = narrowed(pod, placement.required)
     node = _part(affinity, "nodeAffinity")
-    required = {} if terms is None else {REQUIRED: {**_part(node, REQUIRED), "nodeSelectorTerms": terms}}
+    required = {} if terms is None else {REQUIRED: {"nodeSelectorTerms": terms}}
     wished = preferences(placement.preferred, node.get(PREFERRED) or ())
     changed = {"nodeAffinity": required | ({PREFERRED: _grown(node.get(PREFERRED), wished)} if wished else {})}
     for field, wanted in (("podAffinity", placement.pod_affinity), ("podAntiAffinity", placement.pod_anti_affinity)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from itertools import product
+from itertools import permutations, product
 from typing import Any
 
 import pytest
@@ -23,8 +23,10 @@ from engine.requirement import (
     Term,
     Terms,
     TooMany,
+    Values,
     admits,
     both,
+    implies,
     integers,
     named,
     none_of,
@@ -396,6 +398,58 @@ def test_the_pods_own_preferences_come_first_and_stay() -> None:
         mine,
         {"weight": 50, "preference": {"matchExpressions": [{"key": "a", "operator": "In", "values": ["x"]}]}},
     ]
+
+
+# Nothing twice
+
+
+@given(pods, policies)
+def test_no_term_that_is_made_is_within_another_of_the_same_origin(pod: Pod, required: Terms) -> None:
+    """Where each of the policy's takes one node selector term; what takes several may overlap when it is said."""
+    required = tuple(one for one in required if one.width == 1)
+    selector, mine = own(pod_of(pod["spec"]["nodeSelector"], None)), terms_of(pod)
+    for one in mine or [{}]:
+        made = narrowed(pod_of(pod["spec"]["nodeSelector"], None if mine is None else [one]), required) or ()
+        meanings = [meaning for meaning in (both(selector, (parse_term(new),)) for new in made) if meaning]
+        assert not any(implies(a, b) for a, b in permutations(meanings, 2))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "mine", "made"),
+    [
+        ({"a": "xy", "b": "123"}, {"a": "xz", "b": "1"}, {"a": "x"}, {"b": "123"}),
+        ({"a": "xy", "b": "1"}, {"a": "xz", "b": "123"}, {"a": "x"}, {"b": "123"}),
+        ({"a": "xz", "b": "123"}, {"a": "xy", "b": "1"}, {"a": "x"}, {"b": "123"}),
+        ({"a": "xy", "b": "12", "c": "1"}, {"a": "xz", "b": "13", "c": "1"}, {"a": "x", "b": "1"}, {"c": "1"}),
+    ],
+)
+def test_of_policy_terms_that_come_to_less_one_is_enough(
+    first: dict[str, str], second: dict[str, str], mine: dict[str, str], made: dict[str, str]
+) -> None:
+    def listed(values: dict[str, str]) -> list[dict[str, Any]]:
+        return [{"key": key, "operator": "In", "values": [*some]} for key, some in values.items()]
+
+    wanted = simplify([term({key: one_of(some) for key, some in values.items()}) for values in (first, second)])
+    assert len(wanted) == 2
+    result = narrowed(pod_of(None, [{"matchExpressions": listed(mine)}]), wanted)
+    assert result == [{"matchExpressions": listed(mine) + listed(made)}]
+
+
+@pytest.mark.parametrize(
+    ("mine", "wanted", "made"),
+    [
+        # of the policy's alternatives those that can be, as it spells them
+        ({"operator": "In", "values": ["x", "z"]}, ABSENT | one_of("xy"), [{"operator": "In", "values": ["x", "y"]}]),
+        # fewer, where what is left takes fewer
+        ({"operator": "Gt", "values": ["5"]}, integers() & none_of("7"), [{"operator": "NotIn", "values": ["7"]}]),
+        # of several that contradict the pod the first
+        ({"operator": "In", "values": ["x"]}, ABSENT | one_of("y"), [{"operator": "In", "values": ["y"]}]),
+    ],
+)
+def test_alternatives_for_one_key(mine: dict[str, Any], wanted: Values, made: list[dict[str, Any]]) -> None:
+    said = {"key": "a", **mine}
+    result = narrowed(pod_of(None, [{"matchExpressions": [said]}]), (term({"a": wanted}),))
+    assert result == [{"matchExpressions": [said, *({"key": "a", **one} for one in made)]}]
 
 
 # Everything together

@@ -424,6 +424,19 @@ def test_what_takes_too_much_is_refused() -> None:
         affordable([doubled], what="wishes")
 
 
+def test_what_is_left_is_limited_as_soon_as_it_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.requirement.MAX_TERMS", 3)
+    three, four = (term({f"k{i}": EXISTS for i in range(count)}) for count in (3, 4))
+    assert len(difference(TRUE, (three,))) == 3
+    apart = (term({"z": ABSENT}), term({"y": ABSENT, "z": EXISTS}), term({"x": ABSENT, "y": EXISTS, "z": EXISTS}))
+    assert len(disjoint(apart)) == 3
+    with pytest.raises(TooMany) as caught:
+        difference(TRUE, (four,))
+    assert caught.value.count == 4
+    with pytest.raises(TooMany):
+        disjoint((three, term({"j0": EXISTS, "j1": EXISTS})))
+
+
 def test_a_proof_that_is_too_long_is_no_proof() -> None:
     # 2^20 corners cover everything, and no pair of them differs in one key only
     corners = [term({f"k{i}": EXISTS, f"k{i + 1}": ABSENT}) for i in range(30)]
