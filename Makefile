@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test lint format controlplane bench-decide bench-serve lock schema clean
+.PHONY: help setup demo test lint format controlplane mutants bench-decide bench-serve lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ format: setup ## rewrite the code in the one format
 controlplane: setup ## build kube-apiserver, etcd, scheduler, controller manager, kubectl and helm once, into a cache
 	tests/controlplane/build || [ $$? = 2 ]
 
+mutants: setup ## change the algebra one thing at a time: which changes does no test notice? (over an hour)
+	@$(BIN)/python tools/mutants.py
+
 bench-decide: setup ## time of one decision, next to celpy: table on stderr, JSON lines on stdout
 	@$(BIN)/python -m benchmarks.decide
 
@@ -49,4 +52,4 @@ lock: ## rewrite requirements.lock (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock -q
 
 clean: ## remove what setup and tools made
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants
