@@ -184,7 +184,6 @@ class _Failure(Exception):  # noqa: N818 - an outcome of a policy, caught here
 
     def __init__(self, policy: CompiledPolicy, reason: str) -> None:
         self.policy, self.reason = policy, reason
-        super().__init__(reason)
 
 
 @dataclass(slots=True)
@@ -263,7 +262,7 @@ class _Meeting:
             else _outcome(f)
             for f in self.findings
         )
-        pools = PoolNames(self.fleet.names(before), (), ())
+        pools = PoolNames(self.fleet.names(before))
         message = f"policy {finding.policy.name}: {overruled[finding.policy.name]}"
         return replace(self.base, allowed=False, message=message, policies=outcomes, pools=pools)
 

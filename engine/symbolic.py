@@ -135,7 +135,6 @@ class InexpressibleError(Exception):
 
     def __init__(self, node: Node, what: str) -> None:
         self.node, self.what = node, what
-        super().__init__(what)
 
 
 def compile_truth(node: Node, names: Sequence[str], excerpt: Excerpt) -> TruthOf | Problem:
@@ -291,8 +290,7 @@ def _any_equal(element: Node, candidates: Sequence[Node], names: tuple[str, ...]
     def equal_to_one(args: Arguments, words: Words) -> Truth:
         wanted, lists = value(args, words), [option(args, words) for option in options]
         truths = [_compared(cases, wanted, _equality) for cases in lists]
-        true = union(*(yes for yes, _ in truths)) if truths else FALSE
-        false, defined = TRUE if truths else FALSE, TRUE
+        true, false, defined = union(*(yes for yes, _ in truths)), TRUE, TRUE
         for (_, no), cases in zip(truths, lists, strict=True):
             false, defined = both(false, no), both(defined, union(*(guard for guard, _ in cases)))
         return both(true, defined), both(false, defined)
@@ -659,7 +657,7 @@ def _described(node: Node) -> str:
             return "`node` as a whole"
         case Select(operand=Ident(name="node"), field="labels"):
             return "a node's labels as a whole"
-        case Call() if node.function.strip("_").strip("&|!?:<>=+-*/%[]@") == "":
+        case Call() if not any(map(str.isalpha, node.function)):
             return f"`{node.function.replace('_', '')}` of a node's label"
         case Call():
             return f"`{node.function}` of a node's label"

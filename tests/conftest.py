@@ -16,8 +16,15 @@ settings.register_profile(
 settings.load_profile("nightly" if os.environ.get("BAYPLAN_NIGHTLY") == "1" else "default")
 
 
-def pytest_sessionstart() -> None:
-    """Forgets what an earlier session in the same process has left, as mutation testing has them."""
-    for one in gc.get_objects():
-        if isinstance(one, functools._lru_cache_wrapper):
+@functools.cache
+def remembering() -> tuple[functools._lru_cache_wrapper[object], ...]:
+    """The functions of the engine that remember what they gave."""
+    found = (one for one in gc.get_objects() if isinstance(one, functools._lru_cache_wrapper))
+    return tuple(one for one in found if (one.__module__ or "").startswith("engine."))
+
+
+def pytest_runtest_setup() -> None:
+    """In mutation testing, tests stand alone: what one of them made a function remember would hide it from the next."""
+    if "MUTANT_UNDER_TEST" in os.environ:
+        for one in remembering():
             one.cache_clear()

@@ -95,6 +95,19 @@ def test_it_is_told_whose_alternatives_multiply() -> None:
     )
 
 
+def test_only_what_multiplies_is_named() -> None:
+    """Neither one term of the pod's, nor a policy without any, nor the number that is told already."""
+    alone = decide(f"require: [{{expression: '{BOUNDS}'}}]", given=asking(unlike(1)))
+    assert alone.policies[0].error == "2048 node selector terms, of which at most 1000 are allowed"
+    nine = " && ".join(f'int(node.labels["a{i}"]) >= 0' for i in range(9))
+    twice = decide(
+        f"require: [{{expression: '{nine}'}}]", "prefer: [{expression: pool.gpus > 0}]", given=asking(unlike(2))
+    )
+    assert twice.policies[0].error == (
+        "1024 node selector terms, of which at most 1000 are allowed (2 of the pod's own, times 512 of policy one)"
+    )
+
+
 # Values
 
 MANY = ", ".join(f'"v{i}"' for i in range(400))

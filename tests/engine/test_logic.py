@@ -1,0 +1,174 @@
+"""Verdicts against three-valued logic, pool by pool and node by node, and what was read of pools on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.fleet import Read
+from engine.logic import NO, YES, Cased, Flat, Reads, Verdict, choice, invert, meet
+from engine.requirement import ABSENT, EXISTS, Terms, admits, one_of, term
+from engine.symbolic import UNKNOWN, Truth
+from tests.engine.test_decide import decide, required
+from tests.engine.test_decide_limits import pools_of_nodes
+
+POOLS = 3
+EVERY = (1 << POOLS) - 1
+NODES: tuple[dict[str, str], ...] = ({}, {"x": "1"}, {"x": "2"})
+ONE: Terms = (term({"x": one_of(["1"])}),)
+NONE: Terms = (term({"x": ABSENT}),)
+SOME: Terms = (term({"x": EXISTS}),)
+TRUTHS: list[Truth] = [YES, NO, UNKNOWN, (ONE, NONE), (NONE, SOME), (SOME, ()), ((), ONE)]
+
+reads = st.frozensets(st.sampled_from([Read("labels", "a"), Read("values", "b"), Read("capacity")]), max_size=2)
+computed = st.dictionaries(st.integers(0, POOLS - 1), reads, max_size=2)
+
+
+@st.composite
+def verdicts(draw: st.DrawFn) -> Verdict:
+    """Flat or cased; where no pool matters all pools are alike, and nothing was read of them."""
+    if draw(st.booleans()):
+        truth = draw(st.sampled_from(TRUTHS))
+        if truth in (YES, NO, UNKNOWN) and draw(st.booleans()):
+            return Flat(EVERY * (truth == YES), EVERY * (truth == NO), truth)
+        return Cased(((EVERY, truth),), truth)
+    if draw(st.booleans()):
+        true = draw(st.integers(0, EVERY))
+        return Flat(true, draw(st.integers(0, EVERY)) & ~true, None, draw(reads), draw(computed))
+    split: dict[Truth, int] = {}
+    for i in range(POOLS):
+        truth = draw(st.sampled_from(TRUTHS))
+        split[truth] = split.get(truth, 0) | 1 << i
+    return Cased(tuple((mask, truth) for truth, mask in split.items()), None, draw(reads), draw(computed))
+
+
+def said(truth: Truth, node: dict[str, str]) -> bool | None:
+    return True if admits(truth[0], node) else False if admits(truth[1], node) else None
+
+
+def table(verdict: Verdict) -> list[bool | None]:
+    """What it is on every node of every pool; each pool is in exactly one case."""
+    rows: list[bool | None] = []
+    for i in range(POOLS):
+        (truth,) = (truth for mask, truth in verdict.cases(EVERY) if mask >> i & 1)
+        rows += [said(truth, node) for node in NODES]
+    return rows
+
+
+def anywhere(verdict: Verdict) -> list[bool | None] | None:
+    return None if verdict.anywhere is None else [said(verdict.anywhere, node) for node in NODES]
+
+
+def conjunction(a: bool | None, b: bool | None) -> bool | None:
+    return False if a is False or b is False else None if a is None or b is None else True
+
+
+def chosen(test: bool | None, yes: bool | None, no: bool | None) -> bool | None:
+    return None if test is None else yes if test else no
+
+
+def united(*many: Verdict) -> tuple[Reads, dict[int, Reads]]:
+    """All that was read of the pools."""
+    by_pool: dict[int, Reads] = {}
+    for one in many:
+        for pool, read in one.computed.items():
+            by_pool[pool] = by_pool.get(pool, frozenset()) | read
+    return frozenset().union(*(one.reads for one in many)), by_pool
+
+
+@given(verdicts())
+def test_not(verdict: Verdict) -> None:
+    opposite = invert(verdict)
+    assert table(opposite) == [None if one is None else not one for one in table(verdict)]
+    mine = anywhere(verdict)
+    assert anywhere(opposite) == (None if mine is None else [None if one is None else not one for one in mine])
+    assert united(opposite) == united(verdict)
+    assert invert(opposite) == verdict
+
+
+@given(verdicts(), verdicts())
+def test_and(a: Verdict, b: Verdict) -> None:
+    both = meet(a, lambda: b, EVERY)
+    assert table(both) == [conjunction(x, y) for x, y in zip(table(a), table(b), strict=True)]
+    if NO in (a.anywhere, b.anywhere):
+        assert (anywhere(both), united(both)) == ([False] * len(NODES), (frozenset(), {}))
+        return
+    mine, its = anywhere(a), anywhere(b)
+    neither = mine is None or its is None
+    expected = None if neither else [conjunction(x, y) for x, y in zip(mine or (), its or (), strict=True)]
+    assert anywhere(both) == expected
+    assert united(both) == united(a, b)
+
+
+def test_and_does_not_ask_for_what_can_not_matter() -> None:
+    def asked() -> Verdict:
+        raise AssertionError
+
+    no = Flat(0, EVERY, NO)
+    assert meet(no, asked, EVERY) == no
+
+
+@given(verdicts(), verdicts(), verdicts())
+def test_choice(test: Verdict, yes: Verdict, no: Verdict) -> None:
+    whole = choice(test, yes, no, EVERY)
+    assert table(whole) == [chosen(*three) for three in zip(table(test), table(yes), table(no), strict=True)]
+    parts = [anywhere(part) for part in (test, yes, no)]
+    known = [part for part in parts if part is not None]
+    expected = [chosen(*three) for three in zip(*known, strict=True)] if len(known) == len(parts) else None
+    assert anywhere(whole) == expected
+    assert united(whole) == united(test, yes, no)
+
+
+# What was read through a key that is computed is demanded again
+
+NODEPOOL = "karpenter.sh/nodepool"
+FLEET = pools_of_nodes(
+    {NODEPOOL: "k", "rack": "r", "disk": "ssd"},
+    {NODEPOOL: "k", "rack": "r", "disk": "ssd"},
+    {NODEPOOL: "l", "rack": "q"},
+)
+
+
+@pytest.mark.parametrize(
+    ("expression", "demanded"),
+    [
+        ('pool.labels["ra" + string("ck")] == "r"', {"rack"}),
+        ('pool.labels[params.key] == "r"', {"rack"}),
+        ('params.key in pool.labels && pool.name == "k"', {"rack"}),
+        ('pool.labels[?params.key].orValue("") == "r"', {"rack"}),
+        ('pool.labels[?params.other].orValue("none") == "none" && pool.name == "k"', {"other"}),
+        ("!(params.other in pool.labels) && pool.name == 'k'", {"other"}),
+        ("size(pool.labels) == 3", {"rack", "disk", NODEPOOL}),
+        ('pool.labels.exists(k, v, v == "r")', {"rack", "disk", NODEPOOL}),
+        ('pool.labels.exists(k, k == "disk")', {"rack", "disk", NODEPOOL}),
+        ('pool.labels == {"rack": "r", "disk": "ssd", "karpenter.sh/nodepool": "k"}', {"rack", "disk", NODEPOOL}),
+        ("pool.labels[params.key] == 'r' ? pool.labels[params.disk] == 'ssd' : false", {"rack", "disk"}),
+    ],
+)
+def test_what_a_computed_key_reads_is_demanded_again(expression: str, demanded: set[str]) -> None:
+    params = "{params: {key: rack, other: other, disk: disk}}"
+    decision = decide(f"require: [{{expression: {expression!r}}}]", bundle=params, pools=FLEET)
+    (one,) = required(decision)
+    said: dict[str, Any] = {e["key"]: e for e in one["matchExpressions"]}
+    assert set(said) == demanded | {NODEPOOL}
+    assert said[NODEPOOL]["values"] == ["k"]
+    for key in demanded - {NODEPOOL}:
+        assert said[key]["operator"] == ("DoesNotExist" if key == "other" else "In")
+
+
+@pytest.mark.parametrize(
+    "score",
+    ["pool.labels[params.key] == 'r' ? 7 : 0", "node.capacityType == 'spot' || pool.labels[params.key] == 'r' ? 7 : 0"],
+)
+def test_what_a_score_reads_is_demanded_again(score: str) -> None:
+    wish = f"prefer: [{{expression: 'true', score: {score!r}}}]"
+    decision = decide(wish, bundle="{params: {key: rack}}", pools=FLEET)
+    wishes = [one["preference"] for one in decision.as_json()["placement"]["preferred"]]
+    assert wishes
+    for one in wishes:
+        by_key = {e["key"]: e for e in one["matchExpressions"]}
+        assert by_key["rack"]["operator"] == "In"
+        assert set(by_key) <= {NODEPOOL, "rack", "karpenter.sh/capacity-type"}
