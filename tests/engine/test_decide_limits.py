@@ -101,7 +101,9 @@ def test_only_what_multiplies_is_named() -> None:
     assert alone.policies[0].error == "2048 node selector terms, of which at most 1000 are allowed"
     nine = " && ".join(f'int(node.labels["a{i}"]) >= 0' for i in range(9))
     twice = decide(
-        f"require: [{{expression: '{nine}'}}]", "prefer: [{expression: pool.gpus > 0, weight: 5}]", given=asking(unlike(2))
+        f"require: [{{expression: '{nine}'}}]",
+        "prefer: [{expression: pool.gpus > 0, weight: 5}]",
+        given=asking(unlike(2)),
     )
     assert twice.policies[0].error == (
         "1024 node selector terms, of which at most 1000 are allowed (2 of the pod's own, times 512 of policy one)"

@@ -424,6 +424,34 @@ def test_what_takes_too_much_is_refused() -> None:
         affordable([doubled], what="wishes")
 
 
+def test_any_integer_is_said_in_two_lists() -> None:
+    """For no bound may be negative, nor over 2^63-1; a number that is left out, in the list that it would be in."""
+    last, before = str(MAX_INTEGER), str(MAX_INTEGER - 1)
+    below, top = ({"key": "k", "operator": "Lt", "values": [last]}, {"key": "k", "operator": "Gt", "values": [before]})
+    assert integers().alternatives("k") == [[below], [top]]
+    for missing, first, second in [(before, [before], []), (last, [], [last]), ("0", ["0"], [])]:
+        said = [[{"key": "k", "operator": "NotIn", "values": odd}] if odd else [] for odd in (first, second)]
+        less = integers() & none_of([missing])
+        assert less.alternatives("k") == [[below, *said[0]], [top, *said[1]]]
+
+
+def test_what_no_list_says_is_told() -> None:
+    with pytest.raises(Inexpressible, match=r"^no match expression says that a label is present and no integer$"):
+        (EXISTS - integers()).alternatives("k")
+    with pytest.raises(Inexpressible):
+        (EXISTS - integers(3, 3) - integers(5, 5)).alternatives("k")
+    assert (EXISTS - integers(3, 3)).alternatives("k")[0][1]["values"][:2] == ["0" * 62 + "3", "0" * 61 + "3"]
+    with pytest.raises(ValueError, match=r"^no node selector term matches every node$"):
+        EVERYWHERE.alternatives()
+    assert str(integers(3)) == "Gt 2"
+
+
+@pytest.mark.parametrize("operator", [None, "", "Exists", "XXXX"])
+def test_a_field_is_asked_for_by_in_and_not_in_only(operator: str | None) -> None:
+    field: dict[str, Any] = {"key": "metadata.name", "values": ["n"], **({"operator": operator} if operator else {})}
+    assert parse_term({"matchFields": [field]}) == NOWHERE
+
+
 def test_what_is_left_is_limited_as_soon_as_it_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.requirement.MAX_TERMS", 3)
     three, four = (term({f"k{i}": EXISTS for i in range(count)}) for count in (3, 4))

@@ -1,0 +1,145 @@
+"""What a fleet answers of its pools: by itself, and after another fleet that it took over from."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.fleet import Fleet, Kept, Read
+from engine.logic import Flat, Leaf, _by_pool, _inferred
+from engine.pool import Inventory, Pool
+from engine.requirement import ABSENT, EXISTS, FALSE, TRUE, Terms, Values, none_of, one_of, term
+from engine.symbolic import Arguments
+from tests.engine.test_decide import decider, subject
+from tests.engine.test_renewal import POOLS
+
+ZONE = "topology.kubernetes.io/zone"
+SELECTOR = {"np": "p"}
+
+
+def pool(*observed: str, declared: bool = True, **labels: str | tuple[str, ...]) -> Pool:
+    """A pool with these labels, several values where they vary; those that are observed are named."""
+    constants = {key: value for key, value in labels.items() if isinstance(value, str)}
+    values = {key: value for key, value in labels.items() if isinstance(value, tuple)}
+    return Pool("p", "", SELECTOR, {**SELECTOR, **constants}, values, observed=frozenset(observed), declared=declared)
+
+
+def only(key: str, values: Values) -> Terms:
+    return (term({key: values}),)
+
+
+BOTH = (term({"a": one_of("1"), "b": one_of(["2", "3"])}),)
+
+
+@pytest.mark.parametrize(
+    ("given_pool", "reads", "demanded"),
+    [
+        (pool(a="1"), Read("labels", "a"), TRUE),
+        (pool("a", a="1"), Read("labels", "a"), only("a", one_of("1"))),
+        (pool("a", a="1"), Read("values", "a"), only("a", one_of("1"))),
+        (pool("b", a="1", b="2"), Read("labels", "a"), TRUE),
+        # what varies: that a label has one of these values was read of `values` only
+        (pool("b", b=("2", "3")), Read("values", "b"), only("b", one_of(["2", "3"]))),
+        (pool("b", b=("2", "3")), Read("labels", "b"), TRUE),
+        (pool(b=("2", "3")), Read("values", "b"), TRUE),
+        # absence: certain where the pool was declared
+        (pool(), Read("labels", "z"), TRUE),
+        (pool(declared=False), Read("labels", "z"), only("z", ABSENT)),
+        (pool(declared=False), Read("values", "z"), only("z", ABSENT)),
+        (pool(declared=False), Read("labels", "not a key!"), TRUE),
+        # everything
+        (pool("a", "b", a="1", b=("2", "3")), Read("all"), BOTH),
+        (pool("a", a="1", b=("2", "3")), Read("all"), only("a", one_of("1"))),
+        (pool(a="1"), Read("all"), TRUE),
+        (pool("a", a="not a label value"), Read("labels", "a"), FALSE),
+    ],
+)
+def test_what_was_read_is_demanded_if_it_was_observed(given_pool: Pool, reads: Read, demanded: Terms) -> None:
+    assert list(Fleet(Inventory((given_pool,))).demands(frozenset({reads}), 1)) == [(1, demanded)]
+
+
+def test_all_that_was_read_is_demanded_together() -> None:
+    fleet = Fleet(Inventory((pool("a", "b", a="1", b=("2", "3")),)))
+    assert list(fleet.demands(frozenset({Read("labels", "a"), Read("values", "b")}), 1)) == [(1, BOTH)]
+    assert list(fleet.demands(frozenset(), 1)) == [(1, TRUE)]
+    assert list(fleet.demands(frozenset({Read("labels", "a")}), 0)) == []
+
+
+@pytest.mark.parametrize(
+    ("given_pool", "inferred"),
+    [(pool(), False), (pool("a", a="1"), True), (pool(declared=False), True), (pool("a", a="1", declared=False), True)],
+)
+def test_whether_anything_is_only_observed(given_pool: Pool, inferred: bool) -> None:
+    assert Fleet(Inventory((given_pool,))).inferred is inferred
+    assert _inferred(given_pool) is inferred
+
+
+TERMS = [
+    term({key: values})
+    for key, values in product(
+        ("np", "tier", ZONE, "other"), (one_of(["p1"]), one_of(["gold"]), one_of("a"), one_of("c"), ABSENT, EXISTS)
+    )
+] + [term({"tier": none_of(["gold"]), ZONE: one_of("b")})]
+
+
+@given(st.lists(POOLS, min_size=2, max_size=4))
+def test_a_fleet_that_took_over_answers_as_a_new_one(inventories: list[Inventory]) -> None:
+    """Whatever the one before was asked, and had not been asked."""
+    fleet = Fleet(inventories[0])
+    for asked, inventory in enumerate(inventories[1:]):
+        for one in TERMS[asked :: len(inventories)]:
+            fleet.possible(one)
+        for i in range(0, len(fleet.pools), 2):
+            fleet.known(i)
+        new, fleet = Fleet(inventory), Fleet(inventory, fleet)
+        assert [fleet.possible(one) for one in TERMS] == [new.possible(one) for one in TERMS]
+        assert [fleet.known(i) for i in range(len(fleet.pools))] == [new.known(i) for i in range(len(new.pools))]
+        assert fleet.selector(fleet.every) == new.selector(new.every)
+
+
+@given(POOLS, POOLS)
+def test_what_is_kept_is_equal_and_the_rest_is_fresh(before: Inventory, after: Inventory) -> None:
+    old, new = Fleet(before), Fleet(after)
+    kept = Kept.between(old, new)
+    pairs = [(a + n, b + n) for a, length, b in kept.moves for n in range(length)]
+    assert sorted([b for _, b in pairs] + list(kept.fresh)) == list(range(len(new.pools)))
+    assert all(old.pools[a] == new.pools[b] for a, b in pairs)
+    assert {new.pools[b].name for b in kept.fresh}.isdisjoint({one.name for one in old.pools if one in new.pools})
+    for mask in range(1 << len(old.pools)):
+        assert kept.moved(mask) == sum(1 << b for a, b in pairs if mask >> a & 1)
+
+
+@given(POOLS, POOLS)
+def test_reads_through_computed_keys_move_with_their_pools(before: Inventory, after: Inventory) -> None:
+    spec = 'require: [{expression: \'pool.labels["ti" + string("er")] == "gold"\'}]'
+    (leaf,) = decider(spec, pools=before).program.leaves
+    engine = decider(spec, pools=before)
+    nobody = engine._nobody
+    known = _by_pool(leaf, Fleet(before), nobody())
+    old = Fleet(before)
+    moved = _by_pool(leaf, Fleet(after, old), nobody(), known)
+    fresh = _by_pool(leaf, Fleet(after), nobody())
+    assert moved == fresh
+
+
+def test_a_renewed_decider_keeps_what_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is what makes it fast: an expression over pools is evaluated on fresh ones only."""
+    known: list[object] = []
+
+    def spy(leaf: Leaf, fleet: Fleet, arguments: Arguments, before: Flat | None = None) -> Flat:
+        known.append(before)
+        return _by_pool(leaf, fleet, arguments, before)
+
+    monkeypatch.setattr("engine.logic._by_pool", spy)
+    pools = tuple(Pool(f"p{i}", "", {"np": f"p{i}"}, {"np": f"p{i}"}, gpus=i) for i in range(4))
+    engine = decider("require: [{expression: pool.gpus > 1}]", pools=Inventory(pools))
+    engine.decide(subject())
+    again = engine.renewed(Inventory(pools[1:]))
+    assert again.fleet.kept == Kept(((1, 3, 0),), ())
+    assert known == [None, *engine.ground.settled.values()]
+    (before,), (after,) = engine.ground.settled.values(), again.ground.settled.values()
+    assert (before.true, after.true) == (0b1100, 0b110)
+    assert again.decide(subject()).pools.after == ("p2", "p3")
