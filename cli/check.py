@@ -64,7 +64,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     pools = given_inventory(args)
-    cluster = given_cluster(args) if args.cluster_name or args.cluster_label else None
+    cluster = {field: value for field, value in given_cluster(args).items() if value}
     reports = [examined(path, pools, cluster) for path in args.bundles]
     if args.output == "json":
         print(json.dumps([report.as_json() for report in reports], indent=2))
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 def examined(path: Path, pools: Inventory | None = None, cluster: Mapping[str, Any] | None = None) -> Report:
     """Everything that can be said of the bundle in a folder, on these pools, or else on its own inventories.
 
-    Policies that read `cluster` are examined only if its name and labels are given.
+    Policies that read `cluster` are examined only if what they read of it, `name` or `labels`, is given.
     """
     bundle, problems = read_bundle(existing(path))
     if bundle is None:

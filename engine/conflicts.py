@@ -22,6 +22,7 @@ from functools import partial
 from itertools import combinations, islice, product
 from typing import Any
 
+from engine.advice import walk
 from engine.bundle import Bundle, Case, Named, Policy, Test
 from engine.cluster import Inventory, inventory_from_documents
 from engine.decide import NOBODY, Decider
@@ -41,7 +42,7 @@ from engine.requirement import ANY, TRUE, Term, Terms, TooMany, implies
 from engine.subject import Subject
 from engine.suite import inventory as inventory_of
 from engine.suite import subjects
-from engine.syntax import free_names, shape
+from engine.syntax import Has, Ident, Select, free_names, shape
 from engine.text import Excerpt, Span
 from engine.values import Budget, BudgetExceeded
 from engine.witness import Wanted, selected, subject_of, variants
@@ -127,9 +128,9 @@ def examine(
     """Everything that is certain about the policies of a bundle on these inventories; nothing without any pool.
 
     A conflict counts on one inventory, all else must hold on each. Policies in mode `off` are left out; so are those
-    that read `cluster`, unless its `name` and `labels` are given.
+    that read what `cluster` does not say of `name` and `labels`.
     """
-    bound = () if cluster else tuple(policy for policy in program.policies if _reads_cluster(policy.policy, bundle))
+    bound = tuple(p for p in program.policies if not _cluster_read(p.policy, bundle) <= (cluster or {}).keys())
     policies = tuple(policy for policy in program.policies if policy not in bound)
     enforced = replace(program, mode="enforce", policies=policies)
     deciders = [(name, Decider(enforced, pools, cluster=cluster)) for name, pools in inventories if pools.pools]
@@ -138,7 +139,8 @@ def examine(
         return Examination()
     doubts = _Doubts()
     for policy in bound:
-        doubts.add(policy.name, "it depends on `cluster`, and no --cluster-name or --cluster-label was given")
+        if policy.policy.mode != "off":
+            doubts.add(policy.name, "it depends on `cluster`: say --cluster-name and --cluster-label, as it reads them")
     active = [policy for policy in policies if policy.policy.mode != "off"]
     dead = [policy for policy in active if policy.require and all(scene.unsatisfiable(policy) for scene in scenes)]
     rest = [policy for policy in active if policy not in dead]
@@ -153,15 +155,34 @@ def examine(
     return Examination(ordered(problems), tuple(conflicts), dict(sorted(doubts.by_policy.items())))
 
 
-def _reads_cluster(policy: Policy, bundle: Bundle) -> bool:
-    """Whether what a policy does, or an exemption from it, depends on the cluster."""
+def _cluster_read(policy: Policy, bundle: Bundle) -> frozenset[str]:
+    """Which fields of `cluster` decide what a policy does, or an exemption from it."""
     exempting = [one for one in bundle.exemptions if not one.policies or policy.name in one.policies]
     said = [named.excerpt for named in (*policy.match_conditions, *policy.variables)]
     said += [named.excerpt for one in exempting for named in one.match_conditions]
     said += [item.excerpt for item in (*policy.require, *policy.fallback, *policy.tolerate, *policy.deny)]
     said += [item.expression.excerpt for item in policy.prefer]
     said += [item.score for item in policy.prefer if item.score]
-    return any("cluster" in _names_read(excerpt) for excerpt in said)
+    return frozenset().union(*(_cluster_fields(excerpt) for excerpt in said))
+
+
+def _cluster_fields(excerpt: Excerpt) -> frozenset[str]:
+    """The fields of `cluster` that an expression reads: all of them if it reads it in some other way."""
+    if "cluster" not in _names_read(excerpt):
+        return frozenset()
+    node, _ = parse(excerpt)
+    assert node is not None
+    every, read = 0, list[str]()
+    for each in walk(node):
+        match each:
+            case Ident(name="cluster" | ".cluster"):
+                every += 1
+            case (
+                Select(operand=Ident(name="cluster" | ".cluster"), field=name)
+                | Has(operand=Ident(name="cluster" | ".cluster"), field=name)
+            ):
+                read.append(name)
+    return frozenset(read) if len(read) == every else frozenset(("name", "labels"))
 
 
 def _names_read(excerpt: Excerpt) -> frozenset[str]:

@@ -20,12 +20,12 @@ from engine.judge import POLICY_BUDGET, UNSELECTED, Finding, Occasion, Wish, exe
 from engine.logic import Ground
 from engine.ownership import controller
 from engine.patch import Operation, patch
-from engine.placement import Placement, labels_of, own
+from engine.placement import OF_POD, WISHES, Placement, labels_of, own
 from engine.podaffinity import PREFERRED
 from engine.pool import Taint
 from engine.program import POD_NAMES, CompiledPolicy, Program
 from engine.region import Region, alive, meet, node_terms, plain_meet, reach
-from engine.requirement import FALSE, TERMS, TRUE, Term, Terms, TooMany, affordable, both, implies, parse_term
+from engine.requirement import FALSE, TRUE, Term, Terms, TooMany, affordable, both, implies, parse_term
 from engine.spread import combine as combine_spread
 from engine.subject import Subject
 from engine.symbolic import Arguments
@@ -172,18 +172,18 @@ class Decider:
             try:
                 return _Meeting(base, mine, settled, self.fleet).decision()
             except _Failure as failure:
-                index = next(i for i, f in enumerate(settled) if f.policy is failure.policy)
-                settled[index] = settled[index].failed(failure.reason)
+                reasons = failure.reasons
+                settled = [f.failed(reasons[f.policy.name]) if f.policy.name in reasons else f for f in settled]
                 refused = _refused(base, settled)
                 if refused:
                     return refused
 
 
-class _Failure(Exception):  # noqa: N818 - an outcome of a policy, caught here
-    """A policy failed while the policies met."""
+class _Failure(Exception):  # noqa: N818 - an outcome of policies, caught here
+    """Policies failed while the policies met; why, by their names."""
 
-    def __init__(self, policy: CompiledPolicy, reason: str) -> None:
-        self.policy, self.reason = policy, reason
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        self.reasons = reasons
 
 
 @dataclass(slots=True)
@@ -247,12 +247,18 @@ class _Meeting:
         together = plain_meet([finding.region for finding in findings])
         if together is not None:
             return together
+        failed: dict[str, str] = {}
+        multiplied: list[Finding] = []
         for finding in findings:
             assert finding.region is not None
+            multiplied.append(finding)
             try:
                 together = finding.region if together is None else meet(together, finding.region)
             except TooMany as error:
-                raise _Failure(finding.policy, self._multiplied(error, findings, self.fleet.every)) from error
+                failed[finding.policy.name] = self._multiplied(error, multiplied)
+                multiplied.pop()
+        if failed:
+            raise _Failure(failed)
         return together
 
     def _denied(self, finding: Finding, overruled: Mapping[str, str], before: int) -> Decision:
@@ -269,27 +275,48 @@ class _Meeting:
     def _written(
         self, applied: Sequence[Finding], met: Region | None, after: int
     ) -> tuple[Placement, tuple[Operation, ...]]:
-        """What the policies come to, and how it is written. Fails the first that brings more than a pod can carry."""
+        """What the policies come to, and how it is written. Fails each that brings more than a pod can carry."""
         try:
             placement = self._placement(applied, met, after)
             affordable(placement.required)
             return placement, patch(self.base.subject.pod, placement)
         except TooMany as error:
-            if len(applied) > 1:
-                fewer = applied[:-1]
-                self._written(fewer, self._meet_all([f for f in fewer if f.region is not None]), after)
-            raise _Failure(applied[-1].policy, self._multiplied(error, applied, after)) from error
+            raise _Failure(self._too_much(applied, after) or {applied[-1].policy.name: str(error)}) from error
 
-    def _multiplied(self, error: TooMany, findings: Sequence[Finding], after: int) -> str:
+    def _too_much(self, applied: Sequence[Finding], after: int) -> dict[str, str]:
+        """The policies that bring more than a pod can carry, given those before them that don't; and why."""
+        failed: dict[str, str] = {}
+        kept, rest, step = list[Finding](), list(applied), 1
+        while rest:
+            error = self._excess([*kept, *rest[:step]], after)
+            if error is None:
+                kept, rest, step = kept + rest[:step], rest[step:], step * 2
+            elif step > 1:
+                step //= 2
+            else:
+                failed[rest[0].policy.name] = self._multiplied(error, [*kept, rest[0]])
+                rest = rest[1:]
+        return failed
+
+    def _excess(self, applied: Sequence[Finding], after: int) -> TooMany | None:
+        """What these policies together bring too much of."""
+        try:
+            placement = self._placement(applied, self._meet_all([f for f in applied if f.region is not None]), after)
+            affordable(placement.required)
+            patch(self.base.subject.pod, placement)
+        except TooMany as error:
+            return error
+        return None
+
+    def _multiplied(self, error: TooMany, findings: Sequence[Finding]) -> str:
         """An error, and whose alternatives multiply, for a person who wants to know which are too many."""
-        if error.what != TERMS and error.what != f"values in {TERMS}":
-            return str(error)
-        factors = [f"{len(self.mine)} of the pod's own"] if len(self.mine) > 1 else []
-        for finding in findings:
-            count = 1 if finding.region is None else self._width(finding.region, after)
-            if count > 1 and count != error.count:
+        own, wishes = OF_POD in error.what, WISHES in error.what
+        factors = [f"{len(self.mine)} of the pod's own"] if own and len(self.mine) > 1 else []
+        for finding in findings if not wishes else ():
+            count = 1 if finding.region is None else self._width(finding.region, self.fleet.every)
+            if count > 1:
                 factors.append(f"{count} of policy {finding.policy.name}")
-        return f"{error} ({', times '.join(factors)})" if factors else str(error)
+        return f"{error} ({', times '.join(factors)})" if len(factors) > 1 else str(error)
 
     def _width(self, region: Region, after: int) -> int:
         """How many node selector terms a region takes."""
@@ -329,8 +356,14 @@ class _Meeting:
         preferred: list[tuple[int, Term]] = []
         for wish in weighed:
             if wish.weight:
-                preferred += [(wish.weight, term) for term in node_terms(wish.region, after, self.fleet)]
+                preferred += [(wish.weight, term) for term in self._wished(wish.region, after)]
         return self._not_preferred_yet(preferred, after)
+
+    def _wished(self, region: Region, after: int) -> Terms:
+        try:
+            return node_terms(region, after, self.fleet)
+        except TooMany as error:
+            raise TooMany(error.count, WISHES) from error
 
     def _not_preferred_yet(self, wishes: Sequence[tuple[int, Term]], after: int) -> tuple[tuple[int, Term], ...]:
         """Without what the pod prefers already in other words: somebody else has left fewer pools since it was said."""
@@ -417,7 +450,7 @@ def _named(finding: Finding, pool: Mapping[str, object], taint: Taint) -> bool:
             if entry.function(*finding.arguments, pool, view) is True:
                 return True
         except (CelError, BudgetExceeded) as error:
-            raise _Failure(finding.policy, f"{entry.place}: {error}") from error
+            raise _Failure({finding.policy.name: f"{entry.place}: {error}"}) from error
     return False
 
 

@@ -107,6 +107,8 @@ def function_of(node: Node, names: Sequence[str]) -> tuple[str, Mapping[str, obj
     """Source of a module with the function ENTRY(budget, *roots), and the constants that the module's globals need."""
     writer = _Writer()
     scope = {name: _Local(f"n{i}", (f"n{i}",)) for i, name in enumerate(names)}
+    for i, name in reversed(list(enumerate(names))):  # with a dot it is the first of its name: no macro's variable
+        scope[f".{name}"] = _Local(f"n{i}", (f"n{i}",))
     roots = "".join(f", n{i}" for i in range(len(names)))
     body, code = writer.apart(node, scope)
     lines = [f"def {ENTRY}(budget{roots}):", " try:", *("  " + line for line in body), f"  return {code}"]

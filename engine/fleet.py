@@ -15,8 +15,6 @@ from engine.providers import POOL_LABELS, capacity
 from engine.requirement import (
     ABSENT,
     ANY,
-    EVERYWHERE,
-    FALSE,
     TRUE,
     Term,
     Terms,
@@ -28,7 +26,7 @@ from engine.requirement import (
     simplify,
     term,
 )
-from engine.symbolic import union, words_of
+from engine.symbolic import union, where, words_of
 
 MAX_REMEMBERED = 10_000
 HARD_EFFECTS = ("NoSchedule", "NoExecute")
@@ -277,11 +275,11 @@ def _demanded(pool: Pool, read: Read) -> Terms:
         return _capacity(pool)
     known = pool.labels.get(read.key)
     if known is not None:
-        return _carried(read.key, one_of([known])) if read.key in pool.observed else TRUE
+        return where(read.key, one_of([known])) if read.key in pool.observed else TRUE
     if read.key in pool.values:
         observed = read.kind == "values" and read.key in pool.observed
-        return _carried(read.key, one_of(pool.values[read.key])) if observed else TRUE
-    return TRUE if pool.declared else _carried(read.key, ABSENT)
+        return where(read.key, one_of(pool.values[read.key])) if observed else TRUE
+    return TRUE if pool.declared else where(read.key, ABSENT)
 
 
 def _capacity(pool: Pool) -> Terms:
@@ -292,8 +290,3 @@ def _capacity(pool: Pool) -> Terms:
     seen = cast("tuple[str, ...]", pool.view["capacityTypes"])
     word = words_of(pool.provider)["capacityType"]
     return union(*(guard for guard, value in word.cases if value in seen)) if seen else word.missing
-
-
-def _carried(key: str, values: Values) -> Terms:
-    only = term({key: values})
-    return FALSE if only.impossible else TRUE if only == EVERYWHERE else (only,)

@@ -12,18 +12,18 @@ from typing import Any
 from engine import podaffinity, spread
 from engine.bundle import PodTerm, Spread
 from engine.decision import Outcome
-from engine.fleet import Group
+from engine.fleet import Fleet, Group
 from engine.logic import Flat, Ground, Moment, Verdict, by_pool_values, meet, values_anywhere
 from engine.ownership import rolled_out
 from engine.placement import labels_of
 from engine.podaffinity import Weighted as WeightedPodTerm
 from engine.program import CompiledExemption, CompiledPolicy, Condition, Function, Rule, Score
-from engine.region import Region, region
+from engine.region import Region, node_terms, region
 from engine.region import meet as met
 from engine.requirement import FALSE, Inexpressible, Terms, TooMany, both, difference, disjoint
 from engine.spread import Constraint
 from engine.subject import Subject
-from engine.symbolic import Arguments
+from engine.symbolic import Arguments, told
 from engine.values import Budget, BudgetExceeded, CelError
 from engine.workload import written_out
 
@@ -300,13 +300,13 @@ def scored(score: Score, moment: Moment, errors: list[str]) -> Iterable[Wish]:
         arguments = (*moment.arguments, None)
         for guard, value in values_anywhere(score, arguments, errors):
             if weight := _clipped(value):
-                yield Wish(Region(((fleet.every, guard),), guard), weight)
+                yield Wish(Region(((fleet.every, told(guard)),), guard), weight)
         return
     for i, cases, reads in by_pool_values(score, moment, errors):
         for guard, value in cases:
             if weight := _clipped(value):
                 for mask, demanded in fleet.demands(reads, 1 << i):
-                    terms = both(guard, demanded)
+                    terms = both(told(guard), demanded)
                     weights[weight, terms] = weights.get((weight, terms), 0) | mask
     for (weight, terms), mask in weights.items():
         yield Wish(_disjoint(Region(((mask, terms),))), weight)
@@ -327,12 +327,12 @@ def _tiers(rules: Iterable[Rule], moment: Moment) -> Iterable[Region]:
         tier = region(moment.decide(rule.tree), fleet)
         rest = tier
         for better in earlier:
-            rest = _less(rest, better)
+            rest = _less(rest, better, fleet)
         yield _disjoint(rest)
         earlier.append(tier)
 
 
-def _less(tier: Region, better: Region) -> Region:
+def _less(tier: Region, better: Region, fleet: Fleet) -> Region:
     groups: list[Group] = []
     for mask, terms in tier.groups:
         left = mask
@@ -342,8 +342,8 @@ def _less(tier: Region, better: Region) -> Region:
                 left &= ~other
         groups.append((left, terms))
     free = tier.anywhere
-    if free is not None and better.anywhere is not None:
-        free = _difference(free, better.anywhere)
+    if free is not None:
+        free = _difference(free, node_terms(better, fleet.every, fleet))
     return Region(tuple((mask, terms) for mask, terms in groups if mask and terms != FALSE), free)
 
 

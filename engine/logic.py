@@ -25,11 +25,23 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from engine.cluster import Pool
 from engine.fleet import Fleet, Read, bits
 from engine.requirement import FALSE, TRUE, Terms, both
-from engine.symbolic import UNKNOWN, Arguments, Cases, CasesOf, Truth, TruthOf, choose, conjoin, negate, words_of
+from engine.symbolic import (
+    NO,
+    UNKNOWN,
+    YES,
+    Arguments,
+    Cases,
+    CasesOf,
+    Truth,
+    TruthOf,
+    choose,
+    conjoin,
+    negate,
+    told,
+    words_of,
+)
 from engine.values import BudgetExceeded, CelError, NoSuchKey
 
-YES: Truth = (TRUE, FALSE)
-NO: Truth = (FALSE, TRUE)
 Reads: TypeAlias = frozenset[Read]
 NOTHING_READ: Reads = frozenset()
 NOTHING_COMPUTED: Mapping[int, Reads] = MappingProxyType({})
@@ -568,7 +580,7 @@ def truths(verdict: Verdict, fleet: Fleet) -> list[tuple[int, Terms]]:
             continue
         for reads, pools in _by_reads(verdict, mask):
             for some, demanded in fleet.demands(reads, pools):
-                terms = both(true, demanded)
+                terms = both(told(true), demanded)
                 if terms != FALSE:
                     groups[terms] = groups.get(terms, 0) | some
     return [(mask, terms) for terms, mask in groups.items()]

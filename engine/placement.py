@@ -29,11 +29,13 @@ from engine.requirement import (
     Values,
     affordable,
     implies,
+    label_key,
     one_of,
     parse_term,
     said_by,
     simplify,
     term,
+    widest,
 )
 from engine.spread import Constraint
 from engine.tolerations import Toleration, added
@@ -43,6 +45,10 @@ Json: TypeAlias = Mapping[str, Any]
 SelectorTerm: TypeAlias = Mapping[str, Any]
 Addition: TypeAlias = Mapping[str, Sequence[Expression]]  # to `matchExpressions` or `matchFields`
 Choices: TypeAlias = list[list[Addition]]  # one of each
+
+OF_POD = f"{TERMS} of the pod"
+WISHES = "preferences"
+"""What there may be too many of."""
 
 _CONTRADICTION: tuple[Expression, ...] = (
     {"key": "kubernetes.io/os", "operator": "Exists"},
@@ -117,10 +123,11 @@ def narrowed(pod: Json, terms: Terms) -> list[SelectorTerm] | None:
     planned = [(one, choices) for one, several in zip(mine, plan, strict=True) for choices in several]
     count = sum(prod(map(len, choices)) for _, choices in planned)
     if count > MAX_TERMS:
-        raise TooMany(count)
-    values = sum(_values_written(one, choices) for one, choices in planned) - sum(map(_values, mine))
+        raise TooMany(count, OF_POD)
+    kept = sum(_values(one) for one, several in zip(mine, plan, strict=True) if several)
+    values = sum(_values_written(one, choices) for one, choices in planned) - kept
     if values > MAX_VALUES:
-        raise TooMany(values, f"values in {TERMS}", MAX_VALUES)
+        raise TooMany(values, f"values in {OF_POD}", MAX_VALUES)
     return [_extended(one, additions) for one, choices in planned for additions in product(*choices)]
 
 
@@ -133,11 +140,14 @@ def preferences(wanted: Sequence[tuple[int, Term]], existing: Iterable[Json] = (
     """
     if not wanted:
         return []
-    affordable((t for _, t in wanted), what="preferences")
     weights: dict[Term, int] = {}
     for weight, wish in wanted:
+        affordable([wish], WISHES)
         for one in wish.split() if wish != EVERYWHERE else ():
             weights[one] = weights.get(one, 0) + weight
+        if len(weights) > MAX_TERMS:
+            raise TooMany(len(weights), WISHES)
+    affordable(weights, WISHES)
     present = {parse_term(one.get("preference") or {}) for one in existing}
     scaled = capped(weights)
     ordered = sorted(scaled.keys() - present, key=lambda one: (-scaled[one], one.order()))
@@ -146,7 +156,7 @@ def preferences(wanted: Sequence[tuple[int, Term]], existing: Iterable[Json] = (
 
 def _selected(pod: Json) -> Term:
     selector = (pod.get("spec") or {}).get("nodeSelector") or {}
-    return term({key: one_of([value]) for key, value in selector.items()})
+    return term({label_key(key): one_of([value]) for key, value in selector.items()})
 
 
 def _required(pod: Json) -> Sequence[SelectorTerm] | None:
@@ -158,13 +168,13 @@ def _required(pod: Json) -> Sequence[SelectorTerm] | None:
 
 def _plan(meaning: Term, terms: Terms) -> list[Choices]:
     """What to add to one term of the pod, once for each term that comes of it; none if no policy term can be met."""
-    met = [(t, meaning & t) for t in terms]
-    met = [(t, nodes) for t, nodes in met if not nodes.impossible]
-    return [_missing(meaning, t) for i, (t, nodes) in enumerate(met) if not _redundant(i, nodes, met)]
-
-
-def _redundant(index: int, nodes: Term, met: Sequence[tuple[Term, Term]]) -> bool:
-    return any(nodes <= other and (i < index or nodes != other) for i, (_, other) in enumerate(met) if i != index)
+    met: dict[Term, Term] = {}
+    for t in terms:
+        nodes = meaning & t
+        if not nodes.impossible:
+            met.setdefault(nodes, t)
+    wide = widest(met) if len(met) > 1 else met.keys()
+    return [_missing(meaning, t) for nodes, t in met.items() if nodes in wide]
 
 
 def _contradicted(meaning: Term, terms: Terms) -> list[Choices]:

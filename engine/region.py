@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from engine.fleet import Fleet, Group
 from engine.logic import Flat, Verdict, truths
 from engine.requirement import FALSE, TRUE, Term, Terms, both, simplify
+from engine.symbolic import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Region:
 
 def region(verdict: Verdict, fleet: Fleet, *, confined: bool = False) -> Region:
     """The nodes on which a verdict is true; `confined` to pools also where it does not depend on them."""
-    free = None if confined or verdict.anywhere is None else verdict.anywhere[0]
+    free = None if confined or verdict.anywhere is None else told(verdict.anywhere[0])
     if isinstance(verdict, Flat) and not (fleet.inferred and (verdict.reads or verdict.computed)):
         return Region(((verdict.true, TRUE),) if verdict.true else (), free)
     return Region(tuple(truths(verdict, fleet)), free)

@@ -45,10 +45,11 @@ budget, and past it the answer is no, which is safe: something is written althou
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import pairwise, product
 from operator import and_, itemgetter, or_, xor
 from typing import Any, NamedTuple, TypeAlias
@@ -61,7 +62,7 @@ MAX_INTEGER = 2**63 - 1
 MAX_LENGTH = 63
 MAX_TERMS = 1_000
 MAX_VALUES = 10_000  # of 63 characters each they are 0.7 MB; etcd takes no object of more than 1.5 MiB
-MAX_PAIRS = 100_000
+MAX_PAIRS = 20_000
 NODE_NAME = "/metadata.name"
 TERMS = "node selector terms"
 
@@ -111,6 +112,11 @@ def integer(value: str) -> int | None:
     return number if number <= MAX_INTEGER else None
 
 
+def label_key(key: str) -> str:
+    """A key that somebody gave for a label's. Where it is that of the node's name, no label can have it."""
+    return "" if key == NODE_NAME else key
+
+
 class Values(NamedTuple):
     """A set of states of one label; see the top of this module. Made by the functions below, never by hand.
 
@@ -147,6 +153,8 @@ class Values(NamedTuple):
         return _combined(self, other, and_)
 
     def __or__(self, other: Values) -> Values:
+        if _plain(self) and _plain(other):
+            return ~(~self & ~other)
         return _combined(self, other, or_)
 
     def __sub__(self, other: Values) -> Values:
@@ -236,8 +244,18 @@ def none_of(values: Iterable[str]) -> Values:
 
 def integers(low: int = 0, high: int = MAX_INTEGER) -> Values:
     """The label is present and an int64 from `low` to `high`, both included."""
-    low, high = max(low, 0), min(high, MAX_INTEGER)
-    return Values(False, False, ((low, high),), frozenset()) if low <= high else NONE
+    return integers_in([(low, high)])
+
+
+def integers_in(spans: Iterable[Span]) -> Values:
+    """The label is present and an int64 in one of these spans, ends included; a span may be empty."""
+    merged: list[Span] = []
+    for low, high in sorted((max(low, 0), min(high, MAX_INTEGER)) for low, high in spans):
+        if low <= high and merged and low <= merged[-1][1] + 1:
+            merged[-1] = merged[-1][0], max(high, merged[-1][1])
+        elif low <= high:
+            merged.append((low, high))
+    return Values(False, False, tuple(merged), frozenset())
 
 
 def from_expression(expression: Mapping[str, Any]) -> Values:
@@ -279,14 +297,14 @@ def _anything(values: Values) -> bool:
 def _within(value: str, spans: tuple[Span, ...]) -> bool:
     if not spans or (number := integer(value)) is None:
         return False
-    return any(low <= number <= high for low, high in spans)
+    return _covers(spans, number)
 
 
 def _usual(value: str, others: bool, spans: tuple[Span, ...]) -> bool:
     if others == bool(spans) and (not others or spans == _ALL):
         return others
     number = integer(value)
-    return others if number is None else any(low <= number <= high for low, high in spans)
+    return others if number is None else _covers(spans, number)
 
 
 def _combined(a: Values, b: Values, keep: Callable[[bool, bool], bool]) -> Values:
@@ -315,7 +333,8 @@ def _complement(spans: tuple[Span, ...]) -> tuple[Span, ...]:
 
 
 def _covers(spans: tuple[Span, ...], number: int) -> bool:
-    return any(low <= number <= high for low, high in spans)
+    place = bisect_right(spans, number, key=_KEY)
+    return place > 0 and number <= spans[place - 1][1]
 
 
 def _settled(absent: bool, others: bool, spans: tuple[Span, ...], odd: frozenset[str]) -> Values:
@@ -527,7 +546,7 @@ def parse_term(selector_term: Mapping[str, Any]) -> Term:
         return NOWHERE
     requirements: dict[str, Values] = {}
     for expression in expressions:
-        key = expression.get("key", "")
+        key = label_key(expression.get("key", ""))
         requirements[key] = requirements.get(key, ANY) & from_expression(expression)
     for field in fields:
         requirements[NODE_NAME] = requirements.get(NODE_NAME, ANY) & from_field(field)
@@ -601,50 +620,55 @@ def simplify(terms: Iterable[Term]) -> Terms:
         return TRUE
     if len(left) > MAX_TERMS:
         raise TooMany(len(left))
-    return tuple(sorted(_widest(left), key=Term.order))
+    return tuple(sorted(widest(left), key=Term.order))
 
 
 def _united(terms: set[Term]) -> set[Term]:
     """Terms that differ in one key made one, until there are none such."""
     while True:
         before = len(terms)
-        shared = Counter(key for t in terms for key, _ in t.requirements)
-        for key in sorted(key for key, count in shared.items() if count > 1):
+        having: dict[str, list[Term]] = {}
+        for t in terms:
+            for key, _ in t.requirements:
+                having.setdefault(key, []).append(t)
+        for key in sorted(key for key, several in having.items() if len(several) > 1):
             groups: dict[Requirements, list[Term]] = {}
-            others = set()
-            for t in terms:
-                rest = tuple(item for item in t.requirements if item[0] != key)
-                if len(rest) == len(t.requirements):
-                    others.add(t)
-                else:
-                    groups.setdefault(rest, []).append(t)
-            if len(groups) + len(others) < len(terms):
-                terms = others | {_union(key, rest, group) for rest, group in groups.items()}
+            for t in having[key]:
+                if t in terms:
+                    groups.setdefault(tuple(item for item in t.requirements if item[0] != key), []).append(t)
+            for rest, group in groups.items():
+                if len(group) > 1:
+                    terms = (terms.difference(group)) | {_union(key, rest, group)}
         if len(terms) in (1, before):
             return terms
 
 
-def _widest(terms: set[Term]) -> set[Term]:
-    """Without the terms that are within another.
+def widest(terms: Iterable[Term]) -> set[Term]:
+    """Without the terms that are within another; EVERYWHERE must not be among them, nor one twice.
 
-    That other is looked up by the requirement that fewest strings meet: what is within it names one of these strings.
+    That other is looked up by the requirement that fewest strings meet, for what is within it names one of these
+    strings; if it lists none, by the key that fewest terms have, for what is within it has that key.
     """
     by_string: dict[tuple[str, str], list[Term]] = {}
-    rest: list[Term] = []
+    by_key: dict[str, list[Term]] = {}
+    terms = list(terms)
+    shared = Counter(key for t in terms for key, _ in t.requirements)
     for t in terms:
         listed = [(len(values.odd), key) for key, values in t.requirements if _enumerated(values)]
-        if not listed:
-            rest.append(t)
-            continue
-        key = min(listed)[1]
-        for value in t[key].odd:
-            by_string.setdefault((key, value), []).append(t)
-    return {t for t in terms if not any(t is not u and t <= u for u in _wider(t, by_string, rest))}
+        if listed:
+            key = min(listed)[1]
+            for value in t[key].odd:
+                by_string.setdefault((key, value), []).append(t)
+        else:
+            by_key.setdefault(min((shared[key], key) for key, _ in t.requirements)[1], []).append(t)
+    return {t for t in terms if not any(t is not u and t <= u for u in _wider(t, by_string, by_key))}
 
 
-def _wider(t: Term, by_string: Mapping[tuple[str, str], list[Term]], rest: list[Term]) -> Iterator[Term]:
-    yield from rest
+def _wider(
+    t: Term, by_string: Mapping[tuple[str, str], list[Term]], by_key: Mapping[str, list[Term]]
+) -> Iterator[Term]:
     for key, values in t.requirements:
+        yield from by_key.get(key, ())
         if _enumerated(values):
             yield from by_string.get((key, next(iter(values.odd))), ())
 
@@ -654,11 +678,11 @@ def _enumerated(values: Values) -> bool:
 
 
 def _union(key: str, rest: Requirements, group: Sequence[Term]) -> Term:
-    if len(group) == 1:
-        return group[0]
-    values = NONE
-    for t in group:
-        values |= t[key]
+    many = [t[key] for t in group]
+    if all(values.finite is not None and not values.absent for values in many):
+        values = _settled(False, False, (), frozenset().union(*(each.odd for each in many)))
+    else:
+        values = reduce(or_, many)
     return Term(rest).with_values(key, values)
 
 

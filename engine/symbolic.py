@@ -24,10 +24,11 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import chain
+from functools import lru_cache, partial
+from itertools import chain, zip_longest
 from typing import TypeGuard, TypeVar, cast
 
 from engine.dispatch import dispatcher
@@ -40,11 +41,16 @@ from engine.requirement import (
     EXISTS,
     FALSE,
     MAX_INTEGER,
+    NOWHERE,
     TRUE,
+    Term,
     Terms,
+    TooMany,
     Values,
     both,
     integers,
+    integers_in,
+    label_key,
     none_of,
     one_of,
     simplify,
@@ -69,8 +75,12 @@ CasesOf = Callable[[Arguments, "Words"], Cases]
 
 T = TypeVar("T")
 
+YES: Truth = (TRUE, FALSE)
+NO: Truth = (FALSE, TRUE)
 UNKNOWN: Truth = (FALSE, FALSE)
 MAX_UNROLLED = 1000
+UNROLLED = 100
+"""What one step of a macro costs besides its body, in units of a budget."""
 EXPECTED = "one label compared with values, membership, presence or integer bounds, joined by `&&`, `||`, `!` and `?:`"
 
 
@@ -102,7 +112,7 @@ Words = Mapping[str, Word]
 @lru_cache(maxsize=64)
 def words_of(provider: str) -> Words:
     """The portable words as the labels of `provider` say them; an empty provider is a node of no pool."""
-    words = {word: Word(((_where(key, EXISTS), Label(key)),), _where(key, ABSENT)) for word, key in WORDS.items()}
+    words = {word: Word(((where(key, EXISTS), Label(key)),), where(key, ABSENT)) for word, key in WORDS.items()}
     return {**words, "capacityType": _capacity_word(capacity(provider))}
 
 
@@ -111,7 +121,7 @@ def _capacity_word(rule: Capacity | None) -> Word:
         return Word((), TRUE)
     cases: list[tuple[Terms, object]] = []
     for capacity_type in CAPACITY_TYPES:
-        said = [_where(marker.key, one_of(marker.values(capacity_type))) for marker in rule.markers]
+        said = [where(marker.key, one_of(marker.values(capacity_type))) for marker in rule.markers]
         cases.append((union(*said), capacity_type))
     unsaid = term({marker.key: none_of(marker.types) for marker in rule.markers})
     if rule.otherwise is None:
@@ -120,14 +130,47 @@ def _capacity_word(rule: Capacity | None) -> Word:
     return Word(tuple(case for case in cases if case[0] != FALSE), FALSE)
 
 
-def _where(key: str, values: Values) -> Terms:
-    only = term({key: values})
+def where(key: str, values: Values) -> Terms:
+    """The nodes whose label is in one of these states."""
+    only = term({label_key(key): values})
     return FALSE if only.impossible else TRUE if only == EVERYWHERE else (only,)
+
+
+class TooManyToSay(tuple[Term, ...]):
+    """More terms than can be said. It is no error that there are, as long as nobody asks for them: see `told`."""
+
+    size = 0
+
+
+def told(terms: Terms) -> Terms:
+    """Terms that are about to be said. Raises TooMany."""
+    if isinstance(terms, TooManyToSay):
+        raise TooMany(terms.size)
+    return terms
+
+
+def _untold(error: TooMany) -> Terms:
+    terms = TooManyToSay((NOWHERE,))
+    terms.size = error.count
+    return terms
 
 
 def union(*many: Terms) -> Terms:
     """The nodes of any of these."""
-    return simplify(chain.from_iterable(many))
+    if TRUE in many:
+        return TRUE
+    try:
+        return simplify(chain.from_iterable(map(told, many)))
+    except TooMany as error:
+        return _untold(error)
+
+
+def common(a: Terms, b: Terms) -> Terms:
+    """The nodes of both."""
+    try:
+        return both(told(a), told(b)) if a and b else FALSE
+    except TooMany as error:
+        return _untold(error)
 
 
 class InexpressibleError(Exception):
@@ -174,7 +217,7 @@ def _truth(node: Node, names: tuple[str, ...]) -> TruthOf:
             return _membership(node, names)
         case Call(function="hasValue", target=Node() as target):
             optional = _cases(target, names)
-            return lambda args, words: _split(optional(args, words), _holds_something)
+            return lambda args, words: _holding(optional(args, words))
         case Has():
             return _presence(node)
         case Comprehension(macro="all" | "exists"):
@@ -188,9 +231,10 @@ def _known_truth(node: Node, names: tuple[str, ...]) -> TruthOf:
 
     def known(args: Arguments, _words: Words) -> Truth:
         try:
-            return (TRUE, FALSE) if function(*args) is True else (FALSE, TRUE)
+            value = function(*args)
         except CelError:
             return UNKNOWN
+        return YES if value is True else NO if value is False else UNKNOWN
 
     return known
 
@@ -217,10 +261,10 @@ def negate(truth: Truth) -> Truth:
 
 def conjoin(left: Truth, right: Callable[[], Truth]) -> Truth:
     """`left && right`; the right side is not asked for where the left is false everywhere."""
-    if left == (FALSE, TRUE):
+    if left == NO:
         return left
     other = right()
-    return both(left[0], other[0]), union(left[1], other[1])
+    return common(left[0], other[0]), union(left[1], other[1])
 
 
 def choose(test: Truth, yes: Callable[[], Truth], no: Callable[[], Truth]) -> Truth:
@@ -228,14 +272,14 @@ def choose(test: Truth, yes: Callable[[], Truth], no: Callable[[], Truth]) -> Tr
     a = yes() if test[0] != FALSE else UNKNOWN
     b = no() if test[1] != FALSE else UNKNOWN
     return (
-        union(both(test[0], a[0]), both(test[1], b[0])),
-        union(both(test[0], a[1]), both(test[1], b[1])),
+        union(common(test[0], a[0]), common(test[1], b[0])),
+        union(common(test[0], a[1]), common(test[1], b[1])),
     )
 
 
 def _presence(node: Has) -> TruthOf:
     if _is_labels(node.operand):
-        truth = (_where(node.field, EXISTS), _where(node.field, ABSENT))
+        truth = (where(node.field, EXISTS), where(node.field, ABSENT))
         return lambda _args, _words: truth
     if _is_node(node.operand):
         return lambda _args, words: _said(words.get(node.field))
@@ -260,7 +304,7 @@ def _membership(node: Call, names: tuple[str, ...]) -> TruthOf:
                 name = key(*args)
             except CelError:
                 return UNKNOWN
-            return (_where(name, EXISTS), _where(name, ABSENT)) if isinstance(name, str) else (FALSE, TRUE)
+            return (where(name, EXISTS), where(name, ABSENT)) if isinstance(name, str) else (FALSE, TRUE)
 
         return carried
     if isinstance(container, ListLiteral) and reads_node(container) and not any(container.optional):
@@ -276,7 +320,9 @@ def _membership(node: Call, names: tuple[str, ...]) -> TruthOf:
             return UNKNOWN
         if not isinstance(known, (list, tuple, dict)):
             return UNKNOWN
-        return _compared(values(args, words), ((TRUE, tuple(known)),), _in)
+        found, budget = values(args, words), cast("Budget", args[0])
+        budget.spend(len(known) * len(found))
+        return _compared(found, ((TRUE, tuple(known)),), partial(_in, budget))
 
     return one_of_them
 
@@ -292,8 +338,8 @@ def _any_equal(element: Node, candidates: Sequence[Node], names: tuple[str, ...]
         truths = [_compared(cases, wanted, _equality) for cases in lists]
         true, false, defined = union(*(yes for yes, _ in truths)), TRUE, TRUE
         for (_, no), cases in zip(truths, lists, strict=True):
-            false, defined = both(false, no), both(defined, union(*(guard for guard, _ in cases)))
-        return both(true, defined), both(false, defined)
+            false, defined = common(false, no), common(defined, union(*(guard for guard, _ in cases)))
+        return common(true, defined), common(false, defined)
 
     return equal_to_one
 
@@ -311,16 +357,44 @@ def _unrolled(node: Comprehension, names: tuple[str, ...]) -> TruthOf:
             elements = _elements(items(*args), len(node.variables))
         except CelError:
             return UNKNOWN
-        result: Truth = (TRUE, FALSE)
+        budget, truths = cast("Budget", args[0]), list[Truth]()
         for element in elements:
+            budget.spend(UNROLLED)
             truth = body((*args, *element), words)
-            inner = truth if every else negate(truth)
-            result = conjoin(result, lambda inner=inner: inner)  # type: ignore[misc]
-            if result == (FALSE, TRUE):
+            truths.append(truth if every else negate(truth))
+            if truths[-1] == NO:
                 break
+        result = _all_of(truths, budget)
         return result if every else negate(result)
 
     return walked
+
+
+def _all_of(truths: Sequence[Truth], budget: Budget) -> Truth:
+    """All of them together, as `conjoin` would have it one by one."""
+    if truths and truths[-1] == NO:
+        return NO
+    budget.spend(sum(_work(no) for _, no in truths))
+    false = union(*(no for _, no in truths))
+    if any(yes == FALSE for yes, _ in truths):
+        return FALSE, false
+    single: list[Terms] = [yes for yes, _ in truths if len(yes) == 1 and yes != TRUE]
+    while len(single) > 1:  # two by two, for a term grows with all that went into it
+        budget.spend(sum(map(_work, single)))
+        pairs = zip_longest(single[::2], single[1::2], fillvalue=TRUE)
+        single = [common(a, b) for a, b in pairs]
+    true = single[0] if single else TRUE
+    for yes in (yes for yes, _ in truths if len(yes) > 1):
+        budget.spend(len(true) * _work(yes))
+        true = common(true, yes)
+        if isinstance(true, TooManyToSay):
+            break
+    return true, false
+
+
+def _work(terms: Terms) -> int:
+    """What it costs to combine these terms with others, in units of a budget."""
+    return sum(1 + len(t.requirements) for t in terms)
 
 
 def _elements(items: object, variables: int) -> list[tuple[object, ...]]:
@@ -398,10 +472,10 @@ def _label(key: Callable[..., object], optional: bool) -> CasesOf:
         except CelError:
             return ()
         if not isinstance(name, str):
-            return ((TRUE, NOTHING),) if optional else ()
-        there = _where(name, EXISTS)
+            return ((TRUE, NOTHING),) if optional and isinstance(name, (int, float)) else ()
+        there = where(name, EXISTS)
         if optional:
-            return ((there, Optional(Label(name))), (_where(name, ABSENT), NOTHING))
+            return ((there, Optional(Label(name))), (where(name, ABSENT), NOTHING))
         return ((there, Label(name)),)
 
     return said
@@ -421,10 +495,12 @@ def _or_value(optional: CasesOf, fallback: CasesOf) -> CasesOf:
     def value(args: Arguments, words: Words) -> Cases:
         cases: list[tuple[Terms, object]] = []
         for guard, held in optional(args, words):
-            if isinstance(held, Optional) and _holds_something(held):
+            if not isinstance(held, Optional):
+                continue  # an error
+            if _holds_something(held):
                 cases.append((guard, held.value))
             else:
-                cases += [(both(guard, inner), value) for inner, value in fallback(args, words)]
+                cases += [(common(guard, inner), value) for inner, value in fallback(args, words)]
         return tuple(cases)
 
     return value
@@ -433,8 +509,8 @@ def _or_value(optional: CasesOf, fallback: CasesOf) -> CasesOf:
 def _chosen(test: TruthOf, yes: CasesOf, no: CasesOf) -> CasesOf:
     def chosen(args: Arguments, words: Words) -> Cases:
         true, false = test(args, words)
-        first = [(both(true, guard), value) for guard, value in yes(args, words)] if true != FALSE else []
-        second = [(both(false, guard), value) for guard, value in no(args, words)] if false != FALSE else []
+        first = [(common(true, guard), value) for guard, value in yes(args, words)] if true != FALSE else []
+        second = [(common(false, guard), value) for guard, value in no(args, words)] if false != FALSE else []
         return tuple((guard, value) for guard, value in first + second if guard != FALSE)
 
     return chosen
@@ -452,7 +528,7 @@ def _mapped(cases: CasesOf, convert: Callable[[Budget, object], Cases]) -> Cases
     def mapped(args: Arguments, words: Words) -> Cases:
         found = cases(args, words)
         budget = cast("Budget", args[0])
-        return tuple((both(guard, inner), made) for guard, value in found for inner, made in convert(budget, value))
+        return tuple((common(guard, inner), made) for guard, value in found for inner, made in convert(budget, value))
 
     return mapped
 
@@ -467,7 +543,7 @@ def _to_string(budget: Budget, value: object) -> Cases:
 
 def _to_integer(budget: Budget, value: object) -> Cases:
     if isinstance(value, Label):
-        return ((_where(value.key, integers()), Integer(value.key)),)
+        return ((where(value.key, integers()), Integer(value.key)),)
     return ((TRUE, value),) if isinstance(value, Integer) else _converted("int", budget, value)
 
 
@@ -494,24 +570,30 @@ Atom = Callable[[object, object], Truth]
 
 
 def _compared(left: Cases, right: Cases, atom: Atom) -> Truth:
-    true, false = FALSE, FALSE
+    if len(left) == len(right) == 1 and left[0][0] == right[0][0] == TRUE:
+        return atom(left[0][1], right[0][1])
+    true, false = list[Terms](), list[Terms]()
     for guard, a in left:
         for condition, b in right:
-            here = both(guard, condition)
-            if here == FALSE:
-                continue
-            yes, no = atom(a, b)
-            true, false = union(true, both(here, yes)), union(false, both(here, no))
-    return true, false
+            here = common(guard, condition)
+            if here != FALSE:
+                yes, no = atom(a, b)
+                true.append(common(here, yes))
+                false.append(common(here, no))
+    return union(*true), union(*false)
 
 
 def _holds_something(value: object) -> bool:
     return isinstance(value, Optional) and value.value is not MISSING
 
 
-def _split(cases: Cases, predicate: Callable[[object], bool]) -> Truth:
-    true = union(*(guard for guard, value in cases if predicate(value)))
-    return true, union(*(guard for guard, value in cases if not predicate(value)))
+def _holding(cases: Cases) -> Truth:
+    """`hasValue` of an optional; of anything else it is an error."""
+    optionals = [(guard, value) for guard, value in cases if isinstance(value, Optional)]
+    return (
+        union(*(guard for guard, value in optionals if _holds_something(value))),
+        union(*(guard for guard, value in optionals if not _holds_something(value))),
+    )
 
 
 def _equality(a: object, b: object) -> Truth:
@@ -521,33 +603,39 @@ def _equality(a: object, b: object) -> Truth:
         return _equality(a.value, b.value)
     if isinstance(a, Label):
         values = one_of([b]) if isinstance(b, str) else one_of([])
-        return _where(a.key, values), _where(a.key, EXISTS & ~values)
+        return where(a.key, values), where(a.key, EXISTS & ~values)
     if isinstance(a, Integer):
-        return _integer_equality(a.key, b)
-    return (TRUE, FALSE) if equal(a, b) else (FALSE, TRUE)
+        return _among(a.key, [b])
+    return YES if equal(a, b) else NO
 
 
 def _inequality(a: object, b: object) -> Truth:
     return negate(_equality(a, b))
 
 
-def _in(value: object, members: object) -> Truth:
+def _in(budget: Budget, value: object, members: object) -> Truth:
     assert isinstance(members, tuple)
     if isinstance(value, Label):
         values = one_of([member for member in members if isinstance(member, str)])
-        return _where(value.key, values), _where(value.key, EXISTS & ~values)
-    result: Truth = (FALSE, TRUE)
-    for member in members:
-        truth = _equality(value, member)
-        result = (union(result[0], truth[0]), both(result[1], truth[1]))
-    return result
+        return where(value.key, values), where(value.key, EXISTS & ~values)
+    if isinstance(value, Integer):
+        return _among(value.key, members)
+    none = _all_of([negate(_equality(value, member)) for member in members], budget)
+    return negate(none)
 
 
-def _integer_equality(key: str, b: object) -> Truth:
-    if not _is_number(b) or not math.isfinite(b) or b != math.floor(b):
-        return FALSE, _between(key, None, None)
-    whole = math.floor(b)
-    return _between(key, whole, whole), union(_between(key, None, whole - 1), _between(key, whole + 1, None))
+def _among(key: str, numbers: Iterable[object]) -> Truth:
+    """Where the integer that a label says is equal to one of these; beside a double, integers are made one."""
+    equals = [_neighbours(b) for b in numbers if _is_number(b) and math.isfinite(b) and b == math.floor(b)]
+    values = integers_in((below + 1, above - 1) for below, above in equals)
+    return where(key, values), where(key, integers() - values)
+
+
+def _neighbours(bound: float) -> tuple[int, int]:
+    """The nearest integers less than and more than a number."""
+    if isinstance(bound, float) and EXACT <= bound <= MAX_INTEGER:
+        return bisect_left(LARGE, bound, key=float), bisect_right(LARGE, bound, key=float) + 1
+    return math.ceil(bound) - 1, math.floor(bound) + 1
 
 
 def _ordered(function: str) -> Atom:
@@ -557,7 +645,7 @@ def _ordered(function: str) -> Atom:
         if isinstance(a, Integer):
             return _bounded(a.key, function, b) if _is_number(b) else UNKNOWN
         try:
-            return (TRUE, FALSE) if COMPARED[function](compare(a, b, function), 0) else (FALSE, TRUE)
+            return YES if COMPARED[function](compare(a, b, function), 0) else NO
         except CelError:
             return UNKNOWN
 
@@ -572,7 +660,7 @@ def _bounded(key: str, function: str, bound: float) -> Truth:
         always = (bound > 0) == (function in ("_<_", "_<=_"))
         everywhere = _between(key, None, None)
         return (everywhere, FALSE) if always else (FALSE, everywhere)
-    below, above = math.ceil(bound) - 1, math.floor(bound) + 1  # the nearest integers strictly below and above
+    below, above = _neighbours(bound)
     match function:
         case "_<_":
             return _between(key, None, below), _between(key, below + 1, None)
@@ -587,13 +675,16 @@ def _bounded(key: str, function: str, bound: float) -> Truth:
 def _between(key: str, low: int | None, high: int | None) -> Terms:
     """Where the label says an integer from `low` to `high`; one that is a label is never negative, nor over 2^63-1."""
     first, last = max(0, low or 0), MAX_INTEGER if high is None else min(high, MAX_INTEGER)
-    return _where(key, integers(first, last)) if first <= last else FALSE
+    return where(key, integers(first, last)) if first <= last else FALSE
 
 
 def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+EXACT = 2.0**53
+"""From here on several integers are one double."""
+LARGE = range(1, MAX_INTEGER + 1)
 CONVERSIONS = {function: dispatcher(function, method=False, arity=1) for function in ("int", "string")}
 COMPARED: Mapping[str, Callable[[int, int], bool]] = {
     "_<_": operator.lt,

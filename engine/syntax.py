@@ -164,10 +164,10 @@ def children(node: Node) -> tuple[Node, ...]:
 
 
 def free_names(node: Node, bound: frozenset[str] = frozenset()) -> frozenset[str]:
-    """The variables that an expression reads and does not bind itself."""
+    """The variables that an expression reads and does not bind itself; `.x` is never one that it binds."""
     match node:
         case Ident():
-            return frozenset() if node.name in bound else frozenset((node.name,))
+            return frozenset() if node.name in bound else frozenset((node.name.removeprefix("."),))
         case Comprehension():
             inner = bound.union(node.variables)
             return free_names(node.range, bound).union(*(free_names(part, inner) for part in node.body))

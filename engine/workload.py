@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from engine.requirement import ANY, EVERYWHERE, NOWHERE, Term, from_expression, none_of, one_of, term
+from engine.requirement import ANY, EVERYWHERE, NOWHERE, Term, from_expression, label_key, none_of, one_of, term
 
 # Labels that differ between the revisions or the replicas of one workload.
 CHANGING_LABELS = frozenset(
@@ -76,9 +76,9 @@ def selected(
     """
     if label_selector is None:
         return NOWHERE
-    requirements = {key: one_of([value]) for key, value in (label_selector.get("matchLabels") or {}).items()}
+    requirements = {label_key(key): one_of([value]) for key, value in (label_selector.get("matchLabels") or {}).items()}
     for expression in label_selector.get("matchExpressions") or ():
-        key = expression.get("key", "")
+        key = label_key(expression.get("key", ""))
         requirements[key] = requirements.get(key, ANY) & from_expression(expression)
     for keys, admitted in ((match_label_keys, one_of), (mismatch_label_keys, none_of)):
         for key in keys:

@@ -347,7 +347,23 @@ def test_what_depends_on_the_cluster_is_undecided_until_it_is_named(spec: str) -
 
     assert (unnamed.problems, list(unnamed.undecided)) == ((), ["p"])
     assert "--cluster-name" in unnamed.undecided["p"]
+    assert examine(bundle, program, inventories_of(bundle), {"labels": {}}).problems == ()
+    assert examine(bundle, program, inventories_of(bundle), {"name": "prod"}).problems == named_one.problems
     assert [problem.severity for problem in named_one.problems] == ["warning"]
+
+
+def test_a_leading_dot_hides_nothing() -> None:
+    assert examined({"p": "require: [{expression: '.cluster.name == \"x\"'}]"}).problems == ()
+    score = "'pool.name == \"gold\" ? .pod.spec.containers.size() : 0'"
+    assert examined({"p": f"prefer: [{{expression: 'pool.name != \"\"', score: {score}}}]"}).problems[1:] == ()
+    require = "require: [{{expression: 'pool.labels[\"tier\"] == .variables.t'}}]"
+    variables = "variables: [{{name: t, expression: '\"{}\"'}}]\n" + require
+    rules = [rule for rule, _ in found({"a": variables.format("gold"), "b": variables.format("base")})]
+    assert "redundant-policy" not in rules
+
+
+def test_a_policy_that_is_off_leaves_no_doubt() -> None:
+    assert examined({"p": f"require: [{{expression: {CLUSTER}}}]\nmode: 'off'"}).undecided == {}
 
 
 def test_a_conflict_in_one_cluster() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise, product
 from typing import Any
 
@@ -17,6 +18,7 @@ from engine.requirement import admits, parse_term
 from tests.engine.test_decide import BASE, GOLD, decide, inventory, outcomes, patched, pod, preferred, required
 from tests.examples import examples
 
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
@@ -62,7 +64,7 @@ def test_a_pod_with_more_terms_than_can_be_multiplied_fails_the_policy(count: in
     )
 
     assert (ignored.allowed, ignored.patch, outcomes(ignored)) == (True, (), {"one": "failed"})
-    assert "node selector terms, of which at most 1000 are allowed" in ignored.policies[0].error
+    assert "of which at most 1000 are allowed" in ignored.policies[0].error
     assert not failed.allowed
 
 
@@ -90,7 +92,7 @@ def test_it_is_told_whose_alternatives_multiply() -> None:
 
     assert outcomes(decision) == {"one": "applied", "two": "applied", "three": "failed"}
     assert decision.policies[-1].error == (
-        "1200 node selector terms, of which at most 1000 are allowed "
+        "1200 node selector terms of the pod, of which at most 1000 are allowed "
         "(300 of the pod's own, times 2 of policy one, times 2 of policy three)"
     )
 
@@ -106,8 +108,76 @@ def test_only_what_multiplies_is_named() -> None:
         given=asking(unlike(2)),
     )
     assert twice.policies[0].error == (
-        "1024 node selector terms, of which at most 1000 are allowed (2 of the pod's own, times 512 of policy one)"
+        "1024 node selector terms of the pod, of which at most 1000 are allowed "
+        "(2 of the pod's own, times 512 of policy one)"
     )
+
+
+def test_the_pods_own_terms_do_not_multiply_what_is_too_much_already() -> None:
+    """Neither does a preference."""
+    spec = " && ".join(f'int(node.labels["a{i}"]) >= 0' for i in range(10))
+    decision = decide(f"require: [{{expression: '{spec}'}}]", given=asking(unlike(3)))
+    assert decision.policies[0].error == "1024 node selector terms, of which at most 1000 are allowed"
+    wish = f"prefer: [{{weight: 5, expression: '{spec}'}}]"
+    decision = decide(f"require: [{{expression: '{PAIR}'}}]", f"{wish}\npriority: -1", given=asking(unlike(3)))
+    assert decision.policies[1].error == "1024 preferences, of which at most 1000 are allowed"
+
+
+def test_equal_preferences_are_counted_once() -> None:
+    wishes = [
+        {"weight": 5, "expression": f'int(node.labels["a"]) == {i} || node.labels["b{i}"] == "x"'} for i in range(400)
+    ]
+    decision = decide(*[json.dumps({"prefer": wishes})] * 3)
+    assert set(outcomes(decision).values()) == {"applied"}
+    assert len(patched(decision)["affinity"]["nodeAffinity"][PREFERRED]) == 800
+
+
+def test_what_is_false_may_take_any_number_of_terms() -> None:
+    """Nobody asked where the condition does not hold; where somebody does, it is too much."""
+    pairs = " || ".join(f'node.labels["x"] == "a{i}" && node.labels["y"] == "b{i}"' for i in range(10))
+    assert len(required(decide(f"require: [{{expression: '{pairs}'}}]"))) == 10
+    decision = decide(f"require: [{{expression: '!({pairs})'}}]")
+    assert outcomes(decision) == {"one": "failed"}
+    assert "node selector terms, of which at most 1000 are allowed" in decision.policies[0].error
+
+
+def test_of_many_policies_each_that_is_too_much_fails() -> None:
+    """And only these, in one go."""
+    wide = " && ".join(f'int(node.labels["a{i}"]) >= 0' for i in range(9))  # 512 terms
+    two = 'node.labels["b{0}"] == "x" && node.labels["c{0}"] == "x" || node.labels["d{0}"] == "x"'
+    specs = [f"require: [{{expression: '{wide}'}}]\npriority: 9"]
+    specs += [f"require: [{{expression: '{two.format(i)}'}}]" for i in range(3)]
+    assert list(outcomes(decide(*specs)).values()) == ["applied", "failed", "failed", "failed"]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        '!("/metadata.name" in node.labels) && node.zone == "a"',
+        'node.zone == "a" || int(node.labels["/metadata.name"]) > 3',
+        '!(pod.metadata.labels["key"] in node.labels) && node.zone == "a"',
+        'node.zone == "a" || node.labels["/metadata.name"] == "x"',
+        'node.zone == "a" || "/metadata.name" in node.labels',
+    ],
+)
+def test_no_label_is_called_as_the_nodes_name_is(expression: str) -> None:
+    given = pod(metadata={"labels": {"key": "/metadata.name"}})
+    (one,) = required(decide(f"require: [{{expression: '{expression}'}}]", given=given))
+    assert one == {"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a"]}]}
+
+
+def test_lists_of_a_pod_are_paid_for() -> None:
+    """What an expression over the node unrolls costs as much as anything else, or is done at once."""
+    given = pod(containers=[{"name": "c", "image": "i", "args": [str(3 * i) for i in range(1000)]}])
+    said = {
+        "int(node.labels.n) in pod.spec.containers[0].args.map(a, int(a))": "applied",  # a thousand terms
+        "pod.spec.containers[0].args.exists(a, node.labels.n == a)": "applied",
+        "pod.spec.containers[0].args.all(a, node.zone != a)": "applied",
+        "pod.spec.containers[0].args.all(a, pod.spec.containers[0].args.all(b, node.zone != a + b))": "failed",
+    }
+    for expression, outcome in said.items():
+        decision = decide(f"require: [{{expression: '{expression}'}}]", given=given)
+        assert outcomes(decision) == {"one": outcome}, expression
 
 
 # Values
@@ -125,8 +195,14 @@ def test_values_are_counted_before_they_are_written(terms: int, outcome: str) ->
     assert decision.policies[0].error == (
         ""
         if outcome == "applied"
-        else "10400 values in node selector terms, of which at most 10000 are allowed (26 of the pod's own)"
+        else "10400 values in node selector terms of the pod, of which at most 10000 are allowed"
     )
+
+
+def test_values_of_a_term_that_is_dropped_make_no_room() -> None:
+    gone = {"matchExpressions": [{"key": "q", "operator": "In", "values": [f"w{i}" for i in range(9_000)]}]}
+    decision = decide(f"require: [{{expression: 'node.labels[\"q\"] in [{MANY}]'}}]", given=asking([*unlike(26), gone]))
+    assert outcomes(decision) == {"one": "failed"}
 
 
 def test_what_a_policy_asks_for_is_limited_though_the_pod_has_it_already() -> None:

@@ -143,6 +143,15 @@ def admits(expression: dict[str, Any], labels: dict[str, str]) -> bool:
             return value is None
 
 
+def test_a_tier_over_nodes_leaves_out_the_pools_of_a_better_one() -> None:
+    """Though pools do not matter to it."""
+    spec = "fallback: [{expression: pool.gpus > 1}, {expression: 'node.zone == \"a\"'}]"
+    (first, one), (second, other) = wishes(decide(spec, pools=pools(3)))
+    assert (first, one) == (2 * second, [{"key": NODEPOOL, "operator": "In", "values": ["p2"]}])
+    zone = {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a"]}
+    assert other == [{"key": NODEPOOL, "operator": "NotIn", "values": ["p2"]}, zone]
+
+
 def test_tiers_over_nodes_alone() -> None:
     spec = 'fallback: [{expression: \'node.zone == "a"\'}, {expression: \'node.zone in ["a", "b"]\'}]'
     (first, one), (second, other) = wishes(decide(spec))

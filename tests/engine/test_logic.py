@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.fleet import Read
-from engine.logic import CONTAINS, NO, YES, Cased, Flat, Index, Reads, Verdict, choice, invert, meet
+from engine.logic import CONTAINS, Cased, Flat, Index, Reads, Verdict, choice, invert, meet
 from engine.requirement import ABSENT, EXISTS, Terms, admits, one_of, term
-from engine.symbolic import UNKNOWN, Truth
+from engine.symbolic import NO, UNKNOWN, YES, Truth
 from tests.engine.test_decide import decide, required
 from tests.engine.test_decide_limits import pools_of_nodes
 

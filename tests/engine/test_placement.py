@@ -333,7 +333,7 @@ def test_two_hundred_terms_are_narrowed_and_too_many_refused_before_they_are_bui
     pod = pod_of(None, unlike(200))
     alternatives = simplify([term({"a": one_of("x"), "b": EXISTS}), term({"c": ABSENT})])
     assert len(narrowed(pod, alternatives) or ()) == 400
-    with pytest.raises(TooMany, match="1002 node selector terms, of which at most 1000"):
+    with pytest.raises(TooMany, match="1002 node selector terms of the pod, of which at most 1000"):
         narrowed(pod_of(None, unlike(501)), alternatives)
     assert len(narrowed(pod_of(None, unlike(500)), alternatives) or ()) == 1000
 

@@ -34,10 +34,11 @@ VALUES = {
 }
 PROVIDERS = ("", "karpenter", "gke", "eks", "aks", "kops")
 
+BIG = [str(n + d) for n in (2**53, 2**53 + 2, 2**62, 2**63 - 1024) for d in (-1, 0, 1, 2)]
 NODES = [
     {key: value for key, value in zip(("x", "n", ZONE), states, strict=True) if value is not None}
     for states in product((None, "a", "b", "7"), (None, "", "1", "03", "5", "z"), (None, "a"))
-]
+] + [{"big": text} for text in BIG]
 CAPACITY: dict[str, list[dict[str, str]]] = {
     "": [{}],
     "kops": [{}],
@@ -177,6 +178,17 @@ ALONE += [
     "int(dyn(has(node.zone) ? dyn([1]) : dyn(node.labels.n))) == 1",
     'string(dyn(has(node.zone) ? dyn(true) : dyn(node.labels.x))) == "true"',
     "node.labels.x in dyn(5)",
+    '(dyn(params.n) ? node.zone : "b") == "b"',
+    "(has(node.zone) || dyn(params.n)) == false",
+    "[1].all(i, !(has(node.zone) || dyn(i)))",
+    'dyn(node.zone).orValue("b") == "b"',
+    "!dyn(node.zone).hasValue()",
+    '(has(node.zone) ? dyn(optional.of("z")) : dyn(3)).orValue("b") == "b"',
+    'node.labels[?dyn(null)].orValue("b") == "b"',
+    'node.labels[?dyn(5)].orValue("b") == "b"',
+    '!("/metadata.name" in node.labels)',
+    'node.labels["/metadata.name"] == "a"',
+    '["gpu", "a"].exists(params, .params.n == 3 && node.zone == params)',
     'node.labels.x in dyn({"a": 1})',
     "dyn(node.labels.x) == 7",
     "dyn(node.labels.n) in [dyn(1), dyn(null)]",
@@ -216,6 +228,14 @@ def test_each_construct_by_itself(text: str) -> None:
     """Not only where chance puts it."""
     agree(text)
     agree(f"!({text})")
+
+
+def test_large_integers_beside_a_double() -> None:
+    """Several integers are one double from 2^53 on."""
+    for number in ("9007199254740992.0", "9007199254740994.0", "9223372036854775807.0", "4611686018427387904.0"):
+        for order in ("<", "<=", ">", ">="):
+            agree(f'int(node.labels["big"]) {order} {number}')
+        agree(f'dyn(int(node.labels["big"])) in [dyn({number}), dyn(3)]')
 
 
 def test_a_list_that_is_too_long_to_unroll_is_an_error() -> None:
