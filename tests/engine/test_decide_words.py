@@ -1,0 +1,224 @@
+"""What a decision says: outcomes and messages, word for word, and which policies are asked at all."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pytest
+
+from engine.decide import Decider, careful
+from engine.judge import UNSELECTED
+from engine.pool import Inventory
+from tests.engine.test_decide import BASE, GOLD, decide, decider, inventory, outcomes, pod, preferred, subject
+
+DENY = "deny: [{expression: 'true', message: not today}]"
+DAEMON = pod(metadata={"ownerReferences": [{"kind": "DaemonSet", "name": "d", "controller": True}]})
+MIRROR = pod(metadata={"annotations": {"kubernetes.io/config.mirror": "x"}})
+
+
+def messages(decision: Any) -> dict[str, str]:
+    return {policy.name: policy.message for policy in decision.policies}
+
+
+@pytest.mark.parametrize(
+    ("given", "namespace", "reason"),
+    [
+        (DAEMON, "team", "pods of DaemonSets are left alone"),
+        (MIRROR, "team", "mirror pods are left alone"),
+        (pod(), "kube-system", "pods in namespace kube-system are left alone"),
+    ],
+)
+def test_why_a_pod_is_left_alone(given: dict[str, Any], namespace: str, reason: str) -> None:
+    decision = decider(GOLD, DENY).decide(subject(given, namespace))
+    assert (decision.allowed, decision.message) == (True, reason)
+    assert outcomes(decision) == {"one": "notMatched", "two": "notMatched"}
+    assert set(messages(decision).values()) == {reason}
+
+
+def test_a_webhook_that_is_off_decides_nothing() -> None:
+    decision = decide(GOLD, DENY, mode="off")
+    assert (decision.allowed, decision.message, decision.mode) == (True, "switched off", "off")
+    assert outcomes(decision) == {"one": "off", "two": "off"}
+
+
+def test_careful() -> None:
+    assert (careful(), careful("enforce"), careful("audit", "enforce"), careful("off", "audit")) == (
+        "enforce",
+        "enforce",
+        "audit",
+        "off",
+    )
+
+
+def test_a_decider_that_is_told_nothing_enforces_in_a_nameless_cluster() -> None:
+    program = decider("require: [{expression: 'cluster.name == \"\" && cluster.labels == {}'}]").program
+    decision = Decider(program, Inventory()).decide(subject())
+    assert (decision.mode, outcomes(decision)) == ("enforce", {"one": "satisfied"})
+
+
+def test_a_pod_that_names_its_node() -> None:
+    """What applies is not matched, and what it ran into stays; what failed or did not match stays that."""
+    failing = 'require: [{expression: \'pool.labels["rack"] == "r" || pool.gpus > 0\'}]'
+    broken = 'matchConditions: [{name: c, expression: \'pod.metadata.labels["no"] == "x"\'}]\n' + GOLD
+    decision = decide(failing, broken, f"podSelector: {{matchLabels: {{app: db}}}}\n{GOLD}", given=pod(nodeName="n"))
+    assert decision.message == "the pod names its node, so it is not patched"
+    assert (decision.allowed, decision.patch) == (True, ())
+    assert outcomes(decision) == {"one": "notMatched", "two": "failed", "three": "notMatched"}
+    said = messages(decision)
+    assert said["one"] == "the pod names its node"
+    assert said["three"] == UNSELECTED
+    assert 'no such key: "rack"' in next(p.error for p in decision.policies if p.name == "one")
+
+
+def test_a_refusal_lists_what_each_policy_said() -> None:
+    decision = decide(GOLD, DENY)
+    assert (decision.allowed, decision.message) == (False, "policy two: not today")
+    assert outcomes(decision) == {"one": "applied", "two": "denied"}
+    assert messages(decision)["two"] == "not today"
+
+
+def test_why_a_policy_does_not_match() -> None:
+    unmet = "matchConditions: [{name: never, expression: 'false'}]\n" + GOLD
+    decision = decide(unmet, f"rollout: 0\n{GOLD}")
+    assert outcomes(decision) == {"one": "notMatched", "two": "notRolledOut"}
+    assert messages(decision) == {
+        "one": "`never` is false",
+        "two": "rolled out to 0 % of workloads, not to this one",
+    }
+    unlike = decide(f"podSelector: {{matchExpressions: [{{key: app, operator: NotIn, values: [web]}}]}}\n{GOLD}")
+    asked_for = decide(f"podSelector: {{matchLabels: {{app: db}}}}\n{GOLD}")
+    assert messages(unlike) == messages(asked_for) == {"one": UNSELECTED}
+
+
+def test_what_holds_already_and_what_denies_nothing() -> None:
+    """Among several and alone."""
+    never = "deny: [{expression: 'false'}]"
+    mine = pod(nodeSelector={"karpenter.sh/nodepool": "gpu"})
+    for specs in ((GOLD,), (GOLD, never), (GOLD, BASE.replace("base", "gold"), never)):
+        decision = decide(*specs, given=mine)
+        said = messages(decision)
+        assert set(outcomes(decision).values()) == {"satisfied"}
+        assert said["one"] == "it holds already"
+        assert [said[p.name] for p in decision.policies if said[p.name] != "it holds already"] in (
+            [],
+            ["it denies nothing here"],
+        )
+    applied = decide(GOLD, "prefer: [{expression: pool.gpus > 4, weight: 5}]", given=mine)
+    assert outcomes(applied) == {"one": "satisfied", "two": "applied"}
+    both = decide(GOLD, "require: [{expression: pool.gpus > 4}]")
+    assert outcomes(both) == {"one": "applied", "two": "applied"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "outcome", "said"),
+    [
+        (DENY, "denied", "would be denied: not today"),
+        (GOLD, "applied", "would be applied: "),
+        (GOLD.replace("gold", "nowhere"), "overruled", "would be overruled: "),
+    ],
+)
+def test_an_audited_policy_says_what_it_would_do(spec: str, outcome: str, said: str) -> None:
+    decision = decide(f"{spec}\nmode: audit", BASE)
+    assert outcomes(decision) == {"one": "audited", "two": "applied"}
+    assert messages(decision)["one"].startswith(said)
+    assert decision.allowed
+    assert decision.audited is not None
+    assert outcomes(decision.audited)["one"] == outcome
+
+
+def test_a_failing_audited_policy_is_told() -> None:
+    fails = 'deny: [{expression: \'pod.metadata.labels["no"] == "x"\'}]\nfailurePolicy: Fail'
+    decision = decide(f"{fails}\nmode: audit", BASE)
+    assert outcomes(decision) == {"one": "failed", "two": "applied"}
+    assert decision.audited is not None
+    assert not decision.audited.allowed
+    assert decision.audited.message.startswith("policy one could not be decided: ")
+
+
+def test_the_environment_is_hidden_in_what_is_audited_too() -> None:
+    secret = pod(containers=[{"name": "c", "image": "i", "env": [{"name": "K", "value": "hunter2-hunter2"}]}])
+    fails = (
+        "deny: [{expression: 'pod.metadata.labels[pod.spec.containers[0].env[0].value] == \"x\"'}]\nfailurePolicy: Fail"
+    )
+    decision = decide(f"{fails}\nmode: audit", BASE, given=secret)
+    assert decision.audited is not None
+    assert "hunter2" not in str(decision.audited.as_json()) + str(decision.as_json())
+    assert "no such key" in decision.audited.message
+
+
+SELECTORS = [
+    "matchLabels: {app: web}",
+    "matchLabels: {app: db}",
+    "matchExpressions: [{key: app, operator: In, values: [web, api]}]",
+    "matchExpressions: [{key: app, operator: Exists}]",
+    "matchExpressions: [{key: app, operator: DoesNotExist}]",
+    "matchExpressions: [{key: app, operator: NotIn, values: [web]}]",
+    "matchExpressions: [{key: tier, operator: NotIn, values: [x]}, {key: app, operator: In, values: [web]}]",
+    "matchLabels: {app: web, tier: x}",
+]
+
+
+def test_policies_are_asked_exactly_where_their_selector_may_match() -> None:
+    """Whatever finds them does not change the answer: as if each were the only one, with a condition instead."""
+    pods = [
+        {key: value for key, value in (("app", app), ("tier", tier)) if value}
+        for app, tier in product(("", "web", "db", "api", "other"), ("", "x", "y"))
+    ]
+    for start in range(0, len(SELECTORS), 4):
+        chosen = SELECTORS[start : start + 4]
+        engine = decider(*(f"podSelector: {{{selector}}}\n{GOLD}" for selector in chosen))
+        for labels in pods:
+            decision = engine.decide(subject({"metadata": {"name": "p", "labels": labels}, "spec": {"containers": []}}))
+            said = outcomes(decision)
+            for name, place in zip(("one", "two", "three", "four"), range(start, start + 4), strict=True):
+                assert (said[name] != "notMatched") == matches(place, labels), (SELECTORS[place], labels)
+
+
+def matches(place: int, labels: dict[str, str]) -> bool:
+    app, tier = labels.get("app"), labels.get("tier")
+    return [
+        app == "web",
+        app == "db",
+        app in ("web", "api"),
+        app is not None,
+        app is None,
+        app != "web",
+        tier != "x" and app == "web",
+        app == "web" and tier == "x",
+    ][place]
+
+
+# Weights
+
+
+@pytest.mark.parametrize(
+    ("tiers", "wishes", "weights"),
+    [
+        (1, [], {"t0": 100}),
+        (2, [], {"t0": 100, "t1": 50}),
+        (2, [10], {"t0": 90, "t1": 45, "w0": 10}),
+        (2, [10, 20], {"t0": 70, "t1": 35, "w0": 10, "w1": 20}),
+        (1, [60, 60], {"t0": 50, "w0": 24, "w1": 24}),
+        (3, [100], {"t0": 75, "t1": 50, "t2": 25, "w0": 24}),
+    ],
+)
+def test_how_tiers_and_wishes_share_a_hundred(tiers: int, wishes: list[int], weights: dict[str, int]) -> None:
+    spec = "fallback:\n" + "".join(f"  - expression: node.labels['t'] == 't{i}'\n" for i in range(tiers))
+    spec += "prefer:\n" if wishes else ""
+    spec += "".join(
+        f'  - {{expression: \'node.labels["w{i}"] == "w{i}"\', weight: {w}}}\n' for i, w in enumerate(wishes)
+    )
+    assert preferred(decide(spec)) == weights
+
+
+def test_two_scores_of_one_policy_each_take_the_room_of_their_highest() -> None:
+    pools = inventory(
+        "apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools:\n"
+        "  - {name: a, selector: {karpenter.sh/nodepool: a}, gpus: 20}\n"
+        "  - {name: b, selector: {karpenter.sh/nodepool: b}, gpus: 10}\n"
+    )
+    spec = "prefer: [{expression: 'true', score: pool.gpus}, {expression: 'true', score: 30 - pool.gpus}]\n"
+    spec += "fallback: [{expression: 'node.zone == \"z\"'}]"
+    # 20 of the first and 20 of the second are 40 of a hundred: 60 are left for the tier
+    assert preferred(decide(spec, pools=pools)) == {"z": 60, "a": 30, "b": 30}
