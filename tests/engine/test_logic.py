@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from math import nan
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
@@ -123,6 +124,14 @@ def test_choice(test: Verdict, yes: Verdict, no: Verdict) -> None:
     expected = [chosen(*three) for three in zip(*known, strict=True)] if len(known) == len(parts) else None
     assert anywhere(whole) == expected
     assert united(whole) == united(test, yes, no)
+
+
+@pytest.mark.parametrize("truths", product((YES, NO, UNKNOWN), repeat=3))
+def test_a_choice_that_no_pool_decides(truths: tuple[Truth, Truth, Truth]) -> None:
+    test, yes, no = (Flat(EVERY * (truth == YES), EVERY * (truth == NO), truth) for truth in truths)
+    whole = choice(test, yes, no, EVERY)
+    assert anywhere(whole) == table(whole)[: len(NODES)]
+    assert anywhere(whole) == [chosen(*(said(truth, node) for truth in truths)) for node in NODES]
 
 
 # Indexes

@@ -108,6 +108,10 @@ def test_expressions_on_one_key_are_in_one_order() -> None:
         assert written_out({}, {"matchExpressions": order}) == {"matchExpressions": [exists, exists, one, other]}
 
 
+def test_a_key_that_the_pod_lacks_is_skipped_and_the_others_are_not() -> None:
+    assert written_out({"app": "x"}, None, ["lacking", "app"]) == {"matchLabels": {"app": "x"}}
+
+
 def test_an_expression_without_a_key_is_no_traceback() -> None:
     """A pod in a file may hold what the API server would refuse: no label has that key."""
     broken = {"matchExpressions": [{"operator": "Exists"}]}
