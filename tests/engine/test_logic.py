@@ -126,7 +126,7 @@ def test_choice(test: Verdict, yes: Verdict, no: Verdict) -> None:
     assert united(whole) == united(test, yes, no)
 
 
-@pytest.mark.parametrize("truths", product((YES, NO, UNKNOWN), repeat=3))
+@pytest.mark.parametrize("truths", list(product((YES, NO, UNKNOWN), repeat=3)))
 def test_a_choice_that_no_pool_decides(truths: tuple[Truth, Truth, Truth]) -> None:
     test, yes, no = (Flat(EVERY * (truth == YES), EVERY * (truth == NO), truth) for truth in truths)
     whole = choice(test, yes, no, EVERY)
