@@ -112,17 +112,34 @@ def test_what_is_kept_is_equal_and_the_rest_is_fresh(before: Inventory, after: I
         assert kept.moved(mask) == sum(1 << b for a, b in pairs if mask >> a & 1)
 
 
+COMPUTED = ("require: [{expression: 'pool.labels[params.key] == \"gold\"'}]",)
+
+
 @given(POOLS, POOLS)
 def test_reads_through_computed_keys_move_with_their_pools(before: Inventory, after: Inventory) -> None:
-    spec = 'require: [{expression: \'pool.labels["ti" + string("er")] == "gold"\'}]'
-    (leaf,) = decider(spec, pools=before).program.leaves
-    engine = decider(spec, pools=before)
+    engine = decider(*COMPUTED, bundle="{params: {key: tier}}", pools=before)
+    (leaf,) = engine.program.leaves
+    assert leaf.computed
     nobody = engine._nobody
     known = _by_pool(leaf, Fleet(before), nobody())
     old = Fleet(before)
     moved = _by_pool(leaf, Fleet(after, old), nobody(), known)
     fresh = _by_pool(leaf, Fleet(after), nobody())
     assert moved == fresh
+    renewed = engine.renewed(after)
+    anew = decider(*COMPUTED, bundle="{params: {key: tier}}", pools=after)
+    assert renewed.ground.settled == anew.ground.settled
+
+
+@given(POOLS, POOLS)
+def test_indexes_move_with_their_pools(before: Inventory, after: Inventory) -> None:
+    spec = 'require: [{expression: \'pod.metadata.labels["app"] == pool.labels["tier"]\'}]'
+    engine = decider(spec, pools=before)
+    assert engine.ground.indexes
+    for renewed, anew in zip(
+        engine.renewed(after).ground.indexes.values(), decider(spec, pools=after).ground.indexes.values(), strict=True
+    ):
+        assert (renewed.known, renewed.masks, renewed.values) == (anew.known, anew.masks, anew.values)
 
 
 def test_a_renewed_decider_keeps_what_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:

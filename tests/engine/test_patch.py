@@ -175,6 +175,16 @@ def test_a_list_that_did_not_only_grow_is_replaced() -> None:
     )
 
 
+def test_as_many_entries_need_not_be_the_same_ones() -> None:
+    """One is dropped, another becomes two."""
+    gone = {"matchExpressions": [{"key": "a", "operator": "In", "values": ["y"]}, {"key": "c", "operator": "Exists"}]}
+    kept = {"matchExpressions": [{"key": "a", "operator": "In", "values": ["x"]}]}
+    either = (term({"a": one_of("x"), "b": one_of("1")}), term({"a": one_of("x"), "c": one_of("1")}))
+    (operation,) = patch(pod_of(None, [gone, kept]), Placement(either))
+    base = f"/spec/affinity/nodeAffinity/{REQUIRED}/nodeSelectorTerms"
+    assert (operation["op"], operation["path"], len(operation["value"])) == ("replace", base, 2)
+
+
 def test_what_the_first_of_two_terms_loses_is_no_reason_to_append() -> None:
     """Each continues in its own place where all do."""
     terms = [{"matchExpressions": [{"key": key, "operator": "Exists"}]} for key in "bc"]

@@ -178,6 +178,7 @@ ALONE += [
     "int(dyn(has(node.zone) ? dyn([1]) : dyn(node.labels.n))) == 1",
     'string(dyn(has(node.zone) ? dyn(true) : dyn(node.labels.x))) == "true"',
     "node.labels.x in dyn(5)",
+    '(has(node.zone) ? dyn(3) : dyn(node.labels[?"x"])).orValue("b") == "b"',
     '(dyn(params.n) ? node.zone : "b") == "b"',
     "(has(node.zone) || dyn(params.n)) == false",
     "[1].all(i, !(has(node.zone) || dyn(i)))",
