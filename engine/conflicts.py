@@ -168,10 +168,9 @@ def _cluster_read(policy: Policy, bundle: Bundle) -> frozenset[str]:
 
 def _cluster_fields(excerpt: Excerpt) -> frozenset[str]:
     """The fields of `cluster` that an expression reads: all of them if it reads it in some other way."""
-    if "cluster" not in _names_read(excerpt):
-        return frozenset()
     node, _ = parse(excerpt)
-    assert node is not None
+    if node is None or "cluster" not in free_names(node):
+        return frozenset()
     every, read = 0, list[str]()
     for each in walk(node):
         match each:
@@ -480,7 +479,7 @@ def _expects_conflict(case: Case) -> bool:
 
 
 def _told(conflicts: Iterable[Conflict], bundle: Bundle, inventories: int) -> Iterator[Problem]:
-    """Problems that tell of the first few conflicts of each policy that gives way, and count the others."""
+    """Problems that tell of the first few conflicts of each policy that gives way, and name the others."""
     by_overruled: dict[str, list[Conflict]] = {}
     for conflict in conflicts:
         by_overruled.setdefault(conflict.overruled, []).append(conflict)

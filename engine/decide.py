@@ -277,11 +277,17 @@ class _Meeting:
     ) -> tuple[Placement, tuple[Operation, ...]]:
         """What the policies come to, and how it is written. Fails each that brings more than a pod can carry."""
         try:
-            placement = self._placement(applied, met, after)
-            affordable(placement.required)
-            return placement, patch(self.base.subject.pod, placement)
+            return self._carried(applied, met, after)
         except TooMany as error:
             raise _Failure(self._too_much(applied, after) or {applied[-1].policy.name: str(error)}) from error
+
+    def _carried(
+        self, applied: Sequence[Finding], met: Region | None, after: int
+    ) -> tuple[Placement, tuple[Operation, ...]]:
+        """What these policies come to, and the patch. Raises TooMany if a pod can't carry it."""
+        placement = self._placement(applied, met, after)
+        affordable(placement.required)
+        return placement, patch(self.base.subject.pod, placement)
 
     def _too_much(self, applied: Sequence[Finding], after: int) -> dict[str, str]:
         """The policies that bring more than a pod can carry, given those before them that don't; and why."""
@@ -301,9 +307,7 @@ class _Meeting:
     def _excess(self, applied: Sequence[Finding], after: int) -> TooMany | None:
         """What these policies together bring too much of."""
         try:
-            placement = self._placement(applied, self._meet_all([f for f in applied if f.region is not None]), after)
-            affordable(placement.required)
-            patch(self.base.subject.pod, placement)
+            self._carried(applied, self._meet_all([f for f in applied if f.region is not None]), after)
         except TooMany as error:
             return error
         return None
