@@ -502,15 +502,18 @@ def _node_leaf(leaf: Leaf, truth: TruthOf, moment: Moment) -> Verdict:
     if not leaf.reads_pool and not leaf.reads_capacity:
         everywhere = truth((*moment.arguments, None), words_of(""))
         return Cased(((fleet.every, everywhere),) if fleet.every else (), everywhere)
-    if not leaf.reads_pool:
-        groups = ((mask, (*moment.arguments, None), provider) for provider, mask in fleet.providers.items())
-    else:
-        groups = ((1 << i, (*moment.arguments, pool.view), pool.provider) for i, pool in enumerate(fleet.pools))
     cases: dict[Truth, int] = {}
-    for mask, arguments, provider in groups:
-        here = truth(arguments, words_of(provider))
+    computed: dict[int, Reads] = {}
+    for provider, mask in fleet.providers.items() if not leaf.reads_pool else ():
+        here = truth((*moment.arguments, None), words_of(provider))
         cases[here] = cases.get(here, 0) | mask
-    return Cased(tuple((mask, here) for here, mask in cases.items()), None, leaf.reads)
+    for i, pool in enumerate(fleet.pools) if leaf.reads_pool else ():
+        watched = _Watched(pool.view) if leaf.computed and _inferred(pool) else None
+        here = truth((*moment.arguments, watched.view if watched else pool.view), words_of(pool.provider))
+        cases[here] = cases.get(here, 0) | 1 << i
+        if watched and watched.reads:
+            computed[i] = frozenset(watched.reads)
+    return Cased(tuple((mask, here) for here, mask in cases.items()), None, leaf.reads, computed)
 
 
 class _Watched:

@@ -182,7 +182,7 @@ def test_what_has_no_place_in_the_order_is_neither() -> None:
 
 # What was read through a key that is computed is demanded again
 
-NODEPOOL = "karpenter.sh/nodepool"
+NODEPOOL, ZONE = "karpenter.sh/nodepool", "topology.kubernetes.io/zone"
 FLEET = pools_of_nodes(
     {NODEPOOL: "k", "rack": "r", "disk": "ssd"},
     {NODEPOOL: "k", "rack": "r", "disk": "ssd"},
@@ -204,6 +204,9 @@ FLEET = pools_of_nodes(
         ('pool.labels.exists(k, k == "disk")', {"rack", "disk", NODEPOOL}),
         ('pool.labels == {"rack": "r", "disk": "ssd", "karpenter.sh/nodepool": "k"}', {"rack", "disk", NODEPOOL}),
         ("pool.labels[params.key] == 'r' ? pool.labels[params.disk] == 'ssd' : false", {"rack", "disk"}),
+        ("has(node.zone) && pool.labels[params.key] == 'r'", {"rack", ZONE}),
+        ("node.zone == 'z' + pool.labels[params.key] && pool.name == 'k'", {"rack", ZONE}),
+        ("pool.labels.exists(k, v, v == 'r' && has(node.zone))", {"rack", "disk", NODEPOOL, ZONE}),
     ],
 )
 def test_what_a_computed_key_reads_is_demanded_again(expression: str, demanded: set[str]) -> None:
@@ -214,7 +217,7 @@ def test_what_a_computed_key_reads_is_demanded_again(expression: str, demanded: 
     assert set(said) == demanded | {NODEPOOL}
     assert said[NODEPOOL]["values"] == ["k"]
     for key in demanded - {NODEPOOL}:
-        assert said[key]["operator"] == ("DoesNotExist" if key == "other" else "In")
+        assert said[key]["operator"] in {"other": ("DoesNotExist",), ZONE: ("In", "Exists")}.get(key, ("In",))
 
 
 @pytest.mark.parametrize(
