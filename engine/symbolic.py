@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain, zip_longest
-from typing import TypeGuard, TypeVar, cast
+from typing import TypeVar, cast
 
 from engine.dispatch import dispatcher
 from engine.errors import Problem
@@ -626,7 +626,8 @@ def _in(budget: Budget, value: object, members: object) -> Truth:
 
 def _among(key: str, numbers: Iterable[object]) -> Truth:
     """Where the integer that a label says is equal to one of these; beside a double, integers are made one."""
-    equals = [_neighbours(b) for b in numbers if _is_number(b) and math.isfinite(b) and b == math.floor(b)]
+    finite = (b for b in map(_number, numbers) if b is not None and math.isfinite(b))
+    equals = [_neighbours(b) for b in finite if b == math.floor(b)]
     values = integers_in((below + 1, above - 1) for below, above in equals)
     return where(key, values), where(key, integers() - values)
 
@@ -643,7 +644,8 @@ def _ordered(function: str) -> Atom:
         if isinstance(b, Integer):
             return _ordered(MIRRORED[function])(b, a)
         if isinstance(a, Integer):
-            return _bounded(a.key, function, b) if _is_number(b) else UNKNOWN
+            bound = _number(b)
+            return UNKNOWN if bound is None else _bounded(a.key, function, bound)
         try:
             return YES if COMPARED[function](compare(a, b, function), 0) else NO
         except CelError:
@@ -678,8 +680,8 @@ def _between(key: str, low: int | None, high: int | None) -> Terms:
     return where(key, integers(first, last)) if first <= last else FALSE
 
 
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _number(value: object) -> float | None:
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 EXACT = 2.0**53

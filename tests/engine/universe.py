@@ -262,9 +262,15 @@ ATOMS = [
     Atom('int(node.labels["size"]) > 1', "node", lambda d, p, n: whole(need(n, SIZE)) > 1),
     Atom(f'node.labels["{KARPENTER}"] == "p"', "node", lambda d, p, n: need(n, KARPENTER) == "p"),
 ]
-COMPUTED = Atom(
-    'pool.labels["t" + "ier"] == "gold"', "pool", lambda d, p, n: need(tier_of(p), TIER) == "gold", tier_again
-)
+COMPUTED = [
+    Atom('pool.labels["t" + "ier"] == "gold"', "pool", lambda d, p, n: need(tier_of(p), TIER) == "gold", tier_again),
+    Atom(
+        'node.labels["tier"] != pool.labels["t" + "ier"]',
+        "pool",
+        lambda d, p, n: need(n, TIER) != need(tier_of(p), TIER),
+        tier_again,
+    ),
+]
 """Alone only: what is read by a computed key depends on how far an expression is evaluated."""
 
 SCORES = [
