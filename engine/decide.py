@@ -16,7 +16,7 @@ from engine.cluster import Inventory
 from engine.decision import Decision, Mode, Outcome, PolicyOutcome, PoolNames
 from engine.discretion import discretion
 from engine.fleet import HARD_EFFECTS, Fleet, bits
-from engine.judge import POLICY_BUDGET, UNSELECTED, Finding, Occasion, Wish, exempted, exempting, judge
+from engine.judge import POLICY_BUDGET, UNSELECTED, Finding, Occasion, Wish, exempted, exempting, judge, stacked
 from engine.logic import Ground
 from engine.ownership import controller
 from engine.patch import Operation, patch
@@ -31,6 +31,7 @@ from engine.subject import Subject
 from engine.symbolic import Arguments
 from engine.tolerations import Toleration, tolerates, toleration_for
 from engine.values import Budget, BudgetExceeded, CelError
+from engine.weights import MAX_WEIGHT, united
 
 LEFT_ALONE = frozenset(bundle.LEFT_ALONE)
 """Namespaces whose pods are left alone, besides Bayplan's own, unless a bundle says otherwise."""
@@ -39,7 +40,6 @@ OWN_NAMESPACE = "bayplan"
 
 MIRROR = "kubernetes.io/config.mirror"
 CAREFUL: Sequence[Mode] = ("enforce", "audit", "off")
-MAX_WEIGHT = 100
 NOTHING_DENIED = "it denies nothing here"
 NOBODY = (None,) * len(POD_NAMES)
 
@@ -344,19 +344,15 @@ class _Meeting:
 
         All wishes that one node can fulfil weigh less than one tier; a wish too light for that is left out. The tiers
         leave as much room under 100 as the wishes need, for weights that passed it would all have to be rounded.
+        What a wish weighs does not depend on the pools that are left, so that it is the same when fewer are.
         """
-        tiers = max((len(f.tiers) for f in applied), default=0)
-        weighed = [wish for f in applied for wish in f.wishes]
-        if tiers:
-            heaviest: dict[tuple[str, int], int] = {}
-            for finding in applied:
-                for wish in finding.wishes:
-                    item = (finding.policy.name, wish.item)
-                    heaviest[item] = max(heaviest.get(item, 0), wish.weight)
-            total = sum(heaviest.values())
-            step = max((MAX_WEIGHT - total) // tiers, MAX_WEIGHT // (tiers + 1), 1)
-            weighed = [Wish(w.region, w.weight * min(step - 1, total) // total) for w in weighed]
-            weighed += [Wish(tier, step * (tiers - i)) for f in applied for i, tier in enumerate(f.tiers)]
+        top = max((f.tiers[0].weight for f in applied if f.tiers), default=0)
+        weighed: Sequence[Wish] = [wish for f in applied for wish in f.wishes]
+        if top:
+            ranks = [Wish(t.region, t.weight * top // f.tiers[0].weight) for f in applied for t in f.tiers]
+            weighed = _below(ranks, weighed, sum(_items(applied).values()))
+        else:
+            weighed = _within(MAX_WEIGHT, weighed)
         preferred: list[tuple[int, Term]] = []
         for wish in weighed:
             if wish.weight:
@@ -372,18 +368,25 @@ class _Meeting:
     def _not_preferred_yet(self, wishes: Sequence[tuple[int, Term]], after: int) -> tuple[tuple[int, Term], ...]:
         """Without what the pod prefers already in other words: somebody else has left fewer pools since it was said."""
         affinity = ((self.base.subject.pod.get("spec") or {}).get("affinity") or {}).get("nodeAffinity") or {}
-        existing = [parse_term(one.get("preference") or {}) for one in affinity.get(PREFERRED) or ()]
+        existing = [
+            (one.get("weight") or 0, parse_term(one.get("preference") or {})) for one in affinity.get(PREFERRED) or ()
+        ]
         if not existing or not wishes:
             return tuple(wishes)
         gone = self.fleet.selector(self.fleet.every & ~after)
 
-        def said(wish: Term) -> bool:
+        def otherwise(wish: Term, one: Term) -> bool:
             here = both((wish,), self.mine)
-            return wish not in existing and any(
-                implies(here, (one,)) and implies(both((one,), self.mine), (wish, *gone)) for one in existing
-            )
+            return one != wish and implies(here, (one,)) and implies(both((one,), self.mine), (wish, *gone))
 
-        return tuple((weight, wish) for weight, wish in wishes if not said(wish))
+        wanted, equal = united(wishes), united(existing)
+        said = {
+            wish
+            for wish, weight in wanted.items()
+            if (others := sum(w for w, one in existing if otherwise(wish, one)))
+            and others + equal.get(wish, 0) >= weight
+        }
+        return tuple((weight, wish) for weight, wish in wishes if wish not in said)
 
     def _tolerations(self, applied: Sequence[Finding], after: int) -> Iterable[Toleration]:
         """For each taint of the pools that are left that an entry of a policy names."""
@@ -433,6 +436,32 @@ class _Meeting:
             return bool(patch(self.base.subject.pod, self._placement([finding], where, after)))
         except (TooMany, _Failure):
             return True
+
+
+def _items(applied: Iterable[Finding]) -> dict[tuple[str, int], int]:
+    """The most that each item of each policy weighs on one node."""
+    heaviest: dict[tuple[str, int], int] = {}
+    for finding in applied:
+        for wish in finding.wishes:
+            item = (finding.policy.name, wish.item)
+            heaviest[item] = max(heaviest.get(item, 0), wish.weight)
+    return heaviest
+
+
+def _below(ranks: Sequence[Wish], wishes: Sequence[Wish], total: int) -> list[Wish]:
+    """Ranks, and wishes made so light that those of one node, `total` at most, weigh less than one rank."""
+    most = max(stacked(ranks), 1)
+    step = max((MAX_WEIGHT - total) // most, MAX_WEIGHT // (most + 1), 1)
+    lighter = [Wish(w.region, w.weight * min(step - 1, total) // total) for w in wishes]
+    return lighter + [Wish(rank.region, step * rank.weight) for rank in ranks]
+
+
+def _within(limit: int, wishes: Sequence[Wish]) -> Sequence[Wish]:
+    """The wishes, made lighter in proportion if those for the same nodes come to more than the limit."""
+    if sum(wish.weight for wish in wishes) <= limit or (most := stacked(wishes)) <= limit:
+        return wishes
+    together = united((wish.weight, wish.region) for wish in wishes)
+    return [Wish(region, max(1, (weight * limit + most // 2) // most)) for region, weight in together.items() if weight]
 
 
 def _confines(finding: Finding) -> bool:

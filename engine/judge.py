@@ -12,7 +12,7 @@ from typing import Any
 from engine import podaffinity, spread
 from engine.bundle import PodTerm, Spread
 from engine.decision import Outcome
-from engine.fleet import Fleet, Group
+from engine.fleet import Fleet
 from engine.logic import Flat, Ground, Moment, Verdict, by_pool_values, meet, values_anywhere
 from engine.ownership import rolled_out
 from engine.placement import labels_of
@@ -20,7 +20,7 @@ from engine.podaffinity import Weighted as WeightedPodTerm
 from engine.program import CompiledExemption, CompiledPolicy, Condition, Function, Rule, Score
 from engine.region import Region, node_terms, region
 from engine.region import meet as met
-from engine.requirement import FALSE, Inexpressible, Terms, TooMany, both, difference, disjoint
+from engine.requirement import FALSE, Term, Terms, TooMany, both, can_be_said, difference, disjoint
 from engine.spread import Constraint
 from engine.subject import Subject
 from engine.symbolic import Arguments, told
@@ -56,7 +56,7 @@ class Finding:
     error: str = ""
     region: Region | None = None
     wishes: tuple[Wish, ...] = ()
-    tiers: tuple[Region, ...] = ()
+    tiers: tuple[Wish, ...] = ()
     spread: tuple[Constraint, ...] = ()
     pod_affinity: tuple[WeightedPodTerm, ...] = ()
     pod_anti_affinity: tuple[WeightedPodTerm, ...] = ()
@@ -162,7 +162,7 @@ def exempting(exemptions: Sequence[CompiledExemption], occasion: Occasion) -> tu
         given = one.exemption
         if given.pod_selector.matches(occasion.labels) and given.namespace_selector.matches(occasion.namespace_labels):
             try:
-                if _unmet(one.match_conditions, occasion.plain_arguments()) is None:
+                if _first(one.match_conditions, occasion.plain_arguments(), holding=False) is None:
                     matching.append(one)
             except (PolicyFailed, BudgetExceeded) as failure:
                 error = error or f"exemption {given.name}: {failure}"
@@ -188,15 +188,15 @@ def judge(policy: CompiledPolicy, occasion: Occasion) -> Finding:
         return known
     arguments = occasion.arguments(policy)
     try:
-        unmet = _unmet(policy.match_conditions, arguments) if policy.match_conditions else None
+        unmet = _first(policy.match_conditions, arguments, holding=False) if policy.match_conditions else None
         if unmet is not None:
             return Finding(policy, "notMatched", f"`{unmet.name}` is false")
         if not rolled_out(policy.name, policy.policy.rollout, occasion.subject):
             share = f"rolled out to {policy.policy.rollout} % of workloads, not to this one"
             return Finding(policy, "notRolledOut", share)
-        for denial in policy.deny:
-            if _holds(denial, arguments):
-                return Finding(policy, "denied", denial.message or f"`{denial.text}`")
+        denial = _first(policy.deny, arguments, holding=True) if policy.deny else None
+        if denial is not None:
+            return Finding(policy, "denied", denial.message or f"`{denial.text}`")
         finding = _placed(policy, arguments, occasion)
         if policy.pool_only:
             occasion.ground.findings[policy.name] = replace(finding, arguments=())
@@ -205,12 +205,15 @@ def judge(policy: CompiledPolicy, occasion: Occasion) -> Finding:
         return Finding(policy, "failed", "", str(failure))
 
 
-def _unmet(conditions: Iterable[Condition], arguments: Arguments) -> Condition | None:
-    """The first condition that is false, which outweighs an error in another, as in Kubernetes. Raises PolicyFailed."""
+def _first(conditions: Iterable[Condition], arguments: Arguments, *, holding: bool) -> Condition | None:
+    """The first condition that holds, or does not; it outweighs an error in another, as in Kubernetes.
+
+    Raises PolicyFailed.
+    """
     failure: PolicyFailed | None = None
     for condition in conditions:
         try:
-            if not _holds(condition, arguments):
+            if _holds(condition, arguments) == holding:
                 return condition
         except PolicyFailed as error:
             failure = failure or error
@@ -243,7 +246,7 @@ def _placed(policy: CompiledPolicy, arguments: Arguments, occasion: Occasion) ->
         error,
         where,
         wishes,
-        tuple(_tiers(policy.fallback, moment)),
+        _tiers(policy.fallback, moment),
         tuple(_constraint(item, pod) for item in policy.spread),
         tuple(_pod_term(item, pod) for item in policy.pod_affinity),
         tuple(_pod_term(item, pod) for item in policy.pod_anti_affinity),
@@ -312,6 +315,26 @@ def scored(score: Score, moment: Moment, errors: list[str]) -> Iterable[Wish]:
         yield Wish(_disjoint(Region(((mask, terms),))), weight)
 
 
+def stacked(wishes: Iterable[Wish]) -> int:
+    """The most that the weights of wishes for the same nodes of a pool add up to, whatever other pools are left."""
+    layers: dict[Term, dict[int, int]] = {}
+    for wish in wishes:
+        where = wish.region.anywhere
+        for mask, terms in wish.region.groups if where is None else ((-1, where),):
+            for term in terms:
+                layers[term] = _laid(layers.get(term, {}), mask, wish.weight)
+    return max((weight for parts in layers.values() for weight in parts.values()), default=0)
+
+
+def _laid(parts: Mapping[int, int], mask: int, weight: int) -> dict[int, int]:
+    """Disjoint masks of pools with a weight each, and one more weight on some pools."""
+    split: dict[int, int] = {}
+    for part, known in parts.items():
+        split |= {pools: known + more for pools, more in ((part & mask, weight), (part & ~mask, 0)) if pools}
+        mask &= ~part
+    return split | ({mask: weight} if mask else {})
+
+
 def _clipped(value: object) -> int:
     """A score as a weight: rounded, at least 0 and at most 100; what is no number weighs nothing."""
     if not isinstance(value, (int, float)) or isinstance(value, bool) or value != value:
@@ -319,44 +342,65 @@ def _clipped(value: object) -> int:
     return round(min(100.0, max(0.0, float(value))))
 
 
-def _tiers(rules: Iterable[Rule], moment: Moment) -> Iterable[Region]:
-    """Each tier without the nodes of those before it, so that a node counts once, for its best tier."""
+def _tiers(rules: Sequence[Rule], moment: Moment) -> tuple[Wish, ...]:
+    """Each tier without the nodes of those before it, so that a node counts once, for its best tier.
+
+    Where no affinity can say that, nodes of better tiers count for it, too; the weights are levels that allow for it.
+    """
     fleet = moment.ground.fleet
     earlier: list[Region] = []
+    tiers: list[Region] = []
+    shared: list[bool] = []
     for rule in rules:
-        tier = region(moment.decide(rule.tree), fleet)
-        rest = tier
+        tier = rest = region(moment.decide(rule.tree), fleet)
+        shares = False
         for better in earlier:
-            rest = _less(rest, better, fleet)
-        yield _disjoint(rest)
+            rest, unsaid = _less(rest, better, fleet)
+            shares = shares or unsaid
+        tiers.append(_disjoint(rest))
+        shared.append(shares)
         earlier.append(tier)
+    return tuple(
+        Wish(tier, level, place) for place, (tier, level) in enumerate(zip(tiers, _levels(shared), strict=True))
+    )
 
 
-def _less(tier: Region, better: Region, fleet: Fleet) -> Region:
-    groups: list[Group] = []
+def _levels(shared: Sequence[bool]) -> list[int]:
+    """By tier a number that is more than what a node of worse tiers comes to: 3, 2, 1 where no node counts twice.
+
+    `shared` says of each tier whether nodes of better ones may count for it, too.
+    """
+    levels: list[int] = []
+    most, besides = 0, 0
+    for shares in reversed(shared):
+        levels.append(most + 1)
+        most = levels[-1] + besides
+        besides += levels[-1] if shares else 0
+    return levels[::-1]
+
+
+def _less(tier: Region, better: Region, fleet: Fleet) -> tuple[Region, bool]:
+    """A tier without the nodes of a better one; and whether some of these are left, for no affinity says it."""
+    parts: list[tuple[int, Terms, bool]] = []
     for mask, terms in tier.groups:
         left = mask
         for other, conditions in better.groups:
             if shared := left & other:
-                groups.append((shared, _difference(terms, conditions)))
+                parts.append((shared, *_difference(terms, conditions)))
                 left &= ~other
-        groups.append((left, terms))
-    free = tier.anywhere
+        parts.append((left, terms, False))
+    groups = tuple((mask, terms) for mask, terms, _ in parts if mask and terms != FALSE)
+    free, unsaid = tier.anywhere, any(shares for _, _, shares in parts)
     if free is not None:
-        free = _difference(free, node_terms(better, fleet.every, fleet))
-    return Region(tuple((mask, terms) for mask, terms in groups if mask and terms != FALSE), free)
+        free, shares = _difference(free, node_terms(better, fleet.every, fleet))
+        unsaid = unsaid or shares
+    return Region(groups, free), unsaid
 
 
-def _difference(a: Terms, b: Terms) -> Terms:
-    """`a` without `b`, where an affinity can say that; else `a`, whose nodes in `b` then count for both."""
+def _difference(a: Terms, b: Terms) -> tuple[Terms, bool]:
+    """`a` without `b`; where no affinity says that, `a` as it is, and True."""
     rest = difference(a, b)
-    try:
-        for term in rest:
-            if term.requirements:
-                term.alternatives()
-    except Inexpressible:
-        return a
-    return rest
+    return (rest, False) if all(map(can_be_said, rest)) else (a, True)
 
 
 def _disjoint(wanted: Region) -> Region:

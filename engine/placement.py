@@ -39,7 +39,7 @@ from engine.requirement import (
 )
 from engine.spread import Constraint
 from engine.tolerations import Toleration, added
-from engine.weights import capped
+from engine.weights import capped, united
 
 Json: TypeAlias = Mapping[str, Any]
 SelectorTerm: TypeAlias = Mapping[str, Any]
@@ -135,8 +135,8 @@ def preferences(wanted: Sequence[tuple[int, Term]], existing: Iterable[Json] = (
     """The weighted preferences that a pod lacks, in Kubernetes' own fields, heaviest first.
 
     A term that takes several node selector terms becomes as many preferences; equal ones are united, their weights
-    added and all made smaller in proportion where one passes 100. What the pod already prefers is left out, whatever
-    its weight, and so is what matches all nodes or none, for it prefers nothing. Raises TooMany.
+    added and all made smaller in proportion where one passes 100. What the pod already prefers as much is left out, and
+    so is what matches all nodes or none, for it prefers nothing. Raises TooMany.
     """
     if not wanted:
         return []
@@ -148,9 +148,10 @@ def preferences(wanted: Sequence[tuple[int, Term]], existing: Iterable[Json] = (
         if len(weights) > MAX_TERMS:
             raise TooMany(len(weights), WISHES)
     affordable(weights, WISHES)
-    present = {parse_term(one.get("preference") or {}) for one in existing}
+    present = united((one.get("weight") or 0, parse_term(one.get("preference") or {})) for one in existing)
     scaled = capped(weights)
-    ordered = sorted(scaled.keys() - present, key=lambda one: (-scaled[one], one.order()))
+    lacking = (one for one in scaled if scaled[one] > present.get(one, 0))
+    ordered = sorted(lacking, key=lambda one: (-scaled[one], one.order()))
     return [{"weight": scaled[one], "preference": one.alternatives()[0]} for one in ordered]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from engine.requirement import Term
-from engine.weights import capped
+from engine.weights import capped, united
 from engine.workload import selected
 
 PodTerm: TypeAlias = Mapping[str, Any]
@@ -47,21 +47,21 @@ def added(
 ) -> tuple[tuple[PodTerm, ...], tuple[Mapping[str, Any], ...]]:
     """The required terms and the weighted ones that a pod's `podAffinity` (or anti-affinity) lacks, in a fixed order.
 
-    A wish is not repeated beside the same requirement, nor beside the same wish, whatever its weight.
+    A wish is not repeated beside the same requirement, nor beside the same wish that weighs as much, or more.
     """
     required = {identity(item, labels) for item in existing.get(REQUIRED) or ()}
-    preferred = {identity(one.get("podAffinityTerm") or {}, labels) for one in existing.get(PREFERRED) or ()}
+    preferred = united(
+        (one.get("weight") or 0, identity(one.get("podAffinityTerm") or {}, labels))
+        for one in existing.get(PREFERRED) or ()
+    )
     spelled = sorted((item for _, item in wanted), key=repr)
     meant = {identity(item, labels): item for item in reversed(spelled)}
     demands = {identity(item, labels) for weight, item in wanted if weight is None}
-    weights: dict[Identity, int] = {}
-    for weight, item in wanted:
-        if weight is not None:
-            one = identity(item, labels)
-            weights[one] = weights.get(one, 0) + weight
+    weights = united((weight, identity(item, labels)) for weight, item in wanted if weight is not None)
     wishes = capped({one: weight for one, weight in weights.items() if one not in demands})
     lacking = sorted(demands - required, key=_order)
-    wished = sorted(wishes.keys() - required - preferred, key=lambda one: (-wishes[one], _order(one)))
+    scarce = (one for one in wishes.keys() - required if wishes[one] > preferred.get(one, 0))
+    wished = sorted(scarce, key=lambda one: (-wishes[one], _order(one)))
     return (
         tuple(meant[one] for one in lacking),
         tuple({"weight": wishes[one], "podAffinityTerm": meant[one]} for one in wished),

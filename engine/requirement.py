@@ -710,20 +710,32 @@ def difference(a: Terms, b: Terms) -> Terms:
 def disjoint(terms: Terms) -> Terms:
     """The same nodes in terms that share none, so that none is counted twice where terms are weighted.
 
-    Terms with bounds come last, for what lies outside of a bound can't be emitted; where that is needed even so, the
-    term stays as it is. Raises TooMany.
+    Terms with bounds come last, for what lies outside of a bound can't be said of strings that are no integers: nodes
+    that have such a one, where another of the terms compares the label with a bound, are left out. Raises TooMany.
     """
     apart: list[Term] = []
     for t in sorted(terms, key=lambda t: any(not _plain(values) for _, values in t.requirements)):
-        pieces = list(difference((t,), tuple(apart)))
-        apart += pieces if all(map(_emittable, pieces)) else [t]
+        apart += simplify(map(_sayable, difference((t,), tuple(apart))))
         if len(apart) > MAX_TERMS:
             raise TooMany(len(apart))
     return tuple(apart)
 
 
-def _emittable(t: Term) -> bool:
-    return all(_plain(values) or not values.others or _few(_complement(values.spans)) for _, values in t.requirements)
+def _sayable(t: Term) -> Term:
+    """The nodes of a term that node selector terms can name."""
+    if can_be_said(t):
+        return t
+    known = integers() | ABSENT
+    return term({key: values if _expressible(values) else values & known for key, values in t.requirements})
+
+
+def can_be_said(t: Term) -> bool:
+    """Do node selector terms say it? EVERYWHERE needs none."""
+    return all(_expressible(values) for _, values in t.requirements)
+
+
+def _expressible(values: Values) -> bool:
+    return _plain(values) or not values.others or _few(_complement(values.spans))
 
 
 def _few(spans: tuple[Span, ...]) -> bool:

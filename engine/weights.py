@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import TypeVar
 
 MAX_WEIGHT = 100
 
 Wish = TypeVar("Wish", bound=Hashable)
+
+
+def united(weighed: Iterable[tuple[int, Wish]]) -> dict[Wish, int]:
+    """What each wish weighs in all: the scheduler adds up the weights of equal ones."""
+    weights: dict[Wish, int] = {}
+    for weight, wish in weighed:
+        weights[wish] = weights.get(wish, 0) + weight
+    return weights
 
 
 def capped(weights: Mapping[Wish, int]) -> dict[Wish, int]:

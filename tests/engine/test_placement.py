@@ -392,7 +392,12 @@ def test_equal_preferences_are_united_and_scaled_together() -> None:
 def test_the_pods_own_preferences_come_first_and_stay() -> None:
     mine = {"weight": 1, "preference": {"matchExpressions": [{"key": "a", "operator": "In", "values": ["y", "x"]}]}}
     pod = {"spec": {"affinity": {"nodeAffinity": {PREFERRED: [mine]}}}}
-    assert placed(pod, Placement(preferred=((50, term({"a": one_of("xy")})),))) is pod
+    for weight in (1, 2, 50):
+        new = placed(pod, Placement(preferred=((weight, term({"a": one_of("xy")})),)))
+        wish = {"weight": weight, "preference": term({"a": one_of("xy")}).alternatives()[0]}
+        assert new["spec"]["affinity"]["nodeAffinity"][PREFERRED] == ([mine, wish] if weight > 1 else [mine])
+        assert (new is pod) == (weight == 1)
+        assert placed(new, Placement(preferred=((weight, term({"a": one_of("xy")})),))) is new
     result = placed(pod, Placement(preferred=((50, term({"a": one_of("x")})),)))
     assert result["spec"]["affinity"]["nodeAffinity"][PREFERRED] == [
         mine,

@@ -33,9 +33,10 @@ def test_terms_that_mean_the_same_are_one() -> None:
 def test_what_a_pod_says_is_not_added_again() -> None:
     existing: dict[str, Any] = {
         REQUIRED: [pod_term("host", SPELLED)],
-        PREFERRED: [{"weight": 3, "podAffinityTerm": pod_term("zone", SPELLED)}],
+        PREFERRED: [{"weight": 20, "podAffinityTerm": pod_term("zone", SPELLED)}] * 3,
     }
     assert added(existing, [(None, HOST), (50, HOST), (50, ZONE)], LABELS) == ((), ())
+    assert added(existing, [(61, HOST), (61, ZONE)], LABELS) == ((), ({"weight": 61, "podAffinityTerm": ZONE},))
     assert added(existing, [(None, ZONE)], LABELS) == ((ZONE,), ())
     assert added({}, [(None, HOST), (50, HOST), (50, ZONE)], LABELS) == (
         (HOST,),

@@ -1,0 +1,187 @@
+"""Preferences and fallback tiers: what a node's matching terms add up to, as the scheduler counts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from itertools import pairwise, product
+from typing import Any
+
+import pytest
+
+from engine.decision import Decision
+from engine.judge import Wish, _levels, stacked
+from engine.region import Region
+from engine.requirement import TRUE, integers, one_of, term
+from tests.engine.matching import PREFERRED, matches_term
+from tests.engine.test_decide import decide, inventory, pod
+from tests.engine.test_decide import patched as patched_spec
+
+ONE_POOL = inventory("apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools: [{name: p, selector: {pool: p}}]")
+LABELS: Mapping[str, tuple[str | None, ...]] = {
+    "pool": ("p", None),
+    "t": ("x", "y", None),
+    "size": ("2", "8", None),
+    "mem": ("4", "16", None),
+    "w": ("y", None),
+}
+NODES = [
+    {key: value for key, value in zip(LABELS, states, strict=True) if value is not None}
+    for states in product(*LABELS.values())
+]
+TIERS: dict[str, Any] = {
+    'node.labels["t"] == "x"': lambda node: node.get("t") == "x",
+    'int(node.labels["size"]) > 4': lambda node: node.get("size") == "8",
+    'int(node.labels["mem"]) > 8': lambda node: node.get("mem") == "16",
+    'node.labels["w"] == "y"': lambda node: "w" in node,
+    'has(node.labels.t) && int(node.labels["mem"]) > 8': lambda node: "t" in node and node.get("mem") == "16",
+    'int(node.labels["size"]) > 4 || int(node.labels["mem"]) > 8': lambda node: (
+        "8" in node.values() or "16" in node.values()
+    ),
+    'pool.name == "p"': lambda node: "pool" in node,
+}
+
+
+def patched(decision: Decision) -> dict[str, Any]:
+    """The pod after the patch."""
+    return {**decision.subject.pod, "spec": patched_spec(decision)}
+
+
+def score(decision: Decision, node: Mapping[str, str]) -> int:
+    """What the scheduler adds up for a node of the patched pod's preferences."""
+    affinity = (patched(decision)["spec"].get("affinity") or {}).get("nodeAffinity") or {}
+    return sum(one["weight"] for one in affinity.get(PREFERRED) or () if matches_term(one["preference"], node, "n1"))
+
+
+def preferring(*preferences: tuple[int, Mapping[str, str]]) -> dict[str, Any]:
+    """A pod that prefers nodes with a label itself, by weight."""
+    wishes = [
+        {
+            "weight": weight,
+            "preference": {"matchExpressions": [{"key": k, "operator": "In", "values": [v]} for k, v in label.items()]},
+        }
+        for weight, label in preferences
+    ]
+    return pod(affinity={"nodeAffinity": {PREFERRED: wishes}})
+
+
+def items(*expressions: str) -> str:
+    return "".join(f"\n  - expression: {text!r}" for text in expressions)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_better_tier_outweighs_all_that_worse_ones_and_wishes_come_to(seed: int) -> None:
+    dice = random.Random(seed)
+    tiers = dice.sample(sorted(TIERS), dice.randint(1, 4))
+    wish = dice.choice(sorted(TIERS))
+    spec = f"fallback: {items(*tiers)}\nprefer: [{{expression: {wish!r}, weight: {dice.randint(1, 100)}}}]"
+    decision = decide(spec, pools=ONE_POOL)
+    ranked: dict[int, list[int]] = {}
+    for node in NODES:
+        place = next((i for i, text in enumerate(tiers) if TIERS[text](node)), len(tiers))
+        ranked.setdefault(place, []).append(score(decision, node))
+    for (_, better), (_, worse) in pairwise(sorted(ranked.items())):
+        assert min(better) > max(worse), (tiers, wish, ranked)
+
+
+@pytest.mark.parametrize("text", sorted(TIERS))
+def test_a_wish_counts_once_on_a_node(text: str) -> None:
+    decision = decide(f"prefer: [{{expression: {text!r}, weight: 40}}]", pools=ONE_POOL)
+    for node in NODES:
+        assert score(decision, node) == (40 if TIERS[text](node) else 0), node
+
+
+def test_where_bounds_overlap_a_label_that_is_no_integer_counts_for_one_of_them_only() -> None:
+    text = 'int(node.labels["size"]) > 4 || int(node.labels["mem"]) > 8'
+    decision = decide(f"prefer: [{{expression: {text!r}, weight: 40}}]", pools=ONE_POOL)
+    assert [score(decision, {"size": "8", "mem": mem}) for mem in ("16", "4", "big")] == [40, 40, 0]
+    assert score(decision, {"size": "big", "mem": "16"}) == 40
+
+
+def test_a_weaker_wish_of_the_pod_does_not_stand_for_a_policys() -> None:
+    tiers = "fallback: " + items(*(f'node.labels["t"] == "{t}"' for t in "abc"))
+    given = preferring((1, {"t": "a"}))
+    decision = decide(tiers, given=given, pools=ONE_POOL)
+    assert [score(decision, {"t": t}) for t in "abcd"] == [100, 66, 33, 0]
+    assert decide(tiers, given=patched(decision), pools=ONE_POOL).patch == ()
+
+
+@pytest.mark.parametrize(("own", "sums"), [((80,), 80), ((81,), 81), ((50, 30), 80), ((79,), 159), ((50, 29), 159)])
+def test_wishes_of_the_pod_that_come_to_as_much_are_enough(own: tuple[int, ...], sums: int) -> None:
+    wish = 'prefer: [{expression: \'node.labels["t"] == "a"\', weight: 80}]'
+    decision = decide(wish, given=preferring(*((weight, {"t": "a"}) for weight in own)), pools=ONE_POOL)
+    assert score(decision, {"t": "a"}) == sums
+    assert bool(decision.patch) == (sums == 159)
+
+
+FLEET = inventory(
+    "apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools: [{name: a, selector: {pool: a}}, {name: b, selector: {pool: b}}]"
+)
+BOTH = 'prefer: [{expression: \'pool.name in ["a", "b"]\', weight: 60}, {expression: \'pool.name == "a"\', weight: 60}]'
+
+
+@pytest.mark.parametrize(("own", "more"), [(60, True), (120, False)])
+def test_what_is_preferred_in_other_words_counts_where_fewer_pools_are_left(own: int, more: bool) -> None:
+    """The pod may go to `a` only: what it says of `a` and `b` is the same."""
+    given = preferring((min(own, 100), {"pool": "a"}), *([(20, {"pool": "a"})] if own > 100 else []))
+    given["spec"]["nodeSelector"] = {"pool": "a"}
+    assert bool(decide(BOTH, given=given, pools=FLEET).patch) == more
+
+
+def test_nothing_is_added_when_fewer_pools_are_left_than_when_it_was_said() -> None:
+    """Equal wishes that pass 100 together make all lighter: also those of pools that are left out later."""
+    three = f'{BOTH[:-1]}, {{expression: \'node.labels["t"] == "x"\', weight: 60}}]'
+    decision = decide(three, pools=FLEET)
+    for selected in ("a", "b"):
+        again = patched(decision)
+        again["spec"]["nodeSelector"] = {"pool": selected}
+        assert decide(three, given=again, pools=FLEET).patch == ()
+    assert [score(decision, node) for node in ({"pool": "a"}, {"pool": "b"}, {"t": "x"})] == [100, 50, 50]
+
+
+def test_tiers_of_several_policies_stay_above_wishes() -> None:
+    tier = 'fallback: [{expression: \'node.labels["t"] == "a"\'}]'
+    other = 'fallback: [{expression: \'node.labels["t"] == "x"\'}]'
+    wishes = "prefer: [" + ", ".join(f"{{expression: 'has(node.labels.w{i})', weight: 8}}" for i in range(12)) + "]"
+    decision = decide(tier, tier, tier, other, wishes, pools=ONE_POOL)
+    assert score(decision, {"t": "x"}) > score(decision, {f"w{i}": "y" for i in range(12)}) > 0
+    assert score(decision, {"t": "a"}) == 3 * score(decision, {"t": "x"})
+
+
+def test_of_many_wishes_that_pass_100_the_proportions_stay() -> None:
+    wish = 'prefer: [{expression: \'node.labels["t"] == "a"\', weight: 60}]'
+    other = 'prefer: [{expression: \'node.labels["t"] == "b"\', weight: 30}]'
+    decision = decide(wish, wish, wish, other, pools=ONE_POOL)
+    assert [score(decision, {"t": t}) for t in "abc"] == [100, 17, 0]
+
+
+@pytest.mark.parametrize(
+    ("shared", "levels"),
+    [
+        ([], []),
+        ([False], [1]),
+        ([False] * 3, [3, 2, 1]),
+        ([False, True], [2, 1]),
+        ([False, False, True], [4, 2, 1]),
+        ([False, True, True], [4, 2, 1]),
+        ([False, False, False, True], [6, 4, 2, 1]),
+        ([False, True, False], [3, 2, 1]),
+        ([False, False, True, False], [6, 3, 2, 1]),
+    ],
+)
+def test_a_level_is_more_than_what_worse_tiers_come_to(shared: list[bool], levels: list[int]) -> None:
+    assert _levels(shared) == levels
+
+
+def test_wishes_for_the_same_nodes_are_stacked_pool_by_pool() -> None:
+    a, b = (term({"k": one_of([value])}) for value in "ab")
+    bound = term({"k": integers(3)})
+
+    def wish(weight: int, *groups: tuple[int, Any], anywhere: Any = None) -> Wish:
+        return Wish(Region(groups, anywhere), weight)
+
+    assert stacked([]) == 0
+    assert stacked([wish(3, (0b11, (a,))), wish(4, (0b01, (a,))), wish(5, (0b10, (a,)))]) == 8
+    assert stacked([wish(3, (0b11, (a, b))), wish(4, (0b110, (b,))), wish(6, (0b100, (bound,)))]) == 7
+    assert stacked([wish(3, (0b1, TRUE)), wish(4, (0b10, TRUE)), wish(2, (0b111, TRUE))]) == 6
+    assert stacked([wish(1, (0b1, (a,)), anywhere=(b,)), wish(2, (0b1, (a,)), anywhere=(b,)), wish(9)]) == 3
