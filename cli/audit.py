@@ -115,8 +115,10 @@ CHANGED = {
 
 def as_created(pod: dict[str, Any]) -> dict[str, Any]:
     """A pod as it was before it was bound, for it is decided as if it were created again."""
-    spec = {key: value for key, value in pod.get("spec", {}).items() if key != "nodeName"}
-    return {**{key: value for key, value in pod.items() if key != "status"}, "spec": spec}
+    created = {key: value for key, value in pod.items() if key != "status"}
+    if isinstance(created.get("spec"), dict):
+        created["spec"] = {key: value for key, value in created["spec"].items() if key != "nodeName"}
+    return created
 
 
 def _subjects(args: argparse.Namespace) -> tuple[Subject, ...]:
@@ -136,8 +138,12 @@ def _replayed(found: Iterable[Manifest]) -> Iterator[Manifest]:
             yield from _replayed(Manifest(manifest.source, item) for item in typed)
         elif data.get("kind") != "Pod":
             yield manifest
-        elif (data.get("status") or {}).get("phase") not in FINISHED:
+        elif not _finished(data.get("status")):
             yield Manifest(manifest.source, as_created(data), manifest.value)
+
+
+def _finished(status: object) -> bool:
+    return isinstance(status, dict) and status.get("phase") in FINISHED
 
 
 def _involved(decision: Decision) -> tuple[str, ...]:

@@ -23,17 +23,31 @@ WORD_OF = {
 
 
 def reads_what_policies_write(node: Node, excerpt: Excerpt) -> Iterator[Problem]:
-    """Law 4 (deciding again changes nothing) is promised for bundles that do not do this."""
+    """Law 4 (deciding again changes nothing) is promised for bundles that do not do this.
+
+    An expression that takes `pod` or `pod.spec` as a whole may read of it what it likes.
+    """
+    taken_apart = {id(each.operand) for each in walk(node) if isinstance(each, (Select, Has))}
     for each in walk(node):
         match each:
-            case (
-                Select(operand=Select(operand=Ident(name="pod"), field="spec"), field=name)
-                | Has(operand=Select(operand=Ident(name="pod"), field="spec"), field=name)
-            ) if name in WRITTEN:
-                words = f"policies write `{name}`, so this may see another pod when the API server asks a second time"
-                yield Problem(
-                    "reads-what-policies-write", words, excerpt.span(each.start, each.end), severity="warning"
-                )
+            case Select(operand=operand, field=name) | Has(operand=operand, field=name) if name in WRITTEN and _is_spec(
+                operand
+            ):
+                written = f"policies write `{name}`"
+            case _ if id(each) not in taken_apart and (_is_pod(each) or _is_spec(each)):
+                written = f"policies write {', '.join(f'`{name}`' for name in WRITTEN)}"
+            case _:
+                continue
+        words = f"{written}, so this may see another pod when the API server asks a second time"
+        yield Problem("reads-what-policies-write", words, excerpt.span(each.start, each.end), severity="warning")
+
+
+def _is_pod(node: Node) -> bool:
+    return isinstance(node, Ident) and node.name in ("pod", ".pod")
+
+
+def _is_spec(node: Node) -> bool:
+    return isinstance(node, Select) and node.field == "spec" and _is_pod(node.operand)
 
 
 def mixed_pool(node: Node, excerpt: Excerpt, said: frozenset[str]) -> Iterator[Problem]:

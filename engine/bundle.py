@@ -6,7 +6,7 @@ Expressions are kept as text with places; whether they are any good is seen when
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any, Literal
@@ -141,6 +141,14 @@ class Policy:
     mode: Mode = "enforce"
     rollout: int = 100
     priority: int = 0
+
+    @property
+    def excerpts(self) -> Iterator[Excerpt]:
+        """All its expressions."""
+        yield from (named.excerpt for named in (*self.match_conditions, *self.variables))
+        yield from (item.excerpt for item in (*self.require, *self.fallback, *self.tolerate, *self.deny))
+        yield from (item.expression.excerpt for item in self.prefer)
+        yield from (item.score for item in self.prefer if item.score)
 
 
 @dataclass(frozen=True, slots=True)

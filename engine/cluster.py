@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -34,8 +34,8 @@ from engine.fields import (
     some,
     text,
 )
-from engine.nodes import group, inventory_from_nodes, labels_of, pool_of, see
-from engine.pool import Declared, Inventory, Labels, Pool, Taint, declared_pool, inventory
+from engine.nodes import group, inventory_from_nodes, is_transient, labels_of, pool_of, see
+from engine.pool import Declared, Inventory, Labels, Pool, Taint, declared_pool, inventory, precedence
 from engine.providers import BY_NAME, WORDS, pool_label_of, pool_label_order, provider_of
 from engine.quantity import parse_quantity
 from engine.text import Source, Span
@@ -277,7 +277,10 @@ def _take_object(data: Any, found: _Found) -> None:
     if kind == "Node":
         found.nodes.append(_checked_node(data))
     elif karpenter.is_node_pool(data):
-        found.node_pools.append(karpenter.declared(data))
+        said = karpenter.declared(data)
+        if any(said.name == other.name for other in found.node_pools):
+            raise RequestError("metadata.name", f"a second NodePool `{said.name}`")
+        found.node_pools.append(said)
     elif kind.endswith("List") and isinstance(data.get("items"), list):
         for at, item in enumerate(data["items"]):
             try:
@@ -337,7 +340,7 @@ def _combine(found: _Found, pool_labels: Sequence[str]) -> Inventory:
         identity = frozenset(said.selector.items())
         declared[identity] = declared[identity].over(said) if identity in declared else said
     order = pool_label_order(pool_labels)
-    known = sorted(declared.values(), key=lambda said: _specific(said, order))
+    known = sorted(declared.values(), key=lambda said: precedence(said, order))
     members: dict[str, list[Mapping[str, Any]]] = {}
     rest: list[Mapping[str, Any]] = []
     for node in found.nodes:
@@ -361,13 +364,10 @@ def _home(labels: Labels, known: Sequence[Declared], order: Sequence[str]) -> De
 
 
 def _declared_pool(said: Declared, nodes: Sequence[Mapping[str, Any]] | None) -> Pool:
+    if said.taints:
+        said = replace(said, taints=tuple(taint for taint in said.taints if not is_transient(taint)))
     return declared_pool(said, see(nodes) if nodes else None, provider_of({**said.labels, **said.selector}))
 
 
 def _identity(said: Declared) -> str:
     return repr(sorted(said.selector.items()))
-
-
-def _specific(said: Declared, order: Sequence[str]) -> tuple[int, int, str]:
-    place = next((at for at, key in enumerate(order) if key in said.selector), len(order))
-    return -len(said.selector), place, _identity(said)

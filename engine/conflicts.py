@@ -30,7 +30,7 @@ from engine.document import parse_manifests
 from engine.errors import BundleError, Problem, RequestError, ordered
 from engine.fleet import Fleet, bits
 from engine.judge import POLICY_BUDGET, Finding, Wish, scored
-from engine.logic import Both, Cased, Choice, Leaf, Moment, Not, Tree, Verdict
+from engine.logic import Cased, Leaf, Moment, Verdict, leaves_of
 from engine.logic import meet as conjoined
 from engine.ownership import rolled_out
 from engine.parse import parse
@@ -158,11 +158,7 @@ def examine(
 def _cluster_read(policy: Policy, bundle: Bundle) -> frozenset[str]:
     """Which fields of `cluster` decide what a policy does, or an exemption from it."""
     exempting = [one for one in bundle.exemptions if not one.policies or policy.name in one.policies]
-    said = [named.excerpt for named in (*policy.match_conditions, *policy.variables)]
-    said += [named.excerpt for one in exempting for named in one.match_conditions]
-    said += [item.excerpt for item in (*policy.require, *policy.fallback, *policy.tolerate, *policy.deny)]
-    said += [item.expression.excerpt for item in policy.prefer]
-    said += [item.score for item in policy.prefer if item.score]
+    said = [*policy.excerpts, *(named.excerpt for one in exempting for named in one.match_conditions)]
     return frozenset().union(*(_cluster_fields(excerpt) for excerpt in said))
 
 
@@ -211,7 +207,14 @@ class Scene:
         self.name, self.decider, self.fleet = name, decider, decider.fleet
         ground = decider.ground
         undecided = {leaf.number: _either(leaf, self.fleet) for leaf in decider.program.leaves if leaf.reads_pod}
-        self._moment = Moment(ground, (Budget(POLICY_BUDGET), *NOBODY, *decider.constants), undecided)
+        self._budget = Budget(POLICY_BUDGET)
+        self._seen = Moment(ground, (self._budget, *NOBODY, *decider.constants), undecided)
+
+    @property
+    def _moment(self) -> Moment:
+        """What is asked next; each question has a budget of its own."""
+        self._budget.left = POLICY_BUDGET
+        return self._seen
 
     def widest(self, rules: Sequence[Rule], *, confined: bool = False) -> Region | None:
         """A region that holds every node on which the rules can be true, whatever the pod; None if they can't be told.
@@ -219,17 +222,20 @@ class Scene:
         It is exact where no rule reads the pod.
         """
         try:
-            verdict = self._moment.decide(rules[0].tree)
+            moment = self._moment
+            verdict = moment.decide(rules[0].tree)
             for rule in rules[1:]:
-                verdict = conjoined(verdict, partial(self._moment.decide, rule.tree), self.fleet.every)
-            return region(verdict, self.fleet, confined=confined)
+                verdict = conjoined(verdict, partial(moment.decide, rule.tree), self.fleet.every)
+            widest = region(verdict, self.fleet, confined=confined)
+            beside = widest.anywhere is None and not confined and any(map(_reads_pod, rules))
+            return replace(widest, anywhere=TRUE) if beside else widest  # some pod may make the pool not matter
         except (TooMany, BudgetExceeded):
             return None
 
     def left(self, policy: CompiledPolicy) -> Region | None:
         """The nodes that a policy can leave, at most; None if that can't be told."""
         if not policy.require:
-            return Region(((self.fleet.every, TRUE),), None if policy.tolerate else TRUE)
+            return Region(((self.fleet.every, TRUE),), TRUE)
         return self.widest(policy.require, confined=bool(policy.tolerate))
 
     def unsatisfiable(self, policy: CompiledPolicy) -> bool:
@@ -241,11 +247,6 @@ class Scene:
         if where is None or (self.fleet.inventory.strays and any(map(_reads_pod, rules))):
             return False
         return not alive(where, TRUE, self.fleet)
-
-    def only(self, policies: Iterable[CompiledPolicy]) -> Decider:
-        """The decider that knows no other policies than these."""
-        program = replace(self.decider.program, policies=tuple(policies))
-        return Decider(program, self.fleet.inventory, cluster=self.decider.constants[0])
 
     def scored(self, item: Weighted) -> tuple[Wish, ...] | None:
         """What a score that no pod decides comes to, by weight; None if that can't be told."""
@@ -269,19 +270,7 @@ def _either(leaf: Leaf, fleet: Fleet) -> Verdict:
 
 
 def _reads_pod(rule: Rule) -> bool:
-    return any(leaf.reads_pod for leaf in _leaves(rule.tree))
-
-
-def _leaves(tree: Tree) -> Iterator[Leaf]:
-    match tree:
-        case Leaf():
-            yield tree
-        case Not():
-            yield from _leaves(tree.inner)
-        case Both():
-            yield from (*_leaves(tree.left), *_leaves(tree.right))
-        case Choice():
-            yield from (*_leaves(tree.test), *_leaves(tree.yes), *_leaves(tree.no))
+    return any(leaf.reads_pod for leaf in leaves_of(rule.tree))
 
 
 def _constant(policy: CompiledPolicy) -> bool:
@@ -355,6 +344,7 @@ class _Search:
         for candidate in candidates:
             self._try(candidate)
         self._pair_up()
+        self._crowd()
         return [self.found[names] for names in sorted(self.found, key=sorted)]
 
     def _expected(self, test: Test) -> Iterator[frozenset[str]]:
@@ -365,16 +355,13 @@ class _Search:
             decider = Decider(program, inventory_of(self.bundle, test), cluster=test.cluster, params=test.params)
             for case in cases:
                 for subject in _pods_of(self.bundle, test, case):
-                    yield from (_names(clash) for clash in clashes(decider, subject))
+                    yield from (clash.names for clash in clashes(decider, subject))
 
     def _try(self, candidate: Candidate) -> None:
         for scene in self.scenes:
             for clash in clashes(scene.decider, candidate.subject):
-                names = _names(clash)
-                if names not in self.found and names not in self.known:
-                    conflict = _confirmed(scene, candidate, clash)
-                    if conflict:
-                        self.found[names] = conflict
+                if clash.names not in self.found and clash.names not in self.known:
+                    self.found[clash.names] = _conflict(scene, candidate, clash)
 
     def _pair_up(self) -> None:
         """Tries pods that two policies apply to, for each pair that could conflict."""
@@ -399,6 +386,20 @@ class _Search:
             quoted = listed([f"`{other}`" for other in others], "or")
             self.doubts.add(name, f"no pod was found that it and {quoted} leave without a pool, and there may be one")
 
+    def _crowd(self) -> None:
+        """Tries pods that many policies apply to: three may leave nothing of which any two leave something."""
+        wanting = [p for p in self.policies if p.require and p.policy.mode == "enforce" and p.policy.rollout]
+        asked = [(policy, next(iter(variants(policy.policy, self.program.params)), None)) for policy in wanting]
+        for policy, wanted in asked:
+            together = [policy]
+            for other, more in asked:
+                met = wanted & more if wanted and more and other is not policy else None
+                if met:
+                    wanted, together = met, [*together, other]
+            candidate = _candidate(wanted, [one.policy for one in together]) if wanted else None
+            if candidate and len(together) > 2:
+                self._try(candidate)
+
     def _may_conflict(self, a: CompiledPolicy, b: CompiledPolicy) -> bool:
         mine, yours = selected(a.policy), selected(b.policy)
         if mine is None or yours is None or (mine & yours) is None:
@@ -408,24 +409,50 @@ class _Search:
         return any(_apart(scene, scene.left(a), scene.left(b)) for scene in self.scenes)
 
 
-def clashes(decider: Decider, subject: Subject) -> list[tuple[Finding, ...]]:
-    """The smallest sets of enforced policies that leave a pod no pool, each of them alone leaving some.
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """Policies that leave a pod nothing together, the last of which gives way; `refused` whether the pod is refused."""
 
-    They are pairs; where no pair is to blame but all together are, the fewest that are. None for a pod that is refused
-    or left alone for another reason.
+    findings: tuple[Finding, ...]
+    refused: bool
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The policies."""
+        return frozenset(finding.policy.name for finding in self.findings)
+
+
+def clashes(decider: Decider, subject: Subject) -> list[Clash]:
+    """For each enforced policy that a decision overrules, the smallest sets of others to blame, which have their way.
+
+    They are pairs with it; where no other policy alone is to blame but all together are, the fewest that are. Each of
+    them alone leaves some pool. None for a pod that is refused or left alone for another reason.
     """
     findings = [finding for finding in decider.findings(subject) if finding.policy.policy.mode == "enforce"]
     wanting = [f for f in findings if f.outcome == "applied" and f.region and alive(f.region, TRUE, decider.fleet)]
-    if len(wanting) < 2 or not any(said.outcome == "overruled" for said in decider.decide(subject).policies):
+    if len(wanting) < 2:
         return []
-    found: list[tuple[Finding, ...]] = [pair for pair in combinations(wanting, 2) if _empty(pair, decider.fleet)]
-    if not found and _empty(wanting, decider.fleet):
-        core = list(wanting)
-        for finding in wanting:
-            fewer = [other for other in core if other is not finding]
-            core = fewer if _empty(fewer, decider.fleet) else core
-        found = [tuple(core)]
+    decision = decider.decide(subject)
+    overruled = {outcome.name for outcome in decision.policies if outcome.outcome == "overruled"}
+    kept: list[Finding] = []
+    found: list[Clash] = []
+    for finding in wanting:
+        if finding.policy.name not in overruled:
+            kept.append(finding)
+        else:
+            found += [Clash(core, not decision.allowed) for core in _to_blame(kept, finding, decider.fleet)]
     return found
+
+
+def _to_blame(kept: Sequence[Finding], finding: Finding, fleet: Fleet) -> list[tuple[Finding, ...]]:
+    pairs = [(one, finding) for one in kept if _empty((one, finding), fleet)]
+    if pairs or not _empty([*kept, finding], fleet):
+        return list(pairs)
+    core = list(kept)
+    for one in kept:
+        fewer = [other for other in core if other is not one]
+        core = fewer if _empty([*fewer, finding], fleet) else core
+    return [(*core, finding)]
 
 
 def _empty(findings: Sequence[Finding], fleet: Fleet) -> bool:
@@ -448,15 +475,10 @@ def _apart(scene: Scene, a: Region | None, b: Region | None) -> bool:
         return True
 
 
-def _confirmed(scene: Scene, witness: Candidate, clash: Sequence[Finding]) -> Conflict | None:
-    """The conflict as a decider sees it that knows no other policies; None if it sees none."""
-    decision = scene.only(finding.policy for finding in clash).decide(witness.subject)
-    overruled = [outcome.name for outcome in decision.policies if outcome.outcome == "overruled"]
-    if not overruled:
-        return None
-    regions = {finding.policy.name: finding.region for finding in clash}
+def _conflict(scene: Scene, witness: Candidate, clash: Clash) -> Conflict:
+    regions = {finding.policy.name: finding.region for finding in clash.findings}
     pools = {name: scene.fleet.names(_reached(where, scene.fleet)) for name, where in regions.items() if where}
-    return Conflict(tuple(pools), overruled[0], not decision.allowed, scene.name, witness, pools)
+    return Conflict(tuple(pools), clash.findings[-1].policy.name, clash.refused, scene.name, witness, pools)
 
 
 def _reached(where: Region, fleet: Fleet) -> int:
@@ -466,10 +488,6 @@ def _reached(where: Region, fleet: Fleet) -> int:
 def _here(where: Region, pool: int) -> Terms:
     """The nodes of a region in one pool."""
     return tuple(t for mask, terms in where.groups if mask >> pool & 1 for t in terms)
-
-
-def _names(clash: Iterable[Finding]) -> frozenset[str]:
-    return frozenset(finding.policy.name for finding in clash)
 
 
 def _expects_conflict(case: Case) -> bool:
@@ -526,7 +544,8 @@ def _doubt_satisfiability(
     policies: Iterable[CompiledPolicy], scenes: Sequence[Scene], candidates: Sequence[Candidate], doubts: _Doubts
 ) -> None:
     """A policy whose requirement depends on the pod is satisfiable if some pod shows it."""
-    unproven = {policy.name for policy in policies if policy.require and not _constant(policy)}
+    untold = {p.name for p in policies if p.require and any(scene.left(p) is None for scene in scenes)}
+    unproven = untold | {policy.name for policy in policies if policy.require and not _constant(policy)}
     for finding, scene in _findings(candidates, scenes):
         if finding.policy.name in unproven and finding.region and alive(finding.region, TRUE, scene.fleet):
             unproven.discard(finding.policy.name)
@@ -596,7 +615,8 @@ def _narrower(scene: Scene, policy: CompiledPolicy, other: CompiledPolicy) -> bo
         return False
     every = scene.fleet.every
     try:
-        return implies(node_terms(narrow, every, scene.fleet), node_terms(wide, every, scene.fleet))
+        said = implies(node_terms(narrow, every, scene.fleet), node_terms(wide, every, scene.fleet))
+        return said and _covers(wide, narrow, scene)  # pool by pool, for the pools that are left decide on tolerations
     except TooMany:
         return False
 

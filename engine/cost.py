@@ -122,6 +122,8 @@ def _joined(a: Size, b: Size) -> Size:
 
 
 def _inside(size: Size, position: int, type_: Type, name: str, walked: bool) -> Size:
+    while type_.name == "optional_type":
+        type_ = type_.parameters[0]
     known = size.key if position == 0 else size.value
     if known is not None:
         return known
@@ -319,7 +321,7 @@ def _member(size: Size, node: Select | Has) -> Size:
 def _element(size: Size, node: Index) -> Size:
     if isinstance(node.index, Literal) and str(node.index.value) in size.fields:
         return size.fields[str(node.index.value)]
-    return _inside(size, -1 if size.type.name in ("list", "map") else 1, size.type, size.name, walked=False)
+    return _inside(size, -1, size.type, size.name, walked=False)
 
 
 def _bound(node: Comprehension, scope: _Scope, walked: Size) -> _Scope:

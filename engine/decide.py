@@ -14,7 +14,7 @@ from typing import Any
 from engine import bundle, report, spread
 from engine.cluster import Inventory
 from engine.decision import Decision, Mode, Outcome, PolicyOutcome, PoolNames
-from engine.discretion import discretion
+from engine.discretion import discretion, hide_all, may_tell
 from engine.fleet import HARD_EFFECTS, Fleet, bits
 from engine.judge import POLICY_BUDGET, UNSELECTED, Finding, Occasion, Wish, exempted, exempting, judge, stacked
 from engine.logic import Ground
@@ -76,6 +76,7 @@ class Decider:
         self._place = {policy.name: i for i, policy in enumerate(program.policies)}
         self._resting = [_resting(policy) for policy in program.policies]
         self._candidates = _Candidates(program.policies)
+        self._telling = frozenset(policy.name for policy in program.policies if _may_tell(policy, program))
 
     def renewed(self, inventory: Inventory) -> Decider:
         """The same on another inventory. What is known of pools that did not change is taken over, so this is fast."""
@@ -109,9 +110,11 @@ class Decider:
         candidates = self._candidates.of(occasion.labels)
         if not self.program.exemptions:
             return [judge(policy, occasion) for policy in candidates]
-        matching, error = exempting(self.program.exemptions, occasion)
+        matching, failed = exempting(self.program.exemptions, occasion)
         findings = [exempted(policy, matching) or judge(policy, occasion) for policy in candidates]
-        return [replace(finding, error=finding.error or error) for finding in findings] if error else findings
+        for one, error in failed:
+            findings = [replace(f, error=f.error or error) if one.covers(f.policy.name) else f for f in findings]
+        return findings
 
     def _complete(self, findings: Sequence[Finding], decision: Decision) -> Decision:
         """The decision with every policy's outcome, in the program's order; audited ones say what they would do."""
@@ -130,7 +133,7 @@ class Decider:
                     said = f"would be {what}: {message or error}"
                     outcomes[self._place[name]] = PolicyOutcome(name, "audited", said, error)
         decision = replace(decision, policies=tuple(outcomes))
-        return _discreet(decision) if any(outcome.error for outcome in outcomes) else decision
+        return _discreet(decision, self._telling) if any(outcome.error for outcome in outcomes) else decision
 
     def _hands_off(self, subject: Subject) -> str:
         """Why a pod is left alone; empty if it is not."""
@@ -487,18 +490,32 @@ def _named(finding: Finding, pool: Mapping[str, object], taint: Taint) -> bool:
     return False
 
 
-def _discreet(decision: Decision) -> Decision:
-    """The decision without what its errors quote of the pod's environment."""
+def _may_tell(policy: CompiledPolicy, program: Program) -> bool:
+    """Whether a policy, or an exemption from it, may read a pod's environment."""
+    exempting = [one.exemption.match_conditions for one in program.exemptions if one.covers(policy.name)]
+    said = [*policy.policy.excerpts, *(named.excerpt for conditions in exempting for named in conditions)]
+    return any(may_tell(excerpt.value) for excerpt in said)
+
+
+def _discreet(decision: Decision, telling: frozenset[str]) -> Decision:
+    """The decision without what its errors quote of the pod's environment; `telling` are the policies that may read it.
+
+    What they quote may be made of it in any way, so nothing of that is left.
+    """
     hide = discretion(decision.subject.pod)
+    told = any(outcome.error and outcome.name in telling for outcome in decision.policies)
+    hide_told = hide_all if told else hide
     return replace(
         decision,
-        message=hide(decision.message),
+        message=hide_told(decision.message),
         policies=tuple(
-            PolicyOutcome(name, outcome, hide(message), hide(error))
+            PolicyOutcome(name, outcome, hide_told(message), hide_told(error))
+            if error and name in telling
+            else PolicyOutcome(name, outcome, hide(message), hide(error))
             for name, outcome, message, error in decision.policies
         ),
-        warnings=tuple(hide(warning) for warning in decision.warnings),
-        audited=None if decision.audited is None else _discreet(decision.audited),
+        warnings=tuple(hide_told(warning) for warning in decision.warnings),
+        audited=None if decision.audited is None else _discreet(decision.audited, telling),
     )
 
 

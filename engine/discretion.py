@@ -14,6 +14,7 @@ from typing import Any
 
 CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 HIDDEN = '"…"'
+_READS_ENVIRONMENT = re.compile(r"\b(env|dyn)\b")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
@@ -23,6 +24,16 @@ def discreet(text: str, pod: Mapping[str, Any]) -> str:
     A missing key is only hidden where it is a whole value, for it usually is one that the policy's author wrote.
     """
     return discretion(pod)(text)
+
+
+def may_tell(expression: str) -> bool:
+    """Whether an expression may read a pod's environment, so that all that its errors quote may come of it."""
+    return _READS_ENVIRONMENT.search(expression) is not None
+
+
+def hide_all(text: str) -> str:
+    """The text without anything that it quotes."""
+    return _QUOTED.sub(HIDDEN, text)
 
 
 def discretion(pod: Mapping[str, Any]) -> Callable[[str], str]:

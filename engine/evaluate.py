@@ -33,6 +33,7 @@ from engine.values import (
     at,
     equal,
     find,
+    keys_of,
     kind,
     map_of,
     optional,
@@ -105,13 +106,13 @@ def _elements(budget: Budget, values: object, weight: int) -> Iterable[object]:
     budget.left -= (len(values) + 1) * weight
     if budget.left < 0:
         budget.spend(0)
-    return values
+    return keys_of(values) if isinstance(values, dict) else values
 
 
 def _pairs(budget: Budget, values: object, weight: int) -> Iterable[tuple[object, object]]:
     """What a macro with two variables walks: index and element, or key and value."""
-    _elements(budget, values, weight)
-    return values.items() if isinstance(values, dict) else enumerate(values)  # type: ignore[arg-type]
+    elements = _elements(budget, values, weight)
+    return [(key, values[key]) for key in elements] if isinstance(values, dict) else enumerate(elements)
 
 
 def _equal(budget: Budget, a: object, b: object) -> bool:

@@ -11,7 +11,8 @@ from itertools import chain, combinations
 from typing import NamedTuple, cast
 
 from engine.cluster import Inventory, Pool
-from engine.providers import POOL_LABELS, capacity
+from engine.pool import precedence
+from engine.providers import capacity
 from engine.requirement import (
     ABSENT,
     ANY,
@@ -62,7 +63,7 @@ class Fleet:
             for taint in pool.taints
             if taint.effect in HARD_EFFECTS
         )
-        self._special = _more_special(self.pools)
+        self._special = _more_special(inventory)
         self.kept = Kept.between(previous, self)
         self._known: list[Mapping[str, Values] | None] = [None] * len(self.pools)
         self._possible: dict[tuple[str, Values], int] = {}
@@ -84,7 +85,8 @@ class Fleet:
         """The terms that exactly the nodes of these pools match: alike selectors share a term."""
         terms = self._selectors.get(mask)
         if terms is None:
-            each = (_identity(self.pools[i], self._special.get(i, ())) for i in bits(mask))
+            order = self.inventory.order
+            each = (_identity(self.pools[i], order, self._special.get(i, ())) for i in bits(mask))
             terms = _remember(self._selectors, mask, simplify(chain.from_iterable(each)))
         return terms
 
@@ -110,7 +112,8 @@ class Fleet:
     def _known_labels(self, index: int) -> Mapping[str, Values]:
         known = self._known[index]
         if known is None:
-            known = self._known[index] = _known(self.pools[index], self.special(index))
+            pool = self.pools[index]
+            known = self._known[index] = _known(pool, self.inventory.order, self.special(index))
         return known
 
     def _meeting(self, key: str, values: Values, indexes: Iterable[int]) -> int:
@@ -199,8 +202,20 @@ Extra = Mapping[str, str]
 """The labels by which the nodes of a more special pool differ from those of a pool whose selector they match, too."""
 
 
-def _more_special(pools: Sequence[Pool]) -> Mapping[int, list[Extra]]:
-    """By pool, what the selectors of others add to its own: a node belongs to the pool that says most about it."""
+def _more_special(inventory: Inventory) -> Mapping[int, list[Extra]]:
+    """By pool, what the selectors of others add to its own that come before it: what tells their nodes from its own.
+
+    Of selectors one of which adds to the other, the longer one always does. Of others, where some pool is known to have
+    nodes that both match.
+    """
+    found = _longer(inventory.pools)
+    for winner, loser in _crossing(inventory):
+        extra = {k: v for k, v in inventory.pools[winner].selector.items() if k not in inventory.pools[loser].selector}
+        found.setdefault(loser, []).append(extra)
+    return found
+
+
+def _longer(pools: Sequence[Pool]) -> dict[int, list[Extra]]:
     general = {frozenset(pool.selector.items()): i for i, pool in enumerate(pools)}
     sizes = sorted({len(items) for items in general})
     found: dict[int, list[Extra]] = {}
@@ -215,16 +230,45 @@ def _parts(items: frozenset[Label], sizes: Iterable[int]) -> Iterator[frozenset[
     return (frozenset(some) for size in sizes if size < len(items) for some in combinations(items, size))
 
 
+def _crossing(inventory: Inventory) -> Iterator[tuple[int, int]]:
+    """Pairs of pools that have nodes in common by their selectors, the one first that a node of both belongs to."""
+    pools, order = inventory.pools, inventory.order
+    by_label: dict[Label, list[int]] = {}
+    for i, pool in enumerate(pools):
+        for label in pool.selector.items():
+            by_label.setdefault(label, []).append(i)
+    pairs = set()
+    for i, pool in enumerate(pools):
+        carried = {*pool.labels.items(), *((key, value) for key, some in pool.values.items() for value in some)}
+        for j in {j for label in carried - pool.selector.items() for j in by_label.get(label, ())}:
+            if pools[j].selector.items() <= carried and not _nested(pool.selector, pools[j].selector):
+                pairs.add((min(i, j), max(i, j)))
+    for i, j in sorted(pairs):
+        if not _told_by_labels(pools[i], pools[j], order):
+            first, second = sorted((i, j), key=lambda i: precedence(pools[i], order, declared=pools[i].declared))
+            yield first, second
+
+
+def _nested(a: Mapping[str, str], b: Mapping[str, str]) -> bool:
+    return a.items() <= b.items() or b.items() <= a.items()
+
+
+def _told_by_labels(a: Pool, b: Pool, order: Sequence[str]) -> bool:
+    """Whether both are known by identifying labels, of which the order says the first: see `Pool.without`."""
+    keys = [next((key for key in order if key in pool.selector), None) for pool in (a, b)]
+    return None not in keys and keys[0] != keys[1]
+
+
 def _selected(pool: Pool) -> dict[str, Values]:
     selector = {key: one_of([value]) for key, value in pool.selector.items()}
     return selector | dict.fromkeys(pool.without, ABSENT)
 
 
-def _identity(pool: Pool, special: Sequence[Extra]) -> Terms:
+def _identity(pool: Pool, order: Sequence[str], special: Sequence[Extra]) -> Terms:
     """What tells the nodes of a pool from all others."""
     if not special:
         return (term(_selected(pool)),)
-    known = _known(pool)
+    known = _known(pool, order)
     others = (
         term({key: one_of([value]) for key, value in extra.items()}) for extra in special if _may_have(known, extra)
     )
@@ -235,14 +279,14 @@ def _may_have(known: Mapping[str, Values], labels: Extra) -> bool:
     return all(_may_meet(known, key, one_of([value])) for key, value in labels.items())
 
 
-def _known(pool: Pool, special: Iterable[Extra] = ()) -> Mapping[str, Values]:
+def _known(pool: Pool, order: Sequence[str], special: Iterable[Extra] = ()) -> Mapping[str, Values]:
     """What every node of a pool, now and later, is known to carry: its selector, declared labels and values.
 
     A node with a provider's pool label that comes earlier in their order would be of that provider's pool. A label that
     marks spot nodes only may be missing where several values are declared.
     """
-    own = next((key for key in POOL_LABELS if key in pool.selector), None)
-    earlier = POOL_LABELS[: POOL_LABELS.index(own)] if own else ()
+    own = next((place for place, key in enumerate(order) if key in pool.selector), 0)
+    earlier = order[:own]
     labels = {key: one_of([value]) for key, value in pool.labels.items() if key not in pool.observed}
     values = {key: one_of(some) for key, some in pool.values.items() if key not in pool.observed}
     rule = capacity(pool.provider)

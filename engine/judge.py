@@ -155,9 +155,11 @@ class Occasion:
         return self._budget
 
 
-def exempting(exemptions: Sequence[CompiledExemption], occasion: Occasion) -> tuple[list[CompiledExemption], str]:
-    """The exemptions that match a pod, and what the first ran into that can't be decided: that one exempts nobody."""
-    matching, error = [], ""
+def exempting(
+    exemptions: Sequence[CompiledExemption], occasion: Occasion
+) -> tuple[list[CompiledExemption], list[tuple[CompiledExemption, str]]]:
+    """The exemptions that match a pod; and those that can't be decided, and so exempt nobody, with their errors."""
+    matching, failed = list[CompiledExemption](), list[tuple[CompiledExemption, str]]()
     for one in exemptions:
         given = one.exemption
         if given.pod_selector.matches(occasion.labels) and given.namespace_selector.matches(occasion.namespace_labels):
@@ -165,8 +167,8 @@ def exempting(exemptions: Sequence[CompiledExemption], occasion: Occasion) -> tu
                 if _first(one.match_conditions, occasion.plain_arguments(), holding=False) is None:
                     matching.append(one)
             except (PolicyFailed, BudgetExceeded) as failure:
-                error = error or f"exemption {given.name}: {failure}"
-    return matching, error
+                failed.append((one, f"exemption {given.name}: {failure}"))
+    return matching, failed
 
 
 def exempted(policy: CompiledPolicy, matching: Iterable[CompiledExemption]) -> Finding | None:

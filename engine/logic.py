@@ -137,6 +137,19 @@ class Choice:
 Tree: TypeAlias = Leaf | Not | Both | Choice
 
 
+def leaves_of(tree: Tree) -> Iterator[Leaf]:
+    """The leaves of an expression."""
+    match tree:
+        case Leaf():
+            yield tree
+        case Not():
+            yield from leaves_of(tree.inner)
+        case Both():
+            yield from (*leaves_of(tree.left), *leaves_of(tree.right))
+        case Choice():
+            yield from (*leaves_of(tree.test), *leaves_of(tree.yes), *leaves_of(tree.no))
+
+
 class Ground:
     """What verdicts stand on: a fleet, and what is the same for every pod on it.
 

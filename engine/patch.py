@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from engine.placement import Placement, placed
+from engine.placement import Placement, in_order, placed
 
 Operation: TypeAlias = dict[str, Any]
 
@@ -45,14 +45,7 @@ def _difference(path: str, old: Any, new: Any) -> Iterator[Operation]:
         for item in new[len(old) :]:
             yield {"op": "add", "path": f"{path}/-", "value": item}
     else:
-        yield {"op": "replace", "path": path, "value": _in_order(new)}
-
-
-def _in_order(value: Any) -> Any:
-    """With the fields of objects in one order, however the pod that they come from was written."""
-    if isinstance(value, dict):
-        return {key: _in_order(value[key]) for key in sorted(value)}
-    return [_in_order(item) for item in value] if isinstance(value, (list, tuple)) else value
+        yield {"op": "replace", "path": path, "value": in_order(new)}
 
 
 def _grew(old: Any, new: Any) -> bool:

@@ -226,11 +226,18 @@ def _values_written(one: SelectorTerm, choices: Choices) -> int:
 
 
 def _extended(one: SelectorTerm, additions: Iterable[Addition]) -> SelectorTerm:
-    extended = dict(one)
+    extended: dict[str, Any] = in_order(one)
     for addition in additions:
         for field, expressions in addition.items():
             extended[field] = [*(extended.get(field) or ()), *expressions]
     return extended
+
+
+def in_order(value: Any) -> Any:
+    """The same with the fields of objects in one order, however the pod that it comes from was written."""
+    if isinstance(value, Mapping):
+        return {key: in_order(value[key]) for key in sorted(value)}
+    return [in_order(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _affinity(pod: Json, placement: Placement) -> Json | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeVar
 
-from engine.providers import ARCH, INSTANCE_TYPE, OS, REGION, ZONE, capacity, pool_label_order
+from engine.providers import ARCH, INSTANCE_TYPE, OS, POOL_LABELS, REGION, ZONE, capacity, pool_label_order
 
 Labels = Mapping[str, str]
 LabelValues = Mapping[str, tuple[str, ...]]
@@ -57,10 +57,14 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The pools of a cluster, sorted by name; `strays` counts the nodes that belong to none."""
+    """The pools of a cluster, sorted by name; `strays` counts the nodes that belong to none.
+
+    `order` are the labels that identify a pool in the order in which they are looked for on a node.
+    """
 
     pools: tuple[Pool, ...] = ()
     strays: int = 0
+    order: tuple[str, ...] = POOL_LABELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +182,18 @@ def inventory(pools: Iterable[Pool], strays: int = 0, pool_labels: Sequence[str]
         names = (pool.name, f"{pool.provider}/{pool.name}" if pool.provider else "", _said(pool.selector))
         name = next((name for name in names if name and name not in taken), _said(pool.selector))
         taken[name] = pool if name == pool.name else replace(pool, name=name)
-    return Inventory(tuple(taken[name] for name in sorted(taken)), strays)
+    return Inventory(tuple(taken[name] for name in sorted(taken)), strays, order)
 
 
-def _place(pool: Pool, order: Sequence[str]) -> int:
+def precedence(pool: Pool | Declared, order: Sequence[str], *, declared: bool = True) -> tuple[bool, int, int, str]:
+    """A sort key: of several pools whose selectors match a node, the first is the node's.
+
+    That is a declared one, then the one whose selector says most, whose label comes first in the order.
+    """
+    return not declared, -len(pool.selector), _place(pool, order), _said(pool.selector)
+
+
+def _place(pool: Pool | Declared, order: Sequence[str]) -> int:
     return next((at for at, key in enumerate(order) if key in pool.selector), len(order))
 
 

@@ -17,7 +17,7 @@ from engine.cost import Ledger
 from engine.errors import BundleError, Problem, ordered
 from engine.evaluate import compile_expression
 from engine.fleet import Read
-from engine.logic import CONTAINS, ORDERED, Both, Bridge, Choice, Leaf, Not, Reads, Tree
+from engine.logic import CONTAINS, ORDERED, Both, Bridge, Choice, Leaf, Not, Reads, Tree, leaves_of
 from engine.params import type_of_schema
 from engine.parse import parse
 from engine.providers import ARCH, INSTANCE_TYPE, OS, REGION, ZONE
@@ -127,7 +127,7 @@ class CompiledPolicy:
         object.__setattr__(self, "selective", selective)
         plain = self.only_requires and not (self.match_conditions or self.deny) and policy.rollout >= 100
         trees = [rule.tree for rule in self.require]
-        object.__setattr__(self, "pool_only", plain and bool(trees) and all(map(_reads_pool_only, trees)))
+        object.__setattr__(self, "pool_only", plain and bool(trees) and all(map(_reads_no_pod, trees)))
 
     @property
     def spread(self) -> tuple[Spread, ...]:
@@ -284,9 +284,9 @@ class _Compiler:
             return None
         checked, problems = check(node, excerpt, roots, result=result, given=self._given)
         if not any(problem.severity == "error" for problem in problems):
-            problems = (*problems, *self._ledger.take(checked, excerpt))
+            warned = advice.reads_what_policies_write(checked, excerpt)
+            problems = (*problems, *self._ledger.take(checked, excerpt), *warned)
         self.problems += problems
-        self.problems += advice.reads_what_policies_write(checked, excerpt)
         self._used |= _variables_read(checked)
         return None if any(problem.severity == "error" for problem in problems) else checked
 
@@ -356,7 +356,7 @@ class _Compiler:
     def _tree(self, node: Node, excerpt: Excerpt) -> Tree | None:
         """The expression taken apart at `&& || !` and `?:` as far as its parts depend on different things."""
         free = free_names(node)
-        if "node" not in free and ("pool" not in free or not free & set(POD_NAMES)):
+        if "node" not in free and ("pool" not in free or (free == {"pool"} and not _says_without_pool(node))):
             return self._leaf(node, excerpt)
         match node:
             case Call(function="_&&_" | "_||_", args=(left, right)):
@@ -413,6 +413,15 @@ class _Compiler:
                 return None
 
 
+def _says_without_pool(node: Node) -> bool:
+    """Whether a part that `&& || !` or `?:` join in an expression over a pool reads nothing of it: a constant."""
+    match node:
+        case Call(function="_&&_" | "_||_" | "!_" | "_?_:_"):
+            return any("pool" not in free_names(part) or _says_without_pool(part) for part in node.args)
+        case _:
+            return False
+
+
 def _beyond_author(node: Node) -> bool:
     """Whether a condition is about what the pod's author does not write."""
     if "pod" in free_names(node):
@@ -428,8 +437,9 @@ def _reads_user(node: Node) -> bool:
             return any(_reads_user(child) for child in children(node))
 
 
-def _reads_pool_only(tree: Tree) -> bool:
-    return isinstance(tree, Leaf) and tree.reads_pool and not tree.reads_pod and tree.function is not None
+def _reads_no_pod(tree: Tree) -> bool:
+    """Whether an expression is over pools and constants alone."""
+    return all(leaf.function is not None and not leaf.reads_pod for leaf in leaves_of(tree))
 
 
 def _comparable(operator: str, left: Type, right: Type) -> bool:
@@ -476,22 +486,25 @@ def reads_of(node: Node) -> tuple[Reads, bool]:
 
 def _collect_reads(node: Node, found: set[Read]) -> bool:
     match node:
-        case Ident(name="pool"):
+        case Ident(name="pool" | ".pool"):
             found.add(Read("all"))
         case (
             Index(
-                operand=Select(operand=Ident(name="pool"), field="labels" | "values" as kind),
+                operand=Select(operand=Ident(name="pool" | ".pool"), field="labels" | "values" as kind),
                 index=Literal(value=str(key)),
             )
-            | Select(operand=Select(operand=Ident(name="pool"), field="labels" | "values" as kind), field=key)
-            | Has(operand=Select(operand=Ident(name="pool"), field="labels" | "values" as kind), field=key)
+            | Select(operand=Select(operand=Ident(name="pool" | ".pool"), field="labels" | "values" as kind), field=key)
+            | Has(operand=Select(operand=Ident(name="pool" | ".pool"), field="labels" | "values" as kind), field=key)
             | Call(
                 function="@in",
-                args=(Literal(value=str(key)), Select(operand=Ident(name="pool"), field="labels" | "values" as kind)),
+                args=(
+                    Literal(value=str(key)),
+                    Select(operand=Ident(name="pool" | ".pool"), field="labels" | "values" as kind),
+                ),
             )
         ):
             found.add(Read(kind, key))
-        case Select(operand=Ident(name="pool")) | Has(operand=Ident(name="pool")):
+        case Select(operand=Ident(name="pool" | ".pool")) | Has(operand=Ident(name="pool" | ".pool")):
             if node.field in DERIVED:
                 found.add(Read("values", DERIVED[node.field]))
             elif node.field == "capacityTypes":

@@ -8,7 +8,7 @@ from engine.decision import Decision, PoolNames
 from engine.fleet import Fleet
 from engine.judge import Finding
 from engine.ownership import owner_of
-from engine.region import Region, meet, reach
+from engine.region import Region, alive, meet, reach
 from engine.requirement import TRUE, Terms
 from engine.subject import Subject
 
@@ -77,7 +77,7 @@ def emptiness(finding: Finding, kept: Sequence[Finding], mine: Terms, fleet: Fle
     """Why a policy leaves no pool: what it asks for, which pools that is, and what the other side allows."""
     assert finding.region is not None
     alone = fleet.names(reach(finding.region.groups, TRUE, fleet))
-    if not alone:
+    if not alive(finding.region, TRUE, fleet):
         failed = f" ({finding.error})" if finding.error else ""
         return f"{finding.policy.wanted}: no pool satisfies it{failed}"
     others: Region | None = None
@@ -91,6 +91,8 @@ def emptiness(finding: Finding, kept: Sequence[Finding], mine: Terms, fleet: Fle
     sides = ["the pod's own constraints"] if mine != TRUE else []
     sides += [f"policy {other.policy.name} ({other.policy.wanted})" for other in kept]
     leave = "leaves" if len(sides) == 1 and kept else "leave"
+    if not alone:
+        return f"{finding.policy.wanted}: {listed(sides)} {leave} no such node, so nothing is left"
     return (
         f"{finding.policy.wanted}: that leaves {listed(alone)}, but {listed(sides)} "
         f"{leave} {listed(allowed) or 'nothing'}{elsewhere}, so nothing is left"

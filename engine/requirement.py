@@ -546,7 +546,7 @@ def parse_term(selector_term: Mapping[str, Any]) -> Term:
         return NOWHERE
     requirements: dict[str, Values] = {}
     for expression in expressions:
-        key = label_key(expression.get("key", ""))
+        key = label_key(expression.get("key") or "")
         requirements[key] = requirements.get(key, ANY) & from_expression(expression)
     for field in fields:
         requirements[NODE_NAME] = requirements.get(NODE_NAME, ANY) & from_field(field)

@@ -59,7 +59,7 @@ from engine.requirement import (
 from engine.syntax import Call, Comprehension, Has, Ident, Index, ListLiteral, Node, Select, free_names
 from engine.text import Excerpt
 from engine.values import ABSENT as MISSING
-from engine.values import NOTHING, Budget, CelError, Optional, compare, equal
+from engine.values import NOTHING, Budget, CelError, Optional, compare, equal, keys_of
 
 Truth = tuple[Terms, Terms]
 """The nodes on which a boolean is true, and those on which it is false."""
@@ -402,7 +402,7 @@ def _elements(items: object, variables: int) -> list[tuple[object, ...]]:
     if size > MAX_UNROLLED:
         raise CelError(f"a list of {size} elements, each of which would become a node selector requirement")
     if isinstance(items, dict):
-        return [(key,) if variables == 1 else (key, value) for key, value in items.items()]
+        return [(key,) if variables == 1 else (key, items[key]) for key in keys_of(items)]
     if isinstance(items, (list, tuple)):
         return [(item,) if variables == 1 else (index, item) for index, item in enumerate(items)]
     raise CelError("neither a list nor a map")

@@ -168,6 +168,14 @@ def quoted(value: object) -> str:
     return kind(value)
 
 
+def keys_of(entries: dict) -> list:  # type: ignore[type-arg]
+    """The keys of a map in one order, however it was written: what a macro walks."""
+    try:
+        return sorted(entries)
+    except TypeError:
+        return sorted(entries, key=lambda key: (type(key).__name__, key))
+
+
 def equal(a: object, b: object) -> bool:
     """CEL's `==` for any two values: numbers by value, everything else by type and content; never an error."""
     kind_a, kind_b = a.__class__, b.__class__

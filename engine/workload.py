@@ -78,7 +78,7 @@ def selected(
         return NOWHERE
     requirements = {label_key(key): one_of([value]) for key, value in (label_selector.get("matchLabels") or {}).items()}
     for expression in label_selector.get("matchExpressions") or ():
-        key = label_key(expression.get("key", ""))
+        key = label_key(expression.get("key") or "")
         requirements[key] = requirements.get(key, ANY) & from_expression(expression)
     for keys, admitted in ((match_label_keys, one_of), (mismatch_label_keys, none_of)):
         for key in keys:

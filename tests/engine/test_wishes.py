@@ -115,7 +115,8 @@ def test_wishes_of_the_pod_that_come_to_as_much_are_enough(own: tuple[int, ...],
 
 
 FLEET = inventory(
-    "apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools: [{name: a, selector: {pool: a}}, {name: b, selector: {pool: b}}]"
+    "apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\n"
+    "pools: [{name: a, selector: {pool: a}}, {name: b, selector: {pool: b}}]"
 )
 BOTH = 'prefer: [{expression: \'pool.name in ["a", "b"]\', weight: 60}, {expression: \'pool.name == "a"\', weight: 60}]'
 
@@ -143,7 +144,7 @@ def test_tiers_of_several_policies_stay_above_wishes() -> None:
     tier = 'fallback: [{expression: \'node.labels["t"] == "a"\'}]'
     other = 'fallback: [{expression: \'node.labels["t"] == "x"\'}]'
     wishes = "prefer: [" + ", ".join(f"{{expression: 'has(node.labels.w{i})', weight: 8}}" for i in range(12)) + "]"
-    decision = decide(tier, tier, tier, other, wishes, pools=ONE_POOL)
+    decision = decide(tier, tier, tier, other + wishes, pools=ONE_POOL)
     assert score(decision, {"t": "x"}) > score(decision, {f"w{i}": "y" for i in range(12)}) > 0
     assert score(decision, {"t": "a"}) == 3 * score(decision, {"t": "x"})
 
