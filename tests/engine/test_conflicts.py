@@ -498,6 +498,9 @@ def test_what_is_claimed_holds(given_specs: list[dict[str, Any]]) -> None:
             alone_decision = Decider(alone, inventory).decide(conflict.witness.subject)
             assert alone_decision.pools.after == conflict.pools[name]
             assert alone_decision.pools.after
+        real = decider.decide(conflict.witness.subject)
+        assert real.allowed is not conflict.refused
+        assert {said.name: said.outcome for said in real.policies}[conflict.overruled] == "overruled"
     for problem in examination.problems:
         name = Path(problem.span.source.name).stem
         if problem.rule == "unsatisfiable-policy":
@@ -563,3 +566,77 @@ def test_no_conflict_of_constant_policies_is_missed(given_specs: list[dict[str, 
     there = {frozenset(f.policy.name for f in clash.findings) for each in UNIVERSE for clash in clashes(decider, each)}
     told = {frozenset(conflict.policies) for conflict in examine(bundle, program, [("", inventory)]).conflicts}
     assert there <= told
+
+
+def told(examination: Examination) -> list[tuple[str, str]]:
+    return [(problem.rule, problem.message) for problem in examination.problems]
+
+
+def test_a_conflict_that_a_third_policy_forestalls_is_none() -> None:
+    """`c` gives way to `a` and is left out, so `b` has its way: nobody refuses that pod for `b`."""
+    policies = {
+        "a": "{require: [{expression: 'pool.name == \"gold\"'}], priority: 10}",
+        "b": '{require: [{expression: \'pool.name in ["gold", "arm"]\'}], priority: 5}',
+        "c": "{require: [{expression: 'pool.name == \"base\"'}], priority: 7, whenEmpty: warn}",
+    }
+    (conflict,) = examined(policies).conflicts
+    assert (conflict.policies, conflict.overruled, conflict.refused) == (("a", "c"), "c", False)
+
+
+def test_three_policies_that_only_together_leave_nothing_are_found() -> None:
+    pairs = {"a": ["gold", "base"], "b": ["gold", "arm"], "c": ["base", "arm"]}
+    rules = {name: f"require: [{{expression: 'pool.name in {json.dumps(two)}'}}]" for name, two in pairs.items()}
+    policies = {name: f"podSelector: {{matchLabels: {{{name}: x}}}}\n{rule}" for name, rule in rules.items()}
+    (conflict,) = examined(policies).conflicts
+    assert (conflict.policies, conflict.overruled, conflict.refused) == (("a", "b", "c"), "c", True)
+
+
+SEEN = {
+    "pools/p.yaml": """
+apiVersion: bayplan.dev/v1alpha1
+kind: Inventory
+pools:
+  - {name: gold, selector: {pool: gold}, labels: {tier: gold}}
+  - name: seen
+    selector: {cloud.google.com/gke-nodepool: seen}
+    taints: [{key: k, value: v, effect: NoSchedule}]
+"""
+}
+
+
+def test_a_policy_that_leaves_fewer_pools_is_not_redundant() -> None:
+    """What `b` leaves out decides on which taints `c` tolerates."""
+    policies = {
+        "a": 'require: [{expression: \'node.labels["pool"] == "gold"\'}]',
+        "b": 'require: [{expression: \'pool.labels["tier"] == "gold"\'}]',
+        "c": "tolerate: [{expression: 'taint.key == \"k\"'}]",
+    }
+    assert "redundant-policy" not in dict(told(examined(policies, SEEN)))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "tolerate: [{expression: 'taint.key == \"k\"'}]",
+        'require: [{expression: \'pod.metadata.name == "p" || pool.labels["tier"] == "gold"\'}]',
+    ],
+)
+def test_a_preference_for_the_only_pool_matters_beside_nodes_of_none(more: str) -> None:
+    stray = "apiVersion: v1\nkind: Node\nmetadata: {name: s, labels: {rack: a}}\nspec: {}\n"
+    pools = SEEN["pools/p.yaml"].split("  - name: seen")[0] + "---\n" + stray
+    wish = 'prefer: [{expression: \'pool.labels["tier"] == "gold"\', weight: 7}]'
+    assert "idle-preference" not in dict(told(examined({"a": f"{wish}\n{more}"}, {"pools/p.yaml": pools})))
+
+
+def test_one_question_does_not_spend_the_budget_of_the_next() -> None:
+    many = "\n".join(
+        f"  - {{name: p{i}, selector: {{pool: p{i}}}, values: {{topology.kubernetes.io/zone: [a, b, c]}}}}"
+        for i in range(100)
+    )
+    pools = {"pools/p.yaml": f"apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools:\n{many}\n"}
+    policies = {
+        f"q{i:02}": f"require: [{{expression: 'pool.zones.exists(z, node.zone == z && z != \"q{i}\")'}}]"
+        for i in range(20)
+    }
+    policies["z"] = "require: [{expression: 'pool.gpus > 7'}]"
+    assert "unsatisfiable-policy" in dict(told(examined(policies, pools)))

@@ -296,6 +296,74 @@ require: [{expression: '%s'}]
     assert 'no such key: "no"' in used.policies[0].error
 
 
+@pytest.mark.parametrize("failure_policy", ["Ignore", "Fail"])
+def test_a_deny_that_holds_outweighs_an_error_in_another(failure_policy: str) -> None:
+    holding, failing = "pod.spec.containers.size() == 1", 'pod.metadata.labels["none"] == "x"'
+    for texts in ([holding, failing], [failing, holding]):
+        entries = ", ".join(f"{{expression: '{text}', message: not so}}" for text in texts)
+        decision = decide(f"deny: [{entries}]\nfailurePolicy: {failure_policy}")
+        assert (decision.allowed, outcomes(decision)) == (False, {"one": "denied"})
+    decision = decide(f"deny: [{{expression: '{failing}'}}]\nfailurePolicy: {failure_policy}")
+    assert (decision.allowed, outcomes(decision)) == (failure_policy == "Ignore", {"one": "failed"})
+
+
+STRICT = "{params: {strict: false, none: []}}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '!params.strict || pool.labels["tier"] == "gold"',
+        'pool.labels["tier"] == "gold" || !params.strict',
+        "params.strict ? pool.gpus > 0 : true",
+        "true || pool.gpus > 0",
+        "!(false && pool.gpus > 0)",
+        "(params.strict && pool.gpus > 0) || (has(pod.metadata) && !params.strict)",
+    ],
+)
+def test_what_parameters_decide_reads_nothing_of_pools(text: str) -> None:
+    decision = decide(f"require: [{{expression: {text!r}}}]", bundle=STRICT)
+    assert (decision.patch, outcomes(decision)) == ((), {"one": "satisfied"})
+    narrowed = decide(f"require: [{{expression: {f'({text}) && has(node.zone)'!r}}}]", bundle=STRICT)
+    assert required(narrowed) == [{"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "Exists"}]}]
+
+
+def test_what_parameters_rule_out_leaves_nodes_of_no_pool() -> None:
+    text = 'node.zone == "c" || (params.strict && pool.gpus > 0)'
+    decision = decide(f"require: [{{expression: {text!r}}}]", bundle=STRICT)
+    assert required(decision) == [
+        {"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["c"]}]}
+    ]
+
+
+def test_a_refusal_names_both_sides_also_where_no_pool_is_known() -> None:
+    spec = "require: [{expression: 'node.zone == \"ZONE\"', message: zone ZONE}]"
+    decision = decide(*(spec.replace("ZONE", zone) for zone in "ab"), pools=Inventory())
+    assert decision.message == ("policy two: zone b: policy one (zone a) leaves no such node, so nothing is left")
+    given = pod(nodeSelector={"topology.kubernetes.io/zone": "c"})
+    own = decide(spec.replace("ZONE", "a"), given=given, pools=Inventory())
+    assert own.message == "policy one: zone a: the pod's own constraints leave no such node, so nothing is left"
+
+
+def test_a_pod_that_gets_a_name_stays_on_its_side_of_a_rollout() -> None:
+    engine = decider(f"{GOLD}\nrollout: 50")
+    sides = set()
+    for i in range(40):
+        asked = {"metadata": {"generateName": f"job{i}-", "labels": {"app": "web"}}}
+        named = {"metadata": {**asked["metadata"], "name": f"job{i}-x7k2p"}}
+        one, other = (outcomes(engine.decide(subject(pod(**each))))["one"] for each in (asked, named))
+        assert one == other
+        sides.add(one)
+    assert sides == {"applied", "notRolledOut"}
+
+
+def test_order_within_maps_does_not_matter() -> None:
+    text = 'pool.labels["tier"] == pod.metadata.labels.map(k, k)[0]'
+    for keys in (("base", "gold"), ("gold", "base")):
+        given = pod(metadata={"labels": dict.fromkeys(keys, "x")})
+        assert decide(f"require: [{{expression: {text!r}}}]", given=given).pools.after == ("legacy", "plain")
+
+
 def test_a_rollout_is_sticky_and_grows() -> None:
     """A workload that is in at 30 % is in at 60 %, and about that many are."""
     sides = {}

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.cluster import inventory_from_documents
+from engine.document import parse_manifests
 from engine.fleet import Fleet, Kept, Read
 from engine.logic import Flat, Leaf, _by_pool, _inferred
 from engine.pool import Inventory, Pool
 from engine.requirement import ABSENT, EXISTS, FALSE, TRUE, Terms, Values, none_of, one_of, term
 from engine.symbolic import Arguments
+from engine.text import Source
 from tests.engine.test_decide import decider, subject
 from tests.engine.test_renewal import POOLS
 
+GKE = "cloud.google.com/gke-nodepool"
 ZONE = "topology.kubernetes.io/zone"
 SELECTOR = {"np": "p"}
 
@@ -160,3 +167,64 @@ def test_a_renewed_decider_keeps_what_it_knows(monkeypatch: pytest.MonkeyPatch) 
     (before,), (after,) = engine.ground.settled.values(), again.ground.settled.values()
     assert (before.true, after.true) == (0b1100, 0b110)
     assert again.decide(subject()).pools.after == ("p2", "p3")
+
+
+def test_pools_whose_selectors_cross_are_told_apart() -> None:
+    """A node that both match is of the declared one; of two such, of the one that says more, or comes first."""
+    crossing = described(
+        {"name": "pci", "selector": {"compliance": "pci"}},
+        nodes=[{GKE: "g", "compliance": "pci"}, {GKE: "g"}],
+    )
+    assert selected(crossing) == {
+        "g": [{GKE: ["g"], "compliance": "not pci"}],
+        "pci": [{"compliance": ["pci"]}],
+    }
+    declared = described(
+        {"name": "A", "selector": {"x": "1"}, "labels": {"y": "1"}}, {"name": "B", "selector": {"y": "1"}}
+    )
+    assert selected(declared) == {"A": [{"x": ["1"]}], "B": [{"x": "not 1", "y": ["1"]}]}
+    longer = described(
+        {"name": "A", "selector": {"x": "1"}, "values": {"y": ["1", "2"]}, "labels": {"z": "1"}},
+        {"name": "B", "selector": {"y": "1", "z": "1"}},
+    )
+    apart = [{"x": ["1"], "y": ["1"], "z": "not 1"}, {"x": ["1"], "y": "not 1"}]
+    assert selected(longer) == {"A": apart, "B": [{"y": ["1"], "z": ["1"]}]}
+    unlike = described(
+        {"name": "A", "selector": {"x": "1"}, "labels": {"y": "2"}}, {"name": "B", "selector": {"y": "1"}}
+    )
+    assert selected(unlike) == {"A": [{"x": ["1"]}], "B": [{"y": ["1"]}]}
+
+
+def test_the_configured_order_says_which_label_a_node_of_a_pool_lacks() -> None:
+    """Its node may carry a label that comes later in the order, and none that comes before."""
+    nodes = [{"kops.k8s.io/instancegroup": "a", "eks.amazonaws.com/nodegroup": "e"}]
+    found = described(nodes=nodes, order=("kops.k8s.io/instancegroup",))
+    fleet = Fleet(found)
+    assert fleet.possible(term({"eks.amazonaws.com/nodegroup": one_of(["e"])})) == 1
+    assert fleet.possible(term({"karpenter.sh/nodepool": one_of(["e"])})) == 0
+    own = Fleet(described(nodes=[{"team": "t"}], order=("team",)))
+    assert own.possible(term({"karpenter.sh/nodepool": one_of(["e"])})) == 0
+    assert own.possible(term({GKE: one_of(["e"])})) == 1
+
+
+def described(*pools: dict[str, Any], nodes: Sequence[dict[str, str]] = (), order: Sequence[str] = ()) -> Inventory:
+    documents: list[dict[str, Any]] = []
+    documents += [{"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": list(pools)}] * bool(pools)
+    documents += [
+        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"n{i}", "labels": labels}, "spec": {}}
+        for i, labels in enumerate(nodes)
+    ]
+    text = "\n---\n".join(json.dumps(one) for one in documents)
+    return inventory_from_documents(parse_manifests(Source("pools.yaml", text))[0], order)
+
+
+def selected(inventory: Inventory) -> dict[str, list[dict[str, Any]]]:
+    """What tells each pool's nodes from all others: values, or the one that must not be."""
+    fleet = Fleet(inventory)
+    return {
+        pool.name: [
+            {k: sorted(v.odd) if not v.others else f"not {next(iter(v.odd))}" for k, v in one.requirements}
+            for one in fleet.selector(1 << i)
+        ]
+        for i, pool in enumerate(inventory.pools)
+    }

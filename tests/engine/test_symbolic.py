@@ -147,6 +147,17 @@ ALONE = [
 ]
 # where known values meet what labels say, they are what they would be in any other expression
 ALONE += [
+    "(has(node.zone) ? 1 : 2) < 2",
+    "(has(node.zone) ? 1 : 2) <= 1",
+    "2 > (has(node.zone) ? 1 : 2)",
+    "2 >= (has(node.zone) ? 3 : 2)",
+    '(has(node.zone) ? "a" : "c") < "b"',
+    "dyn(has(node.zone) ? dyn(1) : dyn(true)) < dyn(2)",
+    "5 > int(node.labels.n)",
+    "3 <= int(node.labels.n)",
+    "int(node.labels.n) <= 0",
+    "int(node.labels.n) < 1",
+    "int(node.labels.n) > 9223372036854775806",
     'node.?zone == optional.of("a")',
     'optional.of("a") != node.labels[?"x"]',
     "node.?zone == optional.none()",

@@ -143,7 +143,7 @@ def test_nothing_is_added_when_fewer_pools_are_left_than_when_it_was_said() -> N
 def test_tiers_of_several_policies_stay_above_wishes() -> None:
     tier = 'fallback: [{expression: \'node.labels["t"] == "a"\'}]'
     other = 'fallback: [{expression: \'node.labels["t"] == "x"\'}]'
-    wishes = "prefer: [" + ", ".join(f"{{expression: 'has(node.labels.w{i})', weight: 8}}" for i in range(12)) + "]"
+    wishes = "\nprefer: [" + ", ".join(f"{{expression: 'has(node.labels.w{i})', weight: 8}}" for i in range(12)) + "]"
     decision = decide(tier, tier, tier, other + wishes, pools=ONE_POOL)
     assert score(decision, {"t": "x"}) > score(decision, {f"w{i}": "y" for i in range(12)}) > 0
     assert score(decision, {"t": "a"}) == 3 * score(decision, {"t": "x"})
