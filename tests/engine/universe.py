@@ -183,6 +183,8 @@ Demand = Callable[[PoolSpec, Labels], bool]
 class Atom:
     """A leaf: its text, what it depends on (`pod`, `pool`, `node`), its value given pod, pool and node.
 
+    What parameters and constants decide counts as the pod's: it is the same for all pools.
+
     `demand` says what of the pool must be so again on the node, because it was read and may have been only seen.
     """
 
@@ -237,6 +239,9 @@ def type_of(pool: PoolSpec, node: Labels) -> str:
 ATOMS = [
     Atom('pod.metadata.labels["app"] == "web"', "pod", lambda d, p, n: d == "web"),
     Atom('pod.metadata.labels["none"] == "x"', "pod", lambda d, p, n: need({}, "none") == "x"),
+    Atom("params.on", "pod", lambda d, p, n: True),
+    Atom("params.off", "pod", lambda d, p, n: False),
+    Atom("true", "pod", lambda d, p, n: True),
     Atom('pool.labels["tier"] == "gold"', "pool", lambda d, p, n: need(tier_of(p), TIER) == "gold", tier_again),
     Atom('"tier" in pool.labels', "pool", lambda d, p, n: bool(p.tier), tier_again),
     Atom('pool.labels[?"tier"].orValue("base") != "gold"', "pool", lambda d, p, n: p.tier != "gold", tier_again),
@@ -716,7 +721,8 @@ class World:
 def _bundle(policies: Iterable[PolicySpec]) -> Any:
     head = {"apiVersion": "bayplan.dev/v1alpha1", "kind": "Bundle", "metadata": {"name": "laws"}}
     files = {f"policies/{policy.name}.yaml": json.dumps(policy.document()) for policy in policies}
-    bundle, problems = parse_bundle({"bundle.yaml": json.dumps(head | {"spec": {"version": "1.0.0"}}), **files})
+    spec = {"version": "1.0.0", "params": {"on": True, "off": False}}
+    bundle, problems = parse_bundle({"bundle.yaml": json.dumps(head | {"spec": spec}), **files})
     assert not problems, problems
     return bundle
 
