@@ -48,7 +48,10 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one policy says of one pod. `outcome` is `applied` until the policies have met."""
+    """What one policy says of one pod. `outcome` is `applied` until the policies have met.
+
+    The weights of `tiers` are levels: each more than what a node of worse tiers comes to.
+    """
 
     policy: CompiledPolicy
     outcome: Outcome
