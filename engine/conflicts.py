@@ -512,7 +512,7 @@ def _told(conflicts: Iterable[Conflict], bundle: Bundle, inventories: int) -> It
 
 def _conflicting(conflict: Conflict, bundle: Bundle, inventories: int) -> Problem:
     names = [*(name for name in conflict.policies if name != conflict.overruled), conflict.overruled]
-    sides = [f"`{name}` leaves {listed(conflict.pools[name])}" for name in names]
+    sides = [f"`{name}` leaves {listed(conflict.pools[name]) or 'only nodes of no pool'}" for name in names]
     outcome = "such a pod is refused" if conflict.refused else f"`{conflict.overruled}` is left out for such a pod"
     where = f" (pools of {conflict.inventory})" if inventories > 1 else ""
     message = f"{_quoted(names)} together leave no pool to {conflict.witness.words}: {listed(sides)}{where}; {outcome}"

@@ -14,7 +14,7 @@ from typing import Any
 from engine import bundle, report, spread
 from engine.cluster import Inventory
 from engine.decision import Decision, Mode, Outcome, PolicyOutcome, PoolNames
-from engine.discretion import discretion, hide_all, may_tell
+from engine.discretion import discretion, may_tell, withheld
 from engine.fleet import HARD_EFFECTS, Fleet, bits
 from engine.judge import POLICY_BUDGET, UNSELECTED, Finding, Occasion, Wish, exempted, exempting, judge, stacked
 from engine.logic import Ground
@@ -133,7 +133,8 @@ class Decider:
                     said = f"would be {what}: {message or error}"
                     outcomes[self._place[name]] = PolicyOutcome(name, "audited", said, error)
         decision = replace(decision, policies=tuple(outcomes))
-        return _discreet(decision, self._telling) if any(outcome.error for outcome in outcomes) else decision
+        all_outcomes = (*outcomes, *(decision.audited.policies if decision.audited else ()))
+        return _discreet(decision, self._telling) if any(outcome.error for outcome in all_outcomes) else decision
 
     def _hands_off(self, subject: Subject) -> str:
         """Why a pod is left alone; empty if it is not."""
@@ -334,13 +335,18 @@ class _Meeting:
 
     def _placement(self, applied: Sequence[Finding], met: Region | None, after: int) -> Placement:
         return Placement(
-            TRUE if met is None else node_terms(met, after, self.fleet),
+            TRUE if met is None or self._held(met, after) else node_terms(met, after, self.fleet),
             self._preferred(applied, after),
             tuple(self._tolerations(applied, 0 if self.stuck else after)),
             tuple(constraint for f in applied for constraint in f.spread),
             tuple(term for f in applied for term in f.pod_affinity),
             tuple(term for f in applied for term in f.pod_anti_affinity),
         )
+
+    def _held(self, met: Region, after: int) -> bool:
+        """Whether the pod says already what is required, also of pools that are not left."""
+        narrowed = after != self.fleet.every and self.mine != TRUE and not self.stuck
+        return narrowed and _holds_already(self.mine, met, self.fleet)
 
     def _preferred(self, applied: Sequence[Finding], after: int) -> tuple[tuple[int, Term], ...]:
         """Wishes with their weights, and fallback tiers above them.
@@ -350,7 +356,7 @@ class _Meeting:
         What a wish weighs does not depend on the pools that are left, so that it is the same when fewer are.
         """
         top = max((f.tiers[0].weight for f in applied if f.tiers), default=0)
-        weighed: Sequence[Wish] = [wish for f in applied for wish in f.wishes]
+        weighed = [wish for f in applied for wish in f.wishes]
         if top:
             ranks = [Wish(t.region, t.weight * top // f.tiers[0].weight) for f in applied for t in f.tiers]
             weighed = _below(ranks, weighed, sum(_items(applied).values()))
@@ -376,6 +382,8 @@ class _Meeting:
         ]
         if not existing or not wishes:
             return tuple(wishes)
+        affordable((wish for _, wish in wishes), WISHES)
+        wishes = [(weight, one) for weight, wish in wishes for one in wish.split()]
         gone = self.fleet.selector(self.fleet.every & ~after)
 
         def otherwise(wish: Term, one: Term) -> bool:
@@ -451,20 +459,23 @@ def _items(applied: Iterable[Finding]) -> dict[tuple[str, int], int]:
     return heaviest
 
 
-def _below(ranks: Sequence[Wish], wishes: Sequence[Wish], total: int) -> list[Wish]:
+def _below(ranks: Sequence[Wish], wishes: Iterable[Wish], total: int) -> list[Wish]:
     """Ranks, and wishes made so light that those of one node, `total` at most, weigh less than one rank."""
     most = max(stacked(ranks), 1)
     step = max((MAX_WEIGHT - total) // most, MAX_WEIGHT // (most + 1), 1)
     lighter = [Wish(w.region, w.weight * min(step - 1, total) // total) for w in wishes]
-    return lighter + [Wish(rank.region, step * rank.weight) for rank in ranks]
+    return lighter + _within(MAX_WEIGHT, [Wish(rank.region, step * rank.weight) for rank in ranks])
 
 
-def _within(limit: int, wishes: Sequence[Wish]) -> Sequence[Wish]:
-    """The wishes, made lighter in proportion if those for the same nodes come to more than the limit."""
+def _within(limit: int, wishes: list[Wish]) -> list[Wish]:
+    """The wishes, made lighter in proportion if those for the same nodes come to more than the limit.
+
+    Rounded down, so that what is added up later does not pass it either.
+    """
     if sum(wish.weight for wish in wishes) <= limit or (most := stacked(wishes)) <= limit:
         return wishes
     together = united((wish.weight, wish.region) for wish in wishes)
-    return [Wish(region, max(1, (weight * limit + most // 2) // most)) for region, weight in together.items() if weight]
+    return [Wish(region, max(1, weight * limit // most)) for region, weight in together.items() if weight]
 
 
 def _confines(finding: Finding) -> bool:
@@ -500,21 +511,24 @@ def _may_tell(policy: CompiledPolicy, program: Program) -> bool:
 def _discreet(decision: Decision, telling: frozenset[str]) -> Decision:
     """The decision without what its errors quote of the pod's environment; `telling` are the policies that may read it.
 
-    What they quote may be made of it in any way, so nothing of that is left.
+    What these say may be made of it in any way, so nothing is left but where it is.
     """
-    hide = discretion(decision.subject.pod)
-    told = any(outcome.error and outcome.name in telling for outcome in decision.policies)
-    hide_told = hide_all if told else hide
+    quiet = discretion(decision.subject.pod)
+    told = [outcome.error for outcome in decision.policies if outcome.error and outcome.name in telling]
+
+    def hide(text: str) -> str:
+        for error in told:
+            text = text.replace(error, withheld(error))
+        return quiet(text)
+
     return replace(
         decision,
-        message=hide_told(decision.message),
+        message=hide(decision.message),
         policies=tuple(
-            PolicyOutcome(name, outcome, hide_told(message), hide_told(error))
-            if error and name in telling
-            else PolicyOutcome(name, outcome, hide(message), hide(error))
+            PolicyOutcome(name, outcome, hide(message), hide(error))
             for name, outcome, message, error in decision.policies
         ),
-        warnings=tuple(hide_told(warning) for warning in decision.warnings),
+        warnings=tuple(hide(warning) for warning in decision.warnings),
         audited=None if decision.audited is None else _discreet(decision.audited, telling),
     )
 

@@ -14,7 +14,9 @@ from typing import Any
 
 CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 HIDDEN = '"…"'
-_READS_ENVIRONMENT = re.compile(r"\b(env|dyn)\b")
+WITHHELD = "an error that is not told, for the expression may read the pod's environment"
+_READS_ENVIRONMENT = re.compile(r"\b(env|dyn|format)\b")
+_PLACED = re.compile(r"(:\d+:\d+: ).*", re.DOTALL)
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
@@ -27,13 +29,13 @@ def discreet(text: str, pod: Mapping[str, Any]) -> str:
 
 
 def may_tell(expression: str) -> bool:
-    """Whether an expression may read a pod's environment, so that all that its errors quote may come of it."""
+    """Whether an expression may read a pod's environment, so that all that its errors say may come of it."""
     return _READS_ENVIRONMENT.search(expression) is not None
 
 
-def hide_all(text: str) -> str:
-    """The text without anything that it quotes."""
-    return _QUOTED.sub(HIDDEN, text)
+def withheld(error: str) -> str:
+    """An error of such an expression without what it says, only where it is; others as they are."""
+    return _PLACED.sub(lambda found: found.group(1) + WITHHELD, error, count=1)
 
 
 def discretion(pod: Mapping[str, Any]) -> Callable[[str], str]:

@@ -22,7 +22,6 @@ from engine.requirement import (
     Values,
     both,
     difference,
-    none_of,
     one_of,
     simplify,
     term,
@@ -149,6 +148,8 @@ class Kept(NamedTuple):
     @staticmethod
     def between(old: Fleet | None, new: Fleet) -> Kept:
         """The pools that are equal in both, which a node belongs to by the same rule, in runs."""
+        if old is not None and old.inventory.order != new.inventory.order:
+            old = None  # what is known of a pool's nodes depends on it
         places = {} if old is None else {pool.name: i for i, pool in enumerate(old.pools)}
         moves: list[tuple[int, int, int]] = []
         fresh = []
@@ -198,7 +199,7 @@ def _grouped(pairs: Iterable[tuple]) -> dict:  # type: ignore[type-arg]
 
 
 Label = tuple[str, str]
-Extra = Mapping[str, str]
+Extra = Mapping[str, Values]
 """The labels by which the nodes of a more special pool differ from those of a pool whose selector they match, too."""
 
 
@@ -208,22 +209,31 @@ def _more_special(inventory: Inventory) -> Mapping[int, list[Extra]]:
     Of selectors one of which adds to the other, the longer one always does. Of others, where some pool is known to have
     nodes that both match.
     """
-    found = _longer(inventory.pools)
-    for winner, loser in _crossing(inventory):
-        extra = {k: v for k, v in inventory.pools[winner].selector.items() if k not in inventory.pools[loser].selector}
-        found.setdefault(loser, []).append(extra)
+    pools, found = inventory.pools, dict[int, list[Extra]]()
+    for winner, loser in (*_longer(pools), *_crossing(inventory)):
+        found.setdefault(loser, []).append(_extra(pools[winner], pools[loser], inventory.order))
     return found
 
 
-def _longer(pools: Sequence[Pool]) -> dict[int, list[Extra]]:
+def _extra(winner: Pool, loser: Pool, order: Sequence[str]) -> Extra:
+    """What the winner's nodes have that the loser's have not, where both selectors match.
+
+    A pool with an identifying label has no nodes with an earlier one, which the loser's may carry.
+    """
+    own = next((place for place, key in enumerate(order) if key in winner.selector), 0)
+    barring = [key for key in order[:own] if key in loser.labels or key in loser.values]
+    more = {key: one_of([value]) for key, value in winner.selector.items() if key not in loser.selector}
+    return more | dict.fromkeys(barring, ABSENT)
+
+
+def _longer(pools: Sequence[Pool]) -> Iterator[tuple[int, int]]:
+    """Pairs of pools the first of which has the selector of the second, and more."""
     general = {frozenset(pool.selector.items()): i for i, pool in enumerate(pools)}
     sizes = sorted({len(items) for items in general})
-    found: dict[int, list[Extra]] = {}
     for items in general if len(sizes) > 1 else ():
         for part in _parts(items, sizes) if 1 << len(items) < len(general) else general:
             if part < items and part in general:
-                found.setdefault(general[part], []).append(dict(items - part))
-    return found
+                yield general[items], general[part]
 
 
 def _parts(items: frozenset[Label], sizes: Iterable[int]) -> Iterator[frozenset[Label]]:
@@ -269,14 +279,12 @@ def _identity(pool: Pool, order: Sequence[str], special: Sequence[Extra]) -> Ter
     if not special:
         return (term(_selected(pool)),)
     known = _known(pool, order)
-    others = (
-        term({key: one_of([value]) for key, value in extra.items()}) for extra in special if _may_have(known, extra)
-    )
+    others = (term(extra) for extra in special if _may_have(known, extra))
     return difference((term(_selected(pool)),), tuple(others))
 
 
 def _may_have(known: Mapping[str, Values], labels: Extra) -> bool:
-    return all(_may_meet(known, key, one_of([value])) for key, value in labels.items())
+    return all(_may_meet(known, key, values) for key, values in labels.items())
 
 
 def _known(pool: Pool, order: Sequence[str], special: Iterable[Extra] = ()) -> Mapping[str, Values]:
@@ -288,15 +296,15 @@ def _known(pool: Pool, order: Sequence[str], special: Iterable[Extra] = ()) -> M
     own = next((place for place, key in enumerate(order) if key in pool.selector), 0)
     earlier = order[:own]
     labels = {key: one_of([value]) for key, value in pool.labels.items() if key not in pool.observed}
-    values = {key: one_of(some) for key, some in pool.values.items() if key not in pool.observed}
+    varying = {key: one_of(some) for key, some in pool.values.items() if key not in pool.observed}
     rule = capacity(pool.provider)
     for key in rule.keys if rule and rule.otherwise else ():  # where absence says on-demand, a node may lack it
-        values.update({key: values[key] | ABSENT} if key in values else {})
-    known = {**dict.fromkeys(earlier, ABSENT), **values, **labels, **_selected(pool)}
+        varying.update({key: varying[key] | ABSENT} if key in varying else {})
+    known = {**dict.fromkeys(earlier, ABSENT), **varying, **labels, **_selected(pool)}
     for extra in special:
         if len(extra) == 1:
-            ((key, value),) = extra.items()
-            known[key] = known.get(key, ANY) & none_of([value])
+            ((key, values),) = extra.items()
+            known[key] = known.get(key, ANY) - values
     return known
 
 

@@ -182,8 +182,17 @@ class Ground:
                 elif leaf.reads_pool and not leaf.reads_pod and leaf.function is not None:
                     known = previous.settled.get(leaf.number) if previous else None
                     self.settled[leaf.number] = _by_pool(leaf, fleet, nobody(), known)
+                elif not leaf.reads_pod and leaf.function is not None:
+                    self.settled[leaf.number] = self.everywhere(leaf.function, nobody())
             except BudgetExceeded as error:
                 self.exhausted[leaf.number] = str(error)
+
+    def everywhere(self, function: Callable[..., object], arguments: Arguments) -> Flat:
+        """The verdict on an expression that reads neither pool nor node. Raises BudgetExceeded."""
+        try:
+            return self.yes if function(*arguments, None) is True else self.no
+        except CelError:
+            return self.unknown
 
 
 class Moment:
@@ -383,10 +392,7 @@ def _leaf(leaf: Leaf, moment: Moment) -> Verdict:
     if leaf.reads_pool:
         return _by_pool(leaf, ground.fleet, moment.arguments)
     assert leaf.function is not None
-    try:
-        return ground.yes if leaf.function(*moment.arguments, None) is True else ground.no
-    except CelError:
-        return ground.unknown
+    return ground.everywhere(leaf.function, moment.arguments)
 
 
 def _by_pool(leaf: Leaf, fleet: Fleet, arguments: Arguments, known: Flat | None = None) -> Flat:

@@ -204,10 +204,11 @@ def _set_apart(pools: Sequence[Pool], order: Sequence[str]) -> list[Pool]:
     """
     carriers: dict[tuple[str, str], set[str]] = {}
     for pool in pools:
-        own = order[_place(pool, order)] if _place(pool, order) < len(order) else ""
-        for key in order:
-            for value in {pool.labels.get(key), *pool.values.get(key, ())} - {None}:
-                carriers.setdefault((key, str(value)), set()).add(own)
+        carried = {key: {pool.labels.get(key), *pool.values.get(key, ())} - {None} for key in order}
+        identifying = {key for key, values in carried.items() if values}
+        for key in identifying:
+            for value in carried[key]:
+                carriers.setdefault((key, str(value)), set()).update(identifying)
     made = []
     for pool in pools:
         place = _place(pool, order)

@@ -554,3 +554,37 @@ pools:
     assert {"key": "cloud.google.com/gke-spot", "operator": "NotIn", "values": ["true"]} in (
         required(decision)[0]["matchExpressions"]
     )
+
+
+def test_what_is_required_and_holds_is_not_written_again_where_fewer_pools_are_left() -> None:
+    """Somebody has ruled a pool out since: the pod still says which pools it may go to."""
+    spec = "require: [{expression: 'pool.name != \"legacy\"'}]"
+    again: dict[str, Any] = {**pod(), "spec": patched(decide(spec))}
+    again["spec"]["nodeSelector"] = {"tier": "base"}
+    decision = decide(spec, given=again)
+    assert (decision.patch, decision.pools.after) == ((), ("plain",))
+
+
+def test_what_parameters_decide_costs_no_pod_anything() -> None:
+    """So that a decision does not depend on the pods before: what is the same for all is decided once."""
+    loop = 'pod.spec.containers.all(c, c.env.all(e, c.env.all(f, e.name != f.name + "x")))'
+    dear = f"prefer: [{{expression: {loop!r}, weight: 1}}]"
+    plain = "require: [{expression: 'params.l.exists(x, x == 3) && pool.name == \"plain\"'}]"
+    heavy = {"name": "c", "image": "i", "env": [{"name": f"E{i}", "value": "v"} for i in range(900)]}
+    light = {"name": "c", "image": "i"}
+    specs = ["\n".join([dear, f"priority: {i}"]) for i in (3, 2, 1)]
+    bundle = "{params: {l: [1, 2, 3]}}"
+    engine, other = (decider(*specs, plain, bundle=bundle) for _ in range(2))
+    other.decide(subject(pod(containers=[light])))
+    one, two = (each.decide(subject(pod(containers=[heavy]))) for each in (engine, other))
+    assert one.as_json() == two.as_json()
+
+
+def test_a_side_that_leaves_nodes_of_no_pool_only_is_said_to() -> None:
+    stray = FLEET + "---\napiVersion: v1\nkind: Node\nmetadata: {name: s, labels: {rack: a}}\nspec: {}\n"
+    free = "priority: 5\nrequire: [{expression: '!(\"tier\" in node.labels)', message: untiered}]"
+    decision = decide(free, GOLD, pools=inventory(stray))
+    assert decision.message == (
+        "policy two: gold nodes only: that leaves gpu, but policy one (untiered) leaves only nodes of no pool, "
+        "so nothing is left"
+    )

@@ -16,7 +16,7 @@ from engine.document import parse_manifests
 from engine.fleet import Fleet, Kept, Read
 from engine.logic import Flat, Leaf, _by_pool, _inferred
 from engine.pool import Inventory, Pool
-from engine.requirement import ABSENT, EXISTS, FALSE, TRUE, Terms, Values, none_of, one_of, term
+from engine.requirement import ABSENT, EXISTS, FALSE, TRUE, Terms, Values, admits, none_of, one_of, term
 from engine.symbolic import Arguments
 from engine.text import Source
 from tests.engine.test_decide import decider, subject
@@ -192,6 +192,21 @@ def test_pools_whose_selectors_cross_are_told_apart() -> None:
     unlike = described(
         {"name": "A", "selector": {"x": "1"}, "labels": {"y": "2"}}, {"name": "B", "selector": {"y": "1"}}
     )
+    barred = described(
+        {"name": "gke", "selector": {GKE: "b"}},
+        {"name": "team", "selector": {"team": "a"}},
+        nodes=[{"karpenter.sh/nodepool": "k", GKE: "b", "team": "a"}],
+    )
+    gke, team = barred.pools
+    assert (gke.nodes, team.nodes, gke.without) == (0, 1, ("karpenter.sh/nodepool",))
+    fleet = Fleet(barred)
+    for labels, home in (
+        ({"karpenter.sh/nodepool": "k", GKE: "b", "team": "a"}, 0b10),
+        ({GKE: "b", "team": "a"}, 0b01),
+        ({"team": "a"}, 0b10),
+        ({GKE: "b"}, 0b01),
+    ):
+        assert [admits(fleet.selector(mask), labels) for mask in (0b01, 0b10)] == [home == 0b01, home == 0b10], labels
     assert selected(unlike) == {"A": [{"x": ["1"]}], "B": [{"y": ["1"]}]}
 
 

@@ -8,12 +8,13 @@ from itertools import pairwise, product
 from typing import Any
 
 import pytest
+import yaml
 
 from engine.decision import Decision
 from engine.judge import Wish, _levels, stacked
 from engine.region import Region
 from engine.requirement import TRUE, integers, one_of, term
-from tests.engine.matching import PREFERRED, matches_term
+from tests.engine.matching import PREFERRED, REQUIRED, matches_term
 from tests.engine.test_decide import decide, inventory, pod
 from tests.engine.test_decide import patched as patched_spec
 
@@ -153,7 +154,7 @@ def test_of_many_wishes_that_pass_100_the_proportions_stay() -> None:
     wish = 'prefer: [{expression: \'node.labels["t"] == "a"\', weight: 60}]'
     other = 'prefer: [{expression: \'node.labels["t"] == "b"\', weight: 30}]'
     decision = decide(wish, wish, wish, other, pools=ONE_POOL)
-    assert [score(decision, {"t": t}) for t in "abc"] == [100, 17, 0]
+    assert [score(decision, {"t": t}) for t in "abc"] == [100, 16, 0]
 
 
 @pytest.mark.parametrize(
@@ -186,3 +187,45 @@ def test_wishes_for_the_same_nodes_are_stacked_pool_by_pool() -> None:
     assert stacked([wish(3, (0b11, (a, b))), wish(4, (0b110, (b,))), wish(6, (0b100, (bound,)))]) == 7
     assert stacked([wish(3, (0b1, TRUE)), wish(4, (0b10, TRUE)), wish(2, (0b111, TRUE))]) == 6
     assert stacked([wish(1, (0b1, (a,)), anywhere=(b,)), wish(2, (0b1, (a,)), anywhere=(b,)), wish(9)]) == 3
+
+
+def pools_named(count: int, **more: Any) -> Any:
+    pools = [{"name": f"p{i}", "selector": {"pool": f"p{i}"}, **more} for i in range(1, count + 1)]
+    return inventory(yaml.safe_dump({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": pools}))
+
+
+def test_weights_do_not_depend_on_the_pools_that_are_left() -> None:
+    texts = {
+        'pool.name == "p1"': 49,
+        'pool.name in ["p1", "p2"]': 49,
+        'pool.name in ["p1", "p3"]': 52,
+        'pool.name == "p4"': 100,
+    }
+    spec = (
+        "prefer: [" + ", ".join(f"{{expression: {text!r}, weight: {weight}}}" for text, weight in texts.items()) + "]"
+    )
+    required_terms = [{"matchExpressions": [{"key": "pool", "operator": "In", "values": ["p1", "p4"]}]}]
+    given = pod(affinity={"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": required_terms}}})
+    fleet = pools_named(4)
+    again = patched(decide(spec, given=given, pools=fleet))
+    again["spec"]["nodeSelector"] = {"pool": "p4"}
+    assert decide(spec, given=again, pools=fleet).patch == ()
+
+
+def test_many_tiers_that_can_not_be_told_apart_are_not_said_again() -> None:
+    bounds = [f'int(node.labels["{label}"]) > 1' for label in "bcdefgh"]
+    spec = "fallback: " + items('pool.name == "p1" && int(node.labels["a"]) > 1', *bounds)
+    fleet = pools_named(2)
+    decision = decide(spec, pools=fleet)
+    assert score(decision, {"pool": "p1", "a": "2"}) >= score(decision, dict.fromkeys("bcdefgh", "2")) > 0
+    again = patched(decision)
+    again["spec"]["nodeSelector"] = {"pool": "p2"}
+    assert decide(spec, given=again, pools=fleet).patch == ()
+
+
+def test_a_wish_that_takes_two_terms_is_not_said_again_where_fewer_pools_are_left() -> None:
+    spec = 'prefer: [{expression: \'pool.name in ["p1", "p2"] && int(node.labels["g"]) != 2\', weight: 50}]'
+    fleet = pools_named(3)
+    again = patched(decide(spec, pools=fleet))
+    again["spec"]["nodeSelector"] = {"pool": "p1"}
+    assert decide(spec, given=again, pools=fleet).patch == ()
