@@ -6,6 +6,7 @@ import functools
 import gc
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,14 @@ settings.load_profile("nightly" if os.environ.get("BAYPLAN_NIGHTLY") == "1" else
 
 @functools.cache
 def remembering() -> tuple[functools._lru_cache_wrapper[object], ...]:
-    """The functions of the engine that remember what they gave."""
+    """The functions of mutated modules that remember what they gave."""
     found = (one for one in gc.get_objects() if isinstance(one, functools._lru_cache_wrapper))
-    return tuple(one for one in found if (one.__module__ or "").startswith("engine."))
+    return tuple(one for one in found if _mutated(one.__module__ or ""))
+
+
+def _mutated(module: str) -> bool:
+    """Whether mutmut has put its tables of mutants into a module."""
+    return module.startswith("engine.") and any(name.startswith("mutants_") for name in vars(sys.modules[module]))
 
 
 @functools.cache
