@@ -588,3 +588,27 @@ def test_a_side_that_leaves_nodes_of_no_pool_only_is_said_to() -> None:
         "policy two: gold nodes only: that leaves gpu, but policy one (untiered) leaves only nodes of no pool, "
         "so nothing is left"
     )
+
+
+TAINTED = "tolerate: [{expression: 'taint.key == \"nvidia.com/gpu\"'}]"
+GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists"}
+
+
+def test_of_several_policies_each_is_asked_whether_it_alone_changes_the_pod() -> None:
+    """What it requires and what it tolerates, of the pools that it leaves itself."""
+    other = "prefer: [{expression: 'node.zone == \"a\"', weight: 5}]"
+    tolerating = pod(tolerations=[GPU_TOLERATION])
+    assert outcomes(decide(f"{GOLD}\n{TAINTED}", other, given=tolerating))["one"] == "applied"
+    confined = pod(tolerations=[GPU_TOLERATION], nodeSelector={"karpenter.sh/nodepool": "gpu"})
+    assert outcomes(decide(f"{GOLD}\n{TAINTED}", other, given=confined))["one"] == "satisfied"
+    elsewhere = pod(nodeSelector={"karpenter.sh/nodepool": "plain"})
+    assert outcomes(decide(f"{BASE}\n{TAINTED}", other, given=elsewhere))["one"] == "satisfied"
+
+
+def test_warnings_are_discreet_too() -> None:
+    """A policy that is left out with a warning, and what it ran into."""
+    secret = {"name": "c", "image": "i", "env": [{"name": "K", "value": "hunter2"}]}
+    read = "int(pod.spec.containers[0].env[0].value) == pool.gpus"
+    decision = decide(f"require: [{{expression: '{read}'}}]\nwhenEmpty: warn", given=pod(containers=[secret]))
+    assert decision.warnings
+    assert "hunter2" not in str(decision.warnings)

@@ -97,6 +97,39 @@ def test_it_is_told_whose_alternatives_multiply() -> None:
     )
 
 
+def test_each_that_brings_too_much_fails_and_none_that_does_not() -> None:
+    """One after the other: the pair of the second and the third would do, but the first is there already."""
+    pairs = [PAIR.replace('["', f'["{prefix}') for prefix in "xyz"]
+    decision = decide(
+        *(f"require: [{{expression: '{pair}'}}]\npriority: {-i}" for i, pair in enumerate(pairs)),
+        "prefer: [{expression: pool.gpus > 0, weight: 5}]\npriority: -9",
+        given=asking(unlike(300)),
+    )
+    assert outcomes(decision) == {"one": "applied", "two": "failed", "three": "failed", "four": "applied"}
+    assert [policy.error for policy in decision.policies[1:3]] == [
+        "1200 node selector terms of the pod, of which at most 1000 are allowed "
+        f"(300 of the pod's own, times 2 of policy one, times 2 of policy {name})"
+        for name in ("two", "three")
+    ]
+
+
+def test_one_term_of_the_pods_own_multiplies_nothing() -> None:
+    nine = " && ".join(f'int(node.labels["a{i}"]) >= 0' for i in range(9))
+    other = nine.replace('"a', '"b')
+    decision = decide(
+        f"require: [{{expression: '{nine}'}}]",
+        f"require: [{{expression: '{other}'}}]\npriority: -1",
+        given=asking(unlike(1)),
+    )
+    assert "of the pod's own" not in decision.policies[1].error
+    assert "512 of policy one, times 512 of policy two" in decision.policies[1].error
+
+
+def test_wishes_say_that_they_are_the_ones_that_are_too_many() -> None:
+    decision = decide(f"prefer: [{{weight: 5, expression: '{BOUNDS}'}}]", GOLD, given=asking(unlike(2)))
+    assert decision.policies[0].error == "2048 preferences, of which at most 1000 are allowed"
+
+
 def test_only_what_multiplies_is_named() -> None:
     """Neither one term of the pod's, nor a policy without any, nor the number that is told already."""
     alone = decide(f"require: [{{expression: '{BOUNDS}'}}]", given=asking(unlike(1)))

@@ -243,3 +243,29 @@ def selected(inventory: Inventory) -> dict[str, list[dict[str, Any]]]:
         ]
         for i, pool in enumerate(inventory.pools)
     }
+
+
+def test_what_is_known_moves_with_several_runs_of_pools() -> None:
+    """Two pools are gone: the rest moved in two runs, and what was read of them by computed keys with them."""
+    nodes = [{"karpenter.sh/nodepool": f"p{i}", "tier": "gold" if i % 2 else "tin"} for i in range(6)]
+    before, after = described(nodes=nodes), described(nodes=[nodes[i] for i in (1, 2, 4, 5)])
+    old = Fleet(before)
+    for i in range(6):
+        old.known(i)
+    new = Fleet(after, old)
+    assert new.kept == Kept(((1, 2, 0), (4, 2, 2)), ())
+    assert new.kept.moved(0b111111) == 0b1111
+    assert [new.kept.moved(1 << i) for i in range(6)] == [0, 1, 2, 0, 4, 8]
+    assert len(new._known) == 4
+    assert [new.known(i) for i in range(4)] == [Fleet(after).known(i) for i in range(4)]
+    engine = decider(*COMPUTED, bundle="{params: {key: tier}}", pools=before)
+    (settled,) = engine.renewed(after).ground.settled.values()
+    assert settled.computed == {i: frozenset({Read("labels", "tier")}) for i in range(4)}
+    (fewer,) = engine.renewed(described(nodes=[nodes[1]])).ground.settled.values()
+    assert fewer.computed == {0: frozenset({Read("labels", "tier")})}
+
+
+def test_nothing_is_kept_where_labels_are_looked_for_in_another_order() -> None:
+    nodes = [{"karpenter.sh/nodepool": "k"}]
+    old, new = Fleet(described(nodes=nodes)), described(nodes=nodes, order=("team",))
+    assert Fleet(new, old).kept == Kept((), (0,))

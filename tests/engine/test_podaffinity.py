@@ -38,6 +38,7 @@ def test_what_a_pod_says_is_not_added_again() -> None:
     assert added(existing, [(None, HOST), (50, HOST), (50, ZONE)], LABELS) == ((), ())
     assert added(existing, [(61, HOST), (61, ZONE)], LABELS) == ((), ({"weight": 61, "podAffinityTerm": ZONE},))
     assert added(existing, [(None, ZONE)], LABELS) == ((ZONE,), ())
+    assert added({}, [(1, ZONE)], LABELS) == ((), ({"weight": 1, "podAffinityTerm": ZONE},))
     assert added({}, [(None, HOST), (50, HOST), (50, ZONE)], LABELS) == (
         (HOST,),
         ({"weight": 50, "podAffinityTerm": ZONE},),
