@@ -15,7 +15,7 @@ from hypothesis import Phase, settings
 settings.register_profile("default", deadline=None)
 settings.register_profile("nightly", deadline=None, max_examples=5_000)
 settings.register_profile(
-    "mutation", deadline=None, max_examples=60, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate)
+    "mutation", deadline=None, max_examples=30, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate)
 )
 settings.load_profile("nightly" if os.environ.get("BAYPLAN_NIGHTLY") == "1" else "default")
 
