@@ -198,6 +198,7 @@ class _Meeting:
     mine: Terms
     findings: list[Finding]
     fleet: Fleet
+    before: int = 0  # the pools that the pod's own constraints leave
     stuck: bool = False  # whether the pod itself asks for what no known pool has
 
     def decision(self) -> Decision:
@@ -205,7 +206,7 @@ class _Meeting:
         fleet, pod, mine = self.fleet, self.base.subject.pod, self.mine
         before = reach(((fleet.every, TRUE),), mine, fleet)
         stuck = mine == FALSE or (not before and bool(fleet.pools) and not fleet.inventory.strays)
-        self.stuck = stuck
+        self.before, self.stuck = before, stuck
         met, overruled = self._met(TRUE if stuck else mine)
         for finding in self.findings:
             if overruled and finding.policy.name in overruled and finding.policy.policy.when_empty == "deny":
@@ -345,8 +346,12 @@ class _Meeting:
 
     def _held(self, met: Region, after: int) -> bool:
         """Whether the pod says already what is required, also of pools that are not left."""
-        narrowed = after != self.fleet.every and self.mine != TRUE and not self.stuck
-        return narrowed and _holds_already(self.mine, met, self.fleet)
+        if after == self.fleet.every or self.mine == TRUE or self.stuck:
+            return False
+        elsewhere = self.before
+        for mask, _ in met.groups:
+            elsewhere &= ~mask
+        return not elsewhere and _holds_already(self.mine, met, self.fleet)
 
     def _preferred(self, applied: Sequence[Finding], after: int) -> tuple[tuple[int, Term], ...]:
         """Wishes with their weights, and fallback tiers above them.

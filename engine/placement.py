@@ -128,6 +128,8 @@ def narrowed(pod: Json, terms: Terms) -> list[SelectorTerm] | None:
     values = sum(_values_written(one, choices) for one, choices in planned) - kept
     if values > MAX_VALUES:
         raise TooMany(values, f"values in {OF_POD}", MAX_VALUES)
+    if count > len(mine):  # copies are added whole, so they must not show in which order the pod was written
+        planned = [(in_order(one), choices) for one, choices in planned]
     return [_extended(one, additions) for one, choices in planned for additions in product(*choices)]
 
 
@@ -226,7 +228,7 @@ def _values_written(one: SelectorTerm, choices: Choices) -> int:
 
 
 def _extended(one: SelectorTerm, additions: Iterable[Addition]) -> SelectorTerm:
-    extended: dict[str, Any] = in_order(one)
+    extended = dict(one)
     for addition in additions:
         for field, expressions in addition.items():
             extended[field] = [*(extended.get(field) or ()), *expressions]
