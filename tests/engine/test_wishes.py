@@ -229,3 +229,35 @@ def test_a_wish_that_takes_two_terms_is_not_said_again_where_fewer_pools_are_lef
     again = patched(decide(spec, pools=fleet))
     again["spec"]["nodeSelector"] = {"pool": "p1"}
     assert decide(spec, given=again, pools=fleet).patch == ()
+
+
+def test_a_tier_that_can_be_told_apart_shares_no_nodes() -> None:
+    decision = decide(
+        "fallback: " + items('node.labels["t"] == "x"', 'node.labels["t"] == "y"', 'int(node.labels["size"]) > 4'),
+        pools=ONE_POOL,
+    )
+    nodes = ({"t": "x", "size": "8"}, {"t": "y", "size": "8"}, {"t": "z", "size": "8"}, {"t": "z"})
+    assert [score(decision, node) for node in nodes] == [99, 66, 33, 0]
+
+
+def test_a_tier_that_can_not_be_told_apart_keeps_all_its_nodes() -> None:
+    """Also those whose label is no integer, where a better tier compares it as one."""
+    decision = decide("fallback: " + items('int(node.labels["size"]) > 4', 'pool.name == "p"'), pools=ONE_POOL)
+    nodes = ({"pool": "p", "size": "8"}, {"size": "8"}, {"pool": "p", "size": "big"}, {"pool": "p"}, {})
+    assert [score(decision, node) for node in nodes] == [150, 100, 50, 50, 0]
+
+
+def test_a_hundred_tiers_all_differ() -> None:
+    pools = pools_named(100)
+    decision = decide("fallback: " + items(*(f'pool.name == "p{i}"' for i in range(1, 101))), pools=pools)
+    assert [score(decision, {"pool": f"p{i}"}) for i in range(1, 101)] == list(range(100, 0, -1))
+
+
+def test_wishes_for_nodes_of_any_pool_are_stacked_on_those_of_each() -> None:
+    (b,) = anywhere = (term({"k": one_of("b")}),)
+    apart = [
+        Wish(Region(((1 << i, (term({"k": one_of("a")}),)),), anywhere), weight) for i, weight in enumerate((1, 2))
+    ]
+    assert stacked(apart) == 3
+    for mask in (0b001, 0b100):
+        assert stacked([*apart, Wish(Region(((mask, (b,)),)), 5)]) == 8
