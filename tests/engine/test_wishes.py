@@ -243,8 +243,14 @@ def test_a_tier_that_can_be_told_apart_shares_no_nodes() -> None:
 def test_a_tier_that_can_not_be_told_apart_keeps_all_its_nodes() -> None:
     """Also those whose label is no integer, where a better tier compares it as one."""
     decision = decide("fallback: " + items('int(node.labels["size"]) > 4', 'pool.name == "p"'), pools=ONE_POOL)
-    nodes = ({"pool": "p", "size": "8"}, {"size": "8"}, {"pool": "p", "size": "big"}, {"pool": "p"}, {})
-    assert [score(decision, node) for node in nodes] == [150, 100, 50, 50, 0]
+    whole: list[dict[str, str]] = [
+        {"pool": "p", "size": "8"},
+        {"size": "8"},
+        {"pool": "p", "size": "big"},
+        {"pool": "p"},
+        {},
+    ]
+    assert [score(decision, node) for node in whole] == [150, 100, 50, 50, 0]
 
 
 def test_a_hundred_tiers_all_differ() -> None:
