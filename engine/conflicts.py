@@ -363,12 +363,16 @@ class _Search:
                 if clash.names not in self.found and clash.names not in self.known:
                     self.found[clash.names] = _conflict(scene, candidate, clash)
 
+    @property
+    def _wanting(self) -> list[CompiledPolicy]:
+        """The policies that may have a say in where a pod goes."""
+        return [p for p in self.policies if p.require and p.policy.mode == "enforce" and p.policy.rollout]
+
     def _pair_up(self) -> None:
         """Tries pods that two policies apply to, for each pair that could conflict."""
-        wanting = [p for p in self.policies if p.require and p.policy.mode == "enforce" and p.policy.rollout]
-        asked = {policy.name: variants(policy.policy, self.program.params) for policy in wanting}
+        asked = {policy.name: variants(policy.policy, self.program.params) for policy in self._wanting}
         left, open_pairs = MAX_CANDIDATES, dict[str, list[str]]()
-        for a, b in combinations(wanting, 2):
+        for a, b in combinations(self._wanting, 2):
             if frozenset((a.name, b.name)) in self.found.keys() | self.known or not self._may_conflict(a, b):
                 continue
             met = (one & other for one, other in product(asked[a.name], asked[b.name]))
@@ -388,8 +392,7 @@ class _Search:
 
     def _crowd(self) -> None:
         """Tries pods that many policies apply to: three may leave nothing of which any two leave something."""
-        wanting = [p for p in self.policies if p.require and p.policy.mode == "enforce" and p.policy.rollout]
-        asked = [(policy, next(iter(variants(policy.policy, self.program.params)), None)) for policy in wanting]
+        asked = [(policy, next(iter(variants(policy.policy, self.program.params)), None)) for policy in self._wanting]
         for policy, wanted in asked:
             together = [policy]
             for other, more in asked:

@@ -220,10 +220,14 @@ def _extra(winner: Pool, loser: Pool, order: Sequence[str]) -> Extra:
 
     A pool with an identifying label has no nodes with an earlier one, which the loser's may carry.
     """
-    own = next((place for place, key in enumerate(order) if key in winner.selector), 0)
-    barring = [key for key in order[:own] if key in loser.labels or key in loser.values]
+    barring = [key for key in _earlier(winner, order) if key in loser.labels or key in loser.values]
     more = {key: one_of([value]) for key, value in winner.selector.items() if key not in loser.selector}
     return more | dict.fromkeys(barring, ABSENT)
+
+
+def _earlier(pool: Pool, order: Sequence[str]) -> Sequence[str]:
+    """The identifying labels that come before a pool's own; none where it has no such label."""
+    return order[: next((place for place, key in enumerate(order) if key in pool.selector), 0)]
 
 
 def _longer(pools: Sequence[Pool]) -> Iterator[tuple[int, int]]:
@@ -293,14 +297,12 @@ def _known(pool: Pool, order: Sequence[str], special: Iterable[Extra] = ()) -> M
     A node with a provider's pool label that comes earlier in their order would be of that provider's pool. A label that
     marks spot nodes only may be missing where several values are declared.
     """
-    own = next((place for place, key in enumerate(order) if key in pool.selector), 0)
-    earlier = order[:own]
     labels = {key: one_of([value]) for key, value in pool.labels.items() if key not in pool.observed}
     varying = {key: one_of(some) for key, some in pool.values.items() if key not in pool.observed}
     rule = capacity(pool.provider)
     for key in rule.keys if rule and rule.otherwise else ():  # where absence says on-demand, a node may lack it
         varying.update({key: varying[key] | ABSENT} if key in varying else {})
-    known = {**dict.fromkeys(earlier, ABSENT), **varying, **labels, **_selected(pool)}
+    known = {**dict.fromkeys(_earlier(pool, order), ABSENT), **varying, **labels, **_selected(pool)}
     for extra in special:
         if len(extra) == 1:
             ((key, values),) = extra.items()

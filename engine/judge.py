@@ -365,9 +365,7 @@ def _tiers(rules: Sequence[Rule], moment: Moment) -> tuple[Wish, ...]:
         tiers.append(_disjoint(rest))
         shared.append(shares)
         earlier.append(tier)
-    return tuple(
-        Wish(tier, level, place) for place, (tier, level) in enumerate(zip(tiers, _levels(shared), strict=True))
-    )
+    return tuple(map(Wish, tiers, _levels(shared)))
 
 
 def _levels(shared: Sequence[bool]) -> list[int]:

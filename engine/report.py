@@ -90,11 +90,11 @@ def emptiness(finding: Finding, kept: Sequence[Finding], mine: Terms, fleet: Fle
     elsewhere = f" (other nodes of {listed(common)})" if common else ""
     sides = ["the pod's own constraints"] if mine != TRUE else []
     sides += [f"policy {other.policy.name} ({other.policy.wanted})" for other in kept]
-    beside = others is not None and alive(others, mine, fleet)
-    rest = listed(allowed) or ("only nodes of no pool" if beside else "nothing")
     leave = "leaves" if len(sides) == 1 and kept else "leave"
     if not alone:
         return f"{finding.policy.wanted}: {listed(sides)} {leave} no such node, so nothing is left"
+    beside = others is not None and alive(others, mine, fleet)
+    rest = listed(allowed) or ("only nodes of no pool" if beside else "nothing")
     return (
         f"{finding.policy.wanted}: that leaves {listed(alone)}, but {listed(sides)} "
         f"{leave} {rest}{elsewhere}, so nothing is left"
