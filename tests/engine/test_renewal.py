@@ -51,7 +51,7 @@ POOLS = st.lists(
 ).map(lambda pools: Inventory(tuple(sorted(pools, key=lambda pool: pool.name))))
 
 
-@examples(100)
+@examples(100, mutation=5)
 @given(st.lists(POOLS, min_size=2, max_size=4))
 def test_renewed_is_as_good_as_new(inventories: list[Inventory]) -> None:
     """Decisions are compared as data, after each step of a chain of renewals."""

@@ -228,7 +228,7 @@ EXPRESSIONS = st.recursive(
 )
 
 
-@examples(300)
+@examples(300, mutation=5)
 @given(EXPRESSIONS)
 def test_a_condition_says_what_evaluation_says_on_every_node(text: str) -> None:
     """True, false and error fall on the same nodes, for every provider."""
