@@ -456,7 +456,7 @@ class Term:
         if values.impossible:
             return NOWHERE
         kept = [item for item in self.requirements if item[0] != key]
-        return Term(tuple(kept if _anything(values) else sorted([*kept, (key, values)], key=_KEY)))
+        return Term(tuple(kept if _anything(values) else sorted([*kept, (key, values)])))
 
     def admits(self, labels: Mapping[str, str], name: str = "") -> bool:
         """Does a node with these labels and this name meet the term?"""

@@ -676,8 +676,7 @@ def _bounded(key: str, function: str, bound: float) -> Truth:
 
 def _between(key: str, low: int | None, high: int | None) -> Terms:
     """Where the label says an integer from `low` to `high`; one that is a label is never negative, nor over 2^63-1."""
-    first, last = max(0, low or 0), MAX_INTEGER if high is None else min(high, MAX_INTEGER)
-    return where(key, integers(first, last)) if first <= last else FALSE
+    return where(key, integers(low or 0, MAX_INTEGER if high is None else high))
 
 
 def _number(value: object) -> float | None:

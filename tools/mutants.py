@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import unified_diff
 from pathlib import Path
 from typing import NamedTuple
@@ -49,7 +49,13 @@ def _functions(source: str) -> dict[str, list[str]]:
     """The lines of every function by its name; mutmut's names are unique within a module."""
     lines = source.splitlines()
     found = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef))
-    return {node.name: lines[node.lineno : node.end_lineno] for node in found}
+    return {node.name: _lines(node, lines) for node in found}
+
+
+def _lines(function: ast.FunctionDef, source: Sequence[str]) -> list[str]:
+    """A function without its name, which is what tells mutants of one function apart."""
+    first, *rest = source[function.lineno - 1 : function.end_lineno]
+    return [first.replace(function.name, "", 1), *rest]
 
 
 def _mutant(name: str, functions: dict[str, list[str]]) -> Mutant:

@@ -130,6 +130,13 @@ def test_wishes_say_that_they_are_the_ones_that_are_too_many() -> None:
     assert decision.policies[0].error == "2048 preferences, of which at most 1000 are allowed"
 
 
+def test_a_wish_that_is_another_on_each_pool_may_be_too_much() -> None:
+    names = ", ".join(f"{{name: p{i}, selector: {{pool: p{i}}}}}" for i in range(1001))
+    pools = inventory(f"apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools: [{names}]")
+    decision = decide("prefer: [{weight: 5, expression: 'node.labels[pool.name] == \"x\"'}]", pools=pools)
+    assert decision.policies[0].error == "1001 preferences, of which at most 1000 are allowed"
+
+
 def test_only_what_multiplies_is_named() -> None:
     """Neither one term of the pod's, nor a policy without any, nor the number that is told already."""
     alone = decide(f"require: [{{expression: '{BOUNDS}'}}]", given=asking(unlike(1)))
@@ -328,6 +335,17 @@ def test_scores_keep_their_order_beneath_a_tier() -> None:
 def test_an_error_over_pools_is_recorded_wherever_it_stands(effect: str) -> None:
     """design: an error in `require`, `prefer` or `fallback` counts as not true, and is recorded."""
     assert 'no such key: "rack" (pool `gpu`)' in decide(effect).policies[0].error
+
+
+def test_a_key_that_is_computed_is_named_where_an_observed_pool_lacks_it() -> None:
+    seen = pools_of_nodes({"karpenter.sh/nodepool": "gpu"})
+    score = "prefer: [{expression: 'true', score: 'int(pool.labels[\"ra\" + \"ck\"])'}]"
+    assert decide(score, pools=seen).policies[0].error.endswith('no such key: "rack" (pool `gpu`)')
+
+
+def test_an_error_that_has_nothing_to_do_with_pools_names_none() -> None:
+    wish = 'prefer: [{weight: 5, expression: \'pod.metadata.labels["rack"] == "r"\'}]'
+    assert decide(wish).policies[0].error.endswith('no such key: "rack"')
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,12 @@ def test_pools_whose_selectors_cross_are_told_apart() -> None:
     ):
         assert [admits(fleet.selector(mask), labels) for mask in (0b01, 0b10)] == [home == 0b01, home == 0b10], labels
     assert selected(unlike) == {"A": [{"x": ["1"]}], "B": [{"y": ["1"]}]}
+    first = described(
+        {"name": "gke", "selector": {GKE: "b"}},
+        {"name": "team", "selector": {"team": "a"}},
+        nodes=[{GKE: "b", "team": "a"}],
+    )
+    assert selected(first)["team"] == [{GKE: "not b", "team": ["a"]}]
 
 
 def test_the_configured_order_says_which_label_a_node_of_a_pool_lacks() -> None:

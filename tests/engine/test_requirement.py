@@ -363,6 +363,8 @@ def test_simplifying_unites_terms_that_differ_in_one_key() -> None:
     grid = [term({"a": one_of([a]), "b": one_of([b])}) for a, b in product("xyz", "123")]
     assert simplify(grid) == (term({"a": one_of("xyz"), "b": one_of("123")}),)
     assert simplify([term({"a": one_of("x")}), term({"a": none_of("x")})]) == TRUE
+    either = [term({"a": ABSENT | one_of(value), "b": EXISTS}) for value in "xy"]
+    assert simplify(either) == (term({"a": ABSENT | one_of("xy"), "b": EXISTS}),)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ PROVIDERS = ("", "karpenter", "gke", "eks", "aks", "kops")
 BIG = [str(n + d) for n in (2**53, 2**53 + 2, 2**62, 2**63 - 1024) for d in (-1, 0, 1, 2)]
 NODES = [
     {key: value for key, value in zip(("x", "n", ZONE), states, strict=True) if value is not None}
-    for states in product((None, "a", "b", "7"), (None, "", "1", "03", "5", "z"), (None, "a"))
+    for states in product((None, "a", "b", "7"), (None, "", "0", "1", "03", "5", "z"), (None, "a"))
 ] + [{"big": text} for text in BIG]
 CAPACITY: dict[str, list[dict[str, str]]] = {
     "": [{}],
@@ -123,6 +123,9 @@ ALONE = [
     "params.xs[9] == node.zone",
     "params.m.all(k, k in node.labels)",
     "params.m.exists(k, v, node.labels[k] == v)",
+    'params.xs.all(v, node.labels["x"] == v || node.labels["n"] == "5")',
+    '["x", "topology.kubernetes.io/zone", "n", "x"].all(k, k in node.labels)',
+    '["x", "n", "x", "topology.kubernetes.io/zone"].all(k, k in node.labels)',
     "params.m.all(k, v, node.labels[k] != v)",
     "[].all(x, has(node.zone) && x == 1)",
     "[].exists(x, has(node.zone) && x == 1)",

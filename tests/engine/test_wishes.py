@@ -259,6 +259,15 @@ def test_a_hundred_tiers_all_differ() -> None:
     assert [score(decision, {"pool": f"p{i}"}) for i in range(1, 101)] == list(range(100, 0, -1))
 
 
+def test_where_tiers_leave_no_room_wishes_are_left_out() -> None:
+    """Rather than that one comes up to the last of the tiers."""
+    names = [f"p{i}" for i in range(1, 61)]
+    wish = '\nprefer: [{expression: \'node.labels["t"] == "x"\', weight: 50}]'
+    decision = decide("fallback: " + items(*(f'pool.name == "{name}"' for name in names)) + wish, pools=pools_named(60))
+    assert [score(decision, {"pool": name}) for name in names] == list(range(60, 0, -1))
+    assert score(decision, {"t": "x"}) == 0
+
+
 def test_wishes_for_nodes_of_any_pool_are_stacked_on_those_of_each() -> None:
     (b,) = anywhere = (term({"k": one_of("b")}),)
     apart = [
