@@ -257,20 +257,13 @@ def _crossing(inventory: Inventory) -> Iterator[tuple[int, int]]:
         for j in {j for label in carried - pool.selector.items() for j in by_label.get(label, ())}:
             if pools[j].selector.items() <= carried and not _nested(pool.selector, pools[j].selector):
                 pairs.add((min(i, j), max(i, j)))
-    for i, j in sorted(pairs):
-        if not _told_by_labels(pools[i], pools[j], order):
-            first, second = sorted((i, j), key=lambda i: precedence(pools[i], order, declared=pools[i].declared))
-            yield first, second
+    for pair in sorted(pairs):
+        first, second = sorted(pair, key=lambda i: precedence(pools[i], order, declared=pools[i].declared))
+        yield first, second
 
 
 def _nested(a: Mapping[str, str], b: Mapping[str, str]) -> bool:
     return a.items() <= b.items() or b.items() <= a.items()
-
-
-def _told_by_labels(a: Pool, b: Pool, order: Sequence[str]) -> bool:
-    """Whether both are known by identifying labels, of which the order says the first: see `Pool.without`."""
-    keys = [next((key for key in order if key in pool.selector), None) for pool in (a, b)]
-    return None not in keys and keys[0] != keys[1]
 
 
 def _selected(pool: Pool) -> dict[str, Values]:
