@@ -40,7 +40,6 @@ OWN_NAMESPACE = "bayplan"
 
 MIRROR = "kubernetes.io/config.mirror"
 CAREFUL: Sequence[Mode] = ("enforce", "audit", "off")
-NOTHING_DENIED = "it denies nothing here"
 NOBODY = (None,) * len(POD_NAMES)
 
 
@@ -220,7 +219,7 @@ class _Meeting:
         pools = PoolNames(fleet.names(before), fleet.names(left), self._untolerated(left, placement))
         warnings = report.warnings(self.findings, overruled, pools, unspread, stuck=stuck)
         idle = _without_effect(applied, unspread, pod, placement)
-        outcomes = self._outcomes(applied, {**overruled, **idle}, operations, mine)
+        outcomes = self._outcomes(applied, {**overruled, **idle}, operations, after)
         decision = replace(
             self.base,
             policies=outcomes,
@@ -404,7 +403,7 @@ class _Meeting:
         }
         return tuple((weight, wish) for weight, wish in wishes if wish not in said)
 
-    def _tolerations(self, applied: Sequence[Finding], after: int) -> Iterable[Toleration]:
+    def _tolerations(self, applied: Sequence[Finding], after: int) -> list[Toleration]:
         """For each taint of the pools that are left that an entry of a policy names."""
         wanted: dict[Taint, Toleration] = {}
         for finding in applied:
@@ -424,27 +423,35 @@ class _Meeting:
         return self.fleet.names(barred)
 
     def _outcomes(
-        self, applied: Sequence[Finding], overruled: Mapping[str, str], operations: Sequence[Operation], mine: Terms
+        self, applied: Sequence[Finding], overruled: Mapping[str, str], operations: Sequence[Operation], after: int
     ) -> tuple[PolicyOutcome, ...]:
-        """Every outcome; of several policies each is asked whether it alone would change the pod."""
-        several, free = len(applied) > 1, mine == TRUE
+        """Every outcome. Where several change the pod, each is asked whether it alone would."""
+        several, free = len(applied) > 1, self.mine == TRUE
         outcomes = []
         for finding in self.findings:
-            policy, name = finding.policy, finding.policy.name
+            name = finding.policy.name
             if name in overruled:
                 outcomes.append(PolicyOutcome(name, "overruled", overruled[name], finding.error))
-                continue
-            changes = finding.outcome != "applied" or (free and several and _confines(finding))
-            if changes or (self._changes(finding, mine) if several else operations):
+            elif finding.outcome != "applied":
+                outcomes.append(_outcome(finding))
+            elif operations and (not several or (free and _confines(finding)) or self._changes(finding)):
                 outcomes.append(_outcome(finding))
             else:
-                message = NOTHING_DENIED if policy.only_denies else "it holds already"
-                outcomes.append(PolicyOutcome(name, "satisfied", message, finding.error))
+                outcomes.append(PolicyOutcome(name, "satisfied", self._unchanged(finding, after), finding.error))
         return tuple(outcomes)
 
-    def _changes(self, finding: Finding, mine: Terms) -> bool:
+    def _unchanged(self, finding: Finding, after: int) -> str:
+        """Why a policy changes nothing."""
+        if finding.policy.only_denies:
+            return "it denies nothing here"
+        asks = finding.region is not None or finding.spread or finding.pod_affinity or finding.pod_anti_affinity
+        wishes = (wish for wish in (*finding.tiers, *finding.wishes) if wish.weight)
+        named = asks or any(wish.region.anywhere or _of_pools(wish.region, after) for wish in wishes)
+        return report.HELD if named or self._tolerations([finding], 0 if self.stuck else after) else report.ABOUT_NONE
+
+    def _changes(self, finding: Finding) -> bool:
         """Whether this policy alone would change the pod."""
-        where = finding.region
+        where, mine = finding.region, self.mine
         try:
             if finding.policy.only_requires:
                 return where is not None and not _holds_already(mine, where, self.fleet)
@@ -481,6 +488,11 @@ def _within(limit: int, wishes: list[Wish]) -> list[Wish]:
         return wishes
     together = united((wish.weight, wish.region) for wish in wishes)
     return [Wish(region, max(1, weight * limit // most)) for region, weight in together.items() if weight]
+
+
+def _of_pools(region: Region, pools: int) -> bool:
+    """Whether a region has nodes of any of these pools."""
+    return any(mask & pools for mask, _ in region.groups)
 
 
 def _confines(finding: Finding) -> bool:

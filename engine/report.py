@@ -12,6 +12,9 @@ from engine.region import Region, alive, meet, reach
 from engine.requirement import TRUE, Terms
 from engine.subject import Subject
 
+HELD = "it holds already"
+ABOUT_NONE = "it is about none of the nodes that are left"
+"""Why a policy that applies changes nothing."""
 MANY = 5
 """As many names are listed; of more, the rest are counted."""
 
@@ -37,13 +40,15 @@ def sentence(decision: Decision, applied: Sequence[Finding], *, stuck: bool) -> 
     if not applied:
         return f"no policy says where {who} may run; it may run wherever it asks to"
     where = _where(who, decision.pools, applied, stuck=stuck)
-    done = [outcome.name for outcome in decision.policies if outcome.outcome == "satisfied"]
-    if done:
-        names = {finding.policy.name for finding in applied}
-        done = [name for name in done if name in names]
+    done = {outcome.name: outcome.message for outcome in decision.policies if outcome.outcome == "satisfied"}
     reasons = [_reason(finding) for finding in applied if finding.policy.name not in done]
-    if done:
-        reasons.append(f"what {listed(done)} {'asks' if len(done) == 1 else 'ask'} for holds already")
+    names = [finding.policy.name for finding in applied]
+    held = [name for name in names if done.get(name) == HELD]
+    idle = [name for name in names if done.get(name) == ABOUT_NONE]
+    reasons += [f"what {listed(held)} {'asks' if len(held) == 1 else 'ask'} for holds already"] if held else []
+    reasons += (
+        [f"{listed(idle)} {'is' if len(idle) == 1 else 'are'} about none of the nodes that are left"] if idle else []
+    )
     return f"{where}: {'; '.join(reasons)}"
 
 

@@ -10,7 +10,8 @@ import pytest
 from engine.decide import Decider, careful
 from engine.judge import UNSELECTED
 from engine.pool import Inventory
-from tests.engine.test_decide import BASE, GOLD, decide, decider, inventory, outcomes, pod, preferred, subject
+from engine.report import ABOUT_NONE, HELD
+from tests.engine.test_decide import BASE, GOLD, decide, decider, inventory, outcomes, patched, pod, preferred, subject
 
 DENY = "deny: [{expression: 'true', message: not today}]"
 DAEMON = pod(metadata={"ownerReferences": [{"kind": "DaemonSet", "name": "d", "controller": True}]})
@@ -108,6 +109,47 @@ def test_what_holds_already_and_what_denies_nothing() -> None:
     assert outcomes(applied) == {"one": "satisfied", "two": "applied"}
     both = decide(GOLD, "require: [{expression: pool.gpus > 4}]")
     assert outcomes(both) == {"one": "applied", "two": "applied"}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "prefer: [{expression: pool.gpus > 400, weight: 5}]",
+        "prefer: [{expression: 'true', score: '0'}]",
+        "fallback: [{expression: pool.gpus > 400}]",
+        "tolerate: [{expression: taint.key == 'nobody'}]",
+        'prefer: [{expression: \'node.labels["x"] == "no label"\', weight: 5}]',
+    ],
+)
+def test_what_is_about_no_node_that_is_left_says_so(spec: str) -> None:
+    """Rather than that it holds."""
+    for specs in ((spec,), (spec, GOLD), (spec, spec)):
+        decision = decide(*specs)
+        assert outcomes(decision)["one"] == "satisfied"
+        assert messages(decision)["one"] == ABOUT_NONE
+    assert "one and two are about none of the nodes that are left" in decision.message
+    assert "one is about none of the nodes that are left" in decide(spec, GOLD).message
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "prefer: [{expression: pool.gpus > 4, weight: 5}]",
+        "prefer: [{expression: 'true', score: pool.gpus}]",
+        "prefer: [{expression: 'node.zone == \"a\"', weight: 5}]",
+        "fallback: [{expression: pool.gpus > 4}]",
+        "tolerate: [{expression: taint.key == 'nvidia.com/gpu'}]",
+        "spread: [{topologyKey: zone, maxSkew: 1, whenUnsatisfiable: ScheduleAnyway}]",
+        "podAffinity: [{topologyKey: zone, weight: 5}]",
+        "podAntiAffinity: [{topologyKey: zone, weight: 5}]",
+        "require: [{expression: 'true'}]",
+    ],
+)
+def test_what_was_written_holds(spec: str) -> None:
+    """Alone, and beside another policy."""
+    for specs in ((spec,), (spec, "prefer: [{expression: pool.name == 'plain', weight: 5}]")):
+        again = decide(*specs, given=pod(**patched(decide(*specs))))
+        assert messages(again)["one"] == HELD
 
 
 @pytest.mark.parametrize(
