@@ -345,7 +345,7 @@ class _Meeting:
 
     def _held(self, met: Region, after: int) -> bool:
         """Whether the pod says already what is required, also of pools that are not left."""
-        if after == self.fleet.every or self.mine == TRUE or self.stuck:
+        if after == self.fleet.every or self.stuck:
             return False
         elsewhere = self.before
         for mask, _ in met.groups:
@@ -426,15 +426,13 @@ class _Meeting:
         self, applied: Sequence[Finding], overruled: Mapping[str, str], operations: Sequence[Operation], after: int
     ) -> tuple[PolicyOutcome, ...]:
         """Every outcome. Where several change the pod, each is asked whether it alone would."""
-        several, free = len(applied) > 1, self.mine == TRUE
+        several = len(applied) > 1
         outcomes = []
         for finding in self.findings:
             name = finding.policy.name
             if name in overruled:
                 outcomes.append(PolicyOutcome(name, "overruled", overruled[name], finding.error))
-            elif finding.outcome != "applied":
-                outcomes.append(_outcome(finding))
-            elif operations and (not several or (free and _confines(finding)) or self._changes(finding)):
+            elif finding.outcome != "applied" or (operations and (not several or self._changes(finding))):
                 outcomes.append(_outcome(finding))
             else:
                 outcomes.append(PolicyOutcome(name, "satisfied", self._unchanged(finding, after), finding.error))
@@ -493,11 +491,6 @@ def _within(limit: int, wishes: list[Wish]) -> list[Wish]:
 def _of_pools(region: Region, pools: int) -> bool:
     """Whether a region has nodes of any of these pools."""
     return any(mask & pools for mask, _ in region.groups)
-
-
-def _confines(finding: Finding) -> bool:
-    """Whether a policy that only requires keeps the pod within pools, which changes any pod that asks for nothing."""
-    return finding.policy.only_requires and finding.region is not None and finding.region.anywhere is None
 
 
 def _holds_already(mine: Terms, wanted: Region, fleet: Fleet) -> bool:

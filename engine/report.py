@@ -13,7 +13,7 @@ from engine.requirement import TRUE, Terms
 from engine.subject import Subject
 
 HELD = "it holds already"
-ABOUT_NONE = "it is about none of the nodes that are left"
+ABOUT_NONE = "it is about no node that is left"
 """Why a policy that applies changes nothing."""
 MANY = 5
 """As many names are listed; of more, the rest are counted."""
@@ -46,9 +46,7 @@ def sentence(decision: Decision, applied: Sequence[Finding], *, stuck: bool) -> 
     held = [name for name in names if done.get(name) == HELD]
     idle = [name for name in names if done.get(name) == ABOUT_NONE]
     reasons += [f"what {listed(held)} {'asks' if len(held) == 1 else 'ask'} for holds already"] if held else []
-    reasons += (
-        [f"{listed(idle)} {'is' if len(idle) == 1 else 'are'} about none of the nodes that are left"] if idle else []
-    )
+    reasons += [f"{listed(idle)} {'is' if len(idle) == 1 else 'are'} about no node that is left"] if idle else []
     return f"{where}: {'; '.join(reasons)}"
 
 

@@ -315,11 +315,10 @@ def _combined(a: Values, b: Values, keep: Callable[[bool, bool], bool]) -> Value
 
 
 def _swept(a: tuple[Span, ...], b: tuple[Span, ...], keep: Callable[[bool, bool], bool]) -> tuple[Span, ...]:
-    """The integers n for which keep(n in a, n in b), as spans."""
-    ends = {0, MAX_INTEGER + 1}.union(*((low, high + 1) for low, high in (*a, *b)))
-    cuts = sorted(ends)
+    """The integers n for which keep(n in a, n in b), as spans; never those in neither."""
+    ends = {end for low, high in (*a, *b) for end in (low, high + 1)}
     spans: list[Span] = []
-    for low, end in pairwise(cuts):
+    for low, end in pairwise(sorted(ends)):
         if keep(_covers(a, low), _covers(b, low)):
             start = spans.pop()[0] if spans and spans[-1][1] == low - 1 else low
             spans.append((start, end - 1))

@@ -144,13 +144,13 @@ def test_only_what_multiplies_is_named() -> None:
     nine = " && ".join(f'int(node.labels["a{i}"]) >= 0' for i in range(9))
     twice = decide(
         f"require: [{{expression: '{nine}'}}]",
-        "prefer: [{expression: pool.gpus > 0, weight: 5}]",
+        "prefer: [{expression: pool.gpus > 0, weight: 5}]\npriority: 1",
         given=asking(unlike(2)),
     )
-    assert twice.policies[0].error == (
+    assert [policy.error for policy in twice.policies if policy.name == "one"] == [
         "1024 node selector terms of the pod, of which at most 1000 are allowed "
         "(2 of the pod's own, times 512 of policy one)"
-    )
+    ]
 
 
 def test_the_pods_own_terms_do_not_multiply_what_is_too_much_already() -> None:
@@ -161,6 +161,17 @@ def test_the_pods_own_terms_do_not_multiply_what_is_too_much_already() -> None:
     wish = f"prefer: [{{weight: 5, expression: '{spec}'}}]"
     decision = decide(f"require: [{{expression: '{PAIR}'}}]", f"{wish}\npriority: -1", given=asking(unlike(3)))
     assert decision.policies[1].error == "1024 preferences, of which at most 1000 are allowed"
+    other = PAIR.replace('["', '["x')
+    both = f"require: [{{expression: '{other}'}}]\n{wish}\npriority: -1"
+    decision = decide(f"require: [{{expression: '{PAIR}'}}]", both)
+    assert decision.policies[1].error == "1024 preferences, of which at most 1000 are allowed"
+
+
+def test_terms_of_the_pods_own_that_say_the_same_do_not_multiply() -> None:
+    """But each is written as often as a policy has alternatives."""
+    nine = " && ".join(f'int(node.labels["a{i}"]) >= 0' for i in range(9))
+    decision = decide(f"require: [{{expression: '{nine}'}}]", given=asking(unlike(1) * 3))
+    assert decision.policies[0].error == "1536 node selector terms of the pod, of which at most 1000 are allowed"
 
 
 def test_equal_preferences_are_counted_once() -> None:

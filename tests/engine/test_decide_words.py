@@ -11,6 +11,7 @@ from engine.decide import Decider, careful
 from engine.judge import UNSELECTED
 from engine.pool import Inventory
 from engine.report import ABOUT_NONE, HELD
+from engine.requirement import TRUE
 from tests.engine.test_decide import BASE, GOLD, decide, decider, inventory, outcomes, patched, pod, preferred, subject
 
 DENY = "deny: [{expression: 'true', message: not today}]"
@@ -111,6 +112,14 @@ def test_what_holds_already_and_what_denies_nothing() -> None:
     assert outcomes(both) == {"one": "applied", "two": "applied"}
 
 
+def test_what_is_required_is_told_also_of_a_pod_that_no_pool_can_take() -> None:
+    """Though the pod asks for it itself."""
+    mine = pod(nodeSelector={"karpenter.sh/nodepool": "gpu", "topology.kubernetes.io/zone": "elsewhere"})
+    decision = decide(GOLD, given=mine)
+    assert (outcomes(decision), decision.pools.after) == ({"one": "satisfied"}, ())
+    assert decision.placement.required != TRUE
+
+
 @pytest.mark.parametrize(
     "spec",
     [
@@ -127,8 +136,8 @@ def test_what_is_about_no_node_that_is_left_says_so(spec: str) -> None:
         decision = decide(*specs)
         assert outcomes(decision)["one"] == "satisfied"
         assert messages(decision)["one"] == ABOUT_NONE
-    assert "one and two are about none of the nodes that are left" in decision.message
-    assert "one is about none of the nodes that are left" in decide(spec, GOLD).message
+    assert "one and two are about no node that is left" in decision.message
+    assert "one is about no node that is left" in decide(spec, GOLD).message
 
 
 @pytest.mark.parametrize(

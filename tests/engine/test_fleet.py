@@ -223,6 +223,8 @@ def test_the_configured_order_says_which_label_a_node_of_a_pool_lacks() -> None:
     fleet = Fleet(found)
     assert fleet.possible(term({"eks.amazonaws.com/nodegroup": one_of(["e"])})) == 1
     assert fleet.possible(term({"karpenter.sh/nodepool": one_of(["e"])})) == 0
+    labelled = Fleet(described({"name": "t", "selector": {"team": "t"}}))
+    assert labelled.possible(term({"karpenter.sh/nodepool": one_of(["e"])})) == 1
     own = Fleet(described(nodes=[{"team": "t"}], order=("team",)))
     assert own.possible(term({"karpenter.sh/nodepool": one_of(["e"])})) == 0
     assert own.possible(term({GKE: one_of(["e"])})) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from itertools import product
 from math import nan
@@ -12,11 +13,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.fleet import Read
-from engine.logic import CONTAINS, Cased, Flat, Index, Reads, Verdict, choice, invert, meet
+from engine.fleet import Fleet, Read
+from engine.logic import (
+    CONTAINS,
+    Both,
+    Cased,
+    Choice,
+    Flat,
+    Index,
+    Leaf,
+    Not,
+    Reads,
+    Verdict,
+    choice,
+    invert,
+    leaves_of,
+    meet,
+    truths,
+)
 from engine.requirement import ABSENT, EXISTS, Terms, admits, one_of, term
 from engine.symbolic import NO, UNKNOWN, YES, Truth
-from tests.engine.test_decide import decide, required
+from tests.engine.test_decide import decide, inventory, required
 from tests.engine.test_decide_limits import pools_of_nodes
 
 POOLS = 3
@@ -105,6 +122,22 @@ def test_and(a: Verdict, b: Verdict) -> None:
     expected = None if neither else [conjunction(x, y) for x, y in zip(mine or (), its or (), strict=True)]
     assert anywhere(both) == expected
     assert united(both) == united(a, b)
+
+
+def test_two_errors_that_no_pool_decides_are_one() -> None:
+    unknown = Flat(0, 0, UNKNOWN)
+    assert meet(unknown, lambda: unknown, EVERY) == unknown
+
+
+def test_every_leaf_of_a_tree_is_found() -> None:
+    a, b, c, d = (Leaf(number, reads_pod=False, reads_pool=True) for number in range(4))
+    assert list(leaves_of(Choice(Not(a), Both(b, Not(c)), d))) == [a, b, c, d]
+
+
+def test_pools_on_which_it_is_false_do_not_hide_those_on_which_it_is_true() -> None:
+    verdict = Cased(((0b001, NO), (0b010, YES), (0b100, (ONE, NONE))))
+    fleet = Fleet(pools_of_nodes(*({NODEPOOL: name} for name in "klm")))
+    assert truths(verdict, fleet) == [(0b010, YES[0]), (0b100, ONE)]
 
 
 def test_and_does_not_ask_for_what_can_not_matter() -> None:
@@ -220,6 +253,22 @@ def test_what_a_computed_key_reads_is_demanded_again(expression: str, demanded: 
         assert said[key]["operator"] in {"other": ("DoesNotExist",), ZONE: ("In", "Exists")}.get(key, ("In",))
 
 
+def test_what_each_pool_was_asked_for_is_demanded_of_its_own_nodes() -> None:
+    """By a key that another label of the pool names."""
+    named = pools_of_nodes(
+        {NODEPOOL: "k", "key": "disk", "disk": "ssd"},
+        {NODEPOOL: "l", "key": "rack", "rack": "ssd"},
+        {NODEPOOL: "m", "key": "rack", "rack": "ssd"},
+        {NODEPOOL: "n", "key": "rack", "rack": "hdd"},
+    )
+    terms = required(decide("require: [{expression: 'pool.labels[pool.labels.key] == \"ssd\"'}]", pools=named))
+    said = [{e["key"]: e["values"] for e in one["matchExpressions"]} for one in terms]
+    assert sorted(said, key=str) == [
+        {"disk": ["ssd"], "key": ["disk"], NODEPOOL: ["k"]},
+        {"key": ["rack"], NODEPOOL: ["l", "m"], "rack": ["ssd"]},
+    ]
+
+
 @pytest.mark.parametrize(
     "score",
     ["pool.labels[params.key] == 'r' ? 7 : 0", "node.capacityType == 'spot' || pool.labels[params.key] == 'r' ? 7 : 0"],
@@ -233,3 +282,17 @@ def test_what_a_score_reads_is_demanded_again(score: str) -> None:
         by_key = {e["key"]: e for e in one["matchExpressions"]}
         assert by_key["rack"]["operator"] == "In"
         assert set(by_key) <= {NODEPOOL, "rack", "karpenter.sh/capacity-type"}
+
+
+def test_a_pool_and_its_node_are_compared_in_the_words_of_its_provider() -> None:
+    declared = [
+        {"name": "g", "selector": {"cloud.google.com/gke-nodepool": "g"}, "labels": {"want": "spot"}},
+        {"name": "k", "selector": {NODEPOOL: "k"}, "labels": {"want": "on-demand"}},
+    ]
+    pools = inventory(json.dumps({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": declared}))
+    terms = required(decide("require: [{expression: node.capacityType == pool.labels.want}]", pools=pools))
+    assert [{e["key"]: e["values"] for e in one["matchExpressions"]} for one in terms] == [
+        {"cloud.google.com/gke-nodepool": ["g"], "cloud.google.com/gke-preemptible": ["true"]},
+        {"cloud.google.com/gke-nodepool": ["g"], "cloud.google.com/gke-spot": ["true"]},
+        {NODEPOOL: ["k"], "karpenter.sh/capacity-type": ["on-demand"]},
+    ]

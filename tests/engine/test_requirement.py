@@ -38,6 +38,7 @@ from engine.requirement import (
     from_expression,
     implies,
     integers,
+    integers_in,
     legal_key,
     legal_value,
     named,
@@ -515,3 +516,27 @@ def test_every_pair_of_simple_sets(
     assert len({frozenset(members(values)) for values in simple}) == len(simple)
     for a, b in product(simple, simple):
         assert members(operation(a, b)) == on_sets(members(a), members(b))
+
+
+def test_spans_of_integers_are_disjoint_and_ascending() -> None:
+    last = MAX_INTEGER
+    assert integers_in([]) == integers_in([(5, 4)]) == integers_in([(-3, -1), (last + 1, last + 9)]) == NONE
+    assert integers_in([(4, 6), (1, 3)]).spans == integers_in([(1, 6), (2, 3)]).spans == ((1, 6),)
+    assert integers_in([(1, 3), (3, 5)]).spans == integers_in([(1, 5), (5, 4), (3, 3)]).spans == ((1, 5),)
+    assert integers_in([(1, 3), (5, 6), (8, 8)]).spans == ((1, 3), (5, 6), (8, 8))
+    assert integers_in([(1, 3), (5, 6), (4, 4), (9, 9), (8, 8)]).spans == ((1, 6), (8, 9))
+    assert integers_in([(-5, 0), (last, last + 5)]).spans == ((0, 0), (last, last))
+    assert integers_in([(1, 3), (5, 9), (6, 7), (7, 8)]).spans == ((1, 3), (5, 9))
+
+
+def test_an_expression_without_a_key_is_about_no_label() -> None:
+    assert parse_term({"matchExpressions": [{"operator": "Exists"}]}) == NOWHERE
+    assert parse_term({"matchExpressions": [{"operator": "NotIn", "values": ["a"]}]}) == EVERYWHERE
+
+
+def test_a_term_is_covered_by_several_that_cover_it_together() -> None:
+    x = {"a": one_of("x")}
+    apart = (term({**x, "b": one_of("y")}), term({**x, "b": none_of("y"), "c": EXISTS}))
+    rest = term({**x, "b": none_of("y"), "c": ABSENT})
+    assert implies((term(x),), (*apart, rest))
+    assert not implies((term(x),), apart)
