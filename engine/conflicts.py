@@ -7,7 +7,8 @@ Four claims are made, each of them certain for the given inventories, or not mad
 - A policy that no pool satisfies, for no pod. What depends on the pod is taken to be true and false at once, on every
   node; what can't be true even so never is.
 - A preference that is true on no node that its policy leaves, or on every one, for the same reason; one whose score is
-  the same on all of them; a tier of `fallback` that leaves nothing to tell apart, for an earlier one has all its nodes.
+  the same on all of them; a tier of `fallback` that leaves nothing to tell apart, for an earlier one has all its nodes;
+  tiers that need more weights than there are.
 - A policy that another makes redundant: that one applies wherever this one does, asks for no more nodes than this one,
   is taken first, can't fail, and refuses the pod where it is overruled.
 
@@ -29,7 +30,7 @@ from engine.decide import NOBODY, Decider
 from engine.document import parse_manifests
 from engine.errors import BundleError, Problem, RequestError, ordered
 from engine.fleet import Fleet, bits
-from engine.judge import POLICY_BUDGET, Finding, Wish, scored
+from engine.judge import POLICY_BUDGET, Finding, Wish, scored, stacked
 from engine.logic import Cased, Leaf, Moment, Verdict, leaves_of
 from engine.logic import meet as conjoined
 from engine.ownership import rolled_out
@@ -45,6 +46,7 @@ from engine.suite import subjects
 from engine.syntax import Has, Ident, Select, free_names, shape
 from engine.text import Excerpt, Span
 from engine.values import Budget, BudgetExceeded
+from engine.weights import MAX_WEIGHT
 from engine.witness import Wanted, selected, subject_of, variants
 
 MAX_CANDIDATES = 2_000
@@ -53,6 +55,8 @@ COMBINATIONS = 16
 """Of these, for one pair."""
 MAX_TOLD = 5
 """Conflicts that are told in full of one policy that gives way; all are in the list."""
+ENOUGH = 8
+"""Fewer tiers never take more than 100 weights, for each takes as many as all worse ones and one more, at most."""
 NAMES = tuple(f"witness-{i}" for i in range(200))
 """Which side of a rollout a pod falls on depends on its name."""
 
@@ -150,6 +154,7 @@ def examine(
     problems += _told(conflicts, bundle, len(scenes))
     problems += (_redundant(policy, other) for policy, other in _redundancies(rest, scenes, program))
     problems += _idle(rest, scenes, candidates, doubts)
+    problems += _ties(rest, scenes, candidates)
     problems += _karpenter(bundle, scenes)
     _doubt_satisfiability(rest, scenes, candidates, doubts)
     return Examination(ordered(problems), tuple(conflicts), dict(sorted(doubts.by_policy.items())))
@@ -776,6 +781,30 @@ def _matters(wish: Region, finding: Finding, scene: Scene) -> bool:
     left = finding.region or Region(((scene.fleet.every, TRUE),), TRUE)
     met = _both(wish, left)
     return met is not None and alive(met, TRUE, scene.fleet) and not _covers(wish, left, scene)
+
+
+# Tiers that are too many
+
+
+def _ties(
+    policies: Sequence[CompiledPolicy], scenes: Sequence[Scene], candidates: Sequence[Candidate]
+) -> Iterator[Problem]:
+    """Policies whose tiers take more weights than there are, for a pod that is tried."""
+    left = {policy.name for policy in policies if len(policy.fallback) >= ENOUGH}
+    for finding, scene in _findings(candidates, scenes) if left else ():
+        name = finding.policy.name
+        if name in left and stacked(finding.tiers) > MAX_WEIGHT:
+            left.discard(name)
+            yield _tied(finding.policy.policy)
+
+
+def _tied(policy: Policy) -> Problem:
+    message = (
+        f"the {len(policy.fallback)} tiers of `{policy.name}` take more than the {MAX_WEIGHT} weights that there are, "
+        "so a node of one of them may count no more than one of a worse tier"
+    )
+    hint = "say fewer tiers, or such as share no node: an affinity can't leave out what a bound of another label says"
+    return Problem("tied-tiers", message, policy.fallback[-1].excerpt.whole, hint=hint, severity="warning")
 
 
 # Karpenter

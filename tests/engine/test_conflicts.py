@@ -640,3 +640,22 @@ def test_one_question_does_not_spend_the_budget_of_the_next() -> None:
     }
     policies["z"] = "require: [{expression: 'pool.gpus > 7'}]"
     assert "unsatisfiable-policy" in dict(told(examined(policies, pools)))
+
+
+@pytest.mark.parametrize(
+    ("tiers", "tied"),
+    [
+        ([f'pool.name == "p{i}"' for i in range(100)], False),
+        ([f'pool.name == "p{i}"' for i in range(101)], True),
+        ([f'int(node.labels["b{i}"]) > 1' for i in range(7)], False),
+        ([f'int(node.labels["b{i}"]) > 1' for i in range(8)], True),
+        ([f"int(node.labels['b{i}']) > int(pod.metadata.labels['app'])" for i in range(8)], False),
+    ],
+)
+def test_tiers_that_take_more_weights_than_there_are(tiers: list[str], tied: bool) -> None:
+    """The last ones are no tiers for any pod that is tried, so nothing is told of them."""
+    spec = json.dumps({"fallback": [{"expression": tier} for tier in tiers]})
+    pools = [{"name": f"p{i}", "selector": {"pool": f"p{i}"}} for i in range(101)]
+    inventory = json.dumps({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": pools})
+    said = [rule for rule, _ in told(examined({"a": spec}, {"pools/p.yaml": inventory}))]
+    assert said == (["tied-tiers"] if tied else [])
