@@ -791,7 +791,7 @@ def _ties(
 ) -> Iterator[Problem]:
     """Policies whose tiers take more weights than there are, for a pod that is tried."""
     left = {policy.name for policy in policies if len(policy.fallback) >= ENOUGH}
-    for finding, scene in _findings(candidates, scenes) if left else ():
+    for finding, _ in _findings(candidates, scenes) if left else ():
         name = finding.policy.name
         if name in left and stacked(finding.tiers) > MAX_WEIGHT:
             left.discard(name)

@@ -283,7 +283,9 @@ class _Meeting:
         try:
             return self._carried(applied, met, after)
         except TooMany as error:
-            raise _Failure(self._too_much(applied, after) or {applied[-1].policy.name: str(error)}) from error
+            failed = self._too_much(applied, after)
+            assert failed  # the last that it tried are all of them
+            raise _Failure(failed) from error
 
     def _carried(
         self, applied: Sequence[Finding], met: Region | None, after: int
@@ -432,7 +434,7 @@ class _Meeting:
             name = finding.policy.name
             if name in overruled:
                 outcomes.append(PolicyOutcome(name, "overruled", overruled[name], finding.error))
-            elif finding.outcome != "applied" or (operations and (not several or self._changes(finding))):
+            elif finding.outcome != "applied" or (operations and (not several or self._changes(finding, after))):
                 outcomes.append(_outcome(finding))
             else:
                 outcomes.append(PolicyOutcome(name, "satisfied", self._unchanged(finding, after), finding.error))
@@ -447,13 +449,13 @@ class _Meeting:
         named = asks or any(wish.region.anywhere or _of_pools(wish.region, after) for wish in wishes)
         return report.HELD if named or self._tolerations([finding], 0 if self.stuck else after) else report.ABOUT_NONE
 
-    def _changes(self, finding: Finding) -> bool:
-        """Whether this policy alone would change the pod."""
+    def _changes(self, finding: Finding, left: int) -> bool:
+        """Whether this policy alone would change the pod; one that requires nothing, on the pools that are left."""
         where, mine = finding.region, self.mine
         try:
             if finding.policy.only_requires:
                 return where is not None and not _holds_already(mine, where, self.fleet)
-            after = self.fleet.every if where is None else reach(where.groups, mine, self.fleet)
+            after = left if where is None else reach(where.groups, mine, self.fleet)
             return bool(patch(self.base.subject.pod, self._placement([finding], where, after)))
         except (TooMany, _Failure):
             return True

@@ -161,6 +161,8 @@ def test_the_pods_own_terms_do_not_multiply_what_is_too_much_already() -> None:
     wish = f"prefer: [{{weight: 5, expression: '{spec}'}}]"
     decision = decide(f"require: [{{expression: '{PAIR}'}}]", f"{wish}\npriority: -1", given=asking(unlike(3)))
     assert decision.policies[1].error == "1024 preferences, of which at most 1000 are allowed"
+    wishing = pod(affinity={"nodeAffinity": {PREFERRED: [{"weight": 1, "preference": unlike(1)[0]}]}})
+    assert decide(wish, given=wishing).policies[0].error == "1024 preferences, of which at most 1000 are allowed"
     other = PAIR.replace('["', '["x')
     both = f"require: [{{expression: '{other}'}}]\n{wish}\npriority: -1"
     decision = decide(f"require: [{{expression: '{PAIR}'}}]", both)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import product
 from typing import Any
 
@@ -138,6 +139,46 @@ def test_what_is_about_no_node_that_is_left_says_so(spec: str) -> None:
         assert messages(decision)["one"] == ABOUT_NONE
     assert "one and two are about no node that is left" in decision.message
     assert "one is about no node that is left" in decide(spec, GOLD).message
+
+
+def test_what_is_about_other_pools_than_are_left_says_so() -> None:
+    elsewhere = decide("prefer: [{expression: pool.name == 'plain', weight: 5}]", GOLD)
+    assert messages(elsewhere)["one"] == ABOUT_NONE
+    stuck = pod(nodeSelector={"topology.kubernetes.io/zone": "elsewhere"})
+    assert messages(decide("tolerate: [{expression: taint.key == 'nvidia.com/gpu'}]", given=stuck))["one"] == ABOUT_NONE
+
+
+def test_pools_are_left_on_which_the_pod_and_the_policies_agree() -> None:
+    """Each of them leaves `gpu`, but not the same nodes of it."""
+    spec = 'require: [{expression: \'pool.name == "plain" || pool.name == "gpu" && node.zone == "b"\'}]'
+    decision = decide(spec, given=pod(nodeSelector={"topology.kubernetes.io/zone": "a"}))
+    assert (decision.pools.before, decision.pools.after) == (("gpu", "plain"), ("plain",))
+
+
+@pytest.mark.parametrize(
+    ("tolerated", "pools", "untolerated"),
+    [
+        ([], "abcd", "abc"),
+        (["x"], "abcd", "bc"),
+        (["x", "y"], "abcd", "c"),
+        (["x", "y", "z"], "abcd", ""),
+        (["y"], "ab", "a"),
+        ([], "bd", "b"),
+        ([], "d", ""),
+    ],
+)
+def test_pools_whose_taints_the_pod_does_not_tolerate(tolerated: list[str], pools: str, untolerated: str) -> None:
+    """Of those that are left; `c` has two taints."""
+    taints = {"a": ["x"], "b": ["y"], "c": ["x", "y", "z"], "d": []}
+    fleet = [
+        {"name": name, "selector": {"pool": name}, "taints": [{"key": key, "effect": "NoSchedule"} for key in keys]}
+        for name, keys in taints.items()
+    ]
+    text = json.dumps({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": fleet})
+    given = pod(tolerations=[{"key": key, "operator": "Exists"} for key in tolerated])
+    spec = json.dumps({"require": [{"expression": f"pool.name in {json.dumps(list(pools))}"}]})
+    decision = decide(spec, given=given, pools=inventory(text))
+    assert decision.pools.untolerated == tuple(untolerated)
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,16 @@ def test_what_is_preferred_in_other_words_counts_where_fewer_pools_are_left(own:
     assert bool(decide(BOTH, given=given, pools=FLEET).patch) == more
 
 
+@pytest.mark.parametrize(("own", "more"), [(1, True), (59, True), (60, False), (61, False)])
+def test_what_was_said_of_more_pools_counts_as_much_as_it_weighs(own: int, more: bool) -> None:
+    either = {"matchExpressions": [{"key": "pool", "operator": "In", "values": ["a", "b"]}]}
+    given = pod(
+        nodeSelector={"pool": "a"}, affinity={"nodeAffinity": {PREFERRED: [{"weight": own, "preference": either}]}}
+    )
+    spec = 'prefer: [{expression: \'pool.name in ["a", "b"]\', weight: 60}]'
+    assert bool(decide(spec, given=given, pools=FLEET).patch) == more
+
+
 def test_nothing_is_added_when_fewer_pools_are_left_than_when_it_was_said() -> None:
     """Equal wishes that pass 100 together make all lighter: also those of pools that are left out later."""
     three = f'{BOTH[:-1]}, {{expression: \'node.labels["t"] == "x"\', weight: 60}}]'
@@ -155,6 +165,8 @@ def test_of_many_wishes_that_pass_100_the_proportions_stay() -> None:
     other = 'prefer: [{expression: \'node.labels["t"] == "b"\', weight: 30}]'
     decision = decide(wish, wish, wish, other, pools=ONE_POOL)
     assert [score(decision, {"t": t}) for t in "abc"] == [100, 16, 0]
+    least = decide(wish, wish, wish, other.replace("30", "1"), pools=ONE_POOL)
+    assert [score(least, {"t": t}) for t in "abc"] == [100, 1, 0]
 
 
 @pytest.mark.parametrize(
