@@ -6,7 +6,7 @@ What comes out knows nothing of the other policies; `decide` brings them togethe
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine import podaffinity, spread
@@ -204,7 +204,7 @@ def judge(policy: CompiledPolicy, occasion: Occasion) -> Finding:
             return Finding(policy, "denied", denial.message or f"`{denial.text}`")
         finding = _placed(policy, arguments, occasion)
         if policy.pool_only:
-            occasion.ground.findings[policy.name] = replace(finding, arguments=())
+            occasion.ground.findings[policy.name] = finding
         return finding
     except (PolicyFailed, BudgetExceeded, TooMany) as failure:
         return Finding(policy, "failed", "", str(failure))
@@ -240,7 +240,7 @@ def _placed(policy: CompiledPolicy, arguments: Arguments, occasion: Occasion) ->
     where = None if verdict is None else region(verdict, occasion.fleet, confined=bool(policy.tolerate))
     error = "" if verdict is None else _required_error(policy.require, verdict, moment)
     if policy.only_requires:
-        return Finding(policy, "applied", policy.wanted, error, where, arguments=arguments)
+        return Finding(policy, "applied", policy.wanted, error, where)
     errors = [error] if error else []
     wishes = tuple(_wishes(policy, moment, errors))
     error = next(iter(errors), "") or _first_error(policy.fallback, moment)

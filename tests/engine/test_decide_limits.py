@@ -68,6 +68,14 @@ def test_a_pod_with_more_terms_than_can_be_multiplied_fails_the_policy(count: in
     assert not failed.allowed
 
 
+def test_a_pod_whose_own_terms_are_too_many_is_told_so() -> None:
+    other = "podSelector: {matchLabels: {app: other}}\nrequire: [{expression: 'true'}]"
+    decision = decide(GOLD, other, given=asking(unlike(1001)))
+    reason = "the pod's own constraints: 1001 node selector terms, of which at most 1000 are allowed"
+    assert (decision.message, outcomes(decision)) == (reason, {"one": "failed", "two": "notMatched"})
+    assert [(policy.message, policy.error) for policy in decision.policies[:1]] == [("", reason)]
+
+
 @pytest.mark.parametrize(
     "effect", [f"require: [{{expression: '{BOUNDS}'}}]", f"prefer: [{{weight: 5, expression: '{BOUNDS}'}}]"]
 )
@@ -549,6 +557,25 @@ def test_a_request_has_a_budget_beside_each_policy(monkeypatch: pytest.MonkeyPat
     said = outcomes(decide(spec, spec, spec))
     assert said["one"] == "satisfied"
     assert list(said.values()).count("failed") >= 1
+
+
+def test_policies_that_spend_little_do_not_use_up_what_all_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a policy leaves of its own is there for the others."""
+    monkeypatch.setattr("engine.judge.POLICY_BUDGET", 60)
+    monkeypatch.setattr("engine.judge.REQUEST_BUDGET", 100)
+    spec = "variables: [{name: n, expression: 'size(pod.spec.containers)'}]\nrequire: [{expression: 'variables.n > 0'}]"
+    assert set(outcomes(decide(*[spec] * 4)).values()) == {"satisfied"}
+
+
+@pytest.mark.parametrize(
+    "between", ["", "variables: [{name: n, expression: '1'}]\ndeny: [{expression: 'variables.n > 1'}]"]
+)
+def test_no_policy_pays_for_another(monkeypatch: pytest.MonkeyPatch, between: str) -> None:
+    """Neither for the one before it, nor for one that came before another with variables of its own."""
+    costly = "deny: [{expression: '[1, 2, 3].exists(x, [1, 2, 3].exists(y, x + y + size(pod.spec.containers) < 0))'}]"
+    monkeypatch.setattr("engine.judge.POLICY_BUDGET", 50)
+    assert set(outcomes(decide(costly)).values()) == {"satisfied"}
+    assert set(outcomes(decide(*[spec for spec in (costly, between, costly) if spec])).values()) == {"satisfied"}
 
 
 def test_a_budget_that_another_policy_spent_fails_no_tolerations(monkeypatch: pytest.MonkeyPatch) -> None:

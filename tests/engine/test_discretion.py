@@ -97,6 +97,12 @@ def test_what_others_quote_stays() -> None:
     assert 'cannot convert "sevenp" to int' in two.error
 
 
+def test_where_nothing_fails_an_author_may_quote_what_an_environment_holds_too() -> None:
+    given = pod(containers=[{"name": "c", "image": "i", "env": [{"name": "TIER", "value": "gold"}]}])
+    decision = decide("require: [{expression: pool.labels.tier == 'gold', message: 'it needs \"gold\"'}]", given=given)
+    assert 'it needs "gold"' in decision.message
+
+
 def test_what_an_author_wrote_stays() -> None:
     """A missing key is named even if it is part of a value; what is no part of one is never hidden."""
     given = secretive()

@@ -68,6 +68,13 @@ def test_a_condition_that_fails_exempts_nobody_and_is_recorded() -> None:
     assert "no such key" in said.error
 
 
+def test_a_condition_that_fails_is_told_of_the_policies_that_it_is_about() -> None:
+    condition = 'namespaceObject.metadata.labels["x"] == "y"'
+    failing = f"    matchConditions: [{{name: c, expression: {condition!r}}}]\n    policies: [two]"
+    one, two = decider(GOLD, GOLD, bundle=exemption(failing)).decide(subject()).policies
+    assert (one.error, "exemption night" in two.error) == ("", True)
+
+
 def problems(text: str) -> list[tuple[str, str]]:
     header = "apiVersion: bayplan.dev/v1alpha1\nkind: Bundle\nmetadata: {name: b}\nspec:\n  version: 1.0.0\n"
     spec = "".join(f"  {line}\n" for line in text.splitlines())

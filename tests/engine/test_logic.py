@@ -253,6 +253,21 @@ def test_what_a_computed_key_reads_is_demanded_again(expression: str, demanded: 
         assert said[key]["operator"] in {"other": ("DoesNotExist",), ZONE: ("In", "Exists")}.get(key, ("In",))
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "pool.labels.rack == pod.metadata.labels.app",
+        "pod.metadata.labels.app in [pool.labels.rack]",
+        "pool.labels.rack == pod.metadata.labels.nobody || pool.name == 'k'",
+    ],
+)
+def test_what_is_compared_with_the_pods_own_is_demanded_again(expression: str) -> None:
+    """Also where the pod has nothing to compare: what is read is what the text says."""
+    seen = pools_of_nodes({NODEPOOL: "k", "rack": "web"}, {NODEPOOL: "l", "rack": "q"})
+    (one,) = required(decide(f"require: [{{expression: {expression!r}}}]", pools=seen))
+    assert {e["key"]: e["values"] for e in one["matchExpressions"]} == {NODEPOOL: ["k"], "rack": ["web"]}
+
+
 def test_what_each_pool_was_asked_for_is_demanded_of_its_own_nodes() -> None:
     """By a key that another label of the pool names."""
     named = pools_of_nodes(

@@ -118,6 +118,15 @@ def test_the_pools_that_are_reached(region: Region, own: Terms) -> None:
     assert reached == sum({1 << NODES[n][0] for n in inside(region) if admits(own, NODES[n][1])})
 
 
+def test_pools_are_reached_by_any_of_the_terms() -> None:
+    labels = [{"pool": name, **dict.fromkeys("xyz", "0"), key: "1"} for name, key in zip("abc", "xyz", strict=True)]
+    fleet = Fleet(Inventory(tuple(Pool(one["pool"], "", {"pool": one["pool"]}, one) for one in labels)))
+    terms = tuple(term({key: one_of("1")}) for key in "xyz")
+    assert reach(((0b111, terms),), TRUE, fleet) == 0b111
+    assert reach(((0b111, terms),), (term({"z": one_of("0")}),), fleet) == 0b011
+    assert reach(((0b111, terms),), (term({"z": ABSENT}),), fleet) == 0
+
+
 @pytest.mark.parametrize("strays", [0, 2])
 @given(region=regions(), own=conditions)
 def test_alive_is_any_node_at_all(strays: int, region: Region, own: Terms) -> None:
