@@ -141,6 +141,11 @@ def test_what_is_about_no_node_that_is_left_says_so(spec: str) -> None:
     assert "one is about no node that is left" in decide(spec, GOLD).message
 
 
+def test_a_policy_that_fails_has_an_error_and_nothing_else_to_say() -> None:
+    failed = decide("deny: [{expression: 'int(pod.metadata.name) > 1'}]").policies[0]
+    assert (failed.outcome, failed.message, bool(failed.error)) == ("failed", "", True)
+
+
 def test_what_is_about_other_pools_than_are_left_says_so() -> None:
     elsewhere = decide("prefer: [{expression: pool.name == 'plain', weight: 5}]", GOLD)
     assert messages(elsewhere)["one"] == ABOUT_NONE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import product
 from math import nan
 from operator import eq, ge, gt, le, lt, ne
@@ -20,10 +20,13 @@ from engine.logic import (
     Cased,
     Choice,
     Flat,
+    Ground,
     Index,
     Leaf,
+    Moment,
     Not,
     Reads,
+    Tree,
     Verdict,
     choice,
     invert,
@@ -33,6 +36,7 @@ from engine.logic import (
 )
 from engine.requirement import ABSENT, EXISTS, Terms, admits, one_of, term
 from engine.symbolic import NO, UNKNOWN, YES, Truth
+from engine.values import Budget
 from tests.engine.test_decide import decide, inventory, required
 from tests.engine.test_decide_limits import pools_of_nodes
 
@@ -122,6 +126,48 @@ def test_and(a: Verdict, b: Verdict) -> None:
     expected = None if neither else [conjunction(x, y) for x, y in zip(mine or (), its or (), strict=True)]
     assert anywhere(both) == expected
     assert united(both) == united(a, b)
+
+
+def possible(tree: Tree, place: int, seen: Mapping[int, Verdict]) -> set[bool | None]:
+    """What an expression can be on a pool, or, past the last of them, on a node of none."""
+    match tree:
+        case Leaf():
+            verdict = seen[tree.number]
+            here = [truth for mask, truth in verdict.cases(EVERY) if mask >> place & 1]
+            if place == POOLS:
+                here = [verdict.anywhere] if verdict.anywhere else [YES, NO]
+            found = {value for truth in here for value, terms in zip((True, False), truth, strict=True) if terms}
+            return found | ({None} if UNKNOWN in here else set())
+        case Not():
+            return {None if value is None else not value for value in possible(tree.inner, place, seen)}
+        case Both():
+            pairs = product(possible(tree.left, place, seen), possible(tree.right, place, seen))
+            return {False if False in pair else None if None in pair else True for pair in pairs}
+        case Choice():
+            tests = possible(tree.test, place, seen)
+            yes = possible(tree.yes, place, seen) if True in tests else set()
+            no = possible(tree.no, place, seen) if False in tests else set()
+            return yes | no | tests & {None}
+
+
+LEAVES = st.integers(0, 3).map(lambda number: Leaf(number, reads_pod=False, reads_pool=True))
+TREES = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.builds(Not, inner), st.builds(Both, inner, inner), st.builds(Choice, inner, inner, inner)
+    ),
+    max_leaves=6,
+)
+
+
+@given(TREES, st.lists(verdicts(), min_size=4, max_size=4))
+def test_where_an_expression_can_be_true_false_or_an_error(tree: Tree, leaves: list[Verdict]) -> None:
+    seen = dict(enumerate(leaves))
+    ground = Ground(Fleet(pools_of_nodes(*({NODEPOOL: name} for name in "klm"))), (), lambda: (Budget(0),))
+    outlook = Moment(ground, (), seen)._outlook(tree)
+    for place in range(POOLS + 1):
+        found = {value for value, mask in zip((True, False, None), outlook, strict=True) if mask >> place & 1}
+        assert found == possible(tree, place, seen)
 
 
 def test_two_errors_that_no_pool_decides_are_one() -> None:
