@@ -418,6 +418,7 @@ def test_what_a_term_takes_is_known_before_it_is_said(t: Term) -> None:
 def test_what_takes_too_much_is_refused() -> None:
     wide = term({"a": one_of(map(str, range(MAX_VALUES)))})
     affordable([wide])
+    affordable(term({"a": one_of([str(i)])}) for i in range(MAX_TERMS))
     with pytest.raises(TooMany, match=r"10001 values in node selector terms, of which at most 10000 are allowed"):
         affordable([wide, term({"b": one_of(["x"])})])
     doubled = term({f"k{i}": integers() for i in range(10)})  # each takes two terms
