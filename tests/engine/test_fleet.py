@@ -208,6 +208,10 @@ def test_pools_whose_selectors_cross_are_told_apart() -> None:
     ):
         assert [admits(fleet.selector(mask), labels) for mask in (0b01, 0b10)] == [home == 0b01, home == 0b10], labels
     assert selected(unlike) == {"A": [{"x": ["1"]}], "B": [{"y": ["1"]}]}
+    partly = described(
+        {"name": "A", "selector": {"x": "1"}, "labels": {"y": "1"}}, {"name": "B", "selector": {"y": "1", "z": "1"}}
+    )
+    assert selected(partly) == {"A": [{"x": ["1"]}], "B": [{"y": ["1"], "z": ["1"]}]}
     first = described(
         {"name": "gke", "selector": {GKE: "b"}},
         {"name": "team", "selector": {"team": "a"}},

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.placement import NOTHING, Placement, narrowed, own, placed, preferences
+from engine.podaffinity import pod_term
 from engine.requirement import (
     ABSENT,
     EVERYWHERE,
@@ -458,6 +459,30 @@ def test_alternatives_for_one_key(mine: dict[str, Any], wanted: Values, made: li
 
 
 # Everything together
+
+
+def test_pod_terms_go_behind_those_that_are_there() -> None:
+    """Each of the two kinds by itself, beside a node affinity that stays."""
+    mine, wanted = pod_term("host", {"matchLabels": {"app": "a"}}), pod_term("zone", {"matchLabels": {"app": "b"}})
+    weighted = [{"weight": 5, "podAffinityTerm": mine}]
+    node = {PREFERRED: [{"weight": 1, "preference": {"matchExpressions": [{"key": "k", "operator": "Exists"}]}}]}
+    for field, given_placement in (
+        ("podAffinity", Placement(pod_affinity=((None, wanted), (7, mine), (9, wanted)))),
+        ("podAntiAffinity", Placement(pod_anti_affinity=((None, wanted), (7, mine), (9, wanted)))),
+    ):
+        for before in ({"nodeAffinity": node}, {field: {REQUIRED: [mine], PREFERRED: weighted}}, {field: {}}, None):
+            pod = {"spec": {"affinity": before}}
+            affinity = placed(pod, given_placement)["spec"]["affinity"]
+            there = (before or {}).get(field) or {}
+            heavier = [] if there else [{"weight": 7, "podAffinityTerm": mine}]
+            assert affinity == {
+                **(before or {}),
+                field: {
+                    REQUIRED: [*there.get(REQUIRED, ()), wanted],
+                    **({PREFERRED: [*there.get(PREFERRED, ()), *heavier]} if there or heavier else {}),
+                },
+            }
+            assert placed({"spec": {"affinity": affinity}}, given_placement) == {"spec": {"affinity": affinity}}
 
 
 def test_no_intent_changes_nothing() -> None:

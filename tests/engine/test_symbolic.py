@@ -169,6 +169,7 @@ ALONE += [
     '(has(node.zone) ? optional.of("b") : node.labels[?"x"]).orValue("q") == "b"',
     '(params.n > 2 ? optional.of("b") : node.?zone).orValue("q") == "b"',
     'optional.of("z").orValue(node.zone) == "z"',
+    "(has(node.zone) ? optional.of(1) : optional.of(3)).value() < 2",
     'optional.none().orValue(node.zone) == "a"',
     "params.?n.orValue(int(node.labels.n)) > 2",
     '(has(node.zone) ? optional.none() : optional.of("a")).hasValue()',
