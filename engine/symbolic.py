@@ -37,7 +37,6 @@ from engine.evaluate import compile_expression
 from engine.providers import CAPACITY_TYPES, WORDS, Capacity, capacity
 from engine.requirement import (
     ABSENT,
-    EVERYWHERE,
     EXISTS,
     FALSE,
     MAX_INTEGER,
@@ -133,7 +132,7 @@ def _capacity_word(rule: Capacity | None) -> Word:
 def where(key: str, values: Values) -> Terms:
     """The nodes whose label is in one of these states."""
     only = term({label_key(key): values})
-    return FALSE if only.impossible else TRUE if only == EVERYWHERE else (only,)
+    return FALSE if only.impossible else (only,)
 
 
 class TooManyToSay(tuple[Term, ...]):

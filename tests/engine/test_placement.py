@@ -18,6 +18,7 @@ from engine.requirement import (
     EVERYWHERE,
     EXISTS,
     FALSE,
+    MAX_TERMS,
     NODE_NAME,
     NOWHERE,
     TRUE,
@@ -381,6 +382,13 @@ def test_a_node_gets_the_weight_of_every_wish_that_it_meets(wishes: list[tuple[i
         assert got == meant
 
 
+def test_as_many_preferences_as_are_allowed() -> None:
+    wishes = [(1, term({"k": one_of([str(i)])})) for i in range(MAX_TERMS + 1)]
+    assert len(preferences(wishes[1:])) == MAX_TERMS
+    with pytest.raises(TooMany, match=r"1001 preferences, of which at most 1000"):
+        preferences(wishes)
+
+
 def test_equal_preferences_are_united_and_scaled_together() -> None:
     x, y = term({"a": one_of("x")}), term({"a": one_of("y")})
     written = preferences([(80, x), (50, y), (80, parse_term(x.alternatives()[0])), (3, NOWHERE), (9, EVERYWHERE)])
@@ -470,7 +478,13 @@ def test_pod_terms_go_behind_those_that_are_there() -> None:
         ("podAffinity", Placement(pod_affinity=((None, wanted), (7, mine), (9, wanted)))),
         ("podAntiAffinity", Placement(pod_anti_affinity=((None, wanted), (7, mine), (9, wanted)))),
     ):
-        for before in ({"nodeAffinity": node}, {field: {REQUIRED: [mine], PREFERRED: weighted}}, {field: {}}, None):
+        affinities: list[Any] = [
+            {"nodeAffinity": node},
+            {field: {REQUIRED: [mine], PREFERRED: weighted}},
+            {field: {}},
+            None,
+        ]
+        for before in affinities:
             pod = {"spec": {"affinity": before}}
             affinity = placed(pod, given_placement)["spec"]["affinity"]
             there = (before or {}).get(field) or {}

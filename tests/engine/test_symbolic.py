@@ -12,8 +12,8 @@ from engine.errors import Problem
 from engine.evaluate import compile_expression
 from engine.parse import parse
 from engine.providers import WORDS, ZONE, capacity
-from engine.requirement import FALSE, admits
-from engine.symbolic import MAX_UNROLLED, compile_cases, compile_truth, words_of
+from engine.requirement import FALSE, NOWHERE, admits
+from engine.symbolic import EXPECTED, MAX_UNROLLED, TooManyToSay, common, compile_cases, compile_truth, words_of
 from engine.syntax import Node
 from engine.text import Excerpt
 from engine.types import BOOL, DOUBLE, INT, STRING, ObjectType, Type, list_of, map_of
@@ -120,6 +120,7 @@ ALONE = [
     "params.xs.all(v, node.labels.x != v)",
     "params.xs.exists(i, v, node.labels.x == v && i > 0)",
     "params.n == 3",
+    '(has(node.zone) ? "a" : params.xs[9]) == (has(node.zone) ? "a" : params.xs[9])',
     "params.xs[9] == node.zone",
     "params.m.all(k, k in node.labels)",
     "params.m.exists(k, v, node.labels[k] == v)",
@@ -254,6 +255,12 @@ def test_large_integers_beside_a_double() -> None:
         agree(f'dyn(int(node.labels["big"])) in [dyn({number}), dyn(3)]')
 
 
+def test_what_is_nowhere_takes_no_terms_whatever_it_meets() -> None:
+    many = TooManyToSay((NOWHERE,))
+    assert common(FALSE, many) is FALSE
+    assert common(many, FALSE) is FALSE
+
+
 def test_a_list_that_is_too_long_to_unroll_is_an_error() -> None:
     """Which may be absorbed, as any other."""
     for text in ("params.more.all(i, i >= 0 || has(node.zone))", "params.more.exists(i, has(node.zone))"):
@@ -321,6 +328,7 @@ def test_what_an_affinity_cannot_say_is_refused_in_its_place(text: str, marked: 
     assert problem.rule == "not-an-affinity"
     assert text[problem.span.start : problem.span.end] == marked
     assert problem.message == f"{what} is not something that an affinity can say"
+    assert problem.expected == EXPECTED
 
 
 def test_a_score_by_node_has_a_case_for_each_number() -> None:
