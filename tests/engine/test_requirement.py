@@ -364,6 +364,10 @@ def test_simplifying_unites_terms_that_differ_in_one_key() -> None:
     grid = [term({"a": one_of([a]), "b": one_of([b])}) for a, b in product("xyz", "123")]
     assert simplify(grid) == (term({"a": one_of("xyz"), "b": one_of("123")}),)
     assert simplify([term({"a": one_of("x")}), term({"a": none_of("x")})]) == TRUE
+    steps = [term({"a": one_of("x"), "b": one_of([b])}) for b in "12"]
+    assert simplify([*steps, term({"a": one_of("y"), "b": one_of("12")})]) == (
+        term({"a": one_of("xy"), "b": one_of("12")}),
+    )
     either = [term({"a": ABSENT | one_of(value), "b": EXISTS}) for value in "xy"]
     assert simplify(either) == (term({"a": ABSENT | one_of("xy"), "b": EXISTS}),)
 
@@ -476,6 +480,27 @@ def test_many_terms_may_cover_everything_together() -> None:
     assert implies(TRUE, full)
     assert not implies(TRUE, tuple(corners))
     assert implies((corners[0] & corners[3],), tuple(corners))
+
+
+def test_what_is_nowhere_is_within_everything() -> None:
+    assert term({"a": EXISTS}) >= NOWHERE
+    assert NOWHERE <= NOWHERE <= EVERYWHERE
+    assert not EVERYWHERE <= NOWHERE
+
+
+@pytest.mark.parametrize(("pairs", "allowed"), [(3, False), (4, True)])
+def test_as_many_pairs_as_are_allowed_are_brought_together(
+    monkeypatch: pytest.MonkeyPatch, pairs: int, allowed: bool
+) -> None:
+    """But none where both sides are the same."""
+    monkeypatch.setattr("engine.requirement.MAX_PAIRS", pairs)
+    a, b, many = (tuple(term({key: one_of("x")}) for key in pair) for pair in ("ab", "cd", "ef"))
+    if allowed:
+        assert len(both(a, b)) == 4
+    else:
+        with pytest.raises(TooMany, match=r"^4 node selector terms"):
+            both(a, b)
+    assert both(many, many) == many
 
 
 def test_an_empty_term_of_kubernetes_is_nowhere() -> None:
