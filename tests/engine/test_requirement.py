@@ -230,6 +230,12 @@ def test_an_integer_spelled_out_is_the_integer(number: int) -> None:
         assert from_expression(none_of(said).expressions("k")[0]) == none_of(said)
 
 
+def test_an_integer_spelled_out_is_the_integer_also_beside_others() -> None:
+    others = [str(number) for number in range(100, 400)]
+    for number in range(1, 20):
+        assert one_of([*spellings(number), *others]) == integers(number, number) | one_of(others)
+
+
 def test_emission_of_every_shape() -> None:
     def said(values: Values) -> list[list[tuple[object, ...]]]:
         return [[(e["operator"], *e.get("values", [])) for e in es] for es in values.alternatives("k")]
