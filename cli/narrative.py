@@ -13,7 +13,7 @@ from engine.subject import Subject
 
 OUTCOMES = {
     "applied": "applied",
-    "satisfied": "holds already",
+    "satisfied": "nothing to change",
     "notMatched": "not about this pod",
     "overruled": "overruled",
     "denied": "refuses the pod",

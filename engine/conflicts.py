@@ -20,17 +20,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import combinations, islice, product
+from itertools import combinations, islice, pairwise, product
 from typing import Any
 
 from engine.advice import walk
 from engine.bundle import Bundle, Case, Named, Policy, Test
 from engine.cluster import Inventory, inventory_from_documents
-from engine.decide import NOBODY, Decider
+from engine.decide import NOBODY, Decider, within
 from engine.document import parse_manifests
 from engine.errors import BundleError, Problem, RequestError, ordered
 from engine.fleet import Fleet, bits
-from engine.judge import POLICY_BUDGET, Finding, Wish, scored, stacked
+from engine.judge import POLICY_BUDGET, Finding, Wish, scored
 from engine.logic import Cased, Leaf, Moment, Verdict, leaves_of
 from engine.logic import meet as conjoined
 from engine.ownership import rolled_out
@@ -55,7 +55,7 @@ COMBINATIONS = 16
 """Of these, for one pair."""
 MAX_TOLD = 5
 """Conflicts that are told in full of one policy that gives way; all are in the list."""
-ENOUGH = 8
+ENOUGH = 7
 """Fewer tiers never take more than 100 weights, for each takes as many as all worse ones and one more, at most."""
 NAMES = tuple(f"witness-{i}" for i in range(200))
 """Which side of a rollout a pod falls on depends on its name."""
@@ -789,13 +789,21 @@ def _matters(wish: Region, finding: Finding, scene: Scene) -> bool:
 def _ties(
     policies: Sequence[CompiledPolicy], scenes: Sequence[Scene], candidates: Sequence[Candidate]
 ) -> Iterator[Problem]:
-    """Policies whose tiers take more weights than there are, for a pod that is tried."""
-    left = {policy.name for policy in policies if len(policy.fallback) >= ENOUGH}
-    for finding, _ in _findings(candidates, scenes) if left else ():
-        name = finding.policy.name
-        if name in left and stacked(finding.tiers) > MAX_WEIGHT:
-            left.discard(name)
-            yield _tied(finding.policy.policy)
+    """Policies with tiers that come out equal on every inventory, each time for some pod that is tried."""
+    tied = {policy.name: set[str]() for policy in policies if len(policy.fallback) >= ENOUGH}
+    for finding, scene in _findings(candidates, scenes) if tied else ():
+        if finding.policy.name in tied and _come_out_equal(finding.tiers):
+            tied[finding.policy.name].add(scene.name)
+    for policy in policies:
+        if len(tied.get(policy.name, ())) == len(scenes):
+            yield _tied(policy.policy)
+
+
+def _come_out_equal(tiers: Sequence[Wish]) -> bool:
+    """Whether a tier weighs no more than a worse one, where both have nodes."""
+    weights = {wish.region: wish.weight for wish in within(MAX_WEIGHT, list(tiers))}
+    written = [weights[tier.region] for tier in tiers if tier.region.groups or tier.region.anywhere]
+    return any(better <= worse for better, worse in pairwise(written))
 
 
 def _tied(policy: Policy) -> Problem:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine import bundle, report, spread
 from engine.cluster import Inventory
@@ -219,7 +219,7 @@ class _Meeting:
         pools = PoolNames(fleet.names(before), fleet.names(left), self._untolerated(left, placement))
         warnings = report.warnings(self.findings, overruled, pools, unspread, stuck=stuck)
         idle = _without_effect(applied, unspread, pod, placement)
-        outcomes = self._outcomes(applied, {**overruled, **idle}, operations, after)
+        outcomes = self._outcomes(applied, {**overruled, **idle}, placement, operations, after)
         decision = replace(
             self.base,
             policies=outcomes,
@@ -361,13 +361,14 @@ class _Meeting:
         leave as much room under 100 as the wishes need, for weights that passed it would all have to be rounded.
         What a wish weighs does not depend on the pools that are left, so that it is the same when fewer are.
         """
-        top = max((f.tiers[0].weight for f in applied if f.tiers), default=0)
-        weighed = [wish for f in applied for wish in f.wishes]
-        if top:
-            ranks = [Wish(t.region, t.weight * top // f.tiers[0].weight) for f in applied for t in f.tiers]
-            weighed = _below(ranks, weighed, sum(_items(applied).values()))
+        wishes = [wish for finding in applied for wish in finding.wishes]
+        ranks = _ranks(applied)
+        if ranks:
+            room = _room(ranks, applied)
+            ranked = within(MAX_WEIGHT, [Wish(rank.region, room.step * rank.weight) for rank in ranks])
+            weighed = [*room.lighter(wishes), *ranked]
         else:
-            weighed = _within(MAX_WEIGHT, weighed)
+            weighed = within(MAX_WEIGHT, wishes)
         preferred: list[tuple[int, Term]] = []
         for wish in weighed:
             if wish.weight:
@@ -425,40 +426,73 @@ class _Meeting:
         return self.fleet.names(barred)
 
     def _outcomes(
-        self, applied: Sequence[Finding], overruled: Mapping[str, str], operations: Sequence[Operation], after: int
+        self,
+        applied: Sequence[Finding],
+        overruled: Mapping[str, str],
+        placement: Placement,
+        operations: Sequence[Operation],
+        after: int,
     ) -> tuple[PolicyOutcome, ...]:
-        """Every outcome. Where several change the pod, each is asked whether it alone would."""
-        several = len(applied) > 1
-        outcomes = []
+        """Every outcome. A policy that applies is satisfied where nothing that it asks for is in the patch."""
+        outcomes, alone = [], len(applied) == 1
         for finding in self.findings:
             name = finding.policy.name
             if name in overruled:
                 outcomes.append(PolicyOutcome(name, "overruled", overruled[name], finding.error))
-            elif finding.outcome != "applied" or (operations and (not several or self._changes(finding, after))):
+            elif finding.outcome != "applied" or (operations and (alone or self._changes(finding, placement, after))):
                 outcomes.append(_outcome(finding))
             else:
-                outcomes.append(PolicyOutcome(name, "satisfied", self._unchanged(finding, after), finding.error))
+                message = self._unchanged(finding, applied, after)
+                outcomes.append(PolicyOutcome(name, "satisfied", message, finding.error))
         return tuple(outcomes)
 
-    def _unchanged(self, finding: Finding, after: int) -> str:
-        """Why a policy changes nothing."""
-        if finding.policy.only_denies:
-            return "it denies nothing here"
-        asks = finding.region is not None or finding.spread or finding.pod_affinity or finding.pod_anti_affinity
-        wishes = (wish for wish in (*finding.tiers, *finding.wishes) if wish.weight)
-        named = asks or any(wish.region.anywhere or _of_pools(wish.region, after) for wish in wishes)
-        return report.HELD if named or self._tolerations([finding], 0 if self.stuck else after) else report.ABOUT_NONE
-
-    def _changes(self, finding: Finding, left: int) -> bool:
-        """Whether this policy alone would change the pod; one that requires nothing, on the pools that are left."""
-        where, mine = finding.region, self.mine
+    def _changes(self, finding: Finding, placement: Placement, after: int) -> bool:
+        """Whether something that a policy asks for is written, be it that others ask for it, too."""
         try:
-            if finding.policy.only_requires:
-                return where is not None and not _holds_already(mine, where, self.fleet)
-            after = left if where is None else reach(where.groups, mine, self.fleet)
-            return bool(patch(self.base.subject.pod, self._placement([finding], where, after)))
+            if finding.region is not None and not _holds_already(self.mine, finding.region, self.fleet):
+                return True
+            return not finding.policy.only_requires and bool(self._share(finding, placement, after))
         except (TooMany, _Failure):
             return True
+
+    def _share(self, finding: Finding, placement: Placement, after: int) -> Sequence[Operation]:
+        """The patch for what a policy asks for besides its requirements, as much as it comes to beside the others."""
+        terms = (term for wish in (*finding.tiers, *finding.wishes) for term in self._named_by(wish, after))
+        wished = {one for term in terms for one in (term, *term.split())}
+        near, apart = ([term for _, term in some] for some in (finding.pod_affinity, finding.pod_anti_affinity))
+        share = Placement(
+            TRUE,
+            tuple(one for one in placement.preferred if one[1] in wished),
+            tuple(self._tolerations([finding], 0 if self.stuck else after)),
+            finding.spread,
+            tuple(one for one in placement.pod_affinity if one[1] in near),
+            tuple(one for one in placement.pod_anti_affinity if one[1] in apart),
+        )
+        return patch(self.base.subject.pod, share)
+
+    def _named_by(self, wish: Wish, after: int) -> Terms:
+        """The terms of a wish; none of one that takes too many, which is only left where it weighs nothing."""
+        try:
+            return self._wished(wish.region, after)
+        except TooMany:
+            return FALSE
+
+    def _unchanged(self, finding: Finding, applied: Sequence[Finding], after: int) -> str:
+        """Why nothing of a policy is written."""
+        if finding.policy.only_denies:
+            return report.DENIES_NOTHING
+        gave_way = _overruled_spread([finding], self.base.subject.pod)
+        if gave_way:
+            return gave_way[finding.policy.name]
+        if finding.region is not None or finding.spread or finding.pod_affinity or finding.pod_anti_affinity:
+            return report.HELD
+        if self._tolerations([finding], 0 if self.stuck else after) or _of_pools(finding.tiers, after):
+            return report.HELD
+        if _of_pools(finding.wishes, after):
+            ranks = _ranks(applied)
+            light = bool(ranks) and not any(wish.weight for wish in _room(ranks, applied).lighter(finding.wishes))
+            return report.TOO_LIGHT if light else report.HELD
+        return report.ABOUT_NONE if finding.policy.prefer or finding.policy.fallback else report.NO_TAINT
 
 
 def _items(applied: Iterable[Finding]) -> dict[tuple[str, int], int]:
@@ -471,15 +505,30 @@ def _items(applied: Iterable[Finding]) -> dict[tuple[str, int], int]:
     return heaviest
 
 
-def _below(ranks: Sequence[Wish], wishes: Iterable[Wish], total: int) -> list[Wish]:
-    """Ranks, and wishes made so light that those of one node, `total` at most, weigh less than one rank."""
-    most = max(stacked(ranks), 1)
-    step = max((MAX_WEIGHT - total) // most, MAX_WEIGHT // (most + 1), 1)
-    lighter = [Wish(w.region, w.weight * min(step - 1, total) // total) for w in wishes]
-    return lighter + _within(MAX_WEIGHT, [Wish(rank.region, step * rank.weight) for rank in ranks])
+def _ranks(applied: Iterable[Finding]) -> list[Wish]:
+    """The tiers of all policies by their levels, the best ones of each policy on one."""
+    tiered = [finding for finding in applied if finding.tiers]
+    top = max((finding.tiers[0].weight for finding in tiered), default=0)
+    return [Wish(t.region, t.weight * top // f.tiers[0].weight) for f in tiered for t in f.tiers]
 
 
-def _within(limit: int, wishes: list[Wish]) -> list[Wish]:
+class _Room(NamedTuple):
+    """What one level of tiers weighs, and what all wishes for one node weigh as they are said, at most."""
+
+    step: int
+    total: int
+
+    def lighter(self, wishes: Iterable[Wish]) -> list[Wish]:
+        """Wishes made so light that those of one node weigh less than one level, also such as weigh nothing now."""
+        return [Wish(w.region, w.weight * min(self.step - 1, self.total) // self.total) for w in wishes]
+
+
+def _room(ranks: Sequence[Wish], applied: Iterable[Finding]) -> _Room:
+    total, most = sum(_items(applied).values()), max(stacked(ranks), 1)
+    return _Room(max((MAX_WEIGHT - total) // most, MAX_WEIGHT // (most + 1), 1), total)
+
+
+def within(limit: int, wishes: list[Wish]) -> list[Wish]:
     """The wishes, made lighter in proportion if those for the same nodes come to more than the limit.
 
     Rounded down, so that what is added up later does not pass it either.
@@ -490,9 +539,10 @@ def _within(limit: int, wishes: list[Wish]) -> list[Wish]:
     return [Wish(region, max(1, weight * limit // most)) for region, weight in together.items() if weight]
 
 
-def _of_pools(region: Region, pools: int) -> bool:
-    """Whether a region has nodes of any of these pools."""
-    return any(mask & pools for mask, _ in region.groups)
+def _of_pools(wishes: Iterable[Wish], pools: int) -> bool:
+    """Whether any of these wishes is for nodes of these pools, or of no pool."""
+    said = (wish.region for wish in wishes if wish.weight)
+    return any(region.anywhere or any(mask & pools for mask, _ in region.groups) for region in said)
 
 
 def _holds_already(mine: Terms, wanted: Region, fleet: Fleet) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from engine.decision import Decision, PoolNames
 from engine.fleet import Fleet
@@ -13,8 +13,11 @@ from engine.requirement import TRUE, Terms
 from engine.subject import Subject
 
 HELD = "it holds already"
-ABOUT_NONE = "it is about no node that is left"
-"""Why a policy that applies changes nothing."""
+ABOUT_NONE = "no node that is left is meant"
+TOO_LIGHT = "what is preferred weighs too little beside tiers"
+NO_TAINT = "no taint that is named keeps pods off the pools that are left"
+DENIES_NOTHING = "it denies nothing here"
+"""Why a policy that applies changes nothing, or why nothing of it is written."""
 MANY = 5
 """As many names are listed; of more, the rest are counted."""
 
@@ -42,12 +45,18 @@ def sentence(decision: Decision, applied: Sequence[Finding], *, stuck: bool) -> 
     where = _where(who, decision.pools, applied, stuck=stuck)
     done = {outcome.name: outcome.message for outcome in decision.policies if outcome.outcome == "satisfied"}
     reasons = [_reason(finding) for finding in applied if finding.policy.name not in done]
-    names = [finding.policy.name for finding in applied]
-    held = [name for name in names if done.get(name) == HELD]
-    idle = [name for name in names if done.get(name) == ABOUT_NONE]
-    reasons += [f"what {listed(held)} {'asks' if len(held) == 1 else 'ask'} for holds already"] if held else []
-    reasons += [f"{listed(idle)} {'is' if len(idle) == 1 else 'are'} about no node that is left"] if idle else []
+    reasons += _unwritten({name: done[name] for name in (f.policy.name for f in applied) if name in done})
     return f"{where}: {'; '.join(reasons)}"
+
+
+def _unwritten(reasons: Mapping[str, str]) -> Iterator[str]:
+    """Why nothing of some policies is written; those with one reason together."""
+    for reason in dict.fromkeys(reasons.values()):
+        names = [name for name, why in reasons.items() if why == reason]
+        if reason == HELD:
+            yield f"what {listed(names)} {'asks' if len(names) == 1 else 'ask'} for holds already"
+        else:
+            yield f"{listed(names)} {'changes' if len(names) == 1 else 'change'} nothing: {reason}"
 
 
 def _where(who: str, pools: PoolNames, applied: Sequence[Finding], *, stuck: bool) -> str:

@@ -46,6 +46,7 @@ def uphold(world: World, pod: Json, decision: Decision, new: Json, before: Answe
     _prefer(world, pod, decision, before, after)
     _stay_minimal(pod, new, decision)
     assert before.refused == after.refused == ""
+    assert bool(decision.patch) == ("applied" in said.values()), decision
 
 
 def _admit(world: World, pod: Json, decision: Decision, before: Answer, after: Answer) -> None:

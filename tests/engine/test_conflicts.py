@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -24,6 +25,8 @@ from engine.pool import Inventory
 from engine.program import Program, compile_bundle
 from engine.requirement import admits, parse_term
 from engine.subject import Subject
+from tests.engine.matching import PREFERRED
+from tests.engine.test_decide import decide, inventory, patched
 from tests.examples import examples
 
 POLICIES = Path(__file__).parents[2] / "policies"
@@ -642,20 +645,45 @@ def test_one_question_does_not_spend_the_budget_of_the_next() -> None:
     assert "unsatisfiable-policy" in dict(told(examined(policies, pools)))
 
 
+def pools_named(count: int) -> str:
+    pools = [{"name": f"p{i}", "selector": {"pool": f"p{i}"}} for i in range(count)]
+    return json.dumps({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": pools})
+
+
+def of_pools(places: Iterable[int]) -> list[str]:
+    return [f'pool.name == "p{i}"' for i in places]
+
+
 @pytest.mark.parametrize(
     ("tiers", "tied"),
     [
-        ([f'pool.name == "p{i}"' for i in range(100)], False),
-        ([f'pool.name == "p{i}"' for i in range(101)], True),
+        (of_pools(range(100)), False),
+        (of_pools(range(101)), True),
+        ([*of_pools([0]), *of_pools(range(200, 299)), *of_pools([1])], False),  # most have no node
+        ([*of_pools(range(100)), 'pool.name == "nobody"'], False),
         ([f'int(node.labels["b{i}"]) > 1' for i in range(7)], False),
         ([f'int(node.labels["b{i}"]) > 1' for i in range(8)], True),
-        ([f"int(node.labels['b{i}']) > int(pod.metadata.labels['app'])" for i in range(8)], False),
+        ([f'int(node.labels["b{i}"]) > 1 || node.labels["z"] == "s"' for i in range(6)], False),
+        ([f'int(node.labels["b{i}"]) > 1 || node.labels["z"] == "s"' for i in range(7)], True),
     ],
 )
-def test_tiers_that_take_more_weights_than_there_are(tiers: list[str], tied: bool) -> None:
-    """The last ones are no tiers for any pod that is tried, so nothing is told of them."""
+def test_tiers_that_come_out_equal(tiers: list[str], tied: bool) -> None:
+    """It is told exactly where two weights in a pod are equal."""
     spec = json.dumps({"fallback": [{"expression": tier} for tier in tiers]})
-    pools = [{"name": f"p{i}", "selector": {"pool": f"p{i}"}} for i in range(101)]
-    inventory = json.dumps({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": pools})
-    said = [rule for rule, _ in told(examined({"a": spec}, {"pools/p.yaml": inventory}))]
-    assert said == (["tied-tiers"] if tied else [])
+    said = [rule for rule, _ in told(examined({"a": spec}, {"pools/p.yaml": pools_named(101)}))]
+    assert [rule for rule in said if rule == "tied-tiers"] == (["tied-tiers"] if tied else [])
+    affinity = patched(decide(spec, pools=inventory(pools_named(101))))["affinity"]["nodeAffinity"]
+    weights = [wish["weight"] for wish in affinity[PREFERRED]]
+    assert tied == (len(set(weights)) < len(weights))
+
+
+def test_tiers_that_only_some_pods_have() -> None:
+    """They are none for any pod that is tried, so nothing is told of them."""
+    spec = {"fallback": [{"expression": f"int(node.labels.b{i}) > int(pod.metadata.labels.app)"} for i in range(8)]}
+    assert told(examined({"a": json.dumps(spec)}, {"pools/p.yaml": pools_named(2)})) == []
+
+
+def test_tiers_that_come_out_equal_in_one_inventory_only() -> None:
+    spec = json.dumps({"fallback": [{"expression": tier} for tier in of_pools(range(101))]})
+    both = {"pools/p.yaml": pools_named(101), "pools/few.yaml": pools_named(2)}
+    assert told(examined({"a": spec}, both)) == []

@@ -11,8 +11,9 @@ import pytest
 from engine.decide import Decider, careful
 from engine.judge import UNSELECTED
 from engine.pool import Inventory
-from engine.report import ABOUT_NONE, HELD
+from engine.report import ABOUT_NONE, HELD, NO_TAINT, TOO_LIGHT
 from engine.requirement import TRUE
+from tests.engine.matching import PREFERRED, REQUIRED
 from tests.engine.test_decide import BASE, GOLD, decide, decider, inventory, outcomes, patched, pod, preferred, subject
 
 DENY = "deny: [{expression: 'true', message: not today}]"
@@ -121,36 +122,90 @@ def test_what_is_required_is_told_also_of_a_pod_that_no_pool_can_take() -> None:
     assert decision.placement.required != TRUE
 
 
+HUGE = "{expression: pool.gpus > 400, weight: 5}"
+
+
 @pytest.mark.parametrize(
-    "spec",
+    ("spec", "reason"),
     [
-        "prefer: [{expression: pool.gpus > 400, weight: 5}]",
-        "prefer: [{expression: 'true', score: '0'}]",
-        "fallback: [{expression: pool.gpus > 400}]",
-        "tolerate: [{expression: taint.key == 'nobody'}]",
-        'prefer: [{expression: \'node.labels["x"] == "no label"\', weight: 5}]',
+        (f"prefer: [{HUGE}]", ABOUT_NONE),
+        ("prefer: [{expression: 'true', score: '0'}]", ABOUT_NONE),
+        ("fallback: [{expression: pool.gpus > 400}]", ABOUT_NONE),
+        ('prefer: [{expression: \'node.labels["x"] == "no label"\', weight: 5}]', ABOUT_NONE),
+        ("tolerate: [{expression: taint.key == 'nobody'}]", NO_TAINT),
+        ("tolerate: [{expression: taint.key == 'soft'}]", NO_TAINT),
+        (
+            "tolerate: [{expression: taint.key == 'soft'}]\nprefer: [{expression: pool.gpus > 400, weight: 5}]",
+            ABOUT_NONE,
+        ),
     ],
 )
-def test_what_is_about_no_node_that_is_left_says_so(spec: str) -> None:
+def test_what_is_about_no_node_that_is_left_says_so(spec: str, reason: str) -> None:
     """Rather than that it holds."""
     for specs in ((spec,), (spec, GOLD), (spec, spec)):
         decision = decide(*specs)
         assert outcomes(decision)["one"] == "satisfied"
-        assert messages(decision)["one"] == ABOUT_NONE
-    assert "one and two are about no node that is left" in decision.message
-    assert "one is about no node that is left" in decide(spec, GOLD).message
+        assert messages(decision)["one"] == reason
+    assert f"one and two change nothing: {reason}" in decision.message
+    assert f"one changes nothing: {reason}" in decide(spec, GOLD).message
 
 
-def test_a_policy_that_fails_has_an_error_and_nothing_else_to_say() -> None:
-    failed = decide("deny: [{expression: 'int(pod.metadata.name) > 1'}]").policies[0]
-    assert (failed.outcome, failed.message, bool(failed.error)) == ("failed", "", True)
+PLAIN = "prefer: [{expression: pool.name == 'plain', weight: 5}]"
 
 
 def test_what_is_about_other_pools_than_are_left_says_so() -> None:
-    elsewhere = decide("prefer: [{expression: pool.name == 'plain', weight: 5}]", GOLD)
-    assert messages(elsewhere)["one"] == ABOUT_NONE
+    """Also where the policy requires something that the pod asks for itself."""
+    assert messages(decide(PLAIN, GOLD))["one"] == ABOUT_NONE
+    here = pod(nodeSelector={"topology.kubernetes.io/zone": "a"})
+    zoned = decide(f"require: [{{expression: node.zone == 'a'}}]\n{PLAIN}", GOLD, given=here)
+    assert (outcomes(zoned)["one"], messages(zoned)["one"]) == ("satisfied", HELD)
     stuck = pod(nodeSelector={"topology.kubernetes.io/zone": "elsewhere"})
-    assert messages(decide("tolerate: [{expression: taint.key == 'nvidia.com/gpu'}]", given=stuck))["one"] == ABOUT_NONE
+    assert messages(decide("tolerate: [{expression: taint.key == 'nvidia.com/gpu'}]", given=stuck))["one"] == NO_TAINT
+
+
+def test_what_adds_up_to_more_than_the_pod_has_is_applied() -> None:
+    """Though what each policy asks for is there already."""
+    zone = [{"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a"]}]}]
+    given = pod(affinity={"nodeAffinity": {PREFERRED: [{"weight": 5, "preference": zone[0]}]}})
+    wish = "prefer: [{expression: node.zone == 'a', weight: 5}]"
+    assert outcomes(decide(wish, given=given)) == {"one": "satisfied"}
+    decision = decide(wish, wish, PLAIN, GOLD, given=given)
+    assert outcomes(decision) == {"one": "applied", "two": "applied", "three": "satisfied", "four": "applied"}
+
+
+def test_of_a_pod_that_nothing_admits_what_is_preferred_is_written() -> None:
+    given = pod(affinity={"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [{}]}}})
+    wishing = f"{GOLD}\nprefer: [{{expression: pool.gpus > 4, weight: 5}}]"
+    assert outcomes(decide(wishing, given=given)) == {"one": "applied"}
+    assert outcomes(decide(wishing, GOLD, given=given)) == {"one": "applied", "two": "satisfied"}
+
+
+def test_what_weighs_too_little_beside_tiers_says_so() -> None:
+    tiers = "fallback: [" + ", ".join(f"{{expression: node.labels.r == 'v{i}'}}" for i in range(100)) + "]"
+    wish = "prefer: [{expression: node.labels.q == '1', weight: 1}]"
+    decision = decide(wish, tiers)
+    assert messages(decision) == {"one": TOO_LIGHT, "two": ""}
+    assert "one changes nothing: what is preferred weighs too little beside tiers" in decision.message
+    again = decide(wish, tiers, given=pod(**patched(decision)))
+    assert messages(again) == {"one": TOO_LIGHT, "two": HELD}
+
+
+def test_a_spread_that_gave_way_is_not_told_to_hold() -> None:
+    own = {"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {}}
+    spec = (
+        "require: [{expression: 'true'}]\nspread: [{topologyKey: zone, maxSkew: 1, whenUnsatisfiable: ScheduleAnyway}]"
+    )
+    decision = decide(spec, given=pod(topologySpreadConstraints=[own]))
+    assert outcomes(decision) == {"one": "satisfied"}
+    assert "counts other pods" in messages(decision)["one"]
+
+
+@pytest.mark.parametrize("pair", ["podAffinity", "podAntiAffinity"])
+def test_pod_terms_that_add_up_are_applied(pair: str) -> None:
+    wish = f"{pair}: [{{topologyKey: zone, weight: 5}}]"
+    given = pod(**patched(decide(wish)))
+    assert outcomes(decide(wish, GOLD, given=given)) == {"one": "satisfied", "two": "applied"}
+    assert outcomes(decide(wish, wish, GOLD, given=given)) == {"one": "applied", "two": "applied", "three": "applied"}
 
 
 def test_pools_are_left_on_which_the_pod_and_the_policies_agree() -> None:
