@@ -255,15 +255,11 @@ def _crossing(inventory: Inventory) -> Iterator[tuple[int, int]]:
     for i, pool in enumerate(pools):
         carried = {*pool.labels.items(), *((key, value) for key, some in pool.values.items() for value in some)}
         for j in {j for label in carried - pool.selector.items() for j in by_label.get(label, ())}:
-            if pools[j].selector.items() <= carried and not _nested(pool.selector, pools[j].selector):
+            if pools[j].selector.items() <= carried:
                 pairs.add((min(i, j), max(i, j)))
     for pair in sorted(pairs):
         first, second = sorted(pair, key=lambda i: precedence(pools[i], order, declared=pools[i].declared))
         yield first, second
-
-
-def _nested(a: Mapping[str, str], b: Mapping[str, str]) -> bool:
-    return a.items() <= b.items() or b.items() <= a.items()
 
 
 def _selected(pool: Pool) -> dict[str, Values]:

@@ -69,7 +69,7 @@ def test_a_pod_with_more_terms_than_can_be_multiplied_fails_the_policy(count: in
 
 
 def test_a_pod_whose_own_terms_are_too_many_is_told_so() -> None:
-    other = "podSelector: {matchLabels: {app: other}}\nrequire: [{expression: 'true'}]"
+    other = "matchConditions: [{name: never, expression: 'false'}]\nrequire: [{expression: 'true'}]"
     decision = decide(GOLD, other, given=asking(unlike(1001)))
     reason = "the pod's own constraints: 1001 node selector terms, of which at most 1000 are allowed"
     assert (decision.message, outcomes(decision)) == (reason, {"one": "failed", "two": "notMatched"})
@@ -143,6 +143,16 @@ def test_a_wish_that_is_another_on_each_pool_may_be_too_much() -> None:
     pools = inventory(f"apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools: [{names}]")
     decision = decide("prefer: [{weight: 5, expression: 'node.labels[pool.name] == \"x\"'}]", pools=pools)
     assert decision.policies[0].error == "1001 preferences, of which at most 1000 are allowed"
+
+
+def test_what_is_too_much_alone_and_is_not_beside_others_is_applied() -> None:
+    names = ", ".join(f"{{name: p{i}, selector: {{pool: p{i}}}}}" for i in range(1001))
+    pools = inventory(f"apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools: [{names}]")
+    spec = "require: [{expression: 'node.labels[pool.name] == \"x\"'}]"
+    decision = decide(
+        spec, "require: [{expression: pool.name == 'p1'}]", given=pod(nodeSelector={"a": "b"}), pools=pools
+    )
+    assert outcomes(decision) == {"one": "applied", "two": "applied"}
 
 
 def test_only_what_multiplies_is_named() -> None:
@@ -567,15 +577,16 @@ def test_policies_that_spend_little_do_not_use_up_what_all_have(monkeypatch: pyt
     assert set(outcomes(decide(*[spec] * 4)).values()) == {"satisfied"}
 
 
-@pytest.mark.parametrize(
-    "between", ["", "variables: [{name: n, expression: '1'}]\ndeny: [{expression: 'variables.n > 1'}]"]
-)
-def test_no_policy_pays_for_another(monkeypatch: pytest.MonkeyPatch, between: str) -> None:
+def test_no_policy_pays_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither for the one before it, nor for one that came before another with variables of its own."""
     costly = "deny: [{expression: '[1, 2, 3].exists(x, [1, 2, 3].exists(y, x + y + size(pod.spec.containers) < 0))'}]"
+    between = "variables: [{name: n, expression: '1'}]\nspread: [{topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}]"
     monkeypatch.setattr("engine.judge.POLICY_BUDGET", 50)
-    assert set(outcomes(decide(costly)).values()) == {"satisfied"}
-    assert set(outcomes(decide(*[spec for spec in (costly, between, costly) if spec])).values()) == {"satisfied"}
+    for others in ([costly], [costly, f"{between}\npriority: 1"]):
+        said = outcomes(decide(f"{costly}\npriority: 2", *others))
+        assert "failed" not in said.values()
+    monkeypatch.setattr("engine.judge.POLICY_BUDGET", 25)
+    assert outcomes(decide(costly)) == {"one": "failed"}
 
 
 def test_a_budget_that_another_policy_spent_fails_no_tolerations(monkeypatch: pytest.MonkeyPatch) -> None:
