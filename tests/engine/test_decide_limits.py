@@ -573,9 +573,8 @@ def test_policies_that_spend_little_do_not_use_up_what_all_have(monkeypatch: pyt
     """What a policy leaves of its own is there for the others."""
     monkeypatch.setattr("engine.judge.POLICY_BUDGET", 60)
     monkeypatch.setattr("engine.judge.REQUEST_BUDGET", 100)
-    spec = (
-        "variables: [{name: n, expression: 'size(pod.spec.containers)'}]\nrequire: [{expression: 'variables.n > -%d'}]"
-    )
+    count = "[1, 2].map(x, x + size(pod.spec.containers)).sum()"
+    spec = f"variables: [{{name: n, expression: '{count}'}}]\nrequire: [{{expression: 'variables.n > -%d'}}]"
     assert set(outcomes(decide(*(spec % i for i in range(4)))).values()) == {"satisfied"}
 
 

@@ -190,6 +190,19 @@ def test_what_weighs_too_little_beside_tiers_says_so() -> None:
     assert messages(again) == {"one": TOO_LIGHT, "two": HELD}
 
 
+def test_where_there_are_no_tiers_nothing_weighs_too_little() -> None:
+    light = "prefer: [{expression: node.labels.q == '1', weight: 1}]"
+    heavy = "prefer: [" + ", ".join(f"{{expression: node.labels.r{i} == 'x', weight: 90}}" for i in range(3)) + "]"
+    again = decide(light, heavy, given=pod(**patched(decide(light, heavy))))
+    assert messages(again) == {"one": HELD, "two": HELD}
+
+
+def test_a_pod_that_no_pool_can_take_gets_no_tolerations() -> None:
+    stuck = pod(nodeSelector={"topology.kubernetes.io/zone": "elsewhere"})
+    decision = decide("tolerate: [{expression: taint.key == 'nvidia.com/gpu'}]", PLAIN, given=stuck)
+    assert outcomes(decision) == {"one": "satisfied", "two": "applied"}
+
+
 def test_a_spread_that_gave_way_is_not_told_to_hold() -> None:
     own = {"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {}}
     spec = (
