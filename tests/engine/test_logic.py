@@ -28,6 +28,7 @@ from engine.logic import (
     Reads,
     Tree,
     Verdict,
+    _Noted,
     choice,
     invert,
     leaves_of,
@@ -297,6 +298,13 @@ def test_what_a_computed_key_reads_is_demanded_again(expression: str, demanded: 
     assert said[NODEPOOL]["values"] == ["k"]
     for key in demanded - {NODEPOOL}:
         assert said[key]["operator"] in {"other": ("DoesNotExist",), ZONE: ("In", "Exists")}.get(key, ("In",))
+
+
+@pytest.mark.parametrize("walk", ["__iter__", "__len__", "keys", "items", "values"])
+def test_whoever_walks_a_pools_labels_has_read_them_all(walk: str) -> None:
+    noted = _Noted("labels", {"a": "b"}, reads := set[Read]())
+    getattr(noted, walk)()
+    assert reads == {Read("all")}
 
 
 @pytest.mark.parametrize(
