@@ -39,7 +39,7 @@ from engine.pods import pods_from_documents
 from engine.program import POD_NAMES, CompiledPolicy, Program, Rule, Weighted
 from engine.region import Region, alive, meet, node_terms, region
 from engine.report import listed, subject_name
-from engine.requirement import ANY, TRUE, Term, Terms, TooMany, implies
+from engine.requirement import ANY, TRUE, Term, Terms, TooMany, affordable, implies
 from engine.subject import Subject
 from engine.suite import inventory as inventory_of
 from engine.suite import subjects
@@ -792,18 +792,31 @@ def _ties(
     """Policies with tiers that come out equal on every inventory, each time for some pod that is tried."""
     tied = {policy.name: set[str]() for policy in policies if len(policy.fallback) >= ENOUGH}
     for finding, scene in _findings(candidates, scenes) if tied else ():
-        if finding.policy.name in tied and _come_out_equal(finding.tiers):
+        if finding.policy.name in tied and _come_out_equal(finding, scene):
             tied[finding.policy.name].add(scene.name)
     for policy in policies:
         if len(tied.get(policy.name, ())) == len(scenes):
             yield _tied(policy.policy)
 
 
-def _come_out_equal(tiers: Sequence[Wish]) -> bool:
-    """Whether a tier weighs no more than a worse one, where both have nodes."""
-    weights = {wish.region: wish.weight for wish in within(MAX_WEIGHT, list(tiers))}
-    written = [weights[tier.region] for tier in tiers if tier.region.groups or tier.region.anywhere]
-    return any(better <= worse for better, worse in pairwise(written))
+def _come_out_equal(finding: Finding, scene: Scene) -> bool:
+    """Whether a tier weighs no more than a worse one, where its policy leaves nodes of both, and all can be written."""
+    weights = {wish.region: wish.weight for wish in within(MAX_WEIGHT, list(finding.tiers))}
+    left = finding.region or Region(((scene.fleet.every, TRUE),), TRUE)
+    reached = [_both(tier.region, left) for tier in finding.tiers]
+    written = [
+        weights[tier.region]
+        for tier, nodes in zip(finding.tiers, reached, strict=True)
+        if nodes is not None and alive(nodes, TRUE, scene.fleet)
+    ]
+    if not any(better <= worse for better, worse in pairwise(written)):
+        return False
+    try:
+        terms = [term for tier in finding.tiers for term in node_terms(tier.region, scene.fleet.every, scene.fleet)]
+        affordable(terms)
+    except TooMany:
+        return False
+    return True
 
 
 def _tied(policy: Policy) -> Problem:

@@ -6,12 +6,14 @@ of the others meet, overruling by priority what would leave nothing; write down 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from engine import bundle, report, spread
+from engine.attribution import added, asked
 from engine.cluster import Inventory
 from engine.decision import Decision, Mode, Outcome, PolicyOutcome, PoolNames
 from engine.discretion import discretion, may_tell, withheld
@@ -199,6 +201,7 @@ class _Meeting:
     fleet: Fleet
     before: int = 0  # the pools that the pod's own constraints leave
     stuck: bool = False  # whether the pod itself asks for what no known pool has
+    answers: dict[tuple[str, int, Taint], bool] = field(default_factory=dict)  # whose policy names which taint
 
     def decision(self) -> Decision:
         """The decision. Raises _Failure where a policy turns out not to be decidable."""
@@ -410,12 +413,30 @@ class _Meeting:
         """For each taint of the pools that are left that an entry of a policy names."""
         wanted: dict[Taint, Toleration] = {}
         for finding in applied:
-            for index in bits(after) if finding.policy.tolerate else ():
-                pool = self.fleet.pools[index]
-                for taint in pool.taints:
-                    if taint.effect in HARD_EFFECTS and taint not in wanted and _named(finding, pool.view, taint):
-                        wanted[taint] = toleration_for(taint._asdict())
+            for index, taint in self._taints(after) if finding.policy.tolerate else ():
+                if taint not in wanted and self._names(finding, index, taint):
+                    wanted[taint] = toleration_for(taint._asdict())
         return [wanted[taint] for taint in sorted(wanted)]
+
+    def _tolerated(self, finding: Finding, after: int) -> list[Toleration]:
+        """Those that one policy names. Where that is an error, nobody asked it: another one had named the taint."""
+        wanted: dict[Taint, Toleration] = {}
+        for index, taint in self._taints(0 if self.stuck else after) if finding.policy.tolerate else ():
+            with suppress(_Failure):
+                if taint not in wanted and self._names(finding, index, taint):
+                    wanted[taint] = toleration_for(taint._asdict())
+        return list(wanted.values())
+
+    def _taints(self, pools: int) -> Iterator[tuple[int, Taint]]:
+        for index in bits(pools):
+            yield from ((index, taint) for taint in self.fleet.pools[index].taints if taint.effect in HARD_EFFECTS)
+
+    def _names(self, finding: Finding, index: int, taint: Taint) -> bool:
+        """Whether a policy names a taint of a pool; it is asked once, for asking costs. Raises _Failure."""
+        question = finding.policy.name, index, taint
+        if question not in self.answers:
+            self.answers[question] = _named(finding, self.fleet.pools[index].view, taint)
+        return self.answers[question]
 
     def _untolerated(self, after: int, placement: Placement) -> tuple[str, ...]:
         tolerations = [*((self.base.subject.pod.get("spec") or {}).get("tolerations") or ()), *placement.tolerations]
@@ -434,41 +455,41 @@ class _Meeting:
         after: int,
     ) -> tuple[PolicyOutcome, ...]:
         """Every outcome. A policy that applies is satisfied where nothing that it asks for is in the patch."""
-        outcomes, alone = [], len(applied) == 1
+        writing = self._writing(applied, placement, after) if operations else ()
+        outcomes = []
         for finding in self.findings:
             name = finding.policy.name
             if name in overruled:
                 outcomes.append(PolicyOutcome(name, "overruled", overruled[name], finding.error))
-            elif finding.outcome != "applied" or (operations and (alone or self._changes(finding, placement, after))):
+            elif finding.outcome != "applied" or name in writing:
                 outcomes.append(_outcome(finding))
             else:
                 message = self._unchanged(finding, applied, after)
                 outcomes.append(PolicyOutcome(name, "satisfied", message, finding.error))
         return tuple(outcomes)
 
-    def _changes(self, finding: Finding, placement: Placement, after: int) -> bool:
-        """Whether something that a policy asks for is written, be it that others ask for it, too."""
-        try:
-            if finding.region is not None and not _holds_already(self.mine, finding.region, self.fleet):
-                return True
-            return not finding.policy.only_requires and bool(self._share(finding, placement, after))
-        except (TooMany, _Failure):
-            return True
+    def _writing(self, applied: Sequence[Finding], placement: Placement, after: int) -> Collection[str]:
+        """The policies that ask for something that is written, be it that others ask for it, too."""
+        if len(applied) == 1:
+            return (applied[0].policy.name,)
+        names = {finding.policy.name for finding in applied if self._narrows(finding)}
+        rest = [f for f in applied if f.policy.name not in names and not f.policy.only_requires]
+        if rest:
+            pod = self.base.subject.pod
+            this = added(pod, placement)
+            for finding in rest:
+                wished = (term for wish in (*finding.tiers, *finding.wishes) for term in self._named_by(wish, after))
+                if asked(finding, pod, this, wished, self._tolerated(finding, after)):
+                    names.add(finding.policy.name)
+        # nobody narrows the pod, but those that say so together have ruled out pools that it does not name
+        return names or {finding.policy.name for finding in applied if finding.region is not None}
 
-    def _share(self, finding: Finding, placement: Placement, after: int) -> Sequence[Operation]:
-        """The patch for what a policy asks for besides its requirements, as much as it comes to beside the others."""
-        terms = (term for wish in (*finding.tiers, *finding.wishes) for term in self._named_by(wish, after))
-        wished = {one for term in terms for one in (term, *term.split())}
-        near, apart = ([term for _, term in some] for some in (finding.pod_affinity, finding.pod_anti_affinity))
-        share = Placement(
-            TRUE,
-            tuple(one for one in placement.preferred if one[1] in wished),
-            tuple(self._tolerations([finding], 0 if self.stuck else after)),
-            finding.spread,
-            tuple(one for one in placement.pod_affinity if one[1] in near),
-            tuple(one for one in placement.pod_anti_affinity if one[1] in apart),
-        )
-        return patch(self.base.subject.pod, share)
+    def _narrows(self, finding: Finding) -> bool:
+        """Whether a policy requires what the pod does not ask for itself."""
+        try:
+            return finding.region is not None and not _holds_already(self.mine, finding.region, self.fleet)
+        except TooMany:
+            return True
 
     def _named_by(self, wish: Wish, after: int) -> Terms:
         """The terms of a wish; none of one that takes too many, which is only left where it weighs nothing."""
@@ -481,16 +502,17 @@ class _Meeting:
         """Why nothing of a policy is written."""
         if finding.policy.only_denies:
             return report.DENIES_NOTHING
-        gave_way = _overruled_spread([finding], self.base.subject.pod)
+        gave_way = _overruled_spread(applied, self.base.subject.pod).get(finding.policy.name)
         if gave_way:
-            return gave_way[finding.policy.name]
+            return gave_way
         if finding.region is not None or finding.spread or finding.pod_affinity or finding.pod_anti_affinity:
             return report.HELD
-        if self._tolerations([finding], 0 if self.stuck else after) or _of_pools(finding.tiers, after):
+        if self._tolerated(finding, after) or _of_pools(finding.tiers, after):
             return report.HELD
-        if _of_pools(finding.wishes, after):
+        wishes = [wish for wish in finding.wishes if _of_pools((wish,), after)]
+        if wishes:
             ranks = _ranks(applied)
-            light = bool(ranks) and not any(wish.weight for wish in _room(ranks, applied).lighter(finding.wishes))
+            light = bool(ranks) and not any(wish.weight for wish in _room(ranks, applied).lighter(wishes))
             return report.TOO_LIGHT if light else report.HELD
         return report.ABOUT_NONE if finding.policy.prefer or finding.policy.fallback else report.NO_TAINT
 
