@@ -683,6 +683,22 @@ def test_tiers_that_only_some_pods_have() -> None:
     assert told(examined({"a": json.dumps(spec)}, {"pools/p.yaml": pools_named(2)})) == []
 
 
+@pytest.mark.parametrize(
+    ("tiers", "require"),
+    [
+        (of_pools(range(101)), '!(pool.name in ["p99", "p100"])'),
+        (of_pools(range(101)), 'pool.name in ["p0", "p1"]'),
+        ([f'node.labels["r{i}"] == "v"' for i in range(150)], ""),  # more values than a pod can carry
+    ],
+)
+def test_tiers_of_which_no_two_that_are_left_come_out_equal(tiers: list[str], require: str) -> None:
+    spec: dict[str, Any] = {"fallback": [{"expression": tier} for tier in tiers]}
+    if require:
+        spec["require"] = [{"expression": require}]
+    found = told(examined({"a": json.dumps(spec)}, {"pools/p.yaml": pools_named(101)}))
+    assert "tied-tiers" not in dict(found)
+
+
 def test_tiers_that_come_out_equal_in_one_inventory_only() -> None:
     spec = json.dumps({"fallback": [{"expression": tier} for tier in of_pools(range(101))]})
     both = {"pools/p.yaml": pools_named(101), "pools/few.yaml": pools_named(2)}

@@ -190,6 +190,89 @@ def test_what_weighs_too_little_beside_tiers_says_so() -> None:
     assert messages(again) == {"one": TOO_LIGHT, "two": HELD}
 
 
+@pytest.mark.parametrize("policy", ["Fail", "Ignore"])
+def test_what_another_policy_tolerates_already_fails_nobody(policy: str) -> None:
+    """Nor on the second call, when all is there: why nothing is written must not decide anything."""
+    number = f"tolerate: [{{expression: taint.key == 'team' && int(taint.value) > 1}}]\nfailurePolicy: {policy}"
+    team = "tolerate: [{expression: taint.key == 'team'}]"
+    decision = decide(team, number)
+    assert outcomes(decision) == {"one": "applied", "two": "satisfied"}
+    again = decide(team, number, given=pod(**patched(decision)))
+    assert (again.allowed, again.patch) == (True, ())
+    assert messages(again) == {"one": HELD, "two": NO_TAINT}
+    assert outcomes(decide(team, number, GOLD, given=pod(**patched(decision))))["two"] == "satisfied"
+
+
+def test_a_policy_is_asked_once_about_each_taint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that its budget need not do for why nothing is written, too."""
+    monkeypatch.setattr("engine.judge.POLICY_BUDGET", 60)
+    numbers = "[1, 2, 3]"
+    costly = f"{numbers}.all(x, {numbers}.all(y, x + y + size(taint.key) > 0))"
+    spec = f"tolerate: [{{expression: \"taint.key == 'team' && {costly}\"}}]\nfailurePolicy: Fail"
+    tolerating = pod(tolerations=[{"operator": "Exists"}])
+    assert messages(decide(spec, given=tolerating)) == {"one": HELD}
+    monkeypatch.setattr("engine.judge.POLICY_BUDGET", 30)
+    assert outcomes(decide(spec, given=tolerating)) == {"one": "failed"}
+
+
+@pytest.mark.parametrize("kind", ["podAffinity", "podAntiAffinity"])
+def test_pod_terms_that_say_the_same_in_other_words_add_up(kind: str) -> None:
+    one = f"{kind}: [{{topologyKey: zone, weight: 5, labelSelector: {{matchLabels: {{a: b}}}}}}]"
+    expression = "{matchExpressions: [{key: a, operator: In, values: [b]}]}"
+    two = f"{kind}: [{{topologyKey: zone, weight: 5, labelSelector: {expression}}}]"
+    term = {"topologyKey": "zone", "labelSelector": {"matchLabels": {"a": "b"}}}
+    given = pod(affinity={kind: {PREFERRED: [{"weight": 7, "podAffinityTerm": term}]}})
+    assert outcomes(decide(one, two, given=given)) == {"one": "applied", "two": "applied"}
+
+
+def test_what_is_made_lighter_than_what_the_pod_has_is_not_applied() -> None:
+    """Two wishes of 60 for one term come to 100, and the third to 50."""
+    host, zone = (f"podAntiAffinity: [{{topologyKey: {key}, weight: 60}}]" for key in ("host", "zone"))
+    (mine,) = patched(decide(zone))["affinity"]["podAntiAffinity"][PREFERRED]
+    given = pod(affinity={"podAntiAffinity": {PREFERRED: [{**mine, "weight": 55}]}})
+    assert outcomes(decide(host, host, zone, given=given)) == {"one": "applied", "two": "applied", "three": "satisfied"}
+
+
+def test_a_spread_that_gives_way_to_another_policys_is_not_applied() -> None:
+    spread = (
+        "spread: [{topologyKey: zone, maxSkew: 1, whenUnsatisfiable: ScheduleAnyway, labelSelector: {matchLabels: %s}}]"
+    )
+    both = f"{spread % '{b: c}'}\nprefer: [{HUGE}]"
+    decision = decide(spread % "{a: b}", both)
+    assert outcomes(decision) == {"one": "applied", "two": "satisfied"}
+    assert "another policy's constraint on `zone`" in messages(decision)["two"]
+    again = decide(spread % "{a: b}", both, given=pod(**patched(decision)))
+    assert messages(again)["one"] == HELD
+    assert "the pod's own constraint on `zone`" in messages(again)["two"]
+
+
+def test_pools_that_no_policy_names_are_ruled_out_by_those_that_require_something() -> None:
+    """The pod keeps to a zone that one of the teams' pools has; nobody knows that of the third pool."""
+    text = """
+apiVersion: bayplan.dev/v1alpha1
+kind: Inventory
+pools:
+  - {name: p0, selector: {team: x}, values: {topology.kubernetes.io/zone: [a]}}
+  - {name: p3, selector: {team: y}, values: {topology.kubernetes.io/zone: [b]}}
+  - {name: p2, selector: {kind: u}}
+"""
+    terms = [{"matchExpressions": [{"key": "team", "operator": "In", "values": ["x", "y"]}]}]
+    given = pod(
+        nodeSelector={"topology.kubernetes.io/zone": "a"},
+        affinity={"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": terms}}},
+    )
+    teams = 'require: [{expression: \'pool.name in ["p0", "p3"]\'}]'
+    decision = decide(teams, f"prefer: [{HUGE}]", given=given, pools=inventory(text))
+    assert decision.patch
+    assert outcomes(decision) == {"one": "applied", "two": "satisfied"}
+
+
+def test_of_the_wishes_only_those_for_nodes_that_are_left_weigh() -> None:
+    tiers = "fallback: [" + ", ".join(f"{{expression: node.labels.r == 'v{i}'}}" for i in range(30)) + "]"
+    wishes = "prefer: [{expression: pool.name == 'gpu', weight: 1}, {expression: pool.name == 'plain', weight: 90}]"
+    assert messages(decide(wishes, tiers, GOLD))["one"] == TOO_LIGHT
+
+
 def test_where_there_are_no_tiers_nothing_weighs_too_little() -> None:
     light = "prefer: [{expression: node.labels.q == '1', weight: 1}]"
     heavy = "prefer: [" + ", ".join(f"{{expression: node.labels.r{i} == 'x', weight: 90}}" for i in range(3)) + "]"
