@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations, islice, pairwise, product
-from typing import Any
+from typing import Any, cast
 
 from engine.advice import walk
 from engine.bundle import Bundle, Case, Named, Policy, Test
@@ -155,6 +155,7 @@ def examine(
     problems += (_redundant(policy, other) for policy, other in _redundancies(rest, scenes, program))
     problems += _idle(rest, scenes, candidates, doubts)
     problems += _ties(rest, scenes, candidates)
+    problems += _shadowed(bundle, scenes)
     problems += _karpenter(bundle, scenes)
     _doubt_satisfiability(rest, scenes, candidates, doubts)
     return Examination(ordered(problems), tuple(conflicts), dict(sorted(doubts.by_policy.items())))
@@ -826,6 +827,20 @@ def _tied(policy: Policy) -> Problem:
     )
     hint = "say fewer tiers, or such as share no node: an affinity can't leave out what a bound of another label says"
     return Problem("tied-tiers", message, policy.fallback[-1].excerpt.whole, hint=hint, severity="warning")
+
+
+# Pools
+
+
+def _shadowed(bundle: Bundle, scenes: Iterable[Scene]) -> Iterator[Problem]:
+    """Pools that can have no node, for each that carries what they declare is of another one."""
+    hint = "say a selector that tells the two apart, or leave one of them out"
+    for scene in scenes if bundle.span else ():
+        for name in scene.fleet.names(scene.fleet.shadowed):
+            message = (
+                f"each node that pool `{name}` of {scene.name} declares is of another pool, whose selector it meets"
+            )
+            yield Problem("shadowed-pool", message, cast("Span", bundle.span), hint=hint, severity="warning")
 
 
 # Karpenter

@@ -47,7 +47,7 @@ class Fleet:
     """The pools of one inventory as bits. Everything it remembers follows from the inventory alone.
 
     `inferred` says whether anything is known of any pool by observation only; `hard_taints` are the taints that keep
-    pods away, each with the pools that have it.
+    pods away, each with the pools that have it; `shadowed` are the pools all of whose nodes are of more special ones.
     """
 
     def __init__(self, inventory: Inventory, previous: Fleet | None = None) -> None:
@@ -68,6 +68,7 @@ class Fleet:
         self._possible: dict[tuple[str, Values], int] = {}
         if previous is not None:
             self._take_over(previous)
+        self.shadowed = sum(1 << i for i in self._special if self.known(i).impossible)
         self.inferred = any(pool.observed or not pool.declared for pool in self.pools)
         self._names: dict[int, tuple[str, ...]] = {}
         self._selectors: dict[int, Terms] = {}
@@ -91,7 +92,7 @@ class Fleet:
 
     def possible(self, term: Term) -> int:
         """The pools that may have a node which the term admits: what they are known by does not contradict it."""
-        mask = self.every
+        mask = self.every & ~self.shadowed
         for key, values in term.requirements:
             some = self._possible.get((key, values))
             if some is None:

@@ -16,10 +16,10 @@ from engine.document import parse_manifests
 from engine.fleet import Fleet, Kept, Read
 from engine.logic import Flat, Leaf, _by_pool, _inferred
 from engine.pool import Inventory, Pool
-from engine.requirement import ABSENT, EXISTS, FALSE, TRUE, Terms, Values, admits, none_of, one_of, term
+from engine.requirement import ABSENT, EVERYWHERE, EXISTS, FALSE, TRUE, Terms, Values, admits, none_of, one_of, term
 from engine.symbolic import Arguments
 from engine.text import Source
-from tests.engine.test_decide import decider, subject
+from tests.engine.test_decide import decide, decider, outcomes, subject
 from tests.engine.test_renewal import POOLS
 
 GKE = "cloud.google.com/gke-nodepool"
@@ -218,6 +218,20 @@ def test_pools_whose_selectors_cross_are_told_apart() -> None:
         nodes=[{GKE: "b", "team": "a"}],
     )
     assert selected(first)["team"] == [{GKE: "not b", "team": ["a"]}]
+
+
+def test_a_pool_all_of_whose_nodes_are_another_ones_is_counted_nowhere() -> None:
+    """Neither before nor after something is written that says so."""
+    for own in ({"labels": {"kind": "u", "tier": "gold"}}, {"values": {"kind": ["u"]}, "labels": {"tier": "gold"}}):
+        found = described({"name": "p0", "selector": {"kind": "u"}}, {"name": "p1", "selector": {"team": "y"}, **own})
+        fleet = Fleet(found)
+        assert (fleet.shadowed, fleet.possible(EVERYWHERE), fleet.possible(term({"x": EXISTS}))) == (0b10, 0b01, 0b01)
+        assert Fleet(found, fleet).shadowed == 0b10
+        decision = decide("require: [{expression: pool.labels.tier == 'gold'}]\nwhenEmpty: ignore", pools=found)
+        assert (outcomes(decision), decision.pools.before, decision.patch) == ({"one": "overruled"}, ("p0",), ())
+    varying = {"name": "p1", "selector": {"team": "y"}, "values": {"kind": ["u", "v"]}}
+    several = described({"name": "p0", "selector": {"kind": "u"}}, varying)
+    assert (Fleet(several).shadowed, Fleet(several).possible(EVERYWHERE)) == (0, 0b11)
 
 
 def test_the_configured_order_says_which_label_a_node_of_a_pool_lacks() -> None:
