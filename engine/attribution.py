@@ -10,7 +10,6 @@ from engine.judge import Finding
 from engine.placement import Placement, labels_of, placed
 from engine.podaffinity import PREFERRED, REQUIRED, Identity, identity
 from engine.requirement import Term, parse_term
-from engine.spread import combine
 from engine.tolerations import Toleration
 
 Json = Mapping[str, Any]
@@ -66,6 +65,6 @@ def asked(finding: Finding, pod: Json, this: Added, wished: Iterable[Term], tole
 def _spreads(constraint: Json, pod: Json, this: Added) -> bool:
     """Whether a constraint changes the pod, and is not overruled by another of its identity."""
     labels, existing = labels_of(pod), (pod.get("spec") or {}).get("topologySpreadConstraints") or ()
-    alone, _ = combine(existing, (constraint,), labels)
+    alone, _ = spread.combine(existing, (constraint,), labels)
     there = next(one for one in this.spread if spread.identity(one) == spread.identity(constraint))
     return list(alone) != list(existing) and spread.counted(there, labels) == spread.counted(constraint, labels)

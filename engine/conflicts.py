@@ -1,6 +1,6 @@
 """Conflicts found before they hurt: what policies do to each other, and to nothing, on the pools of an inventory.
 
-Four claims are made, each of them certain for the given inventories, or not made at all:
+Five claims are made, each of them certain for the given inventories, or not made at all:
 
 - Policies that leave a pod no pool together, though each leaves some. The pod is shown, and the engine has decided it.
   Pods that are tried are those of the bundle's tests and examples, and those made up in `engine.witness`.
@@ -11,6 +11,7 @@ Four claims are made, each of them certain for the given inventories, or not mad
   tiers that need more weights than there are.
 - A policy that another makes redundant: that one applies wherever this one does, asks for no more nodes than this one,
   is taken first, can't fail, and refuses the pod where it is overruled.
+- A pool that can have no node, for each that carries what it declares is of another pool.
 
 What could be neither shown nor ruled out is listed as undecided.
 """
@@ -21,7 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations, islice, pairwise, product
-from typing import Any, cast
+from typing import Any
 
 from engine.advice import walk
 from engine.bundle import Bundle, Case, Named, Policy, Test
@@ -238,10 +239,15 @@ class Scene:
         except (TooMany, BudgetExceeded):
             return None
 
+    @property
+    def everywhere(self) -> Region:
+        """What a policy that requires nothing leaves."""
+        return Region(((self.fleet.every, TRUE),), TRUE)
+
     def left(self, policy: CompiledPolicy) -> Region | None:
         """The nodes that a policy can leave, at most; None if that can't be told."""
         if not policy.require:
-            return Region(((self.fleet.every, TRUE),), TRUE)
+            return self.everywhere
         return self.widest(policy.require, confined=bool(policy.tolerate))
 
     def unsatisfiable(self, policy: CompiledPolicy) -> bool:
@@ -779,7 +785,7 @@ def _narrowed(terms: Terms, known: Term) -> Terms:
 
 
 def _matters(wish: Region, finding: Finding, scene: Scene) -> bool:
-    left = finding.region or Region(((scene.fleet.every, TRUE),), TRUE)
+    left = finding.region or scene.everywhere
     met = _both(wish, left)
     return met is not None and alive(met, TRUE, scene.fleet) and not _covers(wish, left, scene)
 
@@ -803,7 +809,7 @@ def _ties(
 def _come_out_equal(finding: Finding, scene: Scene) -> bool:
     """Whether a tier weighs no more than a worse one, where its policy leaves nodes of both, and all can be written."""
     weights = {wish.region: wish.weight for wish in within(MAX_WEIGHT, list(finding.tiers))}
-    left = finding.region or Region(((scene.fleet.every, TRUE),), TRUE)
+    left = finding.region or scene.everywhere
     reached = [_both(tier.region, left) for tier in finding.tiers]
     written = [
         weights[tier.region]
@@ -834,13 +840,15 @@ def _tied(policy: Policy) -> Problem:
 
 def _shadowed(bundle: Bundle, scenes: Iterable[Scene]) -> Iterator[Problem]:
     """Pools that can have no node, for each that carries what they declare is of another one."""
+    if bundle.span is None:
+        return
     hint = "say a selector that tells the two apart, or leave one of them out"
-    for scene in scenes if bundle.span else ():
+    for scene in scenes:
         for name in scene.fleet.names(scene.fleet.shadowed):
             message = (
                 f"each node that pool `{name}` of {scene.name} declares is of another pool, whose selector it meets"
             )
-            yield Problem("shadowed-pool", message, cast("Span", bundle.span), hint=hint, severity="warning")
+            yield Problem("shadowed-pool", message, bundle.span, hint=hint, severity="warning")
 
 
 # Karpenter

@@ -594,8 +594,8 @@ TAINTED = "tolerate: [{expression: 'taint.key == \"nvidia.com/gpu\"'}]"
 GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists"}
 
 
-def test_of_several_policies_each_is_asked_whether_it_alone_changes_the_pod() -> None:
-    """What it requires and what it tolerates, of the pools that it leaves itself."""
+def test_of_several_policies_each_is_applied_where_something_of_it_is_written() -> None:
+    """What it requires and what it tolerates, of the pools that are left."""
     other = "prefer: [{expression: 'node.zone == \"a\"', weight: 5}]"
     tolerating = pod(tolerations=[GPU_TOLERATION])
     assert outcomes(decide(f"{GOLD}\n{TAINTED}", other, given=tolerating))["one"] == "applied"

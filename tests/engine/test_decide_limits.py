@@ -16,6 +16,7 @@ from engine.decision import PoolNames
 from engine.pool import Inventory
 from engine.requirement import admits, parse_term
 from tests.engine.test_decide import BASE, GOLD, decide, inventory, outcomes, patched, pod, preferred, required
+from tests.engine.test_wishes import pools_named
 from tests.examples import examples
 
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
@@ -139,15 +140,13 @@ def test_wishes_say_that_they_are_the_ones_that_are_too_many() -> None:
 
 
 def test_a_wish_that_is_another_on_each_pool_may_be_too_much() -> None:
-    names = ", ".join(f"{{name: p{i}, selector: {{pool: p{i}}}}}" for i in range(1001))
-    pools = inventory(f"apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools: [{names}]")
+    pools = pools_named(1001)
     decision = decide("prefer: [{weight: 5, expression: 'node.labels[pool.name] == \"x\"'}]", pools=pools)
     assert decision.policies[0].error == "1001 preferences, of which at most 1000 are allowed"
 
 
 def test_what_is_too_much_alone_and_is_not_beside_others_is_applied() -> None:
-    names = ", ".join(f"{{name: p{i}, selector: {{pool: p{i}}}}}" for i in range(1001))
-    pools = inventory(f"apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools: [{names}]")
+    pools = pools_named(1001)
     spec = "require: [{expression: 'node.labels[pool.name] == \"x\"'}]"
     decision = decide(
         spec, "require: [{expression: pool.name == 'p1'}]", given=pod(nodeSelector={"a": "b"}), pools=pools
