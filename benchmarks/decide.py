@@ -23,10 +23,10 @@ import cel_expr_python.cel as cel_cpp
 import celpy
 
 from engine.bundle import parse_bundle
-from engine.decide import Decider
-from engine.pool import Inventory, Pool, Taint
+from engine.decision import Decider
+from engine.pods import Subject
+from engine.pools import Inventory, Pool, Taint
 from engine.program import Program, compile_bundle
-from engine.subject import Subject
 
 ZONES = ("eu-1a", "eu-1b", "eu-1c")
 ZONE = "topology.kubernetes.io/zone"

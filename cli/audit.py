@@ -20,12 +20,10 @@ from typing import Any
 
 from cli.errors import CommandError
 from cli.inputs import add_cluster, add_pools, decider, manifests, names_cluster, namespaces, of_cluster
-from cli.narrative import title
 from cli.terminal import GREEN, RED, amount, styled, table
-from engine.decision import Decision
-from engine.document import Manifest
-from engine.pods import pods_from_documents
-from engine.subject import Subject
+from engine.decision import Decision, title
+from engine.documents import Manifest
+from engine.pods import Subject, pods_from_documents
 
 FINISHED = ("Succeeded", "Failed")
 

@@ -22,10 +22,10 @@ from typing import Any
 
 from cli.inputs import add_cluster, add_pools, existing, given_cluster, given_inventory, located
 from cli.terminal import GREEN, RED, amount, styled
-from engine.cluster import Inventory
-from engine.conflicts import Conflict, Examination, examine, inventories_of
-from engine.errors import BundleError, Problem, ordered
+from engine.analysis import Conflict, Examination, examine, inventories_of
+from engine.documents import BundleError, Problem, ordered
 from engine.load import read_bundle
+from engine.pools import Inventory
 from engine.program import compile_bundle
 
 

@@ -10,14 +10,11 @@ from typing import Any
 
 from cli.errors import CommandError
 from engine.bundle import Bundle
-from engine.cluster import Inventory, inventory_from_documents
-from engine.decide import OWN_NAMESPACE, Decider
-from engine.document import Manifest, parse_manifests
-from engine.errors import BundleError, Problem
+from engine.decision import OWN_NAMESPACE, Decider
+from engine.documents import BundleError, Manifest, Problem, Source, parse_manifests
 from engine.load import load_bundle, read_documents
+from engine.pools import POOL_LABELS, Inventory, inventory_from_documents
 from engine.program import Program, compile_bundle
-from engine.providers import POOL_LABELS
-from engine.text import Source
 
 
 def add_pools(parser: argparse.ArgumentParser) -> None:

@@ -85,7 +85,7 @@ def _parsed(parser: argparse.ArgumentParser, words: list[str]) -> argparse.Names
 
 
 def _unknown(command: str) -> int:
-    from engine.errors import did_you_mean
+    from engine.documents import did_you_mean
 
     hint = did_you_mean(command, COMMANDS)
     _complain(f"there is no command `{command}`" + (f"; {hint}" if hint else f": {', '.join(COMMANDS)}"))
@@ -94,7 +94,7 @@ def _unknown(command: str) -> int:
 
 def _guarded(command: str, words: list[str]) -> int:
     """Run a command; what its user did wrong is one message, what we did wrong is a traceback and a request."""
-    from engine.errors import BundleError, RequestError
+    from engine.documents import BundleError, RequestError
 
     try:
         options = _parsed(parser_of(command), words)

@@ -7,9 +7,7 @@ from typing import Any
 
 from cli.difference import as_yaml, unified
 from cli.terminal import BOLD, FAINT, GREEN, RED, amount, coloured, styled, table, wrapped
-from engine.decision import Decision, PolicyOutcome, PoolNames
-from engine.ownership import owner_of
-from engine.subject import Subject
+from engine.decision import Decision, PolicyOutcome, PoolNames, title
 
 OUTCOMES = {
     "applied": "applied",
@@ -57,13 +55,6 @@ def told(decision: Decision, *, show_pod: bool = False) -> Iterator[str]:
     if show_pod and decision.allowed:
         yield ""
         yield from _indented(as_yaml(decision.patched))
-
-
-def title(subject: Subject) -> str:
-    """`Deployment shop/web`, `Pod shop/web`."""
-    owner = owner_of(subject)
-    kind, name = (owner.kind, owner.name) if owner else ("Pod", subject.name)
-    return f"{kind} {subject.namespace_name}/{name}"
 
 
 def visible(pod: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from cli.difference import as_yaml
 from cli.errors import CommandError
 from cli.inputs import add_pools, inventory, names_cluster
 from cli.terminal import amount, table
-from engine.cluster import Pool
+from engine.pools import Pool
 
 GIB = 1 << 30
 OBSERVED = """\

@@ -20,7 +20,7 @@ from cli.difference import unified
 from cli.errors import CommandError
 from cli.inputs import compiled, loaded
 from cli.terminal import GREEN, RED, amount, coloured, styled
-from engine.suite import Result, run_tests
+from engine.analysis import Result, run_tests
 
 
 def add(parser: argparse.ArgumentParser) -> None:

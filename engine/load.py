@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.bundle import Bundle, parse_bundle
-from engine.cluster import inventory_problems
-from engine.document import Manifest, oversize, parse_manifests
-from engine.errors import BundleError, Problem, ordered
-from engine.text import Source, Span
+from engine.documents import BundleError, Manifest, Problem, Source, Span, ordered, oversize, parse_manifests
+from engine.pools import inventory_problems
 
 MAX_FILE = 1 << 20
 MAX_FILES = 1_000

@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from cli.main import COMMANDS, main, parser_of
-from engine.bundle import CASE, EXPECT, OUTCOMES, POLICY, TEST, parse_bundle
+from engine.bundle import parse_bundle
+from engine.bundle.fields import CASE, EXPECT, POLICY, TEST
+from engine.bundle.model import OUTCOMES
 
 ROOT = Path(__file__).parents[1]
 PAGES = [

@@ -13,23 +13,29 @@ from typing import Any
 import pytest
 import yaml
 
-from engine import schema
-from engine.check import check
-from engine.cluster import inventory_from_documents
-from engine.defaults import defaulted
-from engine.document import parse_manifests
-from engine.errors import Problem
-from engine.evaluate import compile_expression
-from engine.functions import OVERLOADS
-from engine.functions.formatting import MAX_PRECISION
-from engine.parse import MACROS, MAX_LENGTH, MAX_NESTING, parse
-from engine.program import NAMES
-from engine.requirement import FALSE, TRUE, Terms
-from engine.symbolic import MAX_UNROLLED, compile_truth, words_of
-from engine.syntax import Node
-from engine.text import Excerpt, Source
-from engine.types import INT, ObjectType, Type
-from engine.values import MAX_SIZE, Budget, CelError, equal
+from engine.documents import Excerpt, Problem, Source, parse_manifests
+from engine.language import (
+    INT,
+    OVERLOADS,
+    Budget,
+    CelError,
+    Node,
+    ObjectType,
+    Type,
+    check,
+    compile_expression,
+    equal,
+    parse,
+)
+from engine.language.functions.formatting import MAX_PRECISION
+from engine.language.parse import MACROS, MAX_LENGTH, MAX_NESTING
+from engine.language.values import MAX_SIZE
+from engine.nodeselector import FALSE, TRUE, Terms
+from engine.pods.defaults import defaulted
+from engine.pools import inventory_from_documents, words_of
+from engine.program import vocabulary
+from engine.program.model import NAMES
+from engine.program.node_expressions import MAX_UNROLLED, compile_truth
 
 ROOT = Path(__file__).parents[1]
 BUDGET = 100_000
@@ -102,11 +108,11 @@ LANGUAGE = (ROOT / "docs" / "language.md").read_text()
 PARAMS = {"euZones": ["eu-1a", "eu-1b"], "minimum": 4}
 VARIABLES = ObjectType("variables", fields={"gpus": INT})
 ROOTS: Mapping[str, Type] = {
-    "pod": schema.POD,
-    "namespaceObject": schema.NAMESPACE,
-    "params": schema.params_type(PARAMS),
+    "pod": vocabulary.POD,
+    "namespaceObject": vocabulary.NAMESPACE,
+    "params": vocabulary.params_type(PARAMS),
     "variables": VARIABLES,
-    "pool": schema.POOL,
+    "pool": vocabulary.POOL,
 }
 
 
@@ -168,7 +174,7 @@ def conditions(terms: Terms) -> str:
 
 @pytest.mark.parametrize(("expression", "expected"), lines("affinity"))
 def test_expressions_over_a_node_become_the_affinity_that_the_page_says(expression: str, expected: str) -> None:
-    node, rules = checked(expression, {**ROOTS, "node": schema.NODE})
+    node, rules = checked(expression, {**ROOTS, "node": vocabulary.NODE})
     assert node is not None, rules
     truth = compile_truth(node, tuple(DATA), Excerpt.of(expression))
     if isinstance(truth, Problem):

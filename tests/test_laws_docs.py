@@ -13,12 +13,11 @@ import pytest
 import yaml
 
 from engine.bundle import parse_bundle
-from engine.cluster import inventory_from_documents
-from engine.decide import Decider
-from engine.document import parse_manifests
+from engine.decision import Decider
+from engine.documents import Source, parse_manifests
+from engine.pods import Subject
+from engine.pools import inventory_from_documents
 from engine.program import compile_bundle
-from engine.subject import Subject
-from engine.text import Source
 from tests.engine.matching import REQUIRED, admits, tolerates
 
 ROOT = Path(__file__).parents[1]

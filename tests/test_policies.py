@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.analysis import run_tests
 from engine.bundle import Bundle
 from engine.load import load_bundle
 from engine.program import compile_bundle
-from engine.suite import run_tests
 
 POLICIES = Path(__file__).parents[1] / "policies"
 BUNDLES = sorted(path.name for path in POLICIES.iterdir())

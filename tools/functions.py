@@ -10,11 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from engine.functions import OVERLOADS
-from engine.mistakes import said
-from engine.overload import Overload
-from engine.parse import OPERATORS
-from engine.types import DOUBLE, INT, UINT, Type
+from engine.language import DOUBLE, INT, OPERATORS, OVERLOADS, UINT, Overload, Type, said
 
 TARGET = Path(__file__).parent.parent / "docs" / "functions.md"
 SYMBOLS = {function: symbol for symbol, function in OPERATORS.items()}

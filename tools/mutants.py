@@ -37,7 +37,7 @@ class Mutant(NamedTuple):
 
 def survivors() -> Iterator[Mutant]:
     """The mutants that no test killed, by the results that mutmut left."""
-    for results in sorted(RESULTS.glob("*.py.meta")):
+    for results in sorted(RESULTS.rglob("*.py.meta")):
         codes: dict[str, int | None] = json.loads(results.read_text())["exit_code_by_key"]
         names = [name for name, code in codes.items() if code in (SURVIVED, *UNTESTED)]
         if names:
@@ -63,7 +63,7 @@ def _mutant(name: str, functions: dict[str, list[str]]) -> Mutant:
     changed, _, _ = own.rpartition("__mutmut_")
     lines = list(unified_diff(functions[f"{changed}__mutmut_orig"], functions[own], lineterm="", n=0))[2:]
     removed, added = ("\n".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in ("-", "+"))
-    readable = changed.removeprefix("x_").replace("xǁ", "").replace("ǁ", ".")
+    readable = changed.removeprefix("x_").removeprefix("xǁ").replace("ǁ", ".")
     return Mutant(f"{module.removeprefix('engine.')}.{readable}", removed, added)
 
 

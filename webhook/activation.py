@@ -15,11 +15,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.cluster import Inventory
-from engine.decide import Decider
-from engine.errors import BundleError, RequestError
+from engine.analysis import FailedTestsError
+from engine.decision import Decider
+from engine.documents import BundleError, RequestError
+from engine.pools import Inventory
 from engine.program import Program
-from engine.suite import FailedTestsError
 from webhook.files import Fingerprint, fingerprint
 from webhook.metrics import Metrics
 

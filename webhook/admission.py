@@ -11,15 +11,15 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from msgspec import UNSET
 
-from engine.decision import Decision
-from engine.errors import RequestError
-from engine.subject import Subject
+from engine.decision import Decision, outcome_of
+from engine.documents import RequestError
+from engine.pods import Subject, without_environment
 from webhook import review
 from webhook.metrics import Metrics
 from webhook.records import DecisionLog, now
@@ -27,7 +27,6 @@ from webhook.records import DecisionLog, now
 FailurePolicy = Literal["Ignore", "Fail"]
 LogDecisions = Literal["changed", "all", "none"]
 OPERATIONS = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 SHORT = ("pod", "revision", "mode", "allowed", "message", "warnings")
 
 log = logging.getLogger("bayplan.admission")
@@ -164,13 +163,6 @@ class Admission:
         return Answer(200, review.encode(response))
 
 
-def outcome_of(decision: Decision) -> str:
-    """What the decision comes to, or would in enforce mode: denied, mutated or unchanged."""
-    if not decision.allowed:
-        return "denied"
-    return "mutated" if decision.patch else "unchanged"
-
-
 def respond(uid: str, decision: Decision, outcome: str) -> review.Response:
     """The decision as an answer. Audit mode allows, patches nothing and warns nobody; annotations say what would be."""
     refused = decision.refused
@@ -210,22 +202,6 @@ def audit_annotations(decision: Decision, outcome: str) -> dict[str, str]:
 def named(name: str) -> Mapping[str, Any]:
     """A Namespace of which nothing is known but its name, and so the label that the API server gives each."""
     return {"metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}}}
-
-
-def without_environment(pod: Mapping[str, Any]) -> dict[str, Any]:
-    """The pod with every value of its environment taken out, and kubectl's copy of the manifest, which repeats them."""
-    metadata: Mapping[str, Any] = pod.get("metadata") or {}
-    kept = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != LAST_APPLIED}
-    spec = dict(pod.get("spec") or {})
-    for group in ("containers", "initContainers", "ephemeralContainers"):
-        if isinstance(spec.get(group), Sequence):
-            spec[group] = [_without_values(container) for container in spec[group]]
-    return {**pod, "metadata": {**metadata, "annotations": kept}, "spec": spec}
-
-
-def _without_values(container: Mapping[str, Any]) -> dict[str, Any]:
-    environment = [{"name": str(entry.get("name", "")), "value": ""} for entry in container.get("env") or ()]
-    return {**container, "env": environment}
 
 
 def _traceback(decider: Decides, subject: Subject, error: Exception) -> str:

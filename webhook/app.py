@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Response
 from starlette.routing import Route
 
-from engine.errors import RequestError
+from engine.documents import RequestError
 from webhook import review
 from webhook.admission import Admission, Answer
 from webhook.metrics import CONTENT_TYPE, Metrics

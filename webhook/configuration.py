@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from engine.decide import LEFT_ALONE
+from engine.decision import LEFT_ALONE
 from webhook.admission import FailurePolicy
 
 NAME = "bayplan-dev"

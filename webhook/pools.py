@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from operator import is_
 from typing import Any
 
-from engine.nodes import Group, group, pool_of
-from engine.pool import Inventory, Pool, inventory
+from engine.pools import Inventory, NodeGroup, Pool, group, inventory, pool_of
 
 Node = Mapping[str, Any]
 
 
 class LivePools:
-    """`engine.cluster.inventory_from_nodes`, remembering.
+    """`engine.pools.nodes.inventory_from_nodes`, remembering.
 
     Nodes are compared by identity: whoever hands them over keeps an object as long as the Node is the same. Five
     thousand Nodes take a fifth of a second the first time; one that changes afterwards costs its own pool.
@@ -21,7 +20,7 @@ class LivePools:
 
     def __init__(self, pool_labels: Sequence[str]) -> None:
         self._pool_labels = pool_labels
-        self._made: dict[Group, tuple[list[Node], Pool]] = {}
+        self._made: dict[NodeGroup, tuple[list[Node], Pool]] = {}
 
     def inventory(self, nodes: Sequence[Node]) -> Inventory:
         """The inventory of all Nodes, in the same order each time."""
@@ -29,7 +28,7 @@ class LivePools:
         self._made = {label: self._pool(label, members) for label, members in groups.items()}
         return inventory((pool for _, pool in self._made.values()), len(strays), self._pool_labels)
 
-    def _pool(self, label: Group, members: list[Node]) -> tuple[list[Node], Pool]:
+    def _pool(self, label: NodeGroup, members: list[Node]) -> tuple[list[Node], Pool]:
         known = self._made.get(label)
         if known is not None and len(known[0]) == len(members) and all(map(is_, known[0], members)):
             return known

@@ -14,14 +14,12 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from engine.cluster import Inventory, inventory_from_documents
-from engine.decide import OWN_NAMESPACE, Decider
-from engine.document import Manifest
+from engine.analysis import proven
+from engine.decision import OWN_NAMESPACE, Decider
+from engine.documents import Manifest, Source
 from engine.load import load_bundle, read_documents
+from engine.pools import POOL_LABELS, Inventory, inventory_from_documents
 from engine.program import Program, compile_bundle
-from engine.providers import POOL_LABELS
-from engine.suite import proven
-from engine.text import Source
 from webhook.activation import Activation, Stages
 from webhook.admission import Admission, FailurePolicy, LogDecisions
 from webhook.app import Mutate, admission_app, health_app

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from engine.errors import RequestError
+from engine.documents import RequestError
 from webhook.shape import Pod
 
 API_VERSION = "admission.k8s.io/v1"

@@ -10,12 +10,8 @@ import celpy
 import pytest
 from celpy.evaluation import CELEvalError
 
-from engine.check import check
-from engine.evaluate import compile_expression
-from engine.parse import parse
-from engine.text import Excerpt
-from engine.types import DYN
-from engine.values import Budget, CelError
+from engine.documents import Excerpt
+from engine.language import DYN, Budget, CelError, check, compile_expression, parse
 
 DATA = {"m": {"a": 1}, "l": [{"a": 1}, {}], "n": None}
 ERROR = "error"

@@ -15,30 +15,36 @@ from typing import Any
 
 import pytest
 
-from engine.check import TYPE_NAMES, check
-from engine.evaluate import compile_expression
-from engine.functions import OVERLOADS
-from engine.functions.times import string_to_duration, string_to_timestamp
-from engine.parse import parse, qualified
-from engine.syntax import Call, Ident, Node, StructLiteral
-from engine.text import Excerpt
-from engine.types import (
+from engine.documents import Excerpt
+from engine.language import (
     BOOL,
     BYTES,
     DOUBLE,
-    DURATION,
     DYN,
     INT,
-    NULL,
+    NOTHING,
+    OVERLOADS,
     STRING,
-    TIMESTAMP,
     UINT,
+    Budget,
+    Call,
+    CelError,
+    Ident,
+    Node,
+    Optional,
     Type,
+    check,
+    compile_expression,
+    equal,
     list_of,
     map_of,
-    optional_of,
+    parse,
 )
-from engine.values import NOTHING, Budget, CelError, Optional, TypeValue, Uint, equal, kind
+from engine.language.check import TYPE_NAMES
+from engine.language.functions.times import string_to_duration, string_to_timestamp
+from engine.language.syntax import StructLiteral, qualified
+from engine.language.types import DURATION, NULL, TIMESTAMP, optional_of
+from engine.language.values import TypeValue, Uint, kind
 
 HERE = Path(__file__).parent
 BUDGET = 100_000

@@ -16,13 +16,11 @@ import pytest
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional, ext_strings
 
-from engine.check import check
-from engine.evaluate import compile_expression
-from engine.parse import parse
-from engine.schema import POD, POOL
-from engine.syntax import Node
-from engine.text import Excerpt
-from engine.values import Budget, CelError, Duration, Timestamp, Uint
+from engine.documents import Excerpt
+from engine.language import Budget, CelError, Node, check, compile_expression, parse
+from engine.language.values import Duration, Timestamp, Uint
+from engine.program import POD
+from engine.program.vocabulary import POOL
 from tests.conformance import expressions
 from tests.conformance.test_conformance import named
 

@@ -9,10 +9,10 @@ from typing import Any
 import jsonpatch
 
 from engine.decision import Decision
-from engine.spread import identity
+from engine.placement import constraint_identity
 from tests.engine.matching import PREFERRED, REQUIRED, tolerates
 from tests.engine.oracle import Answer
-from tests.engine.universe import TAINTS, Json, PolicySpec, World, as_triple, meant, states_left
+from tests.engine.worlds import TAINTS, Json, PolicySpec, World, as_triple, meant, states_left
 
 PLACES = ("/spec/affinity", "/spec/tolerations", "/spec/topologySpreadConstraints")
 
@@ -177,7 +177,7 @@ def _stay_minimal(pod: Json, new: Json, decision: Decision) -> None:
     assert (now.get(PREFERRED) or [])[: len(old.get(PREFERRED) or [])] == (old.get(PREFERRED) or [])
     constraints = new["spec"].get("topologySpreadConstraints") or []
     for mine, its in zip(pod["spec"].get("topologySpreadConstraints") or [], constraints, strict=False):
-        assert identity(mine) == identity(its)
+        assert constraint_identity(mine) == constraint_identity(its)
         assert its["maxSkew"] <= mine["maxSkew"]
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.bundle import parse_bundle
-from engine.cluster import inventory_from_documents
-from engine.decide import Decider
-from engine.document import parse_manifests
+from engine.decision import Decider
+from engine.documents import Source, parse_manifests
+from engine.pools import inventory_from_documents
 from engine.program import compile_bundle
-from engine.text import Source
 
 BUNDLE = """\
 apiVersion: bayplan.dev/v1alpha1

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from engine.cluster import Inventory, inventory_from_documents, inventory_from_nodes
-from engine.decide import Decider
-from engine.errors import BundleError
+from engine.analysis import proven
+from engine.decision import Decider
+from engine.documents import BundleError
 from engine.load import load_bundle, read_documents
+from engine.pools import Inventory, inventory_from_documents
+from engine.pools.nodes import inventory_from_nodes
 from engine.program import Program, compile_bundle
-from engine.suite import proven
 from webhook.activation import Activation, Stages
 from webhook.metrics import Metrics
 

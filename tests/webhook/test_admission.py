@@ -14,10 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.decide import Decider
-from engine.decision import Decision
-from engine.subject import Subject
-from webhook.admission import Admission, Decides, LogDecisions, without_environment
+from engine.decision import Decider, Decision
+from engine.pods import Subject, without_environment
+from webhook.admission import Admission, Decides, LogDecisions
 from webhook.metrics import Metrics
 from webhook.records import DecisionLog
 

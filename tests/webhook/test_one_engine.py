@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 
 from cli.main import main
-from engine.cluster import inventory_from_documents
-from engine.decide import Decider
+from engine.decision import Decider
 from engine.load import load_bundle, read_documents
-from engine.pods import pods_from_documents
+from engine.pods import Subject, pods_from_documents
+from engine.pools import inventory_from_documents
 from engine.program import compile_bundle
-from engine.subject import Subject
 from webhook.admission import Admission
 from webhook.metrics import Metrics
 

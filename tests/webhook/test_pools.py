@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cluster import inventory_from_nodes
-from engine.providers import POOL_LABELS
+from engine.pools import POOL_LABELS
+from engine.pools.nodes import inventory_from_nodes
 from webhook.pools import LivePools
 
 LABELS = ("team/pool", *POOL_LABELS)

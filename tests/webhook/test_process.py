@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import yaml
 
-from tests.cluster.processes import Process
+from tests.e2e.processes import Process
 from webhook.certificates import development
 from webhook.server import address_of, listen
 

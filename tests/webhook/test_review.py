@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import RequestError
+from engine.documents import RequestError
 from webhook import review as reviews
 
 from .reviews import UID, body, pod, review

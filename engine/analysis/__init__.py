@@ -1,0 +1,16 @@
+"""TODO."""
+
+from engine.analysis.cases import FailedTestsError, Result, proven, run_tests
+from engine.analysis.conflicts import Conflict
+from engine.analysis.examine import Examination, examine, inventories_of
+
+__all__ = [
+    "Conflict",
+    "Examination",
+    "FailedTestsError",
+    "Result",
+    "examine",
+    "inventories_of",
+    "proven",
+    "run_tests",
+]

@@ -1,0 +1,78 @@
+"""The pods on which claims about policies are tried: a bundle's own, and those made up from what policies select."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from engine.analysis.cases import subjects
+from engine.analysis.scene import Scene
+from engine.analysis.witness import Wanted, subject_of, variants
+from engine.bundle import Bundle, Case, Policy, Test
+from engine.decision import subject_name
+from engine.documents import BundleError, RequestError, parse_manifests
+from engine.evaluation import Finding
+from engine.pods import Subject, pods_from_documents, rolled_out
+from engine.program import CompiledPolicy, Program
+
+NAMES = tuple(f"witness-{i}" for i in range(200))
+"""Which side of a rollout a pod falls on depends on its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A pod to try, and what it is called in messages."""
+
+    words: str
+    subject: Subject
+
+
+# Pods to try
+
+
+def own_pods(bundle: Bundle) -> Iterator[Candidate]:
+    """The pods of a bundle's tests and examples, as far as they can be read: `test` tells what can't."""
+    for test in bundle.tests:
+        for case in test.cases:
+            words = f"the pod of test case `{test.name}: {case.name}`"
+            yield from (Candidate(words, subject) for subject in pods_of_case(bundle, test, case))
+    examples = [source for source in bundle.sources if source.name.startswith("examples/")]
+    documents = [one for source in examples for one in parse_manifests(source)[0]]
+    try:
+        found = pods_from_documents(documents)
+    except RequestError:
+        return
+    yield from (Candidate(f"{subject_name(subject)} of the examples", subject) for subject in found)
+
+
+def pods_of_case(bundle: Bundle, test: Test, case: Case) -> tuple[Subject, ...]:
+    try:
+        return subjects(bundle, test, case)
+    except (BundleError, RequestError):
+        return ()
+
+
+def made_up_pods(policies: Iterable[CompiledPolicy], program: Program) -> Iterator[Candidate]:
+    for policy in policies:
+        for wanted in variants(policy.policy, program.params):
+            candidate = candidate_for(wanted, (policy.policy,))
+            if candidate:
+                yield candidate
+
+
+def candidate_for(wanted: Wanted, policies: Iterable[Policy]) -> Candidate | None:
+    """A pod as wanted that these policies have been rolled out to."""
+    partial = [policy for policy in policies if policy.rollout < 100]
+    for name in NAMES if partial else NAMES[:1]:
+        subject = subject_of(wanted, name)
+        if subject is None:
+            return None
+        if all(rolled_out(policy.name, policy.rollout, subject) for policy in partial):
+            return Candidate(str(wanted), subject)
+    return None
+
+
+def evaluations(candidates: Iterable[Candidate], scenes: Sequence[Scene]) -> Iterator[tuple[Finding, Scene]]:
+    for candidate, scene in product(candidates, scenes):
+        yield from ((finding, scene) for finding in scene.decider.findings(candidate.subject))

@@ -1,0 +1,252 @@
+"""Policies that leave a pod no pool together: the search for them, and the problems that tell of what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations, islice, product
+from typing import Any
+
+from engine.analysis.candidate_pods import Candidate, candidate_for, pods_of_case
+from engine.analysis.cases import inventory_of
+from engine.analysis.scene import Doubts, Scene, disjoint_in, pools_reached, requires_the_same_always
+from engine.analysis.witness import selected, variants
+from engine.bundle import Bundle, Case, Test
+from engine.decision import Decider, listed
+from engine.documents import Problem, Span
+from engine.evaluation import Finding, alive, intersection
+from engine.nodeselector import TRUE, TooMany
+from engine.pods import Subject
+from engine.pools import Fleet
+from engine.program import CompiledPolicy, Program
+
+MAX_CANDIDATES = 2_000
+"""Pods that are made up for pairs of policies."""
+COMBINATIONS = 16
+"""Of these, for one pair."""
+MAX_TOLD = 5
+"""Conflicts that are told in full of one policy that gives way; all are in the list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Policies that leave a pod no pool. `pools` are those that each leaves alone, by policy's name.
+
+    `overruled` is the policy that gives way, `refused` whether the pod is refused for it.
+    """
+
+    policies: tuple[str, ...]
+    overruled: str
+    refused: bool
+    inventory: str
+    witness: Candidate
+    pools: Mapping[str, tuple[str, ...]]
+
+    def as_json(self) -> dict[str, Any]:
+        """For `-o json`: the witness as the objects that the webhook would be sent."""
+        subject = self.witness.subject
+        return {
+            "policies": list(self.policies),
+            "overruled": self.overruled,
+            "refused": self.refused,
+            "inventory": self.inventory,
+            "pools": {name: list(pools) for name, pools in self.pools.items()},
+            "witness": {
+                "description": self.witness.words,
+                "pod": subject.pod,
+                "namespace": subject.namespace,
+                "request": subject.request,
+            },
+        }
+
+
+# Conflicts
+
+
+@dataclass(slots=True)
+class ConflictSearch:
+    """The search for pods that policies leave no pool."""
+
+    bundle: Bundle
+    program: Program
+    scenes: Sequence[Scene]
+    policies: Sequence[CompiledPolicy]
+    doubts: Doubts
+    found: dict[frozenset[str], Conflict] = field(default_factory=dict)
+    known: set[frozenset[str]] = field(default_factory=set)
+
+    def conflicts(self, candidates: Iterable[Candidate]) -> list[Conflict]:
+        """One conflict for each set of policies, none that a test of the bundle expects."""
+        self.known = {clash for test in self.bundle.tests for clash in self._expected(test)}
+        for candidate in candidates:
+            self._try(candidate)
+        self._pair_up()
+        self._crowd()
+        return [self.found[names] for names in sorted(self.found, key=sorted)]
+
+    def _expected(self, test: Test) -> Iterator[frozenset[str]]:
+        """The conflicts on which a case shows that its author knows of them."""
+        cases = [case for case in test.cases if _expects_conflict(case)]
+        if cases:
+            program = replace(self.program, mode="enforce")
+            decider = Decider(program, inventory_of(self.bundle, test), cluster=test.cluster, params=test.params)
+            for case in cases:
+                for subject in pods_of_case(self.bundle, test, case):
+                    yield from (clash.names for clash in clashes(decider, subject))
+
+    def _try(self, candidate: Candidate) -> None:
+        for scene in self.scenes:
+            for clash in clashes(scene.decider, candidate.subject):
+                if clash.names not in self.found and clash.names not in self.known:
+                    self.found[clash.names] = _conflict(scene, candidate, clash)
+
+    @property
+    def _wanting(self) -> list[CompiledPolicy]:
+        """The policies that may have a say in where a pod goes."""
+        return [p for p in self.policies if p.require and p.policy.mode == "enforce" and p.policy.rollout]
+
+    def _pair_up(self) -> None:
+        """Tries pods that two policies apply to, for each pair that could conflict."""
+        asked = {policy.name: variants(policy.policy, self.program.params) for policy in self._wanting}
+        left, open_pairs = MAX_CANDIDATES, dict[str, list[str]]()
+        for a, b in combinations(self._wanting, 2):
+            if frozenset((a.name, b.name)) in self.found.keys() | self.known or not self._may_conflict(a, b):
+                continue
+            met = (one & other for one, other in product(asked[a.name], asked[b.name]))
+            for wanted in islice(filter(None, met), min(COMBINATIONS, left)):
+                left -= 1
+                candidate = candidate_for(wanted, (a.policy, b.policy))
+                if candidate:
+                    self._try(candidate)
+                if frozenset((a.name, b.name)) in self.found:
+                    break
+            else:
+                open_pairs.setdefault(a.name, []).append(b.name)
+                open_pairs.setdefault(b.name, []).append(a.name)
+        for name, others in open_pairs.items():
+            quoted = listed([f"`{other}`" for other in others], "or")
+            self.doubts.add(name, f"no pod was found that it and {quoted} leave without a pool, and there may be one")
+
+    def _crowd(self) -> None:
+        """Tries pods that many policies apply to: three may leave nothing of which any two leave something."""
+        asked = [(policy, next(iter(variants(policy.policy, self.program.params)), None)) for policy in self._wanting]
+        for policy, wanted in asked:
+            together = [policy]
+            for other, more in asked:
+                met = wanted & more if wanted and more and other is not policy else None
+                if met:
+                    wanted, together = met, [*together, other]
+            candidate = candidate_for(wanted, [one.policy for one in together]) if wanted else None
+            if candidate and len(together) > 2:
+                self._try(candidate)
+
+    def _may_conflict(self, a: CompiledPolicy, b: CompiledPolicy) -> bool:
+        mine, yours = selected(a.policy), selected(b.policy)
+        if mine is None or yours is None or (mine & yours) is None:
+            return False
+        if not (requires_the_same_always(a) and requires_the_same_always(b)):
+            return True
+        return any(disjoint_in(scene, scene.left(a), scene.left(b)) for scene in self.scenes)
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """Policies that leave a pod nothing together, the last of which gives way; `refused` whether the pod is refused."""
+
+    findings: tuple[Finding, ...]
+    refused: bool
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The policies."""
+        return frozenset(finding.policy.name for finding in self.findings)
+
+
+def clashes(decider: Decider, subject: Subject) -> list[Clash]:
+    """For each enforced policy that a decision overrules, the smallest sets of others to blame, which have their way.
+
+    They are pairs with it; where no other policy alone is to blame but all together are, the fewest that are. Each of
+    them alone leaves some pool. None for a pod that is refused or left alone for another reason.
+    """
+    findings = [finding for finding in decider.findings(subject) if finding.policy.policy.mode == "enforce"]
+    wanting = [f for f in findings if f.outcome == "applied" and f.region and alive(f.region, TRUE, decider.fleet)]
+    if len(wanting) < 2:
+        return []
+    decision = decider.decide(subject)
+    overruled = {outcome.name for outcome in decision.policies if outcome.outcome == "overruled"}
+    kept: list[Finding] = []
+    found: list[Clash] = []
+    for finding in wanting:
+        if finding.policy.name not in overruled:
+            kept.append(finding)
+        else:
+            found += [Clash(core, not decision.allowed) for core in _to_blame(kept, finding, decider.fleet)]
+    return found
+
+
+def _to_blame(kept: Sequence[Finding], finding: Finding, fleet: Fleet) -> list[tuple[Finding, ...]]:
+    pairs = [(one, finding) for one in kept if _empty((one, finding), fleet)]
+    if pairs or not _empty([*kept, finding], fleet):
+        return list(pairs)
+    core = list(kept)
+    for one in kept:
+        fewer = [other for other in core if other is not one]
+        core = fewer if _empty([*fewer, finding], fleet) else core
+    return [(*core, finding)]
+
+
+def _empty(findings: Sequence[Finding], fleet: Fleet) -> bool:
+    """Whether nothing is left where all of these have their way; not if that can't be told."""
+    together = findings[0].region
+    try:
+        for finding in findings[1:]:
+            if together is None or finding.region is None:
+                return False
+            together = intersection(together, finding.region)
+    except TooMany:
+        return False
+    return together is not None and not alive(together, TRUE, fleet)
+
+
+def _conflict(scene: Scene, witness: Candidate, clash: Clash) -> Conflict:
+    regions = {finding.policy.name: finding.region for finding in clash.findings}
+    pools = {name: scene.fleet.names(pools_reached(where, scene.fleet)) for name, where in regions.items() if where}
+    return Conflict(tuple(pools), clash.findings[-1].policy.name, clash.refused, scene.name, witness, pools)
+
+
+def _expects_conflict(case: Case) -> bool:
+    policies = case.expect.get("policies") or {}
+    overruled = isinstance(policies, Mapping) and "overruled" in policies.values()
+    return case.expect.get("allowed") is False or bool(case.expect.get("overruled")) or overruled
+
+
+def conflict_problems(conflicts: Iterable[Conflict], bundle: Bundle, inventories: int) -> Iterator[Problem]:
+    """Problems that tell of the first few conflicts of each policy that gives way, and name the others."""
+    by_overruled: dict[str, list[Conflict]] = {}
+    for conflict in conflicts:
+        by_overruled.setdefault(conflict.overruled, []).append(conflict)
+    for overruled, several in by_overruled.items():
+        yield from (_conflicting(conflict, bundle, inventories) for conflict in several[:MAX_TOLD])
+        if more := several[MAX_TOLD:]:
+            others = sorted({name for conflict in more for name in conflict.policies} - {overruled})
+            message = f"`{overruled}` leaves no pool together with {quoted(others)}, either"
+            hint = "`-o json` tells of each"
+            yield Problem("conflicting-policies", message, _span(bundle, overruled), hint=hint, severity="warning")
+
+
+def _conflicting(conflict: Conflict, bundle: Bundle, inventories: int) -> Problem:
+    names = [*(name for name in conflict.policies if name != conflict.overruled), conflict.overruled]
+    sides = [f"`{name}` leaves {listed(conflict.pools[name]) or 'only nodes of no pool'}" for name in names]
+    outcome = "such a pod is refused" if conflict.refused else f"`{conflict.overruled}` is left out for such a pod"
+    where = f" (pools of {conflict.inventory})" if inventories > 1 else ""
+    message = f"{quoted(names)} together leave no pool to {conflict.witness.words}: {listed(sides)}{where}; {outcome}"
+    hint = "let them select different pods, or expect it in a test case if it is meant"
+    return Problem("conflicting-policies", message, _span(bundle, conflict.overruled), hint=hint, severity="warning")
+
+
+def quoted(names: Sequence[str]) -> str:
+    return listed([f"`{name}`" for name in names])
+
+
+def _span(bundle: Bundle, policy: str) -> Span:
+    return next(each.span for each in bundle.policies if each.name == policy)

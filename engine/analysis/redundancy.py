@@ -1,0 +1,103 @@
+"""Policies that another one makes redundant: it applies wherever they do, and leaves no other nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from engine.analysis.scene import Scene, covers, requires_the_same_always
+from engine.analysis.witness import selected
+from engine.bundle import Named, Policy
+from engine.documents import Excerpt, Problem
+from engine.evaluation import alive, node_terms
+from engine.language import free_names, parse, shape
+from engine.nodeselector import ANY, TRUE, TooMany, implies
+from engine.program import CompiledPolicy, Program
+
+
+def redundancies(
+    policies: Sequence[CompiledPolicy], scenes: Sequence[Scene], program: Program
+) -> Iterator[tuple[CompiledPolicy, CompiledPolicy]]:
+    """Policies with one that makes them redundant; those by descending priority, for that is taken first."""
+    for place, policy in enumerate(policies):
+        for other in filter(_dependable, policies[:place] if _dispensable(policy) else ()):
+            if program.exemptions and not _exempts_alike(program, policy, other):
+                continue
+            if _applies_too(policy.policy, other.policy) and _as_strict(policy, other, scenes):
+                yield policy, other
+                break
+
+
+def _exempts_alike(program: Program, policy: CompiledPolicy, other: CompiledPolicy) -> bool:
+    """Whether a policy is left out by every exemption that leaves out the other."""
+    return all(one.covers(policy.name) for one in program.exemptions if one.covers(other.name))
+
+
+def _dispensable(policy: CompiledPolicy) -> bool:
+    """Whether a policy does nothing but require."""
+    given = policy.policy
+    harmless = given.failure_policy == "Ignore" or (not given.match_conditions and requires_the_same_always(policy))
+    return given.mode == "enforce" and bool(given.require) and policy.only_requires and not given.deny and harmless
+
+
+def _dependable(policy: CompiledPolicy) -> bool:
+    """Whether a policy, where it applies, has its way or the pod is refused."""
+    given = policy.policy
+    plain = given.mode == "enforce" and bool(given.require) and policy.only_requires and not given.deny
+    return plain and given.rollout == 100 and given.when_empty == "deny"
+
+
+def _applies_too(policy: Policy, other: Policy) -> bool:
+    """Whether a policy applies to every pod that the first applies to."""
+    mine, its = selected(policy), selected(other)
+    if mine is None or its is None:
+        return False
+    if not all(mine.labels.get(key, ANY) <= values for key, values in its.labels.items()):
+        return False
+    if not all(mine.namespace.get(key, ANY) <= values for key, values in its.namespace.items()):
+        return False
+    return _shapes(other, other.match_conditions) <= _shapes(policy, policy.match_conditions)
+
+
+def _as_strict(policy: CompiledPolicy, other: CompiledPolicy, scenes: Iterable[Scene]) -> bool:
+    """Whether a policy leaves no node that the first does not leave, whatever the pod."""
+    if _rules(policy.policy) == _rules(other.policy):
+        return True
+    return (
+        requires_the_same_always(policy)
+        and requires_the_same_always(other)
+        and all(_narrower(scene, policy, other) for scene in scenes)
+    )
+
+
+def _narrower(scene: Scene, policy: CompiledPolicy, other: CompiledPolicy) -> bool:
+    wide, narrow = scene.left(policy), scene.left(other)
+    if wide is None or narrow is None or not alive(narrow, TRUE, scene.fleet):
+        return False
+    every = scene.fleet.every
+    try:
+        said = implies(node_terms(narrow, every, scene.fleet), node_terms(wide, every, scene.fleet))
+        return said and covers(wide, narrow, scene)  # pool by pool, for the pools that are left decide on tolerations
+    except TooMany:
+        return False
+
+
+def _rules(policy: Policy) -> frozenset[str]:
+    return _shapes(policy, (Named("", item.excerpt) for item in policy.require))
+
+
+def _shapes(policy: Policy, items: Iterable[Named]) -> frozenset[str]:
+    """What expressions say, spelled in one way. Those that use variables say what the variables say, too."""
+    return frozenset(_shape(item.excerpt, policy) for item in items)
+
+
+def _shape(excerpt: Excerpt, policy: Policy) -> str:
+    node, _ = parse(excerpt)
+    if node is None:
+        return f"{policy.name}: {excerpt.value}"
+    own = [(named.name, named.excerpt.value) for named in policy.variables] if "variables" in free_names(node) else ""
+    return f"{shape(node)}{own}"
+
+
+def redundant_policy(policy: CompiledPolicy, other: CompiledPolicy) -> Problem:
+    message = f"`{policy.name}` changes nothing: `{other.name}` applies wherever it does, and leaves no other nodes"
+    return Problem("redundant-policy", message, policy.policy.span, hint="leave it out", severity="warning")

@@ -1,0 +1,175 @@
+"""A program on an inventory as `check` looks at it: what is known of its pools counts, what depends on a pod does not.
+
+Regions are looked at in a scene without a pod: what a rule that reads `pod` says is taken to be true and false at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from engine.decision import NOBODY, Decider
+from engine.evaluation import (
+    POLICY_BUDGET,
+    Cased,
+    Moment,
+    Region,
+    Verdict,
+    Wish,
+    alive,
+    both_hold,
+    intersection,
+    region,
+    scored,
+)
+from engine.language import Budget, BudgetExceeded
+from engine.nodeselector import TRUE, Term, Terms, TooMany, implies
+from engine.pools import Fleet, bits
+from engine.program import CompiledPolicy, Leaf, Rule, Weighted, leaves_of
+
+
+class Doubts:
+    """What could not be decided, once for each policy."""
+
+    def __init__(self) -> None:
+        self.by_policy: dict[str, str] = {}
+
+    def add(self, policy: str, words: str) -> None:
+        known = self.by_policy.get(policy)
+        self.by_policy[policy] = f"{known}; {words}" if known else words
+
+
+# What holds for every pod
+
+
+class Scene:
+    """An inventory, the bundle's program on it, and what its policies come to for every conceivable pod."""
+
+    def __init__(self, name: str, decider: Decider) -> None:
+        self.name, self.decider, self.fleet = name, decider, decider.fleet
+        ground = decider.ground
+        undecided = {leaf.number: _either(leaf, self.fleet) for leaf in decider.program.leaves if leaf.reads_pod}
+        self._budget = Budget(POLICY_BUDGET)
+        self._seen = Moment(ground, (self._budget, *NOBODY, *decider.constants), undecided)
+
+    @property
+    def _moment(self) -> Moment:
+        """What is asked next; each question has a budget of its own."""
+        self._budget.left = POLICY_BUDGET
+        return self._seen
+
+    def widest(self, rules: Sequence[Rule], *, confined: bool = False) -> Region | None:
+        """A region that holds every node on which the rules can be true, whatever the pod; None if they can't be told.
+
+        It is exact where no rule reads the pod.
+        """
+        try:
+            moment = self._moment
+            verdict = moment.decide(rules[0].tree)
+            for rule in rules[1:]:
+                verdict = both_hold(verdict, partial(moment.decide, rule.tree), self.fleet.every)
+            widest = region(verdict, self.fleet, confined=confined)
+            beside = widest.anywhere is None and not confined and any(map(rule_reads_pod, rules))
+            return replace(widest, anywhere=TRUE) if beside else widest  # some pod may make the pool not matter
+        except (TooMany, BudgetExceeded):
+            return None
+
+    @property
+    def everywhere(self) -> Region:
+        """What a policy that requires nothing leaves."""
+        return Region(((self.fleet.every, TRUE),), TRUE)
+
+    def left(self, policy: CompiledPolicy) -> Region | None:
+        """The nodes that a policy can leave, at most; None if that can't be told."""
+        if not policy.require:
+            return self.everywhere
+        return self.widest(policy.require, confined=bool(policy.tolerate))
+
+    def unsatisfiable(self, policy: CompiledPolicy) -> bool:
+        """Whether no pod can run anywhere under a policy."""
+        return self.nowhere(self.left(policy), policy.require)
+
+    def nowhere(self, where: Region | None, rules: Iterable[Rule]) -> bool:
+        """Whether a widest region of these rules is empty. Nodes of no pool are hard to tell where a pod decides."""
+        if where is None or (self.fleet.inventory.strays and any(map(rule_reads_pod, rules))):
+            return False
+        return not alive(where, TRUE, self.fleet)
+
+    def scored(self, item: Weighted) -> tuple[Wish, ...] | None:
+        """What a score that no pod decides comes to, by weight; None if that can't be told."""
+        try:
+            return tuple(scored(item.score, self._moment, [])) if item.score else ()
+        except (TooMany, BudgetExceeded):
+            return None
+
+    def error(self, rule: Rule) -> str:
+        """What a rule runs into, on the pools where it is an error."""
+        try:
+            return "" if rule_reads_pod(rule) else self._moment.error(rule.tree)
+        except BudgetExceeded as error:
+            return str(error)
+
+
+def _either(leaf: Leaf, fleet: Fleet) -> Verdict:
+    """What depends on the pod: true on every node, and false on every node."""
+    both_ways = (TRUE, TRUE)
+    return Cased(((fleet.every, both_ways),), None if leaf.reads_pool else both_ways)
+
+
+def rule_reads_pod(rule: Rule) -> bool:
+    return any(leaf.reads_pod for leaf in leaves_of(rule.tree))
+
+
+def requires_the_same_always(policy: CompiledPolicy) -> bool:
+    """Whether what a policy requires is the same for every pod."""
+    return not any(map(rule_reads_pod, policy.require))
+
+
+def disjoint_in(scene: Scene, a: Region | None, b: Region | None) -> bool:
+    try:
+        return a is None or b is None or not alive(intersection(a, b), TRUE, scene.fleet)
+    except TooMany:
+        return True
+
+
+def pools_reached(where: Region, fleet: Fleet) -> int:
+    return sum(1 << i for i in range(len(fleet.pools)) if any(fleet.possible(t) >> i & 1 for t in _here(where, i)))
+
+
+def _here(where: Region, pool: int) -> Terms:
+    """The nodes of a region in one pool."""
+    return tuple(t for mask, terms in where.groups if mask >> pool & 1 for t in terms)
+
+
+def in_any(regions: Iterable[Region | None]) -> Region:
+    """The nodes of any of these regions; what can't be told is left out."""
+    known = [region for region in regions if region is not None]
+    outside = [region.anywhere for region in known if region.anywhere is not None]
+    groups = tuple(group for region in known for group in region.groups)
+    return Region(groups, tuple(term for terms in outside for term in terms) if outside else None)
+
+
+def in_both(a: Region | None, b: Region | None) -> Region | None:
+    try:
+        return None if a is None or b is None else intersection(a, b)
+    except TooMany:
+        return None
+
+
+def covers(wish: Region, left: Region, scene: Scene) -> bool:
+    """Whether a wish holds of every node that is left. What is known of a pool's nodes counts."""
+    fleet = scene.fleet
+    beside = left.anywhere if fleet.inventory.strays else None
+    if beside is not None and (wish.anywhere is None or not implies(beside, wish.anywhere)):
+        return False
+    for mask, terms in left.groups:
+        for i in bits(mask):
+            known = fleet.known(i)
+            if not implies(_narrowed(terms, known), _here(wish, i)):
+                return False
+    return True
+
+
+def _narrowed(terms: Terms, known: Term) -> Terms:
+    return tuple(met for one in terms if not (met := one & known).impossible)

@@ -1,0 +1,42 @@
+"""TODO."""
+
+from engine.bundle.model import (
+    SYSTEM_NAMESPACES,
+    Bundle,
+    Case,
+    Exemption,
+    Expression,
+    HandsOn,
+    Named,
+    Outcome,
+    PodTerm,
+    Policy,
+    Preference,
+    Revision,
+    Spread,
+    Test,
+)
+from engine.bundle.params import SCALARS, Schema
+from engine.bundle.reader import parse_bundle
+from engine.bundle.selector import Selector
+
+__all__ = [
+    "SCALARS",
+    "SYSTEM_NAMESPACES",
+    "Bundle",
+    "Case",
+    "Exemption",
+    "Expression",
+    "HandsOn",
+    "Named",
+    "Outcome",
+    "PodTerm",
+    "Policy",
+    "Preference",
+    "Revision",
+    "Schema",
+    "Selector",
+    "Spread",
+    "Test",
+    "parse_bundle",
+]

@@ -1,0 +1,219 @@
+"""What a bundle says, as frozen values. Expressions are text with its place; compiling tells what they are worth."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from engine.bundle.params import Schema
+from engine.bundle.selector import EVERYTHING, Selector
+from engine.documents import Excerpt, Plain, Problem, Source, Span
+
+MODES = ("enforce", "audit", "off")
+OUTCOMES = ("applied", "satisfied", "notMatched", "overruled", "denied", "failed", "audited", "off", "notRolledOut")
+
+SYSTEM_NAMESPACES = ("kube-node-lease", "kube-system")
+"""Namespaces whose pods are left alone unless `handsOn` names them."""
+
+Mode = Literal["enforce", "audit", "off"]
+WhenEmpty = Literal["deny", "warn", "ignore"]
+FailurePolicy = Literal["Ignore", "Fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """An expression and what to tell people when it decides; `message` may be empty."""
+
+    excerpt: Excerpt
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """A preference: its weight, 1 to 100, or an expression that gives one, clipped to 0 to 100."""
+
+    expression: Expression
+    weight: int | None = None
+    score: Excerpt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A variable or a match condition."""
+
+    name: str
+    excerpt: Excerpt
+
+
+@dataclass(frozen=True, slots=True)
+class PodTerm:
+    """A term of pod affinity or anti-affinity: preferred with a weight, 1 to 100, or required."""
+
+    topology_key: str
+    label_selector: Mapping[str, Plain] | None = None
+    match_label_keys: tuple[str, ...] = ()
+    weight: int | None = None
+    required: bool = False
+    namespaces: tuple[str, ...] = ()
+    namespace_selector: Mapping[str, Plain] | None = None
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A topology spread constraint, in Kubernetes' own fields."""
+
+    topology_key: str
+    max_skew: int
+    when_unsatisfiable: str
+    label_selector: Mapping[str, Plain] | None = None
+    match_label_keys: tuple[str, ...] = ()
+    min_domains: int | None = None
+    node_affinity_policy: str | None = None
+    node_taints_policy: str | None = None
+    span: Span | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One PlacementPolicy. `span` is its name's place."""
+
+    name: str
+    span: Span = field(repr=False)
+    description: str = ""
+    pod_selector: Selector = EVERYTHING
+    namespace_selector: Selector = EVERYTHING
+    match_conditions: tuple[Named, ...] = ()
+    variables: tuple[Named, ...] = ()
+    require: tuple[Expression, ...] = ()
+    prefer: tuple[Preference, ...] = ()
+    fallback: tuple[Expression, ...] = ()
+    tolerate: tuple[Expression, ...] = ()
+    spread: tuple[Spread, ...] = ()
+    pod_affinity: tuple[PodTerm, ...] = ()
+    pod_anti_affinity: tuple[PodTerm, ...] = ()
+    deny: tuple[Expression, ...] = ()
+    when_empty: WhenEmpty = "deny"
+    failure_policy: FailurePolicy = "Ignore"
+    mode: Mode = "enforce"
+    rollout: int = 100
+    priority: int = 0
+
+    @property
+    def excerpts(self) -> Iterator[Excerpt]:
+        """All its expressions."""
+        yield from (named.excerpt for named in (*self.match_conditions, *self.variables))
+        yield from (item.excerpt for item in (*self.require, *self.fallback, *self.tolerate, *self.deny))
+        yield from (item.expression.excerpt for item in self.prefer)
+        yield from (item.score for item in self.prefer if item.score)
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """Pods that policies leave alone, and why: those that its selectors and conditions all match.
+
+    `policies` are those that it is about, all if empty.
+    """
+
+    name: str
+    reason: str
+    span: Span = field(repr=False)
+    policies: tuple[str, ...] = ()
+    pod_selector: Selector = EVERYTHING
+    namespace_selector: Selector = EVERYTHING
+    match_conditions: tuple[Named, ...] = ()
+    spans: tuple[Span, ...] = field(default=(), repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HandsOn:
+    """What is not left alone after all: pods of DaemonSets, and some of LEFT_ALONE."""
+
+    daemon_sets: bool = False
+    namespaces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One case of a test: a pod or workload (a plain object, or the bundle's file that holds some), and what to expect.
+
+    `expect` holds the fields that were given, as the document writes them; places are in `spans`, by field.
+    """
+
+    name: str
+    span: Span = field(repr=False)
+    pod: Mapping[str, Plain] | None
+    file: str | None
+    namespace: str | None
+    request: Mapping[str, Plain]
+    expect: Mapping[str, Plain]
+    spans: Mapping[str, Span] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One PlacementTest. `pools` names files of the bundle; `params` are laid over the bundle's, key by key."""
+
+    name: str
+    span: Span = field(repr=False)
+    cases: tuple[Case, ...]
+    pools: tuple[str, ...] = ()
+    params: Mapping[str, Plain] = field(default_factory=dict)
+    cluster: Mapping[str, Plain] = field(default_factory=dict)
+    namespaces: tuple[Mapping[str, Plain], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What exactly is active: name, semantic version, and the SHA-256 of the bundle's files in hexadecimal digits."""
+
+    name: str
+    version: str
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}+sha256:{self.digest[:8]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle: policies sorted by name, tests, params, and the files that it was read from, sorted by name."""
+
+    name: str
+    version: str
+    description: str = ""
+    requires: Mapping[str, str] = field(default_factory=dict)
+    mode: Mode = "enforce"
+    params: Mapping[str, Plain] = field(default_factory=dict)
+    params_schema: Schema | None = None
+    exemptions: tuple[Exemption, ...] = ()
+    hands_on: HandsOn = HandsOn()
+    policies: tuple[Policy, ...] = ()
+    tests: tuple[Test, ...] = ()
+    sources: tuple[Source, ...] = field(default=(), repr=False)
+    warnings: tuple[Problem, ...] = field(default=(), repr=False)
+    span: Span | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def revision(self) -> Revision:
+        return Revision(self.name, self.version, digest(self.sources))
+
+    def source(self, name: str) -> Source | None:
+        """The bundle's file of that name, relative to the bundle."""
+        return next((source for source in self.sources if source.name == name), None)
+
+
+def digest(sources: Iterable[Source]) -> str:
+    """The SHA-256 over names and contents, in order of names; hexadecimal."""
+    total = hashlib.sha256()
+    for source in sorted(sources, key=lambda source: source.name):
+        for part in (source.name.encode(), source.text.encode()):
+            total.update(len(part).to_bytes(8, "big") + part)
+    return total.hexdigest()
+
+
+Outcome = Literal[
+    "applied", "satisfied", "notMatched", "overruled", "denied", "failed", "audited", "off", "notRolledOut"
+]

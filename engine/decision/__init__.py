@@ -1,0 +1,21 @@
+"""TODO."""
+
+from engine.decision.decide import LEFT_ALONE, NOBODY, OWN_NAMESPACE, Decider
+from engine.decision.decision import Decision, PolicyOutcome, PoolNames, outcome_of
+from engine.decision.weigh import within
+from engine.decision.words import listed, subject_name, title
+
+__all__ = [
+    "LEFT_ALONE",
+    "NOBODY",
+    "OWN_NAMESPACE",
+    "Decider",
+    "Decision",
+    "PolicyOutcome",
+    "PoolNames",
+    "listed",
+    "outcome_of",
+    "subject_name",
+    "title",
+    "within",
+]

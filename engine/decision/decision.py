@@ -1,0 +1,135 @@
+"""The outcome for one pod, as a value: webhook, command line, audit and export are readers of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from engine.bundle import Outcome, Revision
+from engine.evaluation import Finding
+from engine.nodeselector import EVERYWHERE, TRUE
+from engine.placement import NOTHING, Operation, Placement, placed
+from engine.pods import Subject, owner_of
+
+Mode = Literal["enforce", "audit", "off"]
+
+
+class PolicyOutcome(NamedTuple):
+    """What one policy did about one pod: `message` says it to people, `error` is what an expression ran into."""
+
+    name: str
+    outcome: Outcome
+    message: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolNames:
+    """Pools that a pod may go to: before the policies, after them, and of those the ones whose taints bar it."""
+
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    untolerated: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is decided about one pod, and why.
+
+    `patch` is what enforcing it writes, also in audit mode; `answer_patch` is what to send. `audited` is the decision
+    that the policies in audit mode would have led to, None where there are none.
+    """
+
+    subject: Subject = field(repr=False)
+    revision: Revision
+    mode: Mode
+    allowed: bool
+    message: str
+    policies: tuple[PolicyOutcome, ...] = ()
+    pools: PoolNames = PoolNames()
+    placement: Placement = NOTHING
+    patch: tuple[Operation, ...] = ()
+    warnings: tuple[str, ...] = ()
+    audited: Decision | None = None
+
+    @property
+    def answer_patch(self) -> tuple[Operation, ...]:
+        """The operations to send to the API server: none unless enforced and allowed."""
+        return self.patch if self.mode == "enforce" and self.allowed else ()
+
+    @property
+    def refused(self) -> bool:
+        """Whether the API server is to be told no: never unless enforced."""
+        return self.mode == "enforce" and not self.allowed
+
+    @property
+    def patched(self) -> Mapping[str, Any]:
+        """The pod as it is after the patch; the given one where nothing changes."""
+        return placed(self.subject.pod, self.placement) if self.patch else self.subject.pod
+
+    def as_json(self, *, show_pod: bool = False) -> dict[str, Any]:
+        """The decision as data, in one shape for every reader; keys may come, none will be renamed."""
+        owner = owner_of(self.subject)
+        data: dict[str, Any] = {
+            "pod": {
+                "namespace": self.subject.namespace_name,
+                "name": self.subject.name,
+                "owner": owner and {"apiVersion": owner.api_version, "kind": owner.kind, "name": owner.name},
+            },
+            "revision": str(self.revision),
+            "mode": self.mode,
+            "allowed": self.allowed,
+            "message": self.message,
+            "policies": [
+                {"name": p.name, "outcome": p.outcome, "message": p.message, "error": p.error} for p in self.policies
+            ],
+            "pools": {
+                "before": list(self.pools.before),
+                "after": list(self.pools.after),
+                "untolerated": list(self.pools.untolerated),
+            },
+            "placement": placement_json(self.placement),
+            "patch": list(self.patch),
+            "warnings": list(self.warnings),
+        }
+        if self.audited is not None:
+            other = self.audited
+            data["audited"] = {"allowed": other.allowed, "message": other.message, "patch": list(other.patch)}
+        if show_pod:
+            data["patched"] = self.patched
+        return data
+
+
+def placement_json(placement: Placement) -> dict[str, Any]:
+    """The combined intent in Kubernetes' own fields; what no policy asks for is left out."""
+    data: dict[str, Any] = {}
+    if placement.required != TRUE:
+        data["nodeSelectorTerms"] = [one for term in placement.required for one in term.alternatives()]
+    wishes = [(weight, term) for weight, term in placement.preferred if term != EVERYWHERE]
+    if wishes:
+        data["preferred"] = [
+            {"weight": weight, "preference": one} for weight, term in wishes for one in term.alternatives()
+        ]
+    if placement.tolerations:
+        data["tolerations"] = [dict(toleration) for toleration in placement.tolerations]
+    if placement.spread:
+        data["topologySpreadConstraints"] = [dict(constraint) for constraint in placement.spread]
+    for name, terms in (("podAffinity", placement.pod_affinity), ("podAntiAffinity", placement.pod_anti_affinity)):
+        if terms:
+            data[name] = [
+                {"required": True, "term": dict(term)} if weight is None else {"weight": weight, "term": dict(term)}
+                for weight, term in terms
+            ]
+    return data
+
+
+def _outcome(finding: Finding) -> PolicyOutcome:
+    return PolicyOutcome(finding.policy.name, finding.outcome, finding.message, finding.error)
+
+
+def outcome_of(decision: Decision) -> str:
+    """What the decision comes to, or would in enforce mode: denied, mutated or unchanged."""
+    if not decision.allowed:
+        return "denied"
+    return "mutated" if decision.patch else "unchanged"

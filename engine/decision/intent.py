@@ -1,0 +1,29 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine.decision.combine import _Failure
+from engine.evaluation import Finding, Region, node_terms
+from engine.language import BudgetExceeded, CelError
+from engine.nodeselector import TRUE, Terms, implies
+from engine.pools import Fleet, Taint
+
+
+def _holds_already(mine: Terms, wanted: Region, fleet: Fleet) -> bool:
+    """Whether the pod's own constraints keep it in a region; one that has none is kept nowhere."""
+    if mine == TRUE:
+        return wanted.anywhere == TRUE
+    return implies(mine, node_terms(wanted, fleet.every, fleet))
+
+
+def _named(finding: Finding, pool: Mapping[str, object], taint: Taint) -> bool:
+    view = taint._asdict()
+    for entry in finding.policy.tolerate:
+        try:
+            if entry.function(*finding.arguments, pool, view) is True:
+                return True
+        except (CelError, BudgetExceeded) as error:
+            raise _Failure({finding.policy.name: f"{entry.place}: {error}"}) from error
+    return False

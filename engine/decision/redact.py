@@ -1,0 +1,41 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from engine.decision.decision import Decision, PolicyOutcome
+from engine.pods import discretion, may_tell, withheld
+from engine.program import CompiledPolicy, Program
+
+
+def _may_tell(policy: CompiledPolicy, program: Program) -> bool:
+    """Whether a policy, or an exemption from it, may read a pod's environment."""
+    exempting = [one.exemption.match_conditions for one in program.exemptions if one.covers(policy.name)]
+    said = [*policy.policy.excerpts, *(named.excerpt for conditions in exempting for named in conditions)]
+    return any(may_tell(excerpt.value) for excerpt in said)
+
+
+def _discreet(decision: Decision, telling: frozenset[str]) -> Decision:
+    """The decision without what its errors quote of the pod's environment; `telling` are the policies that may read it.
+
+    What these say may be made of it in any way, so nothing is left but where it is.
+    """
+    quiet = discretion(decision.subject.pod)
+    told = [outcome.error for outcome in decision.policies if outcome.error and outcome.name in telling]
+
+    def hide(text: str) -> str:
+        for error in told:
+            text = text.replace(error, withheld(error))
+        return quiet(text)
+
+    return replace(
+        decision,
+        message=hide(decision.message),
+        policies=tuple(
+            PolicyOutcome(name, outcome, hide(message), hide(error))
+            for name, outcome, message, error in decision.policies
+        ),
+        warnings=tuple(hide(warning) for warning in decision.warnings),
+        audited=None if decision.audited is None else _discreet(decision.audited, telling),
+    )

@@ -1,0 +1,59 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from engine.evaluation import Finding, Wish, stacked
+from engine.placement import MAX_WEIGHT, united
+
+
+def _items(applied: Iterable[Finding]) -> dict[tuple[str, int], int]:
+    """The most that each item of each policy weighs on one node."""
+    heaviest: dict[tuple[str, int], int] = {}
+    for finding in applied:
+        for wish in finding.wishes:
+            item = (finding.policy.name, wish.item)
+            heaviest[item] = max(heaviest.get(item, 0), wish.weight)
+    return heaviest
+
+
+def _ranks(applied: Iterable[Finding]) -> list[Wish]:
+    """The tiers of all policies by their levels, the best ones of each policy on one."""
+    tiered = [finding for finding in applied if finding.tiers]
+    top = max((finding.tiers[0].weight for finding in tiered), default=0)
+    return [Wish(t.region, t.weight * top // f.tiers[0].weight) for f in tiered for t in f.tiers]
+
+
+class _Room(NamedTuple):
+    """What one level of tiers weighs, and what all wishes for one node weigh as they are said, at most."""
+
+    step: int
+    total: int
+
+    def lighter(self, wishes: Iterable[Wish]) -> list[Wish]:
+        """Wishes made so light that those of one node weigh less than one level, also such as weigh nothing now."""
+        return [Wish(w.region, w.weight * min(self.step - 1, self.total) // self.total) for w in wishes]
+
+
+def _room(ranks: Sequence[Wish], applied: Iterable[Finding]) -> _Room:
+    total, most = sum(_items(applied).values()), max(stacked(ranks), 1)
+    return _Room(max((MAX_WEIGHT - total) // most, MAX_WEIGHT // (most + 1), 1), total)
+
+
+def within(limit: int, wishes: list[Wish]) -> list[Wish]:
+    """The wishes, made lighter in proportion if those for the same nodes come to more than the limit.
+
+    Rounded down, so that what is added up later does not pass it either.
+    """
+    if sum(wish.weight for wish in wishes) <= limit or (most := stacked(wishes)) <= limit:
+        return wishes
+    together = united((wish.weight, wish.region) for wish in wishes)
+    return [Wish(region, max(1, weight * limit // most)) for region, weight in together.items() if weight]
+
+
+def _of_pools(wishes: Iterable[Wish], pools: int) -> bool:
+    """Whether any of these wishes is for nodes of these pools, or of no pool."""
+    said = (wish.region for wish in wishes if wish.weight)
+    return any(region.anywhere or any(mask & pools for mask, _ in region.groups) for region in said)

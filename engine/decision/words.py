@@ -1,0 +1,140 @@
+"""A decision in words, as a person would say it who knows the pod, the policies and the pools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from engine.decision.decision import Decision, PoolNames
+from engine.evaluation import Finding, Region, alive, intersection, reach
+from engine.nodeselector import TRUE, Terms
+from engine.pods import Subject, owner_of
+from engine.pools import Fleet
+
+HELD = "it holds already"
+ABOUT_NONE = "no node that is left is meant"
+TOO_LIGHT = "what is preferred weighs too little beside tiers"
+NO_TAINT = "no taint that is named keeps pods off the pools that are left"
+DENIES_NOTHING = "it denies nothing here"
+"""Why a policy that applies changes nothing, or why nothing of it is written."""
+MANY = 5
+"""As many names are listed; of more, the rest are counted."""
+
+
+def listed(names: Sequence[str], joint: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`, or `a, b, c, d, e and 12 more`."""
+    if len(names) > MANY + 1:
+        return f"{', '.join(names[:MANY])} {joint} {len(names) - MANY} more"
+    return f" {joint} ".join(part for part in (", ".join(names[:-1]), "".join(names[-1:])) if part)
+
+
+def subject_name(subject: Subject) -> str:
+    """`Deployment team-a/trainer`, or `pod team-a/trainer-0` where nobody owns it."""
+    owner = owner_of(subject)
+    kind, name = (owner.kind, owner.name) if owner else ("pod", subject.name or "without a name")
+    return f"{kind} {subject.namespace_name}/{name}"
+
+
+def sentence(decision: Decision, applied: Sequence[Finding], *, stuck: bool) -> str:
+    """Where the pod may run and which policies say so."""
+    who = subject_name(decision.subject)
+    applied = [finding for finding in applied if not finding.policy.only_denies]
+    if not applied:
+        return f"no policy says where {who} may run; it may run wherever it asks to"
+    where = _where(who, decision.pools, applied, stuck=stuck)
+    done = {outcome.name: outcome.message for outcome in decision.policies if outcome.outcome == "satisfied"}
+    reasons = [_reason(finding) for finding in applied if finding.policy.name not in done]
+    reasons += _unwritten({name: done[name] for name in (f.policy.name for f in applied) if name in done})
+    return f"{where}: {'; '.join(reasons)}"
+
+
+def _unwritten(reasons: Mapping[str, str]) -> Iterator[str]:
+    """Why nothing of some policies is written; those with one reason together."""
+    for reason in dict.fromkeys(reasons.values()):
+        names = [name for name, why in reasons.items() if why == reason]
+        if reason == HELD:
+            yield f"what {listed(names)} {'asks' if len(names) == 1 else 'ask'} for holds already"
+        else:
+            yield f"{listed(names)} {'changes' if len(names) == 1 else 'change'} nothing: {reason}"
+
+
+def _where(who: str, pools: PoolNames, applied: Sequence[Finding], *, stuck: bool) -> str:
+    if stuck:
+        return f"{who} asks for nodes that no known pool has, and stays that way"
+    confined = any(f.region is not None and f.region.anywhere is None for f in applied)
+    if not any(f.region is not None for f in applied):
+        return f"{who} may run wherever it asks to"
+    if not confined:
+        now = f" (now in {listed(pools.after)})" if pools.after else ""
+        return f"{who} may run on nodes of any pool that have what is required{now}"
+    return f"{who} may run in {listed(pools.after)} ({len(pools.after)} of {len(pools.before)} pools)"
+
+
+def _reason(finding: Finding) -> str:
+    policy = finding.policy
+    if policy.only_requires and policy.require:
+        return policy.reason
+    said = [f"requires it ({finding.policy.wanted})"] if policy.require else []
+    said += ["prefers some nodes"] if policy.prefer else []
+    said += ["ranks nodes to fall back to"] if policy.fallback else []
+    said += ["tolerates taints"] if policy.tolerate else []
+    said += ["spreads its pods"] if policy.spread else []
+    said += ["draws pods together"] if policy.pod_affinity else []
+    said += ["keeps pods apart"] if policy.pod_anti_affinity else []
+    return f"{policy.name} {listed(said) or 'has nothing against it'}"
+
+
+def emptiness(finding: Finding, kept: Sequence[Finding], mine: Terms, fleet: Fleet) -> str:
+    """Why a policy leaves no pool: what it asks for, which pools that is, and what the other side allows."""
+    assert finding.region is not None
+    alone = fleet.names(reach(finding.region.groups, TRUE, fleet))
+    if not alive(finding.region, TRUE, fleet):
+        failed = f" ({finding.error})" if finding.error else ""
+        return f"{finding.policy.wanted}: no pool satisfies it{failed}"
+    others: Region | None = None
+    for other in kept:
+        assert other.region is not None
+        others = other.region if others is None else intersection(others, other.region)
+    groups = ((fleet.every, TRUE),) if others is None else others.groups
+    allowed = fleet.names(reach(groups, mine, fleet))
+    common = [name for name in alone if name in allowed]
+    elsewhere = f" (other nodes of {listed(common)})" if common else ""
+    sides = ["the pod's own constraints"] if mine != TRUE else []
+    sides += [f"policy {other.policy.name} ({other.policy.wanted})" for other in kept]
+    leave = "leaves" if len(sides) == 1 and kept else "leave"
+    if not alone:
+        return f"{finding.policy.wanted}: {listed(sides)} {leave} no such node, so nothing is left"
+    beside = others is not None and alive(others, mine, fleet)
+    rest = listed(allowed) or ("only nodes of no pool" if beside else "nothing")
+    return (
+        f"{finding.policy.wanted}: that leaves {listed(alone)}, but {listed(sides)} "
+        f"{leave} {rest}{elsewhere}, so nothing is left"
+    )
+
+
+def warnings(
+    findings: Iterable[Finding],
+    overruled: Mapping[str, str],
+    pools: PoolNames,
+    unspread: Mapping[str, str],
+    *,
+    stuck: bool,
+) -> list[str]:
+    """What whoever created the pod should be told."""
+    told = [
+        f"policy {finding.policy.name} is left out: {overruled[finding.policy.name]}"
+        for finding in findings
+        if finding.policy.name in overruled and finding.policy.policy.when_empty == "warn"
+    ]
+    told += [f"policy {name}: {reason}" for name, reason in unspread.items()]
+    if stuck:
+        told.append("the pod's own constraints match no known pool")
+    if pools.untolerated and len(pools.untolerated) == len(pools.after):
+        told.append(f"the pod tolerates the taints of none of the pools that are left: {listed(pools.untolerated)}")
+    return told
+
+
+def title(subject: Subject) -> str:
+    """`Deployment shop/web`, `Pod shop/web`."""
+    owner = owner_of(subject)
+    kind, name = (owner.kind, owner.name) if owner else ("Pod", subject.name)
+    return f"{kind} {subject.namespace_name}/{name}"

@@ -1,0 +1,93 @@
+"""Regions: where a pod may go, as pools with node conditions, and how several of them meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from engine.evaluation.verdicts import Flat, Verdict, truths
+from engine.nodeselector import FALSE, TRUE, Term, Terms, both, simplify, told
+from engine.pools import Fleet, Group
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Eligible nodes: disjoint groups of pools, each with the condition on its nodes.
+
+    `anywhere` is the condition on a node of no pool where membership does not matter (it is then every group's, too),
+    None where only nodes of these pools are meant.
+    """
+
+    groups: tuple[Group, ...]
+    anywhere: Terms | None = None
+
+
+def region(verdict: Verdict, fleet: Fleet, *, confined: bool = False) -> Region:
+    """The nodes on which a verdict is true; `confined` to pools also where it does not depend on them."""
+    free = None if confined or verdict.anywhere is None else told(verdict.anywhere[0])
+    if isinstance(verdict, Flat) and not (fleet.inferred and (verdict.reads or verdict.computed)):
+        return Region(((verdict.true, TRUE),) if verdict.true else (), free)
+    return Region(tuple(truths(verdict, fleet)), free)
+
+
+def intersection(a: Region, b: Region) -> Region:
+    """The nodes that are in both. Raises TooMany."""
+    free = None if a.anywhere is None or b.anywhere is None else both(a.anywhere, b.anywhere)
+    if len(a.groups) == len(b.groups) == 1 and a.groups[0][1] == b.groups[0][1] == TRUE:
+        common = a.groups[0][0] & b.groups[0][0]
+        return Region(((common, TRUE),) if common else (), free)
+    groups: dict[Terms, int] = {}
+    for mask, terms in a.groups:
+        for other, conditions in b.groups:
+            if mask & other:
+                met = conditions if terms == TRUE else terms if conditions == TRUE else both(terms, conditions)
+                if met != FALSE:
+                    groups[met] = groups.get(met, 0) | (mask & other)
+    return Region(tuple((mask, terms) for terms, mask in groups.items()), free)
+
+
+def plain_meet(regions: Sequence[Region | None]) -> Region | None:
+    """The same for regions that are whole pools, at once; None if one of them is anything else, or there are none."""
+    common = -1
+    for each in regions:
+        if each is None or each.anywhere is not None or len(each.groups) != 1 or each.groups[0][1] != TRUE:
+            return None
+        common &= each.groups[0][0]
+    return Region(((common, TRUE),) if common else ()) if regions else None
+
+
+def reach(groups: Iterable[Group], own: Terms, fleet: Fleet) -> int:
+    """The pools that may have a node of these groups which the pod's own constraints admit."""
+    reached = 0
+    for mask, terms in groups:
+        left = mask & ~reached
+        for nodes in _met(terms, own):
+            if not left:
+                break
+            here = left & fleet.possible(nodes)
+            reached |= here
+            left &= ~here
+    return reached
+
+
+def alive(region: Region, own: Terms, fleet: Fleet) -> bool:
+    """Whether any node can possibly be left: of a pool, or, where pools don't matter and such nodes exist, of none."""
+    if reach(region.groups, own, fleet):
+        return True
+    outside = not fleet.pools or fleet.inventory.strays > 0
+    return outside and region.anywhere is not None and next(_met(region.anywhere, own), None) is not None
+
+
+def _met(a: Terms, b: Terms) -> Iterator[Term]:
+    """What two conditions have in common, one by one: there may be more terms than a pod can carry."""
+    if b == TRUE:
+        return iter(a)
+    return (met for one in a for other in b if not (met := one & other).impossible)
+
+
+def node_terms(region: Region, pools: int, fleet: Fleet) -> Terms:
+    """The terms that exactly the nodes of a region match, of its pools only these. Raises TooMany."""
+    if region.anywhere is not None:
+        return region.anywhere
+    parts = (both(fleet.selector(mask & pools), terms) for mask, terms in region.groups if mask & pools)
+    return simplify(term for part in parts for term in part)

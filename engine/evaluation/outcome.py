@@ -1,0 +1,41 @@
+"""What one policy says of one pod."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from engine.bundle import Outcome
+from engine.evaluation.nodeset import Region
+from engine.evaluation.preferences import Wish
+from engine.placement import Constraint, WeightedPodTerm
+from engine.program import Arguments, CompiledPolicy
+
+UNSELECTED = "its selectors do not match"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one policy says of one pod. `outcome` is `applied` until the policies have met.
+
+    The weights of `tiers` are levels: each more than what a node of worse tiers comes to.
+    """
+
+    policy: CompiledPolicy
+    outcome: Outcome
+    message: str = ""
+    error: str = ""
+    region: Region | None = None
+    wishes: tuple[Wish, ...] = ()
+    tiers: tuple[Wish, ...] = ()
+    spread: tuple[Constraint, ...] = ()
+    pod_affinity: tuple[WeightedPodTerm, ...] = ()
+    pod_anti_affinity: tuple[WeightedPodTerm, ...] = ()
+    arguments: Arguments = field(default=(), repr=False)
+
+    def failed(self, reason: str) -> Finding:
+        """The same policy, failed after all."""
+        return Finding(self.policy, "failed", "", reason)
+
+
+class PolicyFailed(Exception):  # noqa: N818 - an outcome of a policy rather than an error of ours
+    """A policy can't be decided for this pod; the text says why."""

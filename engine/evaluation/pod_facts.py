@@ -1,0 +1,103 @@
+"""What is the same for all policies that meet one pod: its labels, its Namespace, the budget; and their variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.evaluation.pool_facts import Ground, Moment
+from engine.evaluation.verdicts import Verdict
+from engine.language import Budget, CelError
+from engine.placement import labels_of
+from engine.pods import Subject
+from engine.program import Arguments, CompiledPolicy, Function
+
+POLICY_BUDGET = 200_000
+"""What one policy may spend on one pod, in the units of `engine.language.Budget`: about 50 ms."""
+
+REQUEST_BUDGET = 2_000_000
+"""What all policies together may spend on one pod: about half a second, so that the API server is answered in time."""
+
+
+class Variables(dict[str, object]):
+    """A policy's variables: each is computed when it is first asked for. One that fails, fails each time it is used."""
+
+    def __init__(self, functions: Mapping[str, Function]) -> None:
+        super().__init__()
+        self.functions = functions
+        self.arguments: Arguments = ()
+        self._errors: dict[str, CelError] = {}
+
+    def __missing__(self, name: str) -> object:
+        if name in self._errors:
+            raise self._errors[name]
+        try:
+            value = self[name] = self.functions[name](*self.arguments, None)
+        except CelError as error:
+            self._errors[name] = error
+            raise
+        return value
+
+
+NO_VARIABLES = Variables({})
+
+
+class Occasion:
+    """One pod meeting the policies: what is the same for all of them. Variables are each policy's own.
+
+    Each policy has a budget, of what all of them together have left.
+    """
+
+    __slots__ = (
+        "_budget",
+        "_given",
+        "_left",
+        "_moment",
+        "_plain",
+        "_shared",
+        "fleet",
+        "ground",
+        "labels",
+        "namespace_labels",
+        "seen",
+        "subject",
+    )
+
+    def __init__(self, subject: Subject, ground: Ground, constants: tuple[object, ...]) -> None:
+        self.subject, self.ground, self.fleet = subject, ground, ground.fleet
+        self.labels = labels_of(subject.pod)
+        self.namespace_labels = (subject.namespace.get("metadata") or {}).get("labels") or {}
+        self.seen: dict[int, Verdict] = {}
+        self._left, self._given = REQUEST_BUDGET, 0
+        self._budget = Budget(0)
+        self._plain: tuple[Any, ...] | None = None
+        self._moment: Moment | None = None
+        self._shared = (subject.pod, subject.namespace, subject.request, NO_VARIABLES, *constants)
+
+    def arguments(self, policy: CompiledPolicy) -> Arguments:
+        """The arguments of a policy's functions, with a fresh budget."""
+        if not policy.variables:
+            # tolerations are judged after all policies were, on a budget that no other policy spends of
+            return (self._fresh_budget(), *self._shared) if policy.tolerate else self.plain_arguments()
+        pod, namespace, request, _, *constants = self._shared
+        variables = Variables(policy.variables)
+        variables.arguments = (self._fresh_budget(), pod, namespace, request, variables, *constants)
+        return variables.arguments
+
+    def plain_arguments(self) -> Arguments:
+        """The arguments of functions without variables, with a fresh budget: the last ones if theirs is untouched."""
+        if self._plain is None or self._plain[0] is not self._budget or self._budget.left < POLICY_BUDGET:
+            self._plain = (self._fresh_budget(), *self._shared)
+        return self._plain
+
+    def moment(self, arguments: Arguments) -> Moment:
+        """The pod's view of the ground, by these arguments."""
+        if self._moment is None or self._moment.arguments is not arguments:
+            self._moment = Moment(self.ground, arguments, self.seen)
+        return self._moment
+
+    def _fresh_budget(self) -> Budget:
+        self._left -= self._given - max(0, self._budget.left)
+        self._given = max(0, min(POLICY_BUDGET, self._left))
+        self._budget = Budget(self._given)
+        return self._budget

@@ -1,0 +1,195 @@
+"""One policy and one pod: whether it applies, whether it refuses the pod, and where it wants it.
+
+What comes out knows nothing of the other policies; `decide` brings them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from engine.bundle import PodTerm, Spread
+from engine.evaluation.nodeset import Region, intersection, region
+from engine.evaluation.outcome import UNSELECTED, Finding, PolicyFailed
+from engine.evaluation.pod_facts import Occasion
+from engine.evaluation.pool_facts import Moment
+from engine.evaluation.preferences import Wish, tiers_of, with_disjoint_terms
+from engine.evaluation.scores import scored
+from engine.evaluation.verdicts import Flat, Verdict, both_hold
+from engine.language import BudgetExceeded, CelError
+from engine.nodeselector import TooMany
+from engine.placement import Constraint, WeightedPodTerm, labels_of, pod_term, spread_constraint, written_out
+from engine.pods import rolled_out
+from engine.program import Arguments, CompiledExemption, CompiledPolicy, Condition, Rule
+
+
+def exempting(
+    exemptions: Sequence[CompiledExemption], occasion: Occasion
+) -> tuple[list[CompiledExemption], list[tuple[CompiledExemption, str]]]:
+    """The exemptions that match a pod; and those that can't be decided, and so exempt nobody, with their errors."""
+    matching, failed = list[CompiledExemption](), list[tuple[CompiledExemption, str]]()
+    for one in exemptions:
+        given = one.exemption
+        if given.pod_selector.matches(occasion.labels) and given.namespace_selector.matches(occasion.namespace_labels):
+            try:
+                if _first(one.match_conditions, occasion.plain_arguments(), holding=False) is None:
+                    matching.append(one)
+            except (PolicyFailed, BudgetExceeded) as failure:
+                failed.append((one, f"exemption {given.name}: {failure}"))
+    return matching, failed
+
+
+def exempted(policy: CompiledPolicy, matching: Iterable[CompiledExemption]) -> Finding | None:
+    """That a policy leaves a pod alone, if one of the exemptions that match is about it."""
+    for one in matching:
+        if one.covers(policy.name):
+            return Finding(policy, "notMatched", f"exempt by `{one.exemption.name}`: {one.exemption.reason}")
+    return None
+
+
+def judge(policy: CompiledPolicy, occasion: Occasion) -> Finding:
+    """What a policy says of a pod: not matched, failed, denied, or applied with its regions and wishes."""
+    if policy.selective and not (
+        policy.pod_selector.matches(occasion.labels) and policy.namespace_selector.matches(occasion.namespace_labels)
+    ):
+        return Finding(policy, "notMatched", UNSELECTED)
+    known: Finding | None = occasion.ground.findings.get(policy.name)
+    if known is not None:
+        return known
+    arguments = occasion.arguments(policy)
+    try:
+        unmet = _first(policy.match_conditions, arguments, holding=False) if policy.match_conditions else None
+        if unmet is not None:
+            return Finding(policy, "notMatched", f"`{unmet.name}` is false")
+        if not rolled_out(policy.name, policy.policy.rollout, occasion.subject):
+            share = f"rolled out to {policy.policy.rollout} % of workloads, not to this one"
+            return Finding(policy, "notRolledOut", share)
+        denial = _first(policy.deny, arguments, holding=True) if policy.deny else None
+        if denial is not None:
+            return Finding(policy, "denied", denial.message or f"`{denial.text}`")
+        finding = _placed(policy, arguments, occasion)
+        if policy.pool_only:
+            occasion.ground.findings[policy.name] = finding
+        return finding
+    except (PolicyFailed, BudgetExceeded, TooMany) as failure:
+        return Finding(policy, "failed", "", str(failure))
+
+
+def _first(conditions: Iterable[Condition], arguments: Arguments, *, holding: bool) -> Condition | None:
+    """The first condition that holds, or does not; it outweighs an error in another, as in Kubernetes.
+
+    Raises PolicyFailed.
+    """
+    failure: PolicyFailed | None = None
+    for condition in conditions:
+        try:
+            if _holds(condition, arguments) == holding:
+                return condition
+        except PolicyFailed as error:
+            failure = failure or error
+    if failure:
+        raise failure
+    return None
+
+
+def _holds(condition: Condition, arguments: Arguments) -> bool:
+    try:
+        return condition.function(*arguments, None) is True
+    except CelError as error:
+        raise PolicyFailed(f"{condition.place}: {error}") from error
+
+
+def _placed(policy: CompiledPolicy, arguments: Arguments, occasion: Occasion) -> Finding:
+    moment, pod = occasion.moment(arguments), occasion.subject.pod
+    verdict = _required(policy.require, moment)
+    where = None if verdict is None else region(verdict, occasion.fleet, confined=bool(policy.tolerate))
+    error = "" if verdict is None else _required_error(policy.require, verdict, moment)
+    if policy.only_requires:
+        return Finding(policy, "applied", policy.wanted, error, where)
+    errors = [error] if error else []
+    wishes = tuple(_wishes(policy, moment, errors))
+    error = next(iter(errors), "") or _first_error(policy.fallback, moment)
+    return Finding(
+        policy,
+        "applied",
+        policy.wanted,
+        error,
+        where,
+        wishes,
+        tiers_of(policy.fallback, moment),
+        tuple(_constraint(item, pod) for item in policy.spread),
+        tuple(_pod_term(item, pod) for item in policy.pod_affinity),
+        tuple(_pod_term(item, pod) for item in policy.pod_anti_affinity),
+        arguments,
+    )
+
+
+def _required(rules: Sequence[Rule], moment: Moment) -> Verdict | None:
+    if len(rules) == 1:
+        return moment.decide(rules[0].tree)
+    every = moment.ground.fleet.every
+    verdict: Verdict | None = None
+    for rule in rules:
+        mine = moment.decide(rule.tree)
+        verdict = mine if verdict is None else both_hold(verdict, lambda mine=mine: mine, every)  # type: ignore[misc]
+    return verdict
+
+
+def _required_error(rules: Iterable[Rule], verdict: Verdict, moment: Moment) -> str:
+    """As `_first_error`, where the verdict does not show already that there is none."""
+    every = moment.ground.fleet.every
+    plain = isinstance(verdict, Flat) and every and verdict.true | verdict.false == every
+    return "" if plain else _first_error(rules, moment)
+
+
+def _first_error(rules: Iterable[Rule], moment: Moment) -> str:
+    """What the first rule ran into that makes it an error, on some pool or everywhere."""
+    for rule in rules:
+        error = moment.error(rule.tree)
+        if error:
+            return f"{rule.place}: {error}"
+    return ""
+
+
+def _wishes(policy: CompiledPolicy, moment: Moment, errors: list[str]) -> Iterable[Wish]:
+    fleet = moment.ground.fleet
+    errors += filter(None, [_first_error([item.rule for item in policy.prefer if item.rule], moment)])
+    for place, item in enumerate(policy.prefer):
+        where = None if item.rule is None else region(moment.decide(item.rule.tree), fleet)
+        if item.score is None:
+            yield Wish(with_disjoint_terms(where or Region(())), item.weight, place)
+            continue
+        failed: list[str] = []
+        for one in scored(item.score, moment, failed):
+            nodes = one.region if where is None else with_disjoint_terms(intersection(one.region, where))
+            yield Wish(nodes, one.weight, place)
+        errors += [f"prefer[{place}].score: {error}" for error in failed]
+
+
+def _constraint(item: Spread, pod: Mapping[str, Any]) -> Constraint:
+    selector = _selector(pod, item.label_selector, item.match_label_keys, f"spread over `{item.topology_key}`")
+    return spread_constraint(
+        item.topology_key,
+        item.max_skew,
+        item.when_unsatisfiable,
+        selector,
+        min_domains=item.min_domains,
+        node_affinity_policy=item.node_affinity_policy,
+        node_taints_policy=item.node_taints_policy,
+    )
+
+
+def _pod_term(item: PodTerm, pod: Mapping[str, Any]) -> WeightedPodTerm:
+    what = f"pod affinity over `{item.topology_key}`"
+    selector = _selector(pod, item.label_selector, item.match_label_keys, what)
+    term = pod_term(item.topology_key, selector, item.namespaces, item.namespace_selector)
+    return (None if item.required else item.weight, term)
+
+
+def _selector(
+    pod: Mapping[str, Any], label_selector: Mapping[str, Any] | None, keys: tuple[str, ...], what: str
+) -> dict[str, Any]:
+    selector = written_out(labels_of(pod), label_selector, keys)
+    if selector is None:
+        raise PolicyFailed(f"{what} would count no pod: the pod has none of the labels that it selects by")
+    return selector

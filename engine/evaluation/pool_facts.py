@@ -1,0 +1,231 @@
+"""Boolean expressions decided for all pools of an inventory at once, and remembered where the pod does not matter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from engine.evaluation.pool_lookup import Index, index_of
+from engine.evaluation.read_tracking import WatchedPool, is_inferred
+from engine.evaluation.verdicts import Cased, Flat, Verdict, both_hold, choice, invert
+from engine.language import BudgetExceeded, CelError
+from engine.nodeselector import FALSE
+from engine.pools import Fleet, bits, words_of
+from engine.program import NO, UNKNOWN, YES, Arguments, Both, Choice, Leaf, Not, Reads, Tree, Truth, TruthOf
+
+
+class Ground:
+    """What verdicts stand on: a fleet, and what is the same for every pod on it.
+
+    Leaves that read nothing of a pod are decided here, once; `nobody` are the arguments of a function that is called
+    without one: a fresh budget, then the values of the variables in their order. What one of them can't be decided
+    with is said of it in `exhausted`, and fails whoever asks for it. `previous` is the ground of the same leaves and
+    constants on the fleet before this one: what it says of pools that are still the same is taken over.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        leaves: Sequence[Leaf],
+        nobody: Callable[[], Arguments],
+        previous: Ground | None = None,
+    ) -> None:
+        self.fleet = fleet
+        self.yes = Flat(fleet.every, 0, YES)
+        self.no = Flat(0, fleet.every, NO)
+        self.unknown = Flat(0, 0, UNKNOWN)
+        self.settled: dict[int, Flat] = {}
+        self.indexes: dict[int, Index] = {}
+        self.exhausted: dict[int, str] = {}
+        self.findings: dict[str, Any] = {}  # of policies that read nothing of the pod, as they are first judged
+        for leaf in leaves:
+            try:
+                if leaf.bridge is not None:
+                    known_index = previous.indexes.get(leaf.number) if previous else None
+                    self.indexes[leaf.number] = index_of(leaf.bridge, fleet, nobody(), known_index)
+                elif leaf.reads_pool and not leaf.reads_pod and leaf.function is not None:
+                    known = previous.settled.get(leaf.number) if previous else None
+                    self.settled[leaf.number] = _by_pool(leaf, fleet, nobody(), known)
+                elif not leaf.reads_pod and leaf.function is not None:
+                    self.settled[leaf.number] = self.everywhere(leaf.function, nobody())
+            except BudgetExceeded as error:
+                self.exhausted[leaf.number] = str(error)
+
+    def everywhere(self, function: Callable[..., object], arguments: Arguments) -> Flat:
+        """The verdict on an expression that reads neither pool nor node. Raises BudgetExceeded."""
+        try:
+            return self.yes if function(*arguments, None) is True else self.no
+        except CelError:
+            return self.unknown
+
+
+class Moment:
+    """One decision's view of a ground: the pod's values, and the leaves that were decided for it so far."""
+
+    __slots__ = ("arguments", "ground", "seen")
+
+    def __init__(self, ground: Ground, arguments: Arguments, seen: dict[int, Verdict]) -> None:
+        self.ground, self.arguments, self.seen = ground, arguments, seen
+
+    def decide(self, tree: Tree) -> Verdict:
+        """The verdict on an expression. Raises BudgetExceeded."""
+        match tree:
+            case Leaf():
+                verdict = self.ground.settled.get(tree.number) or self.seen.get(tree.number)
+                if verdict is None:
+                    verdict = self.seen[tree.number] = _leaf(tree, self)
+                return verdict
+            case Not():
+                return invert(self.decide(tree.inner))
+            case Both():
+                return both_hold(self.decide(tree.left), lambda: self.decide(tree.right), self.ground.fleet.every)
+            case Choice():
+                return self._choose(tree)
+
+    def error(self, tree: Tree) -> str:
+        """What an expression runs into, and on which pool, where that makes it an error; empty where nothing does.
+
+        That a node may lack a label is no error of this kind. Raises BudgetExceeded.
+        """
+        erring = self._outlook(tree)[2]
+        return self._first_error(tree, erring) if erring else ""
+
+    def _outlook(self, tree: Tree) -> tuple[int, int, int]:
+        """The pools with a node on which an expression can be true, those where false, those where an error.
+
+        One more bit than there are pools stands for a node of none.
+        """
+        match tree:
+            case Leaf():
+                return _outlook(self.decide(tree), self.ground.fleet.every)
+            case Not():
+                true, false, error = self._outlook(tree.inner)
+                return false, true, error
+            case Both():
+                true, false, error = self._outlook(tree.left)
+                if not true | error:
+                    return true, false, error
+                yes, no, wrong = self._outlook(tree.right)
+                return true & yes, false | no, error & (yes | wrong) | wrong & true
+            case Choice():
+                true, false, error = self._outlook(tree.test)
+                a = self._outlook(tree.yes) if true else (0, 0, 0)
+                b = self._outlook(tree.no) if false else (0, 0, 0)
+                return true & a[0] | false & b[0], true & a[1] | false & b[1], error | true & a[2] | false & b[2]
+
+    def _first_error(self, tree: Tree, erring: int) -> str:
+        match tree:
+            case Leaf():
+                here = self._outlook(tree)[2] & erring
+                return _error(tree, self, here) if here else ""
+            case Not():
+                return self._first_error(tree.inner, erring)
+            case Both():
+                parts: tuple[Tree, ...] = (tree.left, tree.right)
+            case Choice():
+                parts = (tree.test, tree.yes, tree.no)
+        for part in parts:
+            true, _, error = self._outlook(part)
+            if erring & error:
+                return self._first_error(part, erring)
+            if isinstance(tree, Both) and not true:
+                break
+        return ""
+
+    def _choose(self, tree: Choice) -> Verdict:
+        test = self.decide(tree.test)
+        if test.anywhere in (YES, NO):
+            return self.decide(tree.yes if test.anywhere == YES else tree.no)
+        if test.anywhere == UNKNOWN:
+            return self.ground.unknown
+        return choice(test, self.decide(tree.yes), self.decide(tree.no), self.ground.fleet.every)
+
+
+def _leaf(leaf: Leaf, moment: Moment) -> Verdict:
+    ground = moment.ground
+    if leaf.number in ground.exhausted:
+        raise BudgetExceeded(ground.exhausted[leaf.number])
+    if leaf.truth is not None:
+        return _node_leaf(leaf, leaf.truth, moment)
+    if leaf.bridge is not None:
+        try:
+            true, false = ground.indexes[leaf.number](leaf.bridge.pod(*moment.arguments, None))
+        except CelError:
+            return Flat(0, 0, None, leaf.reads)
+        return Flat(true, false, None, leaf.reads)
+    if leaf.reads_pool:
+        return _by_pool(leaf, ground.fleet, moment.arguments)
+    assert leaf.function is not None
+    return ground.everywhere(leaf.function, moment.arguments)
+
+
+def _by_pool(leaf: Leaf, fleet: Fleet, arguments: Arguments, known: Flat | None = None) -> Flat:
+    assert leaf.function is not None
+    true = fleet.kept.moved(known.true) if known else 0
+    false = fleet.kept.moved(known.false) if known else 0
+    computed = _moved(known.computed, fleet) if known else {}
+    for i in fleet.kept.fresh if known else range(len(fleet.pools)):
+        view = fleet.views[i]
+        watched = WatchedPool(view) if leaf.computed and is_inferred(fleet.pools[i]) else None
+        try:
+            if leaf.function(*arguments, watched.view if watched else view) is True:
+                true |= 1 << i
+            else:
+                false |= 1 << i
+        except CelError:
+            pass
+        if watched and watched.reads:
+            computed[i] = frozenset(watched.reads)
+    return Flat(true, false, None, leaf.reads, computed)
+
+
+def _moved(computed: Mapping[int, Reads], fleet: Fleet) -> dict[int, Reads]:
+    return {
+        i - old + new: reads
+        for i, reads in computed.items()
+        for old, length, new in fleet.kept.moves
+        if old <= i < old + length
+    }
+
+
+def _outlook(verdict: Verdict, every: int) -> tuple[int, int, int]:
+    true = false = wrong = 0
+    beside = every + 1
+    anywhere = () if verdict.anywhere is None else ((beside, verdict.anywhere),)
+    for mask, truth in (*verdict.cases(every), *anywhere):
+        true |= mask if truth[0] != FALSE else 0
+        false |= mask if truth[1] != FALSE else 0
+        wrong |= mask if truth == UNKNOWN else 0
+    return (true, false, wrong) if anywhere else (true | beside, false | beside, wrong)
+
+
+def _error(leaf: Leaf, moment: Moment, erring: int) -> str:
+    fleet = moment.ground.fleet
+    pool = next((fleet.pools[i] for i in bits(erring & fleet.every)), None) if leaf.reads_pool else None
+    where = f" (pool `{pool.name}`)" if pool else ""
+    if leaf.function is None:
+        return f"it has no value on any node{where}"
+    try:
+        leaf.function(*moment.arguments, pool.view if pool else None)
+    except CelError as error:
+        return f"{error}{where}"
+    return ""
+
+
+def _node_leaf(leaf: Leaf, truth: TruthOf, moment: Moment) -> Verdict:
+    fleet = moment.ground.fleet
+    if not leaf.reads_pool and not leaf.reads_capacity:
+        everywhere = truth((*moment.arguments, None), words_of(""))
+        return Cased(((fleet.every, everywhere),) if fleet.every else (), everywhere)
+    cases: dict[Truth, int] = {}
+    computed: dict[int, Reads] = {}
+    for provider, mask in fleet.providers.items() if not leaf.reads_pool else ():
+        here = truth((*moment.arguments, None), words_of(provider))
+        cases[here] = cases.get(here, 0) | mask
+    for i, pool in enumerate(fleet.pools) if leaf.reads_pool else ():
+        watched = WatchedPool(pool.view) if leaf.computed and is_inferred(pool) else None
+        here = truth((*moment.arguments, watched.view if watched else pool.view), words_of(pool.provider))
+        cases[here] = cases.get(here, 0) | 1 << i
+        if watched and watched.reads:
+            computed[i] = frozenset(watched.reads)
+    return Cased(tuple((mask, here) for here, mask in cases.items()), None, leaf.reads, computed)

@@ -1,0 +1,65 @@
+"""Pools by the value of one label, so that a comparison with a value of the pod's need not be made pool by pool."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
+from contextlib import suppress
+from itertools import accumulate
+from operator import or_
+from typing import Any
+
+from engine.language import CelError
+from engine.pools import Fleet
+from engine.program import CONTAINS, ORDERED, Arguments, Bridge
+
+
+class Index:
+    """The pools by the value that a comparison asks of them; called with the pod's value.
+
+    It answers with the pools on which the comparison is true, and false. Equality is looked up, order is found in a
+    sorted list: `below[k]` are the pools whose value is one of the k smallest. A NaN, which has no place in the order,
+    is neither.
+    """
+
+    __slots__ = ("below", "known", "masks", "operator", "values")
+
+    def __init__(self, operator: str, masks: Mapping[Any, int], known: int) -> None:
+        self.operator, self.masks = operator, masks
+        self.values = sorted(value for value in masks if value == value) if operator in ORDERED else []
+        self.below = list(accumulate((masks[value] for value in self.values), or_, initial=0))
+        self.known = self.below[-1] if operator in ORDERED else known
+
+    def __call__(self, value: Any) -> tuple[int, int]:
+        if self.operator in ORDERED:
+            if value != value:
+                return 0, 0
+            true = self._ordered(value)
+        elif self.operator == CONTAINS:
+            true = 0
+            for item in value:
+                true |= self.masks.get(item, 0)
+        else:
+            true = self.masks.get(value, 0)
+        rest = self.known & ~true
+        return (rest, true) if self.operator == "_!=_" else (true, rest)
+
+    def _ordered(self, value: Any) -> int:
+        less, equal = ORDERED[self.operator]
+        find = bisect_left if less == equal else bisect_right
+        smaller = self.below[find(self.values, value)]
+        return self.below[-1] & ~smaller if less else smaller
+
+
+def index_of(bridge: Bridge, fleet: Fleet, nobody: Arguments, known: Index | None = None) -> Index:
+    """The index of a fleet's pools, `known` being that of the fleet before it. Raises BudgetExceeded."""
+    moved = fleet.kept.moved
+    masks = {value: moved(mask) for value, mask in known.masks.items()} if known else {}
+    valued = moved(known.known) if known else 0
+    for i in fleet.kept.fresh if known else range(len(fleet.pools)):
+        with suppress(CelError):
+            value: Any = bridge.pool(*nobody, fleet.views[i])
+            valued |= 1 << i
+            for item in set(value) if bridge.operator == "@in" else (value,):
+                masks[item] = masks.get(item, 0) | 1 << i
+    return Index(bridge.operator, {value: mask for value, mask in masks.items() if mask}, valued)

@@ -1,0 +1,106 @@
+"""Preferred nodes with their weights: how much they add up to, and tiers without the nodes of better ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.evaluation.nodeset import Region, node_terms, region
+from engine.evaluation.pool_facts import Moment
+from engine.nodeselector import FALSE, Term, Terms, can_be_said, difference, disjoint
+from engine.pools import Fleet
+from engine.program import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Nodes that are preferred, with a weight of 1 to 100. No node counts for two wishes of one `item` of a policy."""
+
+    region: Region
+    weight: int
+    item: int = 0
+
+
+def stacked(wishes: Iterable[Wish]) -> int:
+    """The most that the weights of wishes for the same nodes of a pool add up to, whatever other pools are left."""
+    layers: dict[Term, dict[int, int]] = {}
+    for wish in wishes:
+        where = wish.region.anywhere
+        for mask, terms in wish.region.groups if where is None else ((-1, where),):
+            for term in terms:
+                layers[term] = _laid(layers.get(term, {}), mask, wish.weight)
+    return max((weight for parts in layers.values() for weight in parts.values()), default=0)
+
+
+def _laid(parts: Mapping[int, int], mask: int, weight: int) -> dict[int, int]:
+    """Disjoint masks of pools with a weight each, and one more weight on some pools."""
+    split: dict[int, int] = {}
+    for part, known in parts.items():
+        split |= {pools: known + more for pools, more in ((part & mask, weight), (part & ~mask, 0)) if pools}
+        mask &= ~part
+    return split | ({mask: weight} if mask else {})
+
+
+def tiers_of(rules: Sequence[Rule], moment: Moment) -> tuple[Wish, ...]:
+    """Each tier without the nodes of those before it, so that a node counts once, for its best tier.
+
+    Where no affinity can say that, nodes of better tiers count for it, too; the weights are levels that allow for it.
+    """
+    fleet = moment.ground.fleet
+    earlier: list[Region] = []
+    tiers: list[Region] = []
+    shared: list[bool] = []
+    for rule in rules:
+        tier = rest = region(moment.decide(rule.tree), fleet)
+        shares = False
+        for better in earlier:
+            rest, unsaid = _less(rest, better, fleet)
+            shares = shares or unsaid
+        tiers.append(with_disjoint_terms(rest))
+        shared.append(shares)
+        earlier.append(tier)
+    return tuple(map(Wish, tiers, _levels(shared)))
+
+
+def _levels(shared: Sequence[bool]) -> list[int]:
+    """By tier a number that is more than what a node of worse tiers comes to: 3, 2, 1 where no node counts twice.
+
+    `shared` says of each tier whether nodes of better ones may count for it, too.
+    """
+    levels: list[int] = []
+    most, besides = 0, 0
+    for shares in reversed(shared):
+        levels.append(most + 1)
+        most = levels[-1] + besides
+        besides += levels[-1] if shares else 0
+    return levels[::-1]
+
+
+def _less(tier: Region, better: Region, fleet: Fleet) -> tuple[Region, bool]:
+    """A tier without the nodes of a better one; and whether some of these are left, for no affinity says it."""
+    parts: list[tuple[int, Terms, bool]] = []
+    for mask, terms in tier.groups:
+        left = mask
+        for other, conditions in better.groups:
+            if shared := left & other:
+                parts.append((shared, *_difference(terms, conditions)))
+                left &= ~other
+        parts.append((left, terms, False))
+    groups = tuple((mask, terms) for mask, terms, _ in parts if mask and terms != FALSE)
+    free, unsaid = tier.anywhere, any(shares for _, _, shares in parts)
+    if free is not None:
+        free, shares = _difference(free, node_terms(better, fleet.every, fleet))
+        unsaid = unsaid or shares
+    return Region(groups, free), unsaid
+
+
+def _difference(a: Terms, b: Terms) -> tuple[Terms, bool]:
+    """`a` without `b`; where no affinity says that, `a` as it is, and True."""
+    rest = difference(a, b)
+    return (rest, False) if all(map(can_be_said, rest)) else (a, True)
+
+
+def with_disjoint_terms(wanted: Region) -> Region:
+    """The same nodes in terms that no node matches twice, for each match adds its weight."""
+    groups = tuple((mask, disjoint(terms)) for mask, terms in wanted.groups)
+    return Region(groups, None if wanted.anywhere is None else disjoint(wanted.anywhere))

@@ -1,0 +1,85 @@
+"""Scores as weights: what a number-valued expression comes to, pool by pool and node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from engine.evaluation.nodeset import Region
+from engine.evaluation.pool_facts import Moment
+from engine.evaluation.preferences import Wish, with_disjoint_terms
+from engine.evaluation.read_tracking import WatchedPool, is_inferred
+from engine.language import CelError
+from engine.nodeselector import TRUE, Terms, both, told
+from engine.pools import Cases, words_of
+from engine.program import Arguments, CasesOf, Reads, Score
+
+
+def scored(score: Score, moment: Moment, errors: list[str]) -> Iterable[Wish]:
+    """A score as wishes: one for each weight, on the nodes that have it."""
+    fleet, weights = moment.ground.fleet, dict[tuple[int, Terms], int]()
+    if not score.reads_pool and not score.reads_capacity:
+        arguments = (*moment.arguments, None)
+        for guard, value in values_anywhere(score, arguments, errors):
+            if weight := _clipped(value):
+                yield Wish(Region(((fleet.every, told(guard)),), guard), weight)
+        return
+    for i, cases, reads in by_pool_values(score, moment, errors):
+        for guard, value in cases:
+            if weight := _clipped(value):
+                for mask, demanded in fleet.demands(reads, 1 << i):
+                    terms = both(told(guard), demanded)
+                    weights[weight, terms] = weights.get((weight, terms), 0) | mask
+    for (weight, terms), mask in weights.items():
+        yield Wish(with_disjoint_terms(Region(((mask, terms),))), weight)
+
+
+def _clipped(value: object) -> int:
+    """A score as a weight: rounded, at least 0 and at most 100; what is no number weighs nothing."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or value != value:
+        return 0
+    return round(min(100.0, max(0.0, float(value))))
+
+
+def by_pool_values(score: Scored, moment: Moment, errors: list[str]) -> Iterator[tuple[int, Cases, Reads]]:
+    """A number by pool: its index, the cases of the number on its nodes, and what was read of it.
+
+    Pools on which it is an error are left out, and `errors` says why.
+    """
+    for i, pool in enumerate(moment.ground.fleet.pools):
+        watched = WatchedPool(pool.view) if score.computed and is_inferred(pool) else None
+        arguments = (*moment.arguments, watched.view if watched else pool.view)
+        cases: Cases = ()
+        try:
+            if score.cases is not None:
+                cases = score.cases(arguments, words_of(pool.provider))
+            elif score.function is not None:
+                cases = ((TRUE, score.function(*arguments)),)
+        except CelError as error:
+            errors.append(f"{error} (pool `{pool.name}`)")
+            continue
+        yield i, cases, score.reads | watched.reads if watched else score.reads
+
+
+def values_anywhere(score: Scored, arguments: Arguments, errors: list[str]) -> Cases:
+    """The cases of a number that does not depend on the pool; none where it is an error, and `errors` says why."""
+    try:
+        if score.cases is not None:
+            return score.cases(arguments, words_of(""))
+        return ((TRUE, score.function(*arguments)),) if score.function is not None else ()
+    except CelError as error:
+        errors.append(str(error))
+        return ()
+
+
+class Scored(Protocol):
+    """What `by_pool_values` reads of a score."""
+
+    @property
+    def function(self) -> Callable[..., object] | None: ...
+    @property
+    def cases(self) -> CasesOf | None: ...
+    @property
+    def reads(self) -> Reads: ...
+    @property
+    def computed(self) -> bool: ...

@@ -1,0 +1,135 @@
+"""Where an expression is true and where it is false: pools, or nodes of pools; elsewhere it is an error.
+
+Most expressions do not read `node`, so that each pool is in one of three states: two masks say it all, and `&& || !`
+and `?:` are a few operations on integers (Flat). Where `node` is read, the pools fall into cases that share a pair of
+node conditions (Cased; see `engine.program.node_expressions` for the pair).
+
+What the pod and the parameters alone decide disappears here: `false && x` reads nothing of x. Two things follow from
+what is left. `anywhere` is the truth on a node of any conceivable pool, or of none, where no pool needs to be looked at
+for it; None says that it depends on the pool. `reads` is what was read of the pools, to be demanded again where it was
+only observed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import product
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
+
+from engine.nodeselector import FALSE, Terms, both, told
+from engine.pools import Fleet, bits
+from engine.program import NO, NOTHING_READ, UNKNOWN, YES, Reads, Truth, choose, conjoin, negate
+
+NOTHING_COMPUTED: Mapping[int, Reads] = MappingProxyType({})
+
+
+class Flat(NamedTuple):
+    """Every pool true, false or an error as a whole. `computed` are reads that only some pools made, by pool."""
+
+    true: int
+    false: int
+    anywhere: Truth | None = None
+    reads: Reads = NOTHING_READ
+    computed: Mapping[int, Reads] = NOTHING_COMPUTED
+
+    def cases(self, every: int) -> list[tuple[int, Truth]]:
+        """The pools by what the expression is on their nodes; disjoint, and all pools together."""
+        parts = ((self.true, YES), (self.false, NO), (every & ~(self.true | self.false), UNKNOWN))
+        return [(mask, truth) for mask, truth in parts if mask]
+
+
+class Cased(NamedTuple):
+    """Pools by a pair of node conditions."""
+
+    split: tuple[tuple[int, Truth], ...]
+    anywhere: Truth | None = None
+    reads: Reads = NOTHING_READ
+    computed: Mapping[int, Reads] = NOTHING_COMPUTED
+
+    def cases(self, _every: int) -> list[tuple[int, Truth]]:
+        """The pools by what the expression is on their nodes; disjoint, and all pools together."""
+        return list(self.split)
+
+
+Verdict: TypeAlias = Flat | Cased
+
+
+def invert(verdict: Verdict) -> Verdict:
+    """`!verdict`."""
+    anywhere = None if verdict.anywhere is None else negate(verdict.anywhere)
+    if isinstance(verdict, Flat):
+        return Flat(verdict.false, verdict.true, anywhere, verdict.reads, verdict.computed)
+    split = tuple((mask, negate(truth)) for mask, truth in verdict.split)
+    return Cased(split, anywhere, verdict.reads, verdict.computed)
+
+
+def both_hold(left: Verdict, other: Callable[[], Verdict], every: int) -> Verdict:
+    """`left && other`; what is settled on one side alone reads nothing of the other."""
+    if left.anywhere == NO:
+        return left
+    right = other()
+    if right.anywhere == NO or left.anywhere == YES:
+        return right
+    if right.anywhere == YES:
+        return left
+    neither = left.anywhere is None or right.anywhere is None
+    anywhere = None if neither else conjoin(left.anywhere, lambda: right.anywhere)  # type: ignore[arg-type, return-value]
+    reads, computed = left.reads | right.reads, _united(left.computed, right.computed)
+    if isinstance(left, Flat) and isinstance(right, Flat):
+        return Flat(left.true & right.true, left.false | right.false, anywhere, reads, computed)
+    cases: dict[Truth, int] = {}
+    for (mask, a), (some, b) in product(left.cases(every), right.cases(every)):
+        if here := mask & some:
+            truth = conjoin(a, lambda b=b: b)  # type: ignore[misc]
+            cases[truth] = cases.get(truth, 0) | here
+    return Cased(tuple((mask, truth) for truth, mask in cases.items()), anywhere, reads, computed)
+
+
+def choice(test: Verdict, yes: Verdict, no: Verdict, every: int) -> Verdict:
+    """`test ? yes : no`; where the test is an error, so is the whole."""
+    parts = (test, yes, no)
+    truths = [part.anywhere for part in parts if part.anywhere is not None]
+    anywhere = choose(truths[0], lambda: truths[1], lambda: truths[2]) if len(truths) == 3 else None
+    reads = test.reads | yes.reads | no.reads
+    computed = _united(test.computed, _united(yes.computed, no.computed))
+    if isinstance(test, Flat) and isinstance(yes, Flat) and isinstance(no, Flat):
+        true = (test.true & yes.true) | (test.false & no.true)
+        false = (test.true & yes.false) | (test.false & no.false)
+        return Flat(true, false, anywhere, reads, computed)
+    cases: dict[Truth, int] = {}
+    for (mask, t), (some, y), (other, n) in product(*(part.cases(every) for part in parts)):
+        if here := mask & some & other:
+            truth = choose(t, lambda y=y: y, lambda n=n: n)  # type: ignore[misc]
+            cases[truth] = cases.get(truth, 0) | here
+    return Cased(tuple((mask, truth) for truth, mask in cases.items()), anywhere, reads, computed)
+
+
+def _united(a: Mapping[int, Reads], b: Mapping[int, Reads]) -> Mapping[int, Reads]:
+    if not a or not b:
+        return a or b
+    return {pool: a.get(pool, NOTHING_READ) | b.get(pool, NOTHING_READ) for pool in a.keys() | b.keys()}
+
+
+def truths(verdict: Verdict, fleet: Fleet) -> list[tuple[int, Terms]]:
+    """The nodes on which a verdict is true, by pools: masks and terms, with what was read demanded again."""
+    groups: dict[Terms, int] = {}
+    for mask, (true, _) in verdict.cases(fleet.every):
+        if true == FALSE:
+            continue
+        for reads, pools in _by_reads(verdict, mask):
+            for some, demanded in fleet.demands(reads, pools):
+                terms = both(told(true), demanded)
+                if terms != FALSE:
+                    groups[terms] = groups.get(terms, 0) | some
+    return [(mask, terms) for terms, mask in groups.items()]
+
+
+def _by_reads(verdict: Verdict, mask: int) -> list[tuple[Reads, int]]:
+    if not verdict.computed:
+        return [(verdict.reads, mask)]
+    groups: dict[Reads, int] = {}
+    for i in bits(mask):
+        reads = verdict.reads | verdict.computed.get(i, NOTHING_READ)
+        groups[reads] = groups.get(reads, 0) | 1 << i
+    return list(groups.items())

@@ -1,0 +1,246 @@
+"""CEL's syntax tree, as values: what `parse` makes, `check` types, and everything later reads.
+
+Offsets are code points into the expression's own text. Operators are calls under the names of cel-spec (`_+_`, `_&&_`,
+`_?_:_`, `@in`, `!_`, `-_`, `_[_]` excepted: see Index). Macros stay what the author wrote, so that each reader of the
+tree can do its best with them; `has(a.b)` is a Has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from engine.language.types import DYN, Type
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """Any expression: where it stands in the expression's text, and its type (DYN until checked)."""
+
+    start: int
+    end: int
+    type: Type = DYN
+
+
+@dataclass(frozen=True, slots=True)
+class Literal(Node):
+    """A constant, as the runtime's value: see `engine.language.values`."""
+
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Ident(Node):
+    """A variable, a macro's variable, or a type's name. `name` may be qualified (`google.protobuf.Timestamp`)."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Select(Node):
+    """`operand.field`, or `operand.?field` where `optional`. `at` is the offset of the field's name."""
+
+    operand: Node
+    field: str
+    optional: bool = False
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Has(Node):
+    """`has(operand.field)`."""
+
+    operand: Node
+    field: str
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Index(Node):
+    """`operand[index]`, or `operand[?index]` where `optional`."""
+
+    operand: Node
+    index: Node
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Node):
+    """A function, a method (`target` is its receiver) or an operator. `at` is the offset of the function's name.
+
+    After `check`, `overload` is the identifier of the one overload that fits, or empty where only run time can tell
+    (an argument is `dyn`).
+    """
+
+    function: str
+    target: Node | None
+    args: tuple[Node, ...]
+    at: int = 0
+    overload: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListLiteral(Node):
+    """`[a, ?b]`: `optional[i]` says that element i is written with a question mark."""
+
+    elements: tuple[Node, ...]
+    optional: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MapLiteral(Node):
+    """`{k: v, ?k: v}`: entries are key, value, and whether written with a question mark."""
+
+    entries: tuple[tuple[Node, Node, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StructLiteral(Node):
+    """`Name{field: value}`: parsed, and refused by `check`, for nothing here has constructors."""
+
+    name: str
+    entries: tuple[tuple[str, Node, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comprehension(Node):
+    """A macro that walks a range: `range.macro(variables…, body…)`. `at` is the offset of the macro's name.
+
+    `macro` is one of all, exists, exists_one, map, filter, transformList, transformMap, transformMapEntry, sortBy.
+    One variable is a list's element or a map's key; of two, the first is a list's index or a map's key, the second the
+    element or value. `body` holds the macro's expressions in the order written: one, or a filter before the transform.
+    """
+
+    macro: str
+    range: Node
+    variables: tuple[str, ...]
+    body: tuple[Node, ...]
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalMap(Node):
+    """`target.optMap(variable, body)`, and `optFlatMap` where `flat`."""
+
+    target: Node
+    variable: str
+    body: Node
+    flat: bool = False
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Bind(Node):
+    """`cel.bind(variable, value, body)`."""
+
+    variable: str
+    value: Node
+    body: Node
+    at: int = 0
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """The expressions directly inside, in source order."""
+    match node:
+        case Select() | Has():
+            return (node.operand,)
+        case Index():
+            return (node.operand, node.index)
+        case Call():
+            return node.args if node.target is None else (node.target, *node.args)
+        case ListLiteral():
+            return node.elements
+        case MapLiteral():
+            return tuple(part for key, value, _ in node.entries for part in (key, value))
+        case StructLiteral():
+            return tuple(value for _, value, _ in node.entries)
+        case Comprehension():
+            return (node.range, *node.body)
+        case OptionalMap():
+            return (node.target, node.body)
+        case Bind():
+            return (node.value, node.body)
+        case _:
+            return ()
+
+
+def free_names(node: Node, bound: frozenset[str] = frozenset()) -> frozenset[str]:
+    """The variables that an expression reads and does not bind itself; `.x` is never one that it binds."""
+    match node:
+        case Ident():
+            return frozenset() if node.name in bound else frozenset((node.name.removeprefix("."),))
+        case Comprehension():
+            inner = bound.union(node.variables)
+            return free_names(node.range, bound).union(*(free_names(part, inner) for part in node.body))
+        case OptionalMap():
+            return free_names(node.target, bound) | free_names(node.body, bound | {node.variable})
+        case Bind():
+            return free_names(node.value, bound) | free_names(node.body, bound | {node.variable})
+        case _:
+            return frozenset().union(*(free_names(child, bound) for child in children(node)))
+
+
+def shape(node: Node) -> str:
+    """A text that two expressions share exactly when they say the same in the same words, wherever they stand."""
+    inside = ",".join(shape(child) for child in children(node))
+    match node:
+        case Literal():
+            return f"{type(node.value).__name__}:{node.value!r}"
+        case Ident():
+            return node.name
+        case Select():
+            return f"({inside}).{'?' if node.optional else ''}{node.field!r}"
+        case Has():
+            return f"has({inside}).{node.field!r}"
+        case Index():
+            return f"({inside})[{'?' if node.optional else ''}]"
+        case Call():
+            return f"{node.function}{'.' if node.target else ''}<{node.overload}>({inside})"
+        case ListLiteral():
+            return f"[{inside}|{node.optional}]"
+        case MapLiteral():
+            return f"{{{inside}|{[optional for _, _, optional in node.entries]}}}"
+        case StructLiteral():
+            return f"{node.name}{{{inside}|{[(name, optional) for name, _, optional in node.entries]}}}"
+        case Comprehension():
+            return f"{node.macro}<{','.join(node.variables)}>({inside})"
+        case OptionalMap():
+            return f"optMap{node.flat}<{node.variable}>({inside})"
+        case Bind():
+            return f"bind<{node.variable}>({inside})"
+        case _:
+            raise AssertionError(f"no shape for {type(node).__name__}")
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """An expression and all its parts."""
+    yield node
+    for child in children(node):
+        yield from walk(child)
+
+
+OPERATORS = {
+    "<": "_<_",
+    "<=": "_<=_",
+    ">": "_>_",
+    ">=": "_>=_",
+    "==": "_==_",
+    "!=": "_!=_",
+    "in": "@in",
+    "+": "_+_",
+    "-": "_-_",
+    "*": "_*_",
+    "/": "_/_",
+    "%": "_%_",
+    "&&": "_&&_",
+    "||": "_||_",
+}
+
+
+def qualified(node: Node) -> str | None:
+    """`a.b.c`, if the node is nothing but names."""
+    names: list[str] = []
+    while isinstance(node, Select) and not node.optional:
+        names.append(node.field)
+        node = node.operand
+    return ".".join([node.name, *reversed(names)]) if isinstance(node, Ident) else None

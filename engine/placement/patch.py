@@ -1,0 +1,58 @@
+"""The difference that a placement makes to a pod, as RFC 6902 operations.
+
+Only `/spec/affinity`, `/spec/tolerations` and `/spec/topologySpreadConstraints` can be named. A list that only grew
+gets its new entries appended, one that did not is replaced; an absent or null parent is added whole, for an operation
+that does not apply makes the API server refuse the pod.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+from engine.placement.placement import Placement, placed
+from engine.placement.required import in_order
+
+Operation: TypeAlias = dict[str, Any]
+
+FIELDS = ("affinity", "tolerations", "topologySpreadConstraints")
+_STRICTER = ("maxSkew", "minDomains")  # the only values within an entry of the pod's own that ever change
+
+
+def patch(pod: Mapping[str, Any], placement: Placement) -> tuple[Operation, ...]:
+    """What to do to a pod so that the placement holds: nothing where it holds already, the same for equal inputs.
+
+    Raises TooMany.
+    """
+    new = placed(pod, placement)
+    if new is pod:
+        return ()
+    old_spec, new_spec = pod.get("spec") or {}, new["spec"]
+    pairs = ((f"/spec/{field}", old_spec.get(field), new_spec.get(field)) for field in FIELDS)
+    return tuple(operation for path, old, now in pairs for operation in _difference(path, old, now))
+
+
+def _difference(path: str, old: Any, new: Any) -> Iterator[Operation]:
+    if old == new:
+        return
+    if old is None:
+        yield {"op": "add", "path": path, "value": new}
+    elif isinstance(old, dict) and isinstance(new, dict):
+        for key, value in sorted(new.items()):
+            yield from _difference(f"{path}/{key}", old.get(key), value)
+    elif isinstance(old, list) and _grew(old, new):
+        for index, (before, after) in enumerate(zip(old, new, strict=False)):
+            yield from _difference(f"{path}/{index}", before, after)
+        for item in new[len(old) :]:
+            yield {"op": "add", "path": f"{path}/-", "value": item}
+    else:
+        yield {"op": "replace", "path": path, "value": in_order(new)}
+
+
+def _grew(old: Any, new: Any) -> bool:
+    """Is everything of the old value still in its place?"""
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) <= len(new) and all(_grew(a, b) for a, b in zip(old, new, strict=False))
+    if isinstance(old, dict) and isinstance(new, dict):
+        return all(key in new and (key in _STRICTER or _grew(value, new[key])) for key, value in old.items())
+    return bool(old == new) or old is None

@@ -1,0 +1,93 @@
+"""What policies intend for one pod, as a value, and the pod with it worked in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.nodeselector import TRUE, Term, Terms
+from engine.placement import pod_affinity, spread
+from engine.placement.pod_affinity import PREFERRED, REQUIRED, WeightedPodTerm
+from engine.placement.preferred import preferences
+from engine.placement.required import Json, narrowed
+from engine.placement.spread import Constraint
+from engine.placement.tolerations import Toleration, added_tolerations
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What follows from policies for one pod.
+
+    `required` is where it may run, `preferred` are (weight, term) pairs; `tolerations`, `spread` and the pod terms are
+    in Kubernetes' own fields: see `tolerations.toleration_for`, `spread.constraint` and `podaffinity.pod_term`.
+    Of spread constraints with one identity the first wins.
+    """
+
+    required: Terms = TRUE
+    preferred: tuple[tuple[int, Term], ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
+    spread: tuple[Constraint, ...] = ()
+    pod_affinity: tuple[WeightedPodTerm, ...] = ()
+    pod_anti_affinity: tuple[WeightedPodTerm, ...] = ()
+
+
+NOTHING = Placement()
+
+
+def labels_of(pod: Json) -> Mapping[str, str]:
+    """A pod's labels."""
+    return (pod.get("metadata") or {}).get("labels") or {}
+
+
+def placed(pod: Json, placement: Placement) -> Json:
+    """A pod with the placement worked in. The given one is not changed, and returned where there is nothing to write.
+
+    Raises TooMany.
+    """
+    spec = pod.get("spec") or {}
+    parts = {
+        "affinity": _affinity(pod, placement),
+        "tolerations": _grown(
+            spec.get("tolerations"), added_tolerations(spec.get("tolerations") or (), placement.tolerations)
+        ),
+        "topologySpreadConstraints": _spread(pod, placement),
+    }
+    changed = {field: value for field, value in parts.items() if value is not spec.get(field)}
+    return {**pod, "spec": {**spec, **changed}} if changed else pod
+
+
+def _affinity(pod: Json, placement: Placement) -> Json | None:
+    affinity = (pod.get("spec") or {}).get("affinity")
+    terms = narrowed(pod, placement.required)
+    node = _part(affinity, "nodeAffinity")
+    required = {} if terms is None else {REQUIRED: {"nodeSelectorTerms": terms}}
+    wished = preferences(placement.preferred, node.get(PREFERRED) or ())
+    changed = {"nodeAffinity": required | ({PREFERRED: _grown(node.get(PREFERRED), wished)} if wished else {})}
+    for field, wanted in (("podAffinity", placement.pod_affinity), ("podAntiAffinity", placement.pod_anti_affinity)):
+        if not wanted:
+            continue
+        part = _part(affinity, field)
+        demands, wishes = pod_affinity.added_terms(part, wanted, labels_of(pod))
+        changed[field] = {
+            kind: _grown(part.get(kind), items) for kind, items in ((REQUIRED, demands), (PREFERRED, wishes)) if items
+        }
+    parts = {field: {**_part(affinity, field), **change} for field, change in changed.items() if change}
+    return {**(affinity or {}), **parts} if parts else affinity
+
+
+def _spread(pod: Json, placement: Placement) -> Sequence[Constraint] | None:
+    existing: Sequence[Constraint] | None = (pod.get("spec") or {}).get("topologySpreadConstraints")
+    if not placement.spread:
+        return existing
+    merged, _ = spread.combined_constraints(existing or (), placement.spread, labels_of(pod))
+    return existing if list(merged) == list(existing or ()) else list(merged)
+
+
+def _part(value: Json | None, field: str) -> Json:
+    part: Json = (value or {}).get(field) or {}
+    return part
+
+
+def _grown(existing: Sequence[Any] | None, more: Sequence[Any]) -> Sequence[Any] | None:
+    return [*(existing or ()), *more] if more else existing

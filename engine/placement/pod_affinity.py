@@ -1,0 +1,73 @@
+"""Pod affinity and anti-affinity terms: when two mean the same, and which are still missing from a pod."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from engine.nodeselector import Term
+from engine.placement.pod_selector import selected
+from engine.placement.weights import capped, united
+
+PodTerm: TypeAlias = Mapping[str, Any]
+WeightedPodTerm: TypeAlias = tuple[int | None, PodTerm]  # weight 1..100, or None where the term is required
+Identity: TypeAlias = tuple[str, Term, frozenset[str], Term | None]
+
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+
+
+def pod_term(
+    topology_key: str,
+    label_selector: Mapping[str, Any],
+    namespaces: Sequence[str] = (),
+    namespace_selector: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A term in Kubernetes' own fields, the selector already written out (`pod_selector.written_out`)."""
+    made: dict[str, Any] = {"topologyKey": topology_key, "labelSelector": label_selector}
+    if namespaces:
+        made["namespaces"] = sorted(set(namespaces))
+    if namespace_selector is not None:
+        made["namespaceSelector"] = namespace_selector
+    return made
+
+
+def term_identity(item: PodTerm, labels: Mapping[str, str]) -> Identity:
+    """What a term of a pod with these labels means: equal identities are terms that mean the same."""
+    pods = selected(
+        item.get("labelSelector"), labels, item.get("matchLabelKeys") or (), item.get("mismatchLabelKeys") or ()
+    )
+    named = item.get("namespaceSelector")
+    namespaces = None if named is None else selected(named)
+    return item.get("topologyKey") or "", pods, frozenset(item.get("namespaces") or ()), namespaces
+
+
+def added_terms(
+    existing: Mapping[str, Any], wanted: Sequence[WeightedPodTerm], labels: Mapping[str, str]
+) -> tuple[tuple[PodTerm, ...], tuple[Mapping[str, Any], ...]]:
+    """The required terms and the weighted ones that a pod's `podAffinity` (or anti-affinity) lacks, in a fixed order.
+
+    A wish is not repeated beside the same requirement, nor beside the same wish that weighs as much, or more.
+    """
+    required = {term_identity(item, labels) for item in existing.get(REQUIRED) or ()}
+    preferred = united(
+        (one.get("weight") or 0, term_identity(one.get("podAffinityTerm") or {}, labels))
+        for one in existing.get(PREFERRED) or ()
+    )
+    spelled = sorted((item for _, item in wanted), key=repr)
+    meant = {term_identity(item, labels): item for item in reversed(spelled)}
+    demands = {term_identity(item, labels) for weight, item in wanted if weight is None}
+    weights = united((weight, term_identity(item, labels)) for weight, item in wanted if weight is not None)
+    wishes = capped({one: weight for one, weight in weights.items() if one not in demands})
+    lacking = sorted(demands - required, key=_order)
+    scarce = (one for one in wishes.keys() - required if wishes[one] > preferred.get(one, 0))
+    wished = sorted(scarce, key=lambda one: (-wishes[one], _order(one)))
+    return (
+        tuple(meant[one] for one in lacking),
+        tuple({"weight": wishes[one], "podAffinityTerm": meant[one]} for one in wished),
+    )
+
+
+def _order(one: Identity) -> tuple[object, ...]:
+    topology_key, pods, names, namespaces = one
+    return topology_key, pods.order(), sorted(names), namespaces is not None, namespaces.order() if namespaces else ()

@@ -1,0 +1,87 @@
+"""Label selectors over pods: which pods a spread constraint or a pod (anti-)affinity term counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from engine.nodeselector import ANY, EVERYWHERE, NOWHERE, Term, from_expression, label_key, none_of, one_of, term
+
+# Labels that differ between the revisions or the replicas of one workload.
+CHANGING_LABELS = frozenset(
+    {
+        "pod-template-hash",
+        "controller-revision-hash",
+        "statefulset.kubernetes.io/pod-name",
+        "apps.kubernetes.io/pod-index",
+        "batch.kubernetes.io/controller-uid",
+        "batch.kubernetes.io/job-completion-index",
+        "batch.kubernetes.io/job-name",
+        "controller-uid",
+        "job-name",
+        "version",
+        "app.kubernetes.io/version",
+        "helm.sh/chart",
+        "topology.kubernetes.io/region",  # on bound pods only, put there by the API server
+        "topology.kubernetes.io/zone",
+    }
+)
+
+
+def written_out(
+    labels: Mapping[str, str], label_selector: Mapping[str, Any] | None, match_label_keys: Sequence[str] = ()
+) -> dict[str, Any] | None:
+    """The one label selector that a policy's `labelSelector` and `matchLabelKeys` come to, for a pod with these labels.
+
+    With neither it is the pod's own workload. Keys that the pod lacks are skipped. None if nothing is left: a null
+    selector counts no pod, an empty one every pod, and neither was meant.
+    """
+    if label_selector is None and not match_label_keys:
+        own = {key: value for key, value in labels.items() if key not in CHANGING_LABELS}
+        return _selector(own, ()) if own else None
+    match_labels = dict((label_selector or {}).get("matchLabels") or {})
+    expressions = list((label_selector or {}).get("matchExpressions") or ())
+    for key in match_label_keys:
+        if key not in labels or selected(_selector(match_labels, expressions))[key] <= one_of([labels[key]]):
+            continue
+        if key in match_labels:
+            expressions.append({"key": key, "operator": "In", "values": [labels[key]]})
+        else:
+            match_labels[key] = labels[key]
+    selector = _selector(match_labels, expressions)
+    return None if selected(selector) == EVERYWHERE else selector
+
+
+def _selector(labels: Mapping[str, str], expressions: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    ordered = sorted((_sorted(e) for e in expressions), key=lambda e: (e["key"], e["operator"], e.get("values", [])))
+    selector = {"matchLabels": dict(sorted(labels.items())), "matchExpressions": ordered}
+    return {field: value for field, value in selector.items() if value}
+
+
+def _sorted(expression: Mapping[str, Any]) -> dict[str, Any]:
+    written = {"key": expression["key"], "operator": expression["operator"]}
+    return written | ({"values": sorted(expression["values"])} if expression.get("values") else {})
+
+
+def selected(
+    label_selector: Mapping[str, Any] | None,
+    labels: Mapping[str, str] | None = None,
+    match_label_keys: Sequence[str] = (),
+    mismatch_label_keys: Sequence[str] = (),
+) -> Term:
+    """The pods that a selector counts, as a term over their labels: equal terms are selectors that mean the same.
+
+    A null selector counts none, an empty one all. `labels` are those of the pod that carries the selector; the API
+    server adds its values of `matchLabelKeys` (In) and `mismatchLabelKeys` (NotIn) after all webhooks.
+    """
+    if label_selector is None:
+        return NOWHERE
+    requirements = {label_key(key): one_of([value]) for key, value in (label_selector.get("matchLabels") or {}).items()}
+    for expression in label_selector.get("matchExpressions") or ():
+        key = label_key(expression.get("key") or "")
+        requirements[key] = requirements.get(key, ANY) & from_expression(expression)
+    for keys, admitted in ((match_label_keys, one_of), (mismatch_label_keys, none_of)):
+        for key in keys:
+            if labels and key in labels:
+                requirements[key] = requirements.get(key, ANY) & admitted([labels[key]])
+    return term(requirements)

@@ -1,0 +1,168 @@
+"""Required node terms, met with those that the pod asks for itself: narrowed, never replaced.
+
+Each of the pod's terms keeps its place and its requirements, and gets what it does not say yet of the one policy term
+that can be true with it. Where several can, the term is repeated for each (the cross product); where none can, it is
+dropped, provided that another remains. Kubernetes' empty term matches nothing, so one requirement added to it would
+*widen*; it is left alone, and so is a pod that can match nothing at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
+from math import prod
+from typing import Any, TypeAlias
+
+from engine.nodeselector import (
+    MAX_TERMS,
+    MAX_VALUES,
+    TERMS,
+    Expression,
+    Term,
+    Terms,
+    TooMany,
+    Values,
+    implies,
+    label_key,
+    one_of,
+    parse_term,
+    said_by,
+    simplify,
+    term,
+    widest,
+)
+from engine.placement.pod_affinity import REQUIRED
+
+Json: TypeAlias = Mapping[str, Any]
+SelectorTerm: TypeAlias = Mapping[str, Any]
+Addition: TypeAlias = Mapping[str, Sequence[Expression]]  # to `matchExpressions` or `matchFields`
+Choices: TypeAlias = list[list[Addition]]  # one of each
+
+OF_POD = f"{TERMS} of the pod"
+
+_CONTRADICTION: tuple[Expression, ...] = (
+    {"key": "kubernetes.io/os", "operator": "Exists"},
+    {"key": "kubernetes.io/os", "operator": "DoesNotExist"},
+)
+
+
+def own(pod: Json) -> Terms:
+    """The nodes that a pod's nodeSelector and required node affinity admit: FALSE where they admit none."""
+    selector = _selected(pod)
+    terms = _required(pod)
+    if terms is None:
+        return simplify([selector])
+    return simplify([selector & parse_term(one) for one in terms])
+
+
+def narrowed(pod: Json, terms: Terms) -> list[SelectorTerm] | None:
+    """The pod's nodeSelectorTerms with those of the policies worked in, or None if nothing need be written.
+
+    Raises TooMany.
+    """
+    selector, existing = _selected(pod), _required(pod)
+    mine: list[SelectorTerm] = [{}] if existing is None else list(existing)
+    meanings = [selector] if existing is None else [selector & parse_term(one) for one in mine]
+    settled = [meaning.impossible or implies((meaning,), terms) for meaning in meanings]
+    if all(settled):
+        return None
+    as_it_is: list[Choices] = [[]]
+    plan = [as_it_is if done else _plan(meaning, terms) for meaning, done in zip(meanings, settled, strict=True)]
+    if all(meaning.impossible or not choices for meaning, choices in zip(meanings, plan, strict=True)):
+        plan = [_contradicted(meaning, terms) for meaning in meanings]
+    planned = [(one, choices) for one, several in zip(mine, plan, strict=True) for choices in several]
+    count = sum(prod(map(len, choices)) for _, choices in planned)
+    if count > MAX_TERMS:
+        raise TooMany(count, OF_POD)
+    kept = sum(_values(one) for one, several in zip(mine, plan, strict=True) if several)
+    values = sum(_values_written(one, choices) for one, choices in planned) - kept
+    if values > MAX_VALUES:
+        raise TooMany(values, f"values in {OF_POD}", MAX_VALUES)
+    if count > len(mine):  # copies are added whole, so they must not show in which order the pod was written
+        planned = [(in_order(one), choices) for one, choices in planned]
+    return [_extended(one, additions) for one, choices in planned for additions in product(*choices)]
+
+
+def _selected(pod: Json) -> Term:
+    selector = (pod.get("spec") or {}).get("nodeSelector") or {}
+    return term({label_key(key): one_of([value]) for key, value in selector.items()})
+
+
+def _required(pod: Json) -> Sequence[SelectorTerm] | None:
+    """The pod's nodeSelectorTerms, or None without required node affinity."""
+    affinity = (pod.get("spec") or {}).get("affinity") or {}
+    required = (affinity.get("nodeAffinity") or {}).get(REQUIRED)
+    return None if required is None else required.get("nodeSelectorTerms") or ()
+
+
+def _plan(meaning: Term, terms: Terms) -> list[Choices]:
+    """What to add to one term of the pod, once for each term that comes of it; none if no policy term can be met."""
+    met: dict[Term, Term] = {}
+    for t in terms:
+        nodes = meaning & t
+        if not nodes.impossible:
+            met.setdefault(nodes, t)
+    wide = widest(met) if len(met) > 1 else met.keys()
+    return [_missing(meaning, t) for nodes, t in met.items() if nodes in wide]
+
+
+def _contradicted(meaning: Term, terms: Terms) -> list[Choices]:
+    """As `_plan`, where no term of the pod can be met: the pod is to match nothing, and to show why."""
+    if meaning.impossible:
+        return [[]]
+    return [_missing(meaning, terms[0]) if terms else [[{"matchExpressions": _CONTRADICTION}]]]
+
+
+def _missing(meaning: Term, policy: Term) -> Choices:
+    """What a policy's term says that the pod's does not yet: for each key, alternatives of what to add."""
+    return [
+        _alternatives(key, meaning[key], values) for key, values in policy.requirements if not meaning[key] <= values
+    ]
+
+
+def _alternatives(key: str, mine: Values, values: Values) -> list[Addition]:
+    additions: Sequence[Addition] = said_by(key, values)
+    met = mine & values
+    if met.impossible:
+        additions = additions[:1]
+    elif len(additions) > 1:
+        possible = [one for one in additions if not (mine & parse_term(one)[key]).impossible]
+        closer = said_by(key, met)
+        additions = possible if len(possible) <= len(closer) else closer
+    return [_unsaid(key, mine, one) for one in additions]
+
+
+def _unsaid(key: str, mine: Values, addition: Addition) -> Addition:
+    """The expressions of an addition that don't follow from what the pod's term says of the key; never all do."""
+    if sum(map(len, addition.values())) == 1:
+        return addition
+    return {
+        field: [e for e in expressions if not mine <= parse_term({field: [e]})[key]]
+        for field, expressions in addition.items()
+    }
+
+
+def _values(one: Addition | SelectorTerm) -> int:
+    """How many values match expressions list."""
+    return sum(len(e.get("values") or ()) for expressions in one.values() for e in expressions or ())
+
+
+def _values_written(one: SelectorTerm, choices: Choices) -> int:
+    """How many values there will be in the terms that come of one, by each way to choose an addition for each key."""
+    terms = prod(map(len, choices))
+    return terms * _values(one) + sum(terms // len(several) * sum(map(_values, several)) for several in choices)
+
+
+def _extended(one: SelectorTerm, additions: Iterable[Addition]) -> SelectorTerm:
+    extended = dict(one)
+    for addition in additions:
+        for field, expressions in addition.items():
+            extended[field] = [*(extended.get(field) or ()), *expressions]
+    return extended
+
+
+def in_order(value: Any) -> Any:
+    """The same with the fields of objects in one order, however the pod that it comes from was written."""
+    if isinstance(value, Mapping):
+        return {key: in_order(value[key]) for key in sorted(value)}
+    return [in_order(item) for item in value] if isinstance(value, (list, tuple)) else value

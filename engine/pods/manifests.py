@@ -1,0 +1,121 @@
+"""Pods on their way into a cluster, from files: bare ones, those in lists, and those that workloads would make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from engine.documents import Manifest, RequestError
+from engine.pods.controllers import pod_of_workload, pod_template, user_of, workload_name
+from engine.pods.defaults import defaulted
+from engine.pods.incoming import Owner, Subject
+from engine.pods.shape import METADATA, POD, WORKLOAD, Object, check_object
+
+DEFAULT_NAMESPACE = "default"
+NAME_LABEL = "kubernetes.io/metadata.name"
+
+
+def pods_from_documents(
+    documents: Iterable[Manifest], *, namespace: str | None = None, request: Object | None = None
+) -> tuple[Subject, ...]:
+    """The pods in these documents, and those that the workloads in them would make, as a webhook would see them.
+
+    Namespaces among the documents are matched by name. Objects of other kinds are left out. `namespace` is where a pod
+    goes that does not say, `default` if None; `request` is laid over the request that is made up for each pod.
+    Raises RequestError (file and field path) for a pod or workload that the API server would not take.
+    """
+    objects = [(place, data) for document in documents for place, data in _objects(document)]
+    namespaces = {
+        str(data["metadata"]["name"]): named(str(data["metadata"]["name"]), data)
+        for place, data in objects
+        if data.get("kind") == "Namespace" and _has_name(data, place)
+    }
+    subjects = (
+        _subject(place, data, namespaces, namespace or DEFAULT_NAMESPACE, request or {}) for place, data in objects
+    )
+    return tuple(subject for subject in subjects if subject is not None)
+
+
+def named(name: str, given: Object | None = None) -> Object:
+    """A Namespace as the API server shows it: with the label that holds its name."""
+    metadata: Object = (given or {}).get("metadata") or {}
+    labels = {**(metadata.get("labels") or {}), NAME_LABEL: name}
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        **(given or {}),
+        "metadata": {**metadata, "name": name, "labels": labels},
+    }
+
+
+def _objects(document: Manifest) -> Iterator[tuple[str, Object]]:
+    """The objects of a document, those in lists one by one, each with its place for messages."""
+    if not isinstance(document.data, Mapping):
+        raise RequestError(document.source.name, "the document is not an object")
+    yield from _unlisted(f"{document.source.name}: ", document.data)
+
+
+def _unlisted(place: str, data: Object) -> Iterator[tuple[str, Object]]:
+    kind, items = str(data.get("kind") or ""), data.get("items")
+    if not (kind.endswith("List") and isinstance(items, list)):
+        yield place, data
+        return
+    for at, item in enumerate(items):
+        inside = f"{place}items[{at}]."
+        if not isinstance(item, Mapping):
+            raise RequestError(inside.rstrip("."), "this is not an object")
+        typed = {"apiVersion": data.get("apiVersion"), "kind": kind.removesuffix("List"), **item}
+        yield from _unlisted(inside, typed if kind != "List" else item)
+
+
+def _has_name(data: Object, place: str) -> bool:
+    check_object(data, {"metadata": METADATA}, place)
+    metadata = data.get("metadata")
+    if isinstance(metadata, Mapping) and isinstance(metadata.get("name"), str):
+        return True
+    raise RequestError(f"{place}metadata.name", "the namespace has no name")
+
+
+def _subject(
+    place: str, data: Object, namespaces: Mapping[str, Object], namespace: str, request: Object
+) -> Subject | None:
+    template = None if data.get("kind") == "Pod" else pod_template(data)
+    if template is None and data.get("kind") != "Pod":
+        return None
+    inside = place if template is None else f"{place}{_path_of(data)}"
+    if template is not None:
+        check_object(data, WORKLOAD, place)
+    check_object(data if template is None else template, POD, inside)
+    return _made(place, inside, data, template, namespaces, namespace, request)
+
+
+def _made(
+    place: str,
+    inside: str,
+    data: Object,
+    template: Object | None,
+    namespaces: Mapping[str, Object],
+    namespace: str,
+    request: Object,
+) -> Subject:
+    metadata: Object = data.get("metadata") or {}
+    where = str(metadata.get("namespace") or namespace)
+    owner: Owner | None = None
+    pod: Object
+    if template is None:
+        pod = {"apiVersion": "v1", "kind": "Pod", **data, "metadata": {**metadata, "namespace": where}}
+    else:
+        try:
+            pod, owner = pod_of_workload(data, template, workload_name(data), where)
+        except RequestError as error:
+            raise RequestError(f"{place}{error.path}", error.message) from None
+    pod = defaulted(pod, inside)
+    return Subject(pod, namespaces.get(where) or named(where), _request(pod, where, request), owner)
+
+
+def _path_of(workload: Object) -> str:
+    return "spec.jobTemplate.spec.template." if workload.get("kind") == "CronJob" else "spec.template."
+
+
+def _request(pod: Object, namespace: str, given: Object) -> Object:
+    user = {**user_of(pod), **(given.get("userInfo") or {})}
+    return {"operation": "CREATE", "namespace": namespace, "dryRun": False, **given, "userInfo": user}

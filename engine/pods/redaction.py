@@ -1,0 +1,89 @@
+"""What errors must not tell: the values of a pod's environment.
+
+An expression may read them, and an error quotes the value that it met (`cannot convert "…" to int`); that sentence goes
+to whoever creates the pod, and to the log.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
+HIDDEN = '"…"'
+WITHHELD = "an error that is not told, for the expression may read the pod's environment"
+_READS_ENVIRONMENT = re.compile(r"\b(env|dyn|format)\b")
+_PLACED = re.compile(r"(:\d+:\d+: ).*", re.DOTALL)
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
+def discreet(text: str, pod: Mapping[str, Any]) -> str:
+    """The text without what it quotes of the pod's environment: whole values, and parts of them where a value failed.
+
+    A missing key is only hidden where it is a whole value, for it usually is one that the policy's author wrote.
+    """
+    return discretion(pod)(text)
+
+
+def may_tell(expression: str) -> bool:
+    """Whether an expression may read a pod's environment, so that all that its errors say may come of it."""
+    return _READS_ENVIRONMENT.search(expression) is not None
+
+
+def withheld(error: str) -> str:
+    """An error of such an expression without what it says, only where it is; others as they are."""
+    return _PLACED.sub(lambda found: found.group(1) + WITHHELD, error, count=1)
+
+
+def discretion(pod: Mapping[str, Any]) -> Callable[[str], str]:
+    """`discreet` for many texts about one pod, whose environment is looked at once, and only if something is quoted."""
+    secrets = lru_cache(maxsize=1)(lambda: frozenset(_environment(pod)))
+
+    def hide(text: str) -> str:
+        if '"' not in text or not secrets():
+            return text
+        return _QUOTED.sub(lambda found: HIDDEN if _tells(found, text, secrets()) else found.group(), text)
+
+    return hide
+
+
+def _tells(found: re.Match[str], text: str, secrets: frozenset[str]) -> bool:
+    try:
+        said = json.loads(found.group())
+    except ValueError:
+        said = found.group()[1:-1]
+    if said in secrets:
+        return True
+    is_key = text[: found.start()].endswith("no such key: ")
+    return bool(said) and not is_key and any(said in secret for secret in secrets)
+
+
+def _environment(pod: Mapping[str, Any]) -> Iterator[str]:
+    spec = pod.get("spec") or {}
+    for field in CONTAINERS:
+        for container in spec.get(field) or ():
+            for variable in container.get("env") or ():
+                if value := variable.get("value"):
+                    yield str(value)
+
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def without_environment(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """The pod with every value of its environment taken out, and kubectl's copy of the manifest, which repeats them."""
+    metadata: Mapping[str, Any] = pod.get("metadata") or {}
+    kept = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != LAST_APPLIED}
+    spec = dict(pod.get("spec") or {})
+    for group in ("containers", "initContainers", "ephemeralContainers"):
+        if isinstance(spec.get(group), Sequence):
+            spec[group] = [_without_values(container) for container in spec[group]]
+    return {**pod, "metadata": {**metadata, "annotations": kept}, "spec": spec}
+
+
+def _without_values(container: Mapping[str, Any]) -> dict[str, Any]:
+    environment = [{"name": str(entry.get("name", "")), "value": ""} for entry in container.get("env") or ()]
+    return {**container, "env": environment}

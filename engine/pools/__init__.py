@@ -1,0 +1,39 @@
+"""TODO."""
+
+from engine.pools.index import HARD_EFFECTS, Fleet, Group, bits
+from engine.pools.inventory import inventory_from_documents, inventory_problems
+from engine.pools.membership import inventory
+from engine.pools.nodes import NodeGroup, group, pool_of
+from engine.pools.pool import Inventory, Pool, Taint
+from engine.pools.providers import ARCH, INSTANCE_TYPE, OS, POOL_LABELS, REGION, WORDS, ZONE
+from engine.pools.reads import Read
+from engine.pools.words import Cases, Label, Word, Words, words_of
+
+__all__ = [
+    "ARCH",
+    "HARD_EFFECTS",
+    "INSTANCE_TYPE",
+    "OS",
+    "POOL_LABELS",
+    "REGION",
+    "WORDS",
+    "ZONE",
+    "Cases",
+    "Fleet",
+    "Group",
+    "Inventory",
+    "Label",
+    "NodeGroup",
+    "Pool",
+    "Read",
+    "Taint",
+    "Word",
+    "Words",
+    "bits",
+    "group",
+    "inventory",
+    "inventory_from_documents",
+    "inventory_problems",
+    "pool_of",
+    "words_of",
+]

@@ -1,0 +1,227 @@
+"""The pools of a cluster, from any mix of Inventory documents, Karpenter NodePools and Nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from engine.documents import (
+    BundleError,
+    Manifest,
+    Map,
+    Problem,
+    Problems,
+    RequestError,
+    Scalar,
+    Source,
+    Span,
+    bad,
+    head,
+    parse_manifests,
+    parse_quantity,
+)
+from engine.pools import karpenter
+from engine.pools.evidence import Declared, declared_pool
+from engine.pools.inventory_file import INVENTORY_DOCUMENT, explain_derived
+from engine.pools.membership import inventory, precedence
+from engine.pools.nodes import group, is_transient, labels_of, pool_of, see
+from engine.pools.pool import Inventory, Labels, Pool
+from engine.pools.providers import pool_label_of, pool_label_order, provider_of
+
+# Documents of all kinds
+
+
+@dataclass(slots=True)
+class _Found:
+    problems: Problems = field(default_factory=list)
+    declared: dict[frozenset[tuple[str, str]], Declared] = field(default_factory=dict)
+    node_pools: list[Declared] = field(default_factory=list)
+    nodes: list[Mapping[str, Any]] = field(default_factory=list)
+    names: dict[str, Span] = field(default_factory=dict)
+    selectors: dict[frozenset[tuple[str, str]], Span] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+
+    def declare(self, said: Declared, value: Map) -> None:
+        identity = frozenset(said.selector.items())
+        name_span, selector_span = _value_span(value, "name"), _value_span(value, "selector")
+        self._unique(f"pool `{said.name}`", self.names.setdefault(said.name, name_span), name_span)
+        self._unique("pool with this selector", self.selectors.setdefault(identity, selector_span), selector_span)
+        self.declared.setdefault(identity, said)
+
+    def _unique(self, what: str, earlier: Span, span: Span) -> None:
+        if earlier is not span:
+            bad(self.problems, "duplicate-pool", f"a second {what}, the first at {earlier}", span)
+
+
+def _value_span(value: Map, name: str) -> Span:
+    found = value.get(name)
+    return head(found) if found else head(value)
+
+
+def inventory_from_documents(documents: Iterable[Manifest], pool_labels: Sequence[str] = ()) -> Inventory:
+    """The inventory that files describe, in any mix: Inventory documents, Karpenter NodePools, Nodes and lists of them.
+
+    Raises BundleError with all that is wrong in Inventory documents, RequestError for another object that can't be
+    used, or where there is nothing that describes pools.
+    """
+    found = _Found()
+    for document in documents:
+        if isinstance(document.data, Mapping) and _is_ours(document.data):
+            _take_inventory(document, found)
+        else:
+            try:
+                _take_object(document.data, found)
+            except RequestError as error:
+                path = f"{document.source.name}: {error.path}" if error.path else document.source.name
+                raise RequestError(path, error.message) from None
+    if found.problems:
+        raise BundleError(explain_derived(found.problems))
+    if found.others and not (found.declared or found.node_pools or found.nodes):
+        message = f"there are no pools, only {_listed(found.others)}: expected Inventory, Node or NodePool"
+        raise RequestError("", message)
+    return _combine(found, pool_labels)
+
+
+def inventory_from_objects(objects: Iterable[Mapping[str, Any]], pool_labels: Sequence[str] = ()) -> Inventory:
+    """The inventory that live Nodes and Karpenter NodePools make. Raises RequestError for an object of no use."""
+    found = _Found()
+    for each in objects:
+        _take_object(each, found)
+    return _combine(found, pool_labels)
+
+
+def inventory_problems(source: Source) -> tuple[Problem, ...]:
+    """What is wrong with a file that describes pools."""
+    documents, problems = parse_manifests(source)
+    if problems:
+        return problems
+    try:
+        inventory_from_documents(documents)
+    except BundleError as error:
+        return error.problems
+    except RequestError as error:
+        path = error.path.removeprefix(source.name).removeprefix(": ")
+        return (Problem("inventory", f"{path}: {error.message}" if path else error.message, Span(source, 0, 0)),)
+    return ()
+
+
+def _is_ours(data: Mapping[str, Any]) -> bool:
+    return data.get("kind") == "Inventory" or str(data.get("apiVersion", "")).startswith("bayplan.dev/")
+
+
+def _take_inventory(document: Manifest, found: _Found) -> None:
+    value = document.positioned
+    if value is None:
+        raise RequestError(document.source.name, "the inventory can't be read")
+    kind = value.get("kind") if isinstance(value, Map) else None
+    if isinstance(kind, Scalar) and kind.text != "Inventory":
+        message = f"`{kind.text}` does not describe pools"
+        bad(found.problems, "unknown-kind", message, kind.span, "`Inventory`, or Nodes, or Karpenter NodePools")
+        return
+    read = INVENTORY_DOCUMENT(value, found.problems)
+    for said, given in read.get("pools", ()) if isinstance(read, dict) else ():
+        found.declare(said, given)
+
+
+def _take_object(data: Any, found: _Found) -> None:
+    if not isinstance(data, Mapping):
+        raise RequestError("", "the document is not an object")
+    kind = str(data.get("kind") or "")
+    if kind == "Node":
+        found.nodes.append(_checked_node(data))
+    elif karpenter.is_node_pool(data):
+        said = karpenter.declared(data)
+        if any(said.name == other.name for other in found.node_pools):
+            raise RequestError("metadata.name", f"a second NodePool `{said.name}`")
+        found.node_pools.append(said)
+    elif kind.endswith("List") and isinstance(data.get("items"), list):
+        for at, item in enumerate(data["items"]):
+            try:
+                _take_object(_as_item(item, kind), found)
+            except RequestError as error:
+                raise RequestError(f"items[{at}].{error.path}".rstrip("."), error.message) from None
+    else:
+        found.others.append(kind or "objects without kind")
+
+
+def _as_item(item: Any, kind: str) -> Any:
+    """Items of a typed list may come without their kind."""
+    if isinstance(item, Mapping) and "kind" not in item and kind == "NodeList":
+        return {"kind": "Node", **item}
+    return item
+
+
+def _checked_node(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The node, if what is read of it has the shape that the API server gives it."""
+    labels = _inner(node, "metadata", "labels")
+    if not all(isinstance(key, str) and isinstance(value, str) for key, value in labels.items()):
+        raise RequestError("metadata.labels", "labels must be text")
+    taints = _inner(node, "spec").get("taints") or []
+    if not isinstance(taints, list) or not all(
+        isinstance(t, Mapping) and isinstance(t.get("key"), str) for t in taints
+    ):
+        raise RequestError("spec.taints", "taints must be a list of objects with a key")
+    for part in ("allocatable", "capacity"):
+        for name, amount in _inner(node, "status", part).items():
+            try:
+                parse_quantity(str(amount))
+            except ValueError as error:
+                raise RequestError(f"status.{part}.{name}", str(error)) from None
+    conditions = _inner(node, "status").get("conditions") or []
+    if not isinstance(conditions, list) or not all(isinstance(each, Mapping) for each in conditions):
+        raise RequestError("status.conditions", "conditions must be a list of objects")
+    return node
+
+
+def _inner(value: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    for at, key in enumerate(path):
+        found = value.get(key)
+        if found is not None and not isinstance(found, Mapping):
+            raise RequestError(".".join(path[: at + 1]), "this must be an object")
+        value = found or {}
+    return value
+
+
+def _listed(kinds: Iterable[str]) -> str:
+    return ", ".join(sorted(set(kinds)))
+
+
+def _combine(found: _Found, pool_labels: Sequence[str]) -> Inventory:
+    """Each node goes to the declared pool whose selector says most about it, else to the pool that its label names."""
+    declared = dict(found.declared)
+    for said in found.node_pools:
+        identity = frozenset(said.selector.items())
+        declared[identity] = declared[identity].over(said) if identity in declared else said
+    order = pool_label_order(pool_labels)
+    known = sorted(declared.values(), key=lambda said: precedence(said, order))
+    members: dict[str, list[Mapping[str, Any]]] = {}
+    rest: list[Mapping[str, Any]] = []
+    for node in found.nodes:
+        home = _home(labels_of(node), known, order)
+        (rest if home is None else members.setdefault(_identity(home), [])).append(node)
+    groups, strays = group(rest, pool_labels)
+    pools = [_declared_pool(said, members.get(_identity(said))) for said in known]
+    pools += [pool_of(label, nodes) for label, nodes in groups.items()]
+    return inventory(pools, len(strays), pool_labels)
+
+
+def _home(labels: Labels, known: Sequence[Declared], order: Sequence[str]) -> Declared | None:
+    """The first pool that selects a node, but none by a label after another one that says the pool of the node."""
+    first = pool_label_of(labels, order)
+    for said in known:
+        if said.selector.items() <= labels.items() and (
+            first in said.selector or said.selector.keys().isdisjoint(order)
+        ):
+            return said
+    return None
+
+
+def _declared_pool(said: Declared, nodes: Sequence[Mapping[str, Any]] | None) -> Pool:
+    if said.taints:
+        said = replace(said, taints=tuple(taint for taint in said.taints if not is_transient(taint)))
+    return declared_pool(said, see(nodes) if nodes else None, provider_of({**said.labels, **said.selector}))
+
+
+def _identity(said: Declared) -> str:
+    return repr(sorted(said.selector.items()))

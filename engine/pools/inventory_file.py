@@ -1,0 +1,164 @@
+"""`Inventory` documents: pools as a file declares them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil
+from typing import Any
+
+from engine.documents import (
+    API_VERSION,
+    BAD,
+    INT32,
+    Bad,
+    Field,
+    Map,
+    Problem,
+    Problems,
+    Read,
+    Scalar,
+    Shape,
+    Span,
+    Value,
+    bad,
+    choice,
+    did_you_mean,
+    filled,
+    head,
+    integer,
+    items,
+    label_key,
+    label_value,
+    mapping,
+    number,
+    parse_quantity,
+    record,
+    some,
+    text,
+)
+from engine.pools.evidence import Declared
+from engine.pools.pool import Taint
+from engine.pools.providers import BY_NAME, WORDS
+
+EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+_DERIVED = {
+    "zones": WORDS["zone"],
+    "regions": WORDS["region"],
+    "instanceTypes": WORDS["instanceType"],
+    "architectures": WORDS["arch"],
+    "operatingSystems": WORDS["os"],
+    "capacityTypes": "karpenter.sh/capacity-type",
+}
+"""Fields of `pool` that follow from its labels and values: the label to give instead."""
+
+
+# Inventory documents
+
+
+def _amount(value: Value, problems: Problems) -> Fraction | Bad:
+    said = value.text if isinstance(value, Scalar) and not isinstance(value.value, bool) else ""
+    try:
+        amount = parse_quantity(said)
+    except ValueError:
+        return bad(problems, "quantity", "this is not a quantity", head(value), "a number, or as in `500m` or `64Gi`")
+    if amount < 0:
+        return bad(problems, "out-of-range", f"`{said}` is out of range", value.span, "a quantity that is not negative")
+    return amount
+
+
+def _provider(value: Value, problems: Problems) -> str | Bad:
+    """Any word; what only looks like one of ours is a typo."""
+    said = filled(value, problems)
+    near = did_you_mean(said, BY_NAME) if isinstance(said, str) and said not in BY_NAME else ""
+    return bad(problems, "unknown-provider", f"`{said}` is not a provider", value.span, hint=near) if near else said
+
+
+def _pool(read: Read, value: Map, problems: Problems) -> Any:
+    selector, labels, values = read.get("selector", {}), read.get("labels", {}), read.get("values", {})
+    given = value.get("selector")
+    if isinstance(given, Map) and not given.entries:
+        message = "an empty selector selects all nodes"
+        bad(problems, "empty-selector", message, given.span, "the labels that identify the pool's nodes")
+    for key in labels.keys() & selector.keys():
+        if labels[key] != selector[key]:
+            message = f"`{key}` is `{labels[key]}` here and `{selector[key]}` in the selector"
+            bad(problems, "contradiction", message, _entry(value, "labels", key))
+    for key in values.keys() & (labels.keys() | selector.keys()):
+        message = f"`{key}` is one of the pool's labels, so it does not vary"
+        bad(problems, "contradiction", message, _entry(value, "values", key))
+    nodes, ready = read.get("nodes"), read.get("readyNodes")
+    if nodes is not None and ready is not None and ready > nodes:
+        bad(problems, "out-of-range", f"{ready} of {nodes} nodes can't be ready", _entry(value, "readyNodes"))
+    if "name" not in read or not selector:
+        return BAD
+    cpu, memory = read.get("cpu"), read.get("memory")
+    return Declared(
+        name=read["name"],
+        selector=selector,
+        provider=read.get("provider"),
+        labels=labels,
+        values={key: tuple(sorted(set(each))) for key, each in values.items()},
+        annotations=read.get("annotations", {}),
+        taints=read.get("taints"),
+        nodes=nodes,
+        ready_nodes=ready,
+        cpu=None if cpu is None else float(cpu),
+        memory=None if memory is None else ceil(memory),
+        gpus=read.get("gpus"),
+        weight=read.get("weight"),
+        price=read.get("price"),
+    ), value
+
+
+def _entry(value: Map, name: str, key: str = "") -> Span:
+    inner = value.get(name)
+    found = inner.key(key) if isinstance(inner, Map) else value.key(name)
+    return found.span if found else head(value)
+
+
+def _taint(read: Read, *_: object) -> Any:
+    return Taint(read["key"], read.get("value", ""), read["effect"]) if {"key", "effect"} <= read.keys() else BAD
+
+
+TAINT = {
+    "key": Field(label_key, required=True),
+    "value": Field(label_value, ""),
+    "effect": Field(choice(*EFFECTS), required=True),
+}
+POOL = {
+    "name": Field(filled, required=True),
+    "provider": Field(_provider),
+    "selector": Field(mapping(label_key, label_value), required=True),
+    "labels": Field(mapping(label_key, label_value), {}),
+    "values": Field(mapping(label_key, some(label_value)), {}),
+    "annotations": Field(mapping(label_key, text), {}),
+    "taints": Field(items(record("a taint", TAINT, _taint))),
+    "nodes": Field(integer(0, INT32)),
+    "readyNodes": Field(integer(0, INT32)),
+    "cpu": Field(_amount),
+    "memory": Field(_amount),
+    "gpus": Field(integer(0, INT32)),
+    "weight": Field(integer(0, INT32)),
+    "price": Field(number),
+}
+INVENTORY = {
+    "apiVersion": Field(choice(API_VERSION), required=True),
+    "kind": Field(choice("Inventory"), required=True),
+    "metadata": Field(record("an inventory's metadata", {"name": Field(filled), "labels": Field(lambda *_: None)})),
+    "pools": Field(items(record("a pool", POOL, _pool)), required=True),
+}
+INVENTORY_DOCUMENT: Shape = record("an inventory", INVENTORY)
+
+
+def explain_derived(problems: Problems) -> Problems:
+    """Says for the fields of `pool` that can't be given where they come from."""
+    return [_explained(problem) for problem in problems]
+
+
+def _explained(problem: Problem) -> Problem:
+    span = problem.span
+    label = _DERIVED.get(span.source.text[span.start : span.end])
+    if problem.rule != "unknown-field" or label is None:
+        return problem
+    hint = f"give the label: `values: {{{label}: [...]}}`"
+    return Problem(problem.rule, problem.message, span, hint=hint)

@@ -1,0 +1,185 @@
+"""Pools made from live Nodes: nodes that carry the same identifying label, and what they have in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from functools import lru_cache
+from math import ceil
+from typing import Any
+
+from engine.documents import parse_quantity
+from engine.pools.evidence import Seen, observed_pool
+from engine.pools.membership import inventory
+from engine.pools.pool import Inventory, Pool, Taint
+from engine.pools.providers import BY_POOL_LABEL, HOSTNAME, INSTANCE_TYPE, REGION, ZONE, pool_label_of, pool_label_order
+
+Node = Mapping[str, Any]
+NodeGroup = tuple[str, str]
+"""The identifying label that nodes share: key and value."""
+
+MACHINE_LABELS = frozenset(
+    {
+        HOSTNAME,
+        ZONE,
+        REGION,
+        INSTANCE_TYPE,
+        "beta.kubernetes.io/instance-type",
+        "failure-domain.beta.kubernetes.io/region",
+        "failure-domain.beta.kubernetes.io/zone",
+        "karpenter.sh/capacity-type",
+        "topology.k8s.aws/zone-id",
+    }
+)
+"""Labels that belong to one machine. That all nodes carry the same value now says nothing about the next node."""
+
+_MACHINE_FAMILIES = re.compile(r"(karpenter\.k8s\.[^/]+|eks\.amazonaws\.com)/instance-.+|karpenter\.azure\.com/sku-.+")
+
+TRANSIENT_TAINTS = frozenset(
+    {
+        # the node lifecycle controller, the scheduler's cordon, the out-of-service procedure
+        "node.kubernetes.io/not-ready",
+        "node.kubernetes.io/unreachable",
+        "node.kubernetes.io/unschedulable",
+        "node.kubernetes.io/memory-pressure",
+        "node.kubernetes.io/disk-pressure",
+        "node.kubernetes.io/pid-pressure",
+        "node.kubernetes.io/network-unavailable",
+        "node.kubernetes.io/out-of-service",
+        # cloud providers: initialisation, shutdown, notice of termination
+        "node.cloudprovider.kubernetes.io/uninitialized",
+        "node.cloudprovider.kubernetes.io/shutdown",
+        "cloud.google.com/impending-node-termination",
+        "remediator.kubernetes.azure.com/unschedulable",
+        "aws-node-termination-handler/asg-lifecycle-termination",
+        "aws-node-termination-handler/rebalance-recommendation",
+        "aws-node-termination-handler/scheduled-maintenance",
+        "aws-node-termination-handler/spot-itn",
+        # whoever makes and removes nodes: Karpenter, the cluster autoscaler, Cluster API
+        "karpenter.sh/unregistered",
+        "karpenter.sh/disrupted",
+        "karpenter.sh/disruption",
+        "ToBeDeletedByClusterAutoscaler",
+        "DeletionCandidateOfClusterAutoscaler",
+        "node.cluster.x-k8s.io/uninitialized",
+        "node.cluster.x-k8s.io/outdated-revision",
+        # agents that a node waits for at its start
+        "node.cilium.io/agent-not-ready",
+        "ebs.csi.aws.com/agent-not-ready",
+        "efs.csi.aws.com/agent-not-ready",
+    }
+)
+"""Taints that say how a node is at the moment, not what its pool is for."""
+
+_START_UP = (
+    "startup-taint.cluster-autoscaler.kubernetes.io/",
+    "status-taint.cluster-autoscaler.kubernetes.io/",
+    "ignore-taint.cluster-autoscaler.kubernetes.io/",
+)
+"""The cluster autoscaler's prefixes for taints that are transient by definition."""
+
+GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe")
+
+
+def is_machine_label(key: str) -> bool:
+    """Whether a label belongs to one machine, so that it is never a pool's constant by observation."""
+    return key in MACHINE_LABELS or _MACHINE_FAMILIES.fullmatch(key) is not None
+
+
+def is_transient(taint: Taint) -> bool:
+    """Whether a taint is of a start-up or of a node's lifecycle."""
+    return taint.key in TRANSIENT_TAINTS or taint.key.startswith(_START_UP)
+
+
+def inventory_from_nodes(nodes: Iterable[Node], pool_labels: Sequence[str] = ()) -> Inventory:
+    """The pools of these Nodes (JSON as the API server prints it; labels, taints, allocatable and conditions do).
+
+    `pool_labels` are the operator's own identifying labels: looked for after Karpenter's, before the other providers'.
+    """
+    groups, strays = group(nodes, pool_labels)
+    pools = (pool_of(label, members) for label, members in groups.items())
+    return inventory(pools, len(strays), pool_labels)
+
+
+def group(nodes: Iterable[Node], pool_labels: Sequence[str] = ()) -> tuple[dict[NodeGroup, list[Node]], list[Node]]:
+    """Nodes by the first identifying label that they carry, and those that carry none."""
+    order = pool_label_order(pool_labels)
+    groups: dict[NodeGroup, list[Node]] = {}
+    strays: list[Node] = []
+    for node in nodes:
+        labels = labels_of(node)
+        key = pool_label_of(labels, order)
+        members = strays if key is None else groups.setdefault((key, labels[key]), [])
+        members.append(node)
+    return groups, strays
+
+
+def pool_of(label: NodeGroup, nodes: Sequence[Node]) -> Pool:
+    """The pool of these nodes, which share an identifying label."""
+    key, value = label
+    known = BY_POOL_LABEL.get(key)
+    return observed_pool(value, known.name if known else "", {key: value}, see(nodes))
+
+
+def labels_of(node: Node) -> Mapping[str, str]:
+    """A node's labels."""
+    metadata: Mapping[str, Any] = node.get("metadata") or {}
+    labels: Mapping[str, str] = metadata.get("labels") or {}
+    return labels
+
+
+def see(nodes: Sequence[Node]) -> Seen:
+    """What these nodes, at least one, have in common, and in what they differ."""
+    all_labels = [labels_of(node) for node in nodes]
+    common = set(all_labels[0].items()).intersection(*(labels.items() for labels in all_labels))
+    constant = {key: value for key, value in common if not is_machine_label(key)}
+    varying: dict[str, set[str]] = {}
+    for labels in all_labels:
+        for key in labels.keys() - constant.keys():
+            varying.setdefault(key, set()).add(labels[key])
+    resources = [_allocatable(node) for node in nodes]
+    return Seen(
+        labels=dict(sorted(constant.items())),
+        values={key: tuple(sorted(varying[key])) for key in sorted(varying)},
+        taints=_common_taints(nodes),
+        nodes=len(nodes),
+        ready_nodes=sum(_is_ready(node) for node in nodes),
+        cpu=float(max(_amount(each, "cpu") for each in resources)),
+        memory=ceil(max(_amount(each, "memory") for each in resources)),
+        gpus=int(max(sum(_amount(each, name) for name in GPU_RESOURCES if name in each) for each in resources)),
+    )
+
+
+def _common_taints(nodes: Sequence[Node]) -> tuple[Taint, ...]:
+    each = (set(taints_of(node)) for node in nodes)
+    common = set.intersection(*each) if nodes else set()
+    return tuple(sorted(taint for taint in common if not is_transient(taint)))
+
+
+def taints_of(node: Node) -> list[Taint]:
+    """A node's taints, transient ones included."""
+    spec: Mapping[str, Any] = node.get("spec") or {}
+    taints: Sequence[Mapping[str, str]] = spec.get("taints") or ()
+    return [Taint(taint["key"], taint.get("value") or "", taint.get("effect") or "") for taint in taints]
+
+
+def _is_ready(node: Node) -> bool:
+    status: Mapping[str, Any] = node.get("status") or {}
+    conditions: Sequence[Mapping[str, str]] = status.get("conditions") or ()
+    return any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
+
+
+def _allocatable(node: Node) -> Mapping[str, Any]:
+    status: Mapping[str, Any] = node.get("status") or {}
+    resources: Mapping[str, Any] = status.get("allocatable") or status.get("capacity") or {}
+    return resources
+
+
+def _amount(resources: Mapping[str, Any], name: str) -> Fraction:
+    said = resources.get(name)
+    return _parsed(str(said)) if said is not None else _NOTHING
+
+
+_NOTHING = Fraction(0)
+_parsed = lru_cache(maxsize=16_384)(parse_quantity)

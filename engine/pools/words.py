@@ -1,0 +1,52 @@
+"""The portable words of a node (`zone`, `capacityType`, ...) as cases over the labels of its pool's provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from engine.nodeselector import ABSENT, EXISTS, FALSE, TRUE, Terms, none_of, one_of, term, union, where
+from engine.pools.providers import CAPACITY_TYPES, WORDS, Capacity, capacity
+
+Cases = tuple[tuple[Terms, object], ...]
+"""Disjoint sets of nodes, each with the value there: a runtime value, a Label, an Integer, or an Optional of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Whatever string the node's label says."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A portable word on the nodes of one provider: its cases, and the nodes that do not say it."""
+
+    cases: Cases
+    missing: Terms
+
+
+Words = Mapping[str, Word]
+
+
+@lru_cache(maxsize=64)
+def words_of(provider: str) -> Words:
+    """The portable words as the labels of `provider` say them; an empty provider is a node of no pool."""
+    words = {word: Word(((where(key, EXISTS), Label(key)),), where(key, ABSENT)) for word, key in WORDS.items()}
+    return {**words, "capacityType": _capacity_word(capacity(provider))}
+
+
+def _capacity_word(rule: Capacity | None) -> Word:
+    if rule is None:
+        return Word((), TRUE)
+    cases: list[tuple[Terms, object]] = []
+    for capacity_type in CAPACITY_TYPES:
+        said = [where(marker.key, one_of(marker.values(capacity_type))) for marker in rule.markers]
+        cases.append((union(*said), capacity_type))
+    unsaid = term({marker.key: none_of(marker.types) for marker in rule.markers})
+    if rule.otherwise is None:
+        return Word(tuple(case for case in cases if case[0] != FALSE), (unsaid,))
+    cases.append(((unsaid,), rule.otherwise))
+    return Word(tuple(case for case in cases if case[0] != FALSE), FALSE)

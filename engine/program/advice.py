@@ -1,0 +1,70 @@
+"""Warnings: what works, and may not do what its author thinks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.documents import Excerpt, Problem
+from engine.language import Call, Has, Ident, Node, Select, walk
+
+WRITTEN = ("affinity", "tolerations", "topologySpreadConstraints")
+"""What policies write: an expression that reads it sees another pod on the second call."""
+
+WORD_OF = {
+    "zones": "zone",
+    "regions": "region",
+    "architectures": "arch",
+    "operatingSystems": "os",
+    "instanceTypes": "instanceType",
+    "capacityTypes": "capacityType",
+}
+"""The fields of `pool` that list what its nodes may be, and the word for what one node is."""
+
+
+def reads_what_policies_write(node: Node, excerpt: Excerpt) -> Iterator[Problem]:
+    """Law 4 (deciding again changes nothing) is promised for bundles that do not do this.
+
+    An expression that takes `pod` or `pod.spec` as a whole may read of it what it likes.
+    """
+    taken_apart = {id(each.operand) for each in walk(node) if isinstance(each, (Select, Has))}
+    for each in walk(node):
+        match each:
+            case Select(operand=operand, field=name) | Has(operand=operand, field=name) if name in WRITTEN and _is_spec(
+                operand
+            ):
+                written = f"policies write `{name}`"
+            case _ if id(each) not in taken_apart and (_is_pod(each) or _is_spec(each)):
+                written = f"policies write {', '.join(f'`{name}`' for name in WRITTEN)}"
+            case _:
+                continue
+        words = f"{written}, so this may see another pod when the API server asks a second time"
+        yield Problem("reads-what-policies-write", words, excerpt.span(each.start, each.end), severity="warning")
+
+
+def _is_pod(node: Node) -> bool:
+    return isinstance(node, Ident) and node.name in ("pod", ".pod")
+
+
+def _is_spec(node: Node) -> bool:
+    return isinstance(node, Select) and node.field == "spec" and _is_pod(node.operand)
+
+
+def mixed_pool(node: Node, excerpt: Excerpt, said: frozenset[str]) -> Iterator[Problem]:
+    """`"spot" in pool.capacityTypes` also holds of a mixed pool. `said` are the words that `require` asks the node."""
+    for each in walk(node):
+        match each:
+            case Call(function="@in", args=(_, Select(operand=Ident(name="pool"), field=field))) if (
+                field in WORD_OF and WORD_OF[field] not in said
+            ):
+                word = WORD_OF[field]
+                words = f"this holds of a pool with several {field}, too, and the pod may land on a node with another"
+                span, hint = excerpt.span(each.start, each.end), f"`node.{word}` asks the node itself"
+                yield Problem("mixed-pool", words, span, hint=hint, severity="warning")
+
+
+def words_said(node: Node) -> Iterator[str]:
+    """The portable words that an expression asks of the node."""
+    for each in walk(node):
+        match each:
+            case Select(operand=Ident(name="node"), field=field):
+                yield field

@@ -1,0 +1,323 @@
+"""A bundle, compiled: every expression parsed, type-checked and turned into what a decision can run.
+
+`compile_bundle` says everything that is wrong with a bundle's expressions at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from engine.bundle import Bundle, Exemption, Expression, Named, Policy, Preference
+from engine.documents import BundleError, Excerpt, Problem, ordered
+from engine.language import (
+    BOOL,
+    DOUBLE,
+    ERROR,
+    INT,
+    STRING,
+    UINT,
+    Call,
+    Ledger,
+    Node,
+    ObjectType,
+    Type,
+    check,
+    compile_expression,
+    free_names,
+    list_of,
+    parse,
+    shape,
+)
+from engine.program import advice, vocabulary
+from engine.program.comparisons import MIRRORED
+from engine.program.model import (
+    NAMES,
+    POD_NAMES,
+    CompiledExemption,
+    CompiledPolicy,
+    Condition,
+    Function,
+    Program,
+    Rule,
+    Score,
+    Weighted,
+)
+from engine.program.node_expressions import compile_cases, compile_truth, reads_node
+from engine.program.reads import (
+    beyond_author,
+    reads_capacity_type,
+    reads_of,
+    reads_taint_key,
+    says_without_pool,
+    sides_read,
+    variables_read,
+)
+from engine.program.tree import CONTAINS, ORDERED, Both, Bridge, Choice, Leaf, Not, Tree
+from engine.program.vocabulary import type_of_schema
+
+NUMBERS, KEYS = (INT, UINT, DOUBLE), (STRING, INT, UINT, BOOL)
+
+
+def compile_bundle(bundle: Bundle) -> Program:
+    """The program of a bundle. Raises BundleError with every problem of every expression."""
+    compiler = _Compiler(bundle)
+    policies = [compiler.policy(policy) for policy in bundle.policies]
+    exemptions = tuple(compiler.exemption(exemption) for exemption in bundle.exemptions)
+    problems = ordered(compiler.problems)
+    if any(problem.severity == "error" for problem in problems):
+        raise BundleError(problems)
+    ready = sorted((p for p in policies if p is not None), key=lambda p: (-p.policy.priority, p.name))
+    leaves = tuple(compiler.leaves.values())
+    named = (bundle.revision, bundle.mode, bundle.params)
+    return Program(*named, tuple(ready), leaves, problems, exemptions, bundle.hands_on)
+
+
+class _Compiler:
+    """Collects problems and shared leaves while the policies of one bundle are compiled."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.problems: list[Problem] = []
+        self.leaves: dict[str, Leaf] = {}
+        self._functions: dict[str, Function] = {}
+        self._roots: dict[str, Type] = {
+            "pod": vocabulary.POD,
+            "namespaceObject": vocabulary.NAMESPACE,
+            "request": vocabulary.REQUEST,
+            "cluster": vocabulary.CLUSTER,
+            "params": _type_of_params(bundle),
+        }
+        self._ledger = Ledger(bundle.params)
+        self._scope = ""
+        self._given: tuple[Node, ...] = ()
+        self._used: set[str] = set()
+        self._rules: list[tuple[Node, Excerpt]] = []
+
+    def policy(self, policy: Policy) -> CompiledPolicy | None:
+        """The policy compiled; None where a problem stood in the way."""
+        before = len(self.problems)
+        self._scope, self._given, self._used, self._rules = policy.name, self._selected(policy), set(), []
+        conditions = tuple(node for node, _ in (parse(named.excerpt) for named in policy.match_conditions) if node)
+        selected, self._given = self._given, (*self._given, *conditions)
+        variables, roots = self._variables(policy)
+        self._given = selected
+        matches = self._each(policy.match_conditions, lambda named: self._test(named.excerpt, "", roots, named.name))
+        self._given = (*selected, *conditions)
+        over_pools = {**roots, "pool": vocabulary.POOL, "node": vocabulary.NODE}
+        over_taints = {**roots, "pool": vocabulary.POOL, "taint": vocabulary.TAINT}
+        require = self._each(policy.require, lambda item: self._rule(item, over_pools))
+        self._warn_of_mixed_pools()
+        compiled = CompiledPolicy(
+            policy,
+            policy.pod_selector,
+            policy.namespace_selector,
+            matches,
+            variables,
+            require,
+            self._each(policy.prefer, lambda item: self._weighted(item, over_pools)),
+            self._each(policy.fallback, lambda item: self._rule(item, over_pools)),
+            self._each(policy.tolerate, lambda item: self._taint_test(item, over_taints, policy)),
+            self._each(policy.deny, lambda item: self._test(item.excerpt, item.message, roots)),
+        )
+        self.problems += self._ledger.close(f"policy `{policy.name}`", policy.span)
+        self.problems += (_unused(named) for named in policy.variables if named.name not in self._used)
+        failed = any(problem.severity == "error" for problem in self.problems[before:])
+        return None if failed else compiled
+
+    def exemption(self, exemption: Exemption) -> CompiledExemption:
+        """The exemption compiled, as far as there is no problem."""
+        self._scope, self._given = "", self._selected(exemption)
+        beyond = bool(exemption.namespace_selector.requirements)
+        for named in exemption.match_conditions:
+            node, _ = parse(named.excerpt)
+            beyond = beyond or node is None or beyond_author(node)
+        if not beyond:
+            words = f"whoever makes a pod could say that exemption `{exemption.name}` is for it"
+            expected = "a `namespaceSelector`, or a condition on `namespaceObject` or `request.userInfo` alone"
+            hint = "what authors may decide for themselves belongs into the policy's own `matchConditions`"
+            self.problems.append(Problem("author-alone", words, exemption.span, expected, hint))
+        conditions = exemption.match_conditions
+        matches = self._each(conditions, lambda named: self._test(named.excerpt, "", self._roots, named.name))
+        self.problems += self._ledger.close(f"exemption `{exemption.name}`", exemption.span)
+        return CompiledExemption(exemption, matches)
+
+    def _selected(self, policy: Policy | Exemption) -> tuple[Node, ...]:
+        """What holds of every pod that the policy's selector matches: it has labels if one is asked for."""
+        asked = any(requirement.operator in ("In", "Exists") for requirement in policy.pod_selector.requirements)
+        node, _ = parse(Excerpt.of("has(pod.metadata.labels)"))
+        return (node,) if asked and node else ()
+
+    def _warn_of_mixed_pools(self) -> None:
+        said = frozenset(word for node, _ in self._rules for word in advice.words_said(node))
+        for node, excerpt in self._rules:
+            self.problems += advice.mixed_pool(node, excerpt, said)
+
+    def _each(self, items: Sequence[Any], compile_one: Callable[[Any], Any]) -> tuple[Any, ...]:
+        return tuple(done for done in map(compile_one, items) if done is not None)
+
+    def _variables(self, policy: Policy) -> tuple[dict[str, Function], dict[str, Type]]:
+        """The policy's variables, each of which sees those before it."""
+        functions: dict[str, Function] = {}
+        fields: dict[str, Type] = {}
+        for named in policy.variables:
+            roots = {**self._roots, "variables": ObjectType("variables", fields=dict(fields))}
+            node = self._checked(named.excerpt, roots, None)
+            fields[named.name] = node.type if node else ERROR
+            if node:
+                self._ledger.name(named.name)
+                functions[named.name] = self._function(node, NAMES)
+        return functions, {**self._roots, "variables": ObjectType("variables", fields=fields)}
+
+    def _checked(self, excerpt: Excerpt, roots: Mapping[str, Type], result: Type | None) -> Node | None:
+        node, problems = parse(excerpt)
+        self.problems += problems
+        if node is None:
+            return None
+        checked, problems = check(node, excerpt, roots, result=result, given=self._given)
+        if not any(problem.severity == "error" for problem in problems):
+            warned = advice.reads_what_policies_write(checked, excerpt)
+            problems = (*problems, *self._ledger.take(checked, excerpt), *warned)
+        self.problems += problems
+        self._used |= variables_read(checked)
+        return None if any(problem.severity == "error" for problem in problems) else checked
+
+    def _function(self, node: Node, names: tuple[str, ...]) -> Function:
+        """The compiled function of an expression; equal expressions share one (variables differ by policy)."""
+        key = f"{names}{self._key(node)}"
+        if key not in self._functions:
+            self._functions[key] = compile_expression(node, names)
+        return self._functions[key]
+
+    def _key(self, node: Node) -> str:
+        own = self._scope if "variables" in free_names(node) else ""
+        return f"{own}\n{shape(node)}"
+
+    def _test(self, excerpt: Excerpt, message: str, roots: Mapping[str, Type], name: str = "") -> Condition | None:
+        node = self._checked(excerpt, roots, BOOL)
+        return (
+            Condition(self._function(node, NAMES), message, excerpt.value, str(excerpt.whole), name) if node else None
+        )
+
+    def _taint_test(self, item: Expression, roots: Mapping[str, Type], policy: Policy) -> Condition | None:
+        node = self._checked(item.excerpt, roots, BOOL)
+        if node is None:
+            return None
+        if not policy.require and not reads_taint_key(node):
+            self.problems.append(
+                Problem(
+                    "tolerate-everything",
+                    "without `require`, an entry that does not read `taint.key` would open every tainted pool",
+                    item.excerpt.whole,
+                    'the taint to be named, such as `taint.key == "nvidia.com/gpu"`',
+                )
+            )
+        function = self._function(node, (*NAMES, "taint"))
+        return Condition(function, item.message, item.excerpt.value, str(item.excerpt.whole))
+
+    def _rule(self, item: Expression, roots: Mapping[str, Type]) -> Rule | None:
+        return self._rule_of(item.excerpt, item.message, roots)
+
+    def _rule_of(self, excerpt: Excerpt, message: str, roots: Mapping[str, Type]) -> Rule | None:
+        node = self._checked(excerpt, roots, BOOL)
+        self._rules += [(node, excerpt)] if node else []
+        tree = self._tree(node, excerpt) if node else None
+        return Rule(tree, message, excerpt.value, str(excerpt.whole)) if tree else None
+
+    def _weighted(self, item: Preference, roots: Mapping[str, Type]) -> Weighted | None:
+        rule = self._rule(item.expression, roots) if item.expression is not None else None
+        score = self._score(item.score, roots) if item.score is not None else None
+        if (item.expression is not None and rule is None) or (item.score is not None and score is None):
+            return None
+        return Weighted(rule, item.weight or 0, score)
+
+    def _score(self, excerpt: Excerpt, roots: Mapping[str, Type]) -> Score | None:
+        node = self._checked(excerpt, roots, DOUBLE)
+        if node is None:
+            return None
+        reads, computed = reads_of(node)
+        reads_pool, capacity = "pool" in free_names(node), reads_capacity_type(node)
+        if not reads_node(node):
+            return Score(self._function(node, NAMES), None, reads_pool, capacity, reads, computed)
+        cases = compile_cases(node, NAMES, excerpt)
+        if isinstance(cases, Problem):
+            self.problems.append(cases)
+            return None
+        return Score(None, cases, reads_pool, capacity, reads, computed)
+
+    def _tree(self, node: Node, excerpt: Excerpt) -> Tree | None:
+        """The expression taken apart at `&& || !` and `?:` as far as its parts depend on different things."""
+        free = free_names(node)
+        if "node" not in free and ("pool" not in free or (free == {"pool"} and not says_without_pool(node))):
+            return self._leaf(node, excerpt)
+        match node:
+            case Call(function="_&&_" | "_||_", args=(left, right)):
+                a, b = self._tree(left, excerpt), self._tree(right, excerpt)
+                if a is None or b is None:
+                    return None
+                return Both(a, b) if node.function == "_&&_" else Not(Both(Not(a), Not(b)))
+            case Call(function="!_", args=(inner,)):
+                tree = self._tree(inner, excerpt)
+                return Not(tree) if tree else None
+            case Call(function="_?_:_", args=(test, yes, no)):
+                parts = [self._tree(part, excerpt) for part in (test, yes, no)]
+                a, b, c = parts
+                return Choice(a, b, c) if a and b and c else None
+            case _:
+                return self._leaf(node, excerpt)
+
+    def _leaf(self, node: Node, excerpt: Excerpt) -> Leaf | None:
+        key = self._key(node)
+        if key in self.leaves and not reads_node(node):
+            return self.leaves[key]
+        free = free_names(node)
+        reads_pod, reads_pool = bool(free & set(POD_NAMES)), "pool" in free
+        (reads, computed), number = reads_of(node), len(self.leaves)
+        if reads_node(node):
+            truth = compile_truth(node, NAMES, excerpt)
+            if isinstance(truth, Problem):
+                self.problems.append(truth)
+                return None
+            if key in self.leaves:
+                return self.leaves[key]
+            leaf = Leaf(number, reads_pod, reads_pool, reads_capacity_type(node), None, truth, reads, computed)
+        else:
+            function = self._function(node, NAMES)
+            bridge = self._bridge(node) if reads_pod and reads_pool and not computed else None
+            leaf = Leaf(number, reads_pod, reads_pool, False, function, None, reads, computed, bridge)
+        self.leaves[key] = leaf
+        return leaf
+
+    def _bridge(self, node: Node) -> Bridge | None:
+        """A comparison of something of the pod with something of the pool; None if it is anything else."""
+        if not isinstance(node, Call) or node.function not in (*ORDERED, "_==_", "_!=_", "@in"):
+            return None
+        left, right = node.args
+        if not _comparable(node.function, left.type, right.type):
+            return None
+        match sides_read(left), sides_read(right):
+            case (True, False), (False, True):
+                return Bridge(node.function, self._function(left, NAMES), self._function(right, NAMES))
+            case (False, True), (True, False):
+                operator = MIRRORED.get(node.function, node.function) if node.function != "@in" else CONTAINS
+                return Bridge(operator, self._function(right, NAMES), self._function(left, NAMES))
+            case _:
+                return None
+
+
+def _comparable(operator: str, left: Type, right: Type) -> bool:
+    """Whether an index answers a comparison of these types: equality as in Python's dictionaries, order as in lists."""
+    if operator in ORDERED:
+        return (left == right == STRING) or (left in NUMBERS and right in NUMBERS)
+    if operator == "@in":
+        return right == list_of(left) and left in KEYS
+    return left == right and left in KEYS
+
+
+def _type_of_params(bundle: Bundle) -> Type:
+    given = bundle.params_schema
+    return type_of_schema(given) if given else vocabulary.params_type(bundle.params)
+
+
+def _unused(named: Named) -> Problem:
+    words = f"nothing uses the variable `{named.name}`"
+    return Problem("unused-variable", words, named.excerpt.whole, severity="warning")

@@ -1,0 +1,146 @@
+"""A compiled bundle, as frozen values. It knows nothing of YAML or of syntax trees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from engine.bundle import Exemption, HandsOn, PodTerm, Policy, Revision, Selector, Spread
+from engine.documents import Problem
+from engine.program.tree import Leaf, Reads, Tree, leaves_of
+from engine.program.truths import CasesOf
+
+Function: TypeAlias = Callable[..., object]
+
+POD_NAMES = ("pod", "namespaceObject", "request", "variables")
+CONSTANT_NAMES = ("cluster", "params")
+NAMES = (*POD_NAMES, *CONSTANT_NAMES, "pool")
+"""The arguments of every compiled function after the budget, in order; `taint` follows where taints are judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One boolean expression over pools and a node, with what its author says of it and where it stands."""
+
+    tree: Tree
+    message: str
+    text: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Weighted:
+    """A preference: where `rule` holds (everywhere without), with a weight of 1 to 100 or a score by pool and node."""
+
+    rule: Rule | None
+    weight: int
+    score: Score | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A number-valued expression: `function` where it does not read `node`, `cases` where it does."""
+
+    function: Function | None
+    cases: CasesOf | None
+    reads_pool: bool
+    reads_capacity: bool
+    reads: Reads
+    computed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One boolean expression that reads no pool: a match condition or a `deny`; or one over a pool's taint."""
+
+    function: Function
+    message: str
+    text: str
+    place: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPolicy:
+    """A policy, ready to be decided. `wanted` is what it requires, in its author's words where there are some.
+
+    `reason` says so in a sentence. What a `pool_only` policy says of a pod that it selects follows from the inventory
+    alone.
+    """
+
+    policy: Policy
+    pod_selector: Selector
+    namespace_selector: Selector
+    match_conditions: tuple[Condition, ...]
+    variables: Mapping[str, Function]
+    require: tuple[Rule, ...]
+    prefer: tuple[Weighted, ...]
+    fallback: tuple[Rule, ...]
+    tolerate: tuple[Condition, ...]
+    deny: tuple[Condition, ...]
+
+    name: str = field(init=False)
+    wanted: str = field(init=False, repr=False)
+    only_requires: bool = field(init=False, repr=False)
+    only_denies: bool = field(init=False, repr=False)
+    reason: str = field(init=False, repr=False)
+    selective: bool = field(init=False, repr=False)
+    pool_only: bool = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        policy = self.policy
+        more = (self.prefer, self.fallback, self.tolerate, policy.spread, policy.pod_affinity, policy.pod_anti_affinity)
+        object.__setattr__(self, "name", policy.name)
+        object.__setattr__(self, "wanted", "; ".join(rule.message or f"`{rule.text}`" for rule in self.require))
+        object.__setattr__(self, "only_requires", not any(more))
+        object.__setattr__(self, "only_denies", not any(more) and not self.require)
+        object.__setattr__(self, "reason", f"{policy.name} requires it ({self.wanted})")
+        selective = bool(policy.pod_selector.requirements or policy.namespace_selector.requirements)
+        object.__setattr__(self, "selective", selective)
+        plain = self.only_requires and not (self.match_conditions or self.deny) and policy.rollout >= 100
+        trees = [rule.tree for rule in self.require]
+        object.__setattr__(self, "pool_only", plain and bool(trees) and all(map(_reads_no_pod, trees)))
+
+    @property
+    def spread(self) -> tuple[Spread, ...]:
+        return self.policy.spread
+
+    @property
+    def pod_affinity(self) -> tuple[PodTerm, ...]:
+        return self.policy.pod_affinity
+
+    @property
+    def pod_anti_affinity(self) -> tuple[PodTerm, ...]:
+        return self.policy.pod_anti_affinity
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledExemption:
+    """An exemption, ready to be decided."""
+
+    exemption: Exemption
+    match_conditions: tuple[Condition, ...]
+
+    def covers(self, policy: str) -> bool:
+        """Whether it is about the policy of this name."""
+        return not self.exemption.policies or policy in self.exemption.policies
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A compiled bundle: its policies by descending priority, then name; the leaves that they share; its constants."""
+
+    revision: Revision
+    mode: str
+    params: Mapping[str, object]
+    policies: tuple[CompiledPolicy, ...]
+    leaves: tuple[Leaf, ...]
+    warnings: tuple[Problem, ...] = field(default=(), repr=False)
+    exemptions: tuple[CompiledExemption, ...] = ()
+    hands_on: HandsOn = field(default_factory=HandsOn)
+
+
+def _reads_no_pod(tree: Tree) -> bool:
+    """Whether an expression is over pools and constants alone."""
+    return all(leaf.function is not None and not leaf.reads_pod for leaf in leaves_of(tree))

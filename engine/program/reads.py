@@ -1,0 +1,114 @@
+"""What can be told from an expression's syntax tree: which variables, labels and words it reads."""
+
+from __future__ import annotations
+
+from engine.language import Call, Has, Ident, Index, Literal, Node, Select, children, free_names
+from engine.pools import ARCH, INSTANCE_TYPE, OS, REGION, ZONE, Read
+from engine.program.model import POD_NAMES
+from engine.program.tree import Reads
+
+DERIVED = {
+    "zones": ZONE,
+    "regions": REGION,
+    "instanceTypes": INSTANCE_TYPE,
+    "architectures": ARCH,
+    "operatingSystems": OS,
+}
+"""The fields of `pool` that are made of one label's values."""
+
+
+def says_without_pool(node: Node) -> bool:
+    """Whether a part that `&& || !` or `?:` join in an expression over a pool reads nothing of it: a constant."""
+    match node:
+        case Call(function="_&&_" | "_||_" | "!_" | "_?_:_"):
+            return any("pool" not in free_names(part) or says_without_pool(part) for part in node.args)
+        case _:
+            return False
+
+
+def beyond_author(node: Node) -> bool:
+    """Whether a condition is about what the pod's author does not write."""
+    if "pod" in free_names(node):
+        return False
+    return "namespaceObject" in free_names(node) or _reads_user(node)
+
+
+def _reads_user(node: Node) -> bool:
+    match node:
+        case Select(operand=Ident(name="request"), field="userInfo"):
+            return True
+        case _:
+            return any(_reads_user(child) for child in children(node))
+
+
+def variables_read(node: Node) -> set[str]:
+    match node:
+        case Select(operand=Ident(name="variables"), field=name) | Has(operand=Ident(name="variables"), field=name):
+            return {name}
+        case Ident(name="variables"):
+            return set()
+        case _:
+            return {name for child in children(node) for name in variables_read(child)}
+
+
+def sides_read(node: Node) -> tuple[bool, bool]:
+    """Whether an expression reads of the pod, and of the pool."""
+    free = free_names(node)
+    return bool(free & set(POD_NAMES)), "pool" in free
+
+
+def reads_of(node: Node) -> tuple[Reads, bool]:
+    """What an expression's text says that it reads of a pool's labels, and whether there are computed keys besides."""
+    found: set[Read] = set()
+    computed = _collect_reads(node, found)
+    return frozenset(found), computed
+
+
+def _collect_reads(node: Node, found: set[Read]) -> bool:
+    match node:
+        case Ident(name="pool" | ".pool"):
+            found.add(Read("all"))
+        case (
+            Index(
+                operand=Select(operand=Ident(name="pool" | ".pool"), field="labels" | "values" as kind),
+                index=Literal(value=str(key)),
+            )
+            | Select(operand=Select(operand=Ident(name="pool" | ".pool"), field="labels" | "values" as kind), field=key)
+            | Has(operand=Select(operand=Ident(name="pool" | ".pool"), field="labels" | "values" as kind), field=key)
+            | Call(
+                function="@in",
+                args=(
+                    Literal(value=str(key)),
+                    Select(operand=Ident(name="pool" | ".pool"), field="labels" | "values" as kind),
+                ),
+            )
+        ):
+            found.add(Read(kind, key))
+        case Select(operand=Ident(name="pool" | ".pool")) | Has(operand=Ident(name="pool" | ".pool")):
+            if node.field in DERIVED:
+                found.add(Read("values", DERIVED[node.field]))
+            elif node.field == "capacityTypes":
+                found.add(Read("capacity"))
+            return node.field in ("labels", "values")
+        case _:
+            return any([_collect_reads(child, found) for child in children(node)])  # noqa: C419 - every child is looked at
+    return False
+
+
+def reads_capacity_type(node: Node) -> bool:
+    match node:
+        case (
+            Select(operand=Ident(name="node"), field="capacityType")
+            | Has(operand=Ident(name="node"), field="capacityType")
+        ):
+            return True
+        case _:
+            return any(reads_capacity_type(child) for child in children(node))
+
+
+def reads_taint_key(node: Node) -> bool:
+    match node:
+        case Select(operand=Ident(name="taint"), field="key"):
+            return True
+        case _:
+            return any(reads_taint_key(child) for child in children(node))

@@ -1,0 +1,97 @@
+"""Boolean expressions over pools taken apart at `&& || !` and `?:`, down to leaves that are functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from engine.pools import Read
+from engine.program.truths import TruthOf
+
+Reads: TypeAlias = frozenset[Read]
+NOTHING_READ: Reads = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """The smallest parts of an expression that are decided as a whole.
+
+    `number` tells leaves apart within a program; equal expressions share a leaf. `function` computes one that does not
+    read `node`, `truth` one that does.
+    """
+
+    number: int
+    reads_pod: bool
+    reads_pool: bool
+    reads_capacity: bool = False
+    function: Callable[..., object] | None = None
+    truth: TruthOf | None = None
+    reads: Reads = NOTHING_READ
+    computed: bool = False
+    bridge: Bridge | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A leaf that compares a value of the pod with a value of the pool, so that an index over the pools answers it.
+
+    `operator` is cel-spec's name, read with the pod's value on the left: `_==_`, `_<_`, `@in` (the pod's value in the
+    pool's list) and so on. Both are functions of the usual arguments.
+    """
+
+    operator: str
+    pod: Callable[..., object]
+    pool: Callable[..., object]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """`!inner`."""
+
+    inner: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """`left && right`; `a || b` is the negation of both negations."""
+
+    left: Tree
+    right: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`test ? yes : no`."""
+
+    test: Tree
+    yes: Tree
+    no: Tree
+
+
+Tree: TypeAlias = Leaf | Not | Both | Choice
+
+
+def leaves_of(tree: Tree) -> Iterator[Leaf]:
+    """The leaves of an expression."""
+    match tree:
+        case Leaf():
+            yield tree
+        case Not():
+            yield from leaves_of(tree.inner)
+        case Both():
+            yield from (*leaves_of(tree.left), *leaves_of(tree.right))
+        case Choice():
+            yield from (*leaves_of(tree.test), *leaves_of(tree.yes), *leaves_of(tree.no))
+
+
+CONTAINS = "contains"
+"""Not one of cel-spec's: `@in` the other way round, the pool's value in the pod's list."""
+
+ORDERED: Mapping[str, tuple[bool, bool]] = {
+    "_<_": (True, False),
+    "_<=_": (True, True),
+    "_>_": (False, False),
+    "_>=_": (False, True),
+}
+"""By operator: whether the pod's value is to be less than the pool's, and whether it may be equal."""

@@ -1,0 +1,120 @@
+"""What tests of several packages build from a few words: bundles, inventories, pods, and what is decided about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonpatch
+import yaml
+
+from engine.bundle import parse_bundle
+from engine.decision import Decider, Decision
+from engine.documents import Source, parse_manifests
+from engine.pods import Subject
+from engine.pools import Inventory, inventory_from_documents
+from engine.program import compile_bundle
+
+FLEET = """
+apiVersion: bayplan.dev/v1alpha1
+kind: Inventory
+pools:
+  - name: gpu
+    selector: {karpenter.sh/nodepool: gpu}
+    labels: {tier: gold}
+    values: {topology.kubernetes.io/zone: [a, b], karpenter.sh/capacity-type: [spot, on-demand]}
+    taints:
+      - {key: nvidia.com/gpu, value: "true", effect: NoSchedule}
+      - {key: team, value: ml, effect: NoExecute}
+      - {key: soft, effect: PreferNoSchedule}
+    gpus: 8
+  - name: plain
+    selector: {karpenter.sh/nodepool: plain}
+    labels: {tier: base}
+    values: {topology.kubernetes.io/zone: [a]}
+  - name: legacy
+    selector: {cloud.google.com/gke-nodepool: legacy}
+    labels: {tier: base}
+    values: {topology.kubernetes.io/zone: [c]}
+"""
+
+
+def inventory(text: str = FLEET) -> Inventory:
+    """The pools of a YAML text."""
+    manifests, problems = parse_manifests(Source("pools.yaml", text))
+    assert not problems
+    return inventory_from_documents(manifests)
+
+
+def decider(*specs: str, bundle: str = "", pools: Inventory | None = None, **options: Any) -> Decider:
+    """The engine over policies given by their specs in YAML, called one, two, three…"""
+    names = ("one", "two", "three", "four")
+    files = {
+        f"policies/{name}.yaml": yaml.safe_dump(
+            {
+                "apiVersion": "bayplan.dev/v1alpha1",
+                "kind": "PlacementPolicy",
+                "metadata": {"name": name},
+                "spec": yaml.safe_load(spec),
+            }
+        )
+        for name, spec in zip(names, specs, strict=False)
+    }
+    header = {"apiVersion": "bayplan.dev/v1alpha1", "kind": "Bundle", "metadata": {"name": "test"}}
+    files["bundle.yaml"] = yaml.safe_dump(
+        {**header, "spec": {"version": "1.0.0", **(yaml.safe_load(bundle) if bundle else {})}}
+    )
+    parsed, problems = parse_bundle(files)
+    assert parsed is not None
+    assert not problems, "\n".join(map(str, problems))
+    return Decider(compile_bundle(parsed), inventory() if pools is None else pools, **options)
+
+
+def pod(**more: Any) -> dict[str, Any]:
+    """The smallest pod, labels and spec fields as given."""
+    metadata = {"name": "web-0", "labels": {"app": "web", "version": "7"}, **more.pop("metadata", {})}
+    return {"metadata": metadata, "spec": {"containers": [{"name": "c", "image": "i"}], **more}}
+
+
+def subject(given: dict[str, Any] | None = None, namespace: str = "team", **labels: str) -> Subject:
+    """A pod on its way into a namespace."""
+    metadata = {"name": namespace, "labels": {"kubernetes.io/metadata.name": namespace, **labels}}
+    user = {"username": "jane", "groups": ["dev"]}
+    request = {"operation": "CREATE", "namespace": namespace, "dryRun": False, "userInfo": user}
+    return Subject(pod() if given is None else given, {"metadata": metadata}, request)
+
+
+def decide(*specs: str, given: dict[str, Any] | None = None, **options: Any) -> Decision:
+    """One decision."""
+    return decider(*specs, **options).decide(subject(given))
+
+
+def outcomes(decision: Decision) -> dict[str, str]:
+    """Each policy's outcome."""
+    return {policy.name: policy.outcome for policy in decision.policies}
+
+
+def patched(decision: Decision) -> Any:
+    """The spec after the patch, by an independent library."""
+    return jsonpatch.apply_patch(decision.subject.pod, list(decision.patch))["spec"]
+
+
+def required(decision: Decision) -> Any:
+    """The node selector terms that are written."""
+    affinity = patched(decision)["affinity"]["nodeAffinity"]
+    return affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+
+
+def preferred(decision: Decision) -> dict[str, int]:
+    """The preferences that are written, by the first value of each."""
+    affinity = patched(decision)["affinity"]["nodeAffinity"]
+    wishes = affinity["preferredDuringSchedulingIgnoredDuringExecution"]
+    return {
+        ",".join(v for e in wish["preference"]["matchExpressions"] for v in e.get("values", [e["operator"]])): wish[
+            "weight"
+        ]
+        for wish in wishes
+    }
+
+
+GOLD = 'require: [{expression: \'pool.labels["tier"] == "gold"\', message: gold nodes only}]'
+BASE = 'require: [{expression: \'pool.labels["tier"] == "base"\', message: base nodes only}]'

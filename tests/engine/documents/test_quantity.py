@@ -1,0 +1,87 @@
+"""engine.quantity: exact amounts, and how the API server writes them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.documents.quantity import canonical, parse_quantity
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("0", 0),
+        ("96", 96),
+        ("500m", Fraction(1, 2)),
+        ("1.5Gi", 3 * 2**29),
+        ("64Gi", 64 * 2**30),
+        ("1Ki", 1024),
+        ("2Ei", 2**61),
+        ("1n", Fraction(1, 10**9)),
+        ("7u", Fraction(7, 10**6)),
+        ("3k", 3000),
+        ("3M", 3 * 10**6),
+        ("1E", 10**18),
+        ("1E3", 1000),
+        ("1e-3", Fraction(1, 1000)),
+        ("1.5e2", 150),
+        (".5", Fraction(1, 2)),
+        ("5.", 5),
+        ("+5", 5),
+        ("-5m", Fraction(-1, 200)),
+    ],
+)
+def test_amounts(text: str, amount: Fraction) -> None:
+    assert parse_quantity(text) == amount
+
+
+@pytest.mark.parametrize(
+    "text", ["", " 1", "1 ", "Gi", "1GB", "1K", "1e", "1e9999", "0x10", "1.2.3", "--1", "1ki", "٣"]
+)
+def test_what_is_no_quantity(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a quantity"):
+        parse_quantity(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("0", "0"),
+        ("0Gi", "0"),
+        ("1000m", "1"),
+        ("0.5", "500m"),
+        ("1500m", "1500m"),
+        ("1024Mi", "1Gi"),
+        ("1.5Gi", "1536Mi"),
+        ("0.5Ki", "512"),
+        ("1025Ki", "1025Ki"),
+        ("100k", "100k"),
+        ("1000k", "1M"),
+        ("12000", "12k"),
+        ("1e3", "1e3"),
+        ("1e4", "10e3"),
+        ("15e-1", "1500e-3"),
+        ("1000000E", "1000000E"),
+        ("0.1n", "1n"),
+        ("-1000m", "-1"),
+        ("2048Pi", "2Ei"),
+    ],
+)
+def test_how_the_api_server_writes_it(text: str, written: str) -> None:
+    """The examples of the comment above `Quantity` in apimachinery, and its corners."""
+    assert canonical(text) == written
+
+
+SUFFIXES = ["", "m", "k", "M", "G", "Ki", "Mi", "Gi", "e3", "e-2"]
+
+
+@given(st.integers(-(10**6), 10**6), st.sampled_from(SUFFIXES))
+def test_writing_keeps_the_amount_and_is_stable(number: int, suffix: str) -> None:
+    text = f"{number}{suffix}"
+    written = canonical(text)
+    assert parse_quantity(written) == parse_quantity(text)
+    assert canonical(written) == written

@@ -1,0 +1,145 @@
+"""Regions against brute force: every pool of a small fleet, every state of two labels, nodes of no pool too."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.evaluation.nodeset import Region, alive, intersection, node_terms, plain_meet, reach
+from engine.nodeselector import ABSENT, EXISTS, FALSE, TRUE, Term, Terms, one_of, simplify, term
+from engine.nodeselector.term import admits
+from engine.pools import Fleet, Inventory, Pool
+
+POOLS = tuple(
+    Pool(name=name, provider="", selector={"pool": name}, labels={"pool": name, **labels}, declared=True)
+    for name, labels in [("a", {"tier": "gold"}), ("b", {"tier": "base"}), ("c", {})]
+)
+FLEET = Fleet(Inventory(POOLS))
+STATES = [
+    {key: value for key, value in (("x", x), ("tier", tier)) if value}
+    for x, tier in product(("", "1", "2"), ("", "gold", "base"))
+]
+NODES = [(i, {**state, **pool.labels}) for i, pool in enumerate(POOLS) for state in STATES]
+STRAYS = [{**state, "pool": "none"} for state in STATES]
+
+some_terms = st.fixed_dictionaries(
+    {}, optional={"x": st.sampled_from([one_of("1"), one_of("12"), ABSENT, EXISTS]), "tier": st.just(one_of(["gold"]))}
+).map(term)
+conditions = st.lists(some_terms, max_size=2).map(simplify)
+
+
+@st.composite
+def regions(draw: st.DrawFn) -> Region:
+    """Disjoint groups of pools with conditions, perhaps none; and perhaps nodes of no pool."""
+    groups: dict[int, int] = {}
+    for i in range(len(POOLS)):
+        group = draw(st.sampled_from([None, 0, 1]))
+        if group is not None:
+            groups[group] = groups.get(group, 0) | 1 << i
+    said = tuple((mask, draw(st.one_of(st.just(TRUE), conditions))) for mask in groups.values())
+    return Region(said, draw(st.one_of(st.none(), st.just(TRUE), conditions)))
+
+
+def inside(region: Region) -> set[int]:
+    """Which of NODES are in a region, as it says itself."""
+    return {
+        n
+        for n, (i, labels) in enumerate(NODES)
+        if any(mask >> i & 1 and admits(terms, labels) for mask, terms in region.groups)
+    }
+
+
+def outside(region: Region) -> set[int] | None:
+    """Which nodes of no pool are; None where none are meant."""
+    return None if region.anywhere is None else {n for n, one in enumerate(STRAYS) if admits(region.anywhere, one)}
+
+
+@given(regions(), regions())
+def test_what_is_in_both(a: Region, b: Region) -> None:
+    both = intersection(a, b)
+    assert inside(both) == inside(a) & inside(b)
+    mine, its = outside(a), outside(b)
+    assert outside(both) == (None if mine is None or its is None else mine & its)
+    masks = [mask for mask, _ in both.groups]
+    assert all(masks)
+    assert sum(masks) == sum(set(masks)) <= FLEET.every
+    assert all(terms != FALSE for _, terms in both.groups)
+
+
+@given(st.lists(st.integers(0, FLEET.every), max_size=3))
+def test_whole_pools_meet_at_once(masks: list[int]) -> None:
+    given_regions = [Region(((mask, TRUE),) if mask else ()) for mask in masks]
+    together = plain_meet(given_regions)
+    if not masks or not all(masks):
+        assert together is None
+        return
+    one_by_one = given_regions[0]
+    for region in given_regions[1:]:
+        one_by_one = intersection(one_by_one, region)
+    assert together == one_by_one
+    assert together.groups == () or all(mask for mask, _ in together.groups)
+
+
+WHOLE = Region(((1, TRUE),))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        None,
+        Region(((1, TRUE),), TRUE),
+        Region(((1, (term({"x": EXISTS}),)),)),
+        Region(((1, TRUE), (2, (term({"x": EXISTS}),)))),
+        Region(()),
+    ],
+)
+def test_anything_but_whole_pools_meets_one_by_one(other: Region | None) -> None:
+    assert plain_meet([WHOLE, other]) is None
+    assert plain_meet([other, WHOLE]) is None
+
+
+@given(regions(), st.integers(0, FLEET.every))
+def test_terms_match_exactly_the_nodes(region: Region, pools: int) -> None:
+    terms = node_terms(region, pools, FLEET)
+    if region.anywhere is not None:
+        assert terms == region.anywhere
+        return
+    matched = {n for n, (_, labels) in enumerate(NODES) if admits(terms, labels)}
+    assert matched == {n for n in inside(region) if pools >> NODES[n][0] & 1}
+    assert not any(admits(terms, labels) for labels in STRAYS)
+
+
+@given(regions(), conditions)
+def test_the_pools_that_are_reached(region: Region, own: Terms) -> None:
+    reached = reach(region.groups, own, FLEET)
+    assert reached == sum({1 << NODES[n][0] for n in inside(region) if admits(own, NODES[n][1])})
+
+
+def test_pools_are_reached_by_any_of_the_terms() -> None:
+    labels = [{"pool": name, **dict.fromkeys("xyz", "0"), key: "1"} for name, key in zip("abc", "xyz", strict=True)]
+    fleet = Fleet(Inventory(tuple(Pool(one["pool"], "", {"pool": one["pool"]}, one) for one in labels)))
+    terms = tuple(term({key: one_of("1")}) for key in "xyz")
+    assert reach(((0b111, terms),), TRUE, fleet) == 0b111
+    assert reach(((0b111, terms),), (term({"z": one_of("0")}),), fleet) == 0b011
+    assert reach(((0b111, terms),), (term({"z": ABSENT}),), fleet) == 0
+
+
+@pytest.mark.parametrize("strays", [0, 2])
+@given(region=regions(), own=conditions)
+def test_alive_is_any_node_at_all(strays: int, region: Region, own: Terms) -> None:
+    fleet = Fleet(Inventory(POOLS, strays))
+    there = outside(region) or set()
+    beside = strays > 0 and any(admits(own, STRAYS[n]) for n in there)
+    assert alive(region, own, fleet) == (beside or any(admits(own, NODES[n][1]) for n in inside(region)))
+
+
+def test_without_pools_only_nodes_of_no_pool_are_left() -> None:
+    empty = Fleet(Inventory())
+    only: Term = term({"x": one_of("1")})
+    assert alive(Region((), TRUE), TRUE, empty)
+    assert alive(Region((), (only,)), (only,), empty)
+    assert not alive(Region((), (only,)), (term({"x": one_of("2")}),), empty)
+    assert not alive(Region(()), TRUE, empty)

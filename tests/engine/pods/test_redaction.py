@@ -1,0 +1,113 @@
+"""No error tells a value of the pod's environment, wherever it surfaces."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from engine.pods.redaction import discreet
+from tests.engine.builders import decide, inventory, pod
+
+SECRET = "hunter2:top"
+
+
+def secretive() -> dict[str, Any]:
+    """A pod whose environment nobody is to see."""
+    return pod(containers=[{"name": "c", "image": "i", "env": [{"name": "PASSWORD", "value": SECRET}]}])
+
+
+def test_errors_do_not_quote_the_environment() -> None:
+    """Of conditions, variables, requirements and tolerations, failing closed or open, whole values or parts of them."""
+    value = "pod.spec.containers[0].env[0].value"
+    read = f"int({value})"
+    part = f'int({value}.split(":")[0])'
+    for text in (read, part, f'{{"a": 1}}[{value}]'):
+        spec = f"failurePolicy: Fail\ndeny: [{{expression: '{text} == 1'}}]"
+        require = f"require: [{{expression: '{text} == pool.gpus'}}]"
+        audited = f"mode: audit\n{spec}"
+        for decision in (decide(spec, given=secretive()), decide(require, audited, given=secretive())):
+            assert decision.policies[0].error
+            assert "hunter2" not in json.dumps(decision.as_json())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'int(VALUE + "x") == 1',
+        "int(VALUE.upperAscii()) == 1",
+        "int(VALUE.reverse()) == 1",
+        'int("x" + dyn(VALUE)) == 1',
+        '{"a": 1}["x" + VALUE] == 1',
+        '"x".matches("(" + VALUE)',
+        "[1, 2][int(PORT)] == 1",
+        '"abc".charAt(int(PORT)) == "a"',
+        "{1: 2}[int(PORT)] == 2",
+        'int("%s".format([pod.spec.containers])) > 0',
+    ],
+)
+@pytest.mark.parametrize("audit", [False, True])
+def test_errors_do_not_tell_what_was_made_of_the_environment(text: str, audit: bool) -> None:
+    text = text.replace("VALUE", "pod.spec.containers[0].env[0].value")
+    text = text.replace("PORT", "pod.spec.containers[0].env[1].value")
+    given = pod(
+        containers=[
+            {"name": "c", "image": "i", "env": [{"name": "P", "value": SECRET}, {"name": "N", "value": "8472913"}]}
+        ]
+    )
+    spec = f"failurePolicy: Fail\ndeny: [{{expression: {json.dumps(text)}}}]" + "\nmode: audit" * audit
+    decision = decide(spec, given=given)
+    told = json.dumps(decision.as_json()).lower()
+    assert decision.policies[0].error.endswith(
+        ": an error that is not told, for the expression may read the pod's environment"
+    )
+    assert decision.policies[0].error.startswith("policies/one.yaml:")
+    assert decision.allowed is audit
+    assert not any(secret in told for secret in ("hunter2", "2retnuh", "8472913"))
+
+
+def test_what_an_audited_decision_says_is_discreet_too() -> None:
+    fleet = """
+apiVersion: bayplan.dev/v1alpha1
+kind: Inventory
+pools:
+  - {name: p1, selector: {pool: p1}, taints: [{key: k, value: v, effect: NoSchedule}]}
+  - {name: p2, selector: {pool: p2}, taints: [{key: k, value: v, effect: NoSchedule}]}
+"""
+    read = 'taint.key == "k" && (pool.name == "p1" || int(pod.spec.containers[0].env[0].value) > 0)'
+    decision = decide(
+        "mode: audit\npriority: 10\nrequire: [{expression: 'pool.name == \"p2\"'}]",
+        f"failurePolicy: Fail\ntolerate: [{{expression: {json.dumps(read)}}}]",
+        "whenEmpty: ignore\nrequire: [{expression: 'pool.name == \"p1\"'}]",
+        given=secretive(),
+        pools=inventory(fleet),
+    )
+    assert decision.audited is not None
+    assert not decision.audited.allowed
+    assert "hunter2" not in json.dumps(decision.as_json())
+
+
+def test_what_others_quote_stays() -> None:
+    """Only what comes of a policy that may read the environment is withheld."""
+    reading = "deny: [{expression: 'int(pod.spec.containers[0].env[0].value + \"x\") == 1'}]"
+    other = "deny: [{expression: 'int(\"seven\" + pod.metadata.name) == 1'}]"
+    one, two = decide(reading, other, given={**secretive(), "metadata": {"name": "p"}}).policies
+    assert "is not told" in one.error
+    assert 'cannot convert "sevenp" to int' in two.error
+
+
+def test_where_nothing_fails_an_author_may_quote_what_an_environment_holds_too() -> None:
+    given = pod(containers=[{"name": "c", "image": "i", "env": [{"name": "TIER", "value": "gold"}]}])
+    decision = decide("require: [{expression: pool.labels.tier == 'gold', message: 'it needs \"gold\"'}]", given=given)
+    assert 'it needs "gold"' in decision.message
+
+
+def test_what_an_author_wrote_stays() -> None:
+    """A missing key is named even if it is part of a value; what is no part of one is never hidden."""
+    given = secretive()
+
+    assert discreet('no such key: "top"', given) == 'no such key: "top"'
+    assert discreet('cannot convert "x" to int', given) == 'cannot convert "x" to int'
+    assert discreet(f'no such key: "{SECRET}"', given) == 'no such key: "…"'
+    assert discreet('cannot convert "hunter2" to int (pool `p`)', given) == 'cannot convert "…" to int (pool `p`)'
