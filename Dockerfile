@@ -7,6 +7,10 @@ RUN pip wheel --no-cache-dir --require-hashes --wheel-dir /wheels -r requirement
 RUN pip install --no-cache-dir --no-index --find-links /wheels hatchling
 COPY pyproject.toml README.md LICENSE ./
 COPY engine engine
+COPY telemetry telemetry
+COPY cluster cluster
+COPY delivery delivery
+COPY audit audit
 COPY webhook webhook
 COPY cli cli
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --no-index --wheel-dir /wheels . \

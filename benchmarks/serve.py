@@ -30,7 +30,7 @@ from typing import Any
 
 import msgspec
 
-from webhook.certificates import development, server_context
+from webhook import development, server_context
 
 POLICIES = 50
 POOLS = 100
@@ -208,7 +208,7 @@ def serve_nothing(certificate: str, key: str) -> None:
     )
 
     async def run() -> None:
-        from webhook.server import address_of, listen
+        from webhook import address_of, listen
 
         listener = listen("127.0.0.1:0")
         print(address_of(listener), flush=True)

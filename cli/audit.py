@@ -13,30 +13,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from audit import Finding, aggregated, changes, replayed
 from cli.errors import CommandError
 from cli.inputs import add_cluster, add_pools, decider, manifests, names_cluster, namespaces, of_cluster
 from cli.terminal import GREEN, RED, amount, styled, table
 from engine.decision import Decision, title
-from engine.documents import Manifest
 from engine.pods import Subject, pods_from_documents
-
-FINISHED = ("Succeeded", "Failed")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What would happen to the pods of one owner that would happen to all of them alike."""
-
-    owner: str
-    effect: str
-    policies: tuple[str, ...]
-    refused: bool
-    pods: int
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -74,79 +59,9 @@ def run(args: argparse.Namespace) -> int:
     return int(bool(found))
 
 
-def changes(decision: Decision) -> bool:
-    """Whether there is something to tell: a patch, a refusal, a policy that failed, or one that only audits."""
-    audited = decision.audited
-    failed = any(policy.outcome in ("failed", "overruled") for policy in decision.policies)
-    return bool(decision.patch) or not decision.allowed or failed or (audited is not None and changes(audited))
-
-
-def aggregated(decisions: Iterable[Decision]) -> list[Finding]:
-    """One line for each owner and effect, in order of the owners."""
-    counts: dict[tuple[str, str, tuple[str, ...], bool], int] = {}
-    for decision in decisions:
-        key = (title(decision.subject), effect(decision), _involved(decision), not decision.allowed)
-        counts[key] = counts.get(key, 0) + 1
-    return sorted((Finding(*key, pods) for key, pods in counts.items()), key=lambda f: (f.owner, f.effect))
-
-
-def effect(decision: Decision) -> str:
-    """What would happen to the pod, in a few words."""
-    if not decision.allowed:
-        return "would be refused"
-    done = list(dict.fromkeys(CHANGED[operation["path"].split("/")[2]] for operation in decision.patch))
-    before, after = len(decision.pools.before), len(decision.pools.after)
-    where = [f"pools {before} → {after}"] if after < before else []
-    told = ", ".join(["gets " + ", ".join(done)] * bool(done) + where)
-    if not told and decision.audited is not None and changes(decision.audited):
-        return f"audited: {effect(decision.audited)}"
-    return told or "stays as it is"
-
-
-CHANGED = {
-    "affinity": "affinity",
-    "tolerations": "tolerations",
-    "topologySpreadConstraints": "spread constraints",
-    "annotations": "annotations",
-}
-
-
-def as_created(pod: dict[str, Any]) -> dict[str, Any]:
-    """A pod as it was before it was bound, for it is decided as if it were created again."""
-    created = {key: value for key, value in pod.items() if key != "status"}
-    if isinstance(created.get("spec"), dict):
-        created["spec"] = {key: value for key, value in created["spec"].items() if key != "nodeName"}
-    return created
-
-
 def _subjects(args: argparse.Namespace) -> tuple[Subject, ...]:
     found = manifests(args.pods) if args.pods else of_cluster(args, "/api/v1/pods", "Pod")
-    return pods_from_documents([*_replayed(found), *namespaces(args)])
-
-
-def _replayed(found: Iterable[Manifest]) -> Iterator[Manifest]:
-    """The documents with running pods as they were created, and without those that have finished."""
-    for manifest in found:
-        data = manifest.data
-        if not isinstance(data, dict):
-            yield manifest
-        elif isinstance(data.get("items"), list) and str(data.get("kind", "")).endswith("List"):
-            kind = str(data["kind"]).removesuffix("List")
-            typed = ({"kind": kind, **item} if kind and isinstance(item, dict) else item for item in data["items"])
-            yield from _replayed(Manifest(manifest.source, item) for item in typed)
-        elif data.get("kind") != "Pod":
-            yield manifest
-        elif not _finished(data.get("status")):
-            yield Manifest(manifest.source, as_created(data), manifest.value)
-
-
-def _finished(status: object) -> bool:
-    return isinstance(status, dict) and status.get("phase") in FINISHED
-
-
-def _involved(decision: Decision) -> tuple[str, ...]:
-    loud = ("applied", "denied", "overruled", "failed", "audited")
-    return tuple(policy.name for policy in decision.policies if policy.outcome in loud)
+    return pods_from_documents([*replayed(found), *namespaces(args)])
 
 
 def _tell(findings: Sequence[Finding], decisions: Sequence[Decision], found: Sequence[Decision]) -> None:

@@ -22,9 +22,9 @@ from typing import Any
 
 from cli.inputs import add_cluster, add_pools, existing, given_cluster, given_inventory, located
 from cli.terminal import GREEN, RED, amount, styled
+from delivery import read_bundle
 from engine.analysis import Conflict, Examination, examine, inventories_of
 from engine.documents import BundleError, Problem, ordered
-from engine.load import read_bundle
 from engine.pools import Inventory
 from engine.program import compile_bundle
 

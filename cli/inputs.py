@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import CommandError
+from delivery import load_bundle, read_documents
 from engine.bundle import Bundle
 from engine.decision import OWN_NAMESPACE, Decider
 from engine.documents import BundleError, Manifest, Problem, Source, parse_manifests
-from engine.load import load_bundle, read_documents
 from engine.pools import POOL_LABELS, Inventory, inventory_from_documents
 from engine.program import Program, compile_bundle
 
@@ -163,10 +163,13 @@ def names_cluster(args: argparse.Namespace) -> bool:
 
 def of_cluster(args: argparse.Namespace, path: str, kind: str) -> tuple[Manifest, ...]:
     """All objects of one kind in the cluster that the arguments name."""
-    from cli.cluster import listed
+    from cluster import ClusterError, listed
 
     source = Source(f"cluster {args.context or args.kubeconfig}", "")
-    return tuple(Manifest(source, item) for item in listed(args.kubeconfig, args.context, path, kind))
+    try:
+        return tuple(Manifest(source, item) for item in listed(args.kubeconfig, args.context, path, kind))
+    except ClusterError as error:
+        raise CommandError(str(error)) from error
 
 
 def _file(path: str) -> tuple[Manifest, ...]:

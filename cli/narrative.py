@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from cli.difference import as_yaml, unified
+from audit import as_yaml, unified
 from cli.terminal import BOLD, FAINT, GREEN, RED, amount, coloured, styled, table, wrapped
 from engine.decision import Decision, PolicyOutcome, PoolNames, title
 

@@ -14,7 +14,7 @@ import argparse
 import json
 from typing import Any
 
-from cli.difference import as_yaml
+from audit import as_yaml
 from cli.errors import CommandError
 from cli.inputs import add_pools, inventory, names_cluster
 from cli.terminal import amount, table

@@ -121,10 +121,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
-    from webhook.certificates import CertificateError
-    from webhook.kube import ClusterError
-    from webhook.process import Options, serve
-    from webhook.server import ListenError
+    from cluster import ClusterError
+    from webhook import CertificateError, ListenError, Options, serve
 
     existing(Path(args.bundle))
     if args.dev == bool(args.tls_cert or args.tls_key):

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cli.difference import unified
+from audit import unified
 from cli.errors import CommandError
 from cli.inputs import compiled, loaded
 from cli.terminal import GREEN, RED, amount, coloured, styled

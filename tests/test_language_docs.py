@@ -28,7 +28,7 @@ from engine.language import (
     parse,
 )
 from engine.language.functions.formatting import MAX_PRECISION
-from engine.language.parse import MACROS, MAX_LENGTH, MAX_NESTING
+from engine.language.parser import MACROS, MAX_LENGTH, MAX_NESTING
 from engine.language.values import MAX_SIZE
 from engine.nodeselector import FALSE, TRUE, Terms
 from engine.pods.defaults import defaulted

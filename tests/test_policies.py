@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from delivery import load_bundle
 from engine.analysis import run_tests
 from engine.bundle import Bundle
-from engine.load import load_bundle
 from engine.program import compile_bundle
 
 POLICIES = Path(__file__).parents[1] / "policies"

@@ -17,12 +17,12 @@ from typing import Any, Literal, Protocol
 
 from msgspec import UNSET
 
+from audit import DecisionLog, now
 from engine.decision import Decision, outcome_of
 from engine.documents import RequestError
 from engine.pods import Subject, without_environment
+from telemetry import Metrics
 from webhook import review
-from webhook.metrics import Metrics
-from webhook.records import DecisionLog, now
 
 FailurePolicy = Literal["Ignore", "Fail"]
 LogDecisions = Literal["changed", "all", "none"]

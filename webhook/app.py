@@ -14,9 +14,9 @@ from fastapi import FastAPI, Response
 from starlette.routing import Route
 
 from engine.documents import RequestError
+from telemetry import CONTENT_TYPE, Metrics
 from webhook import review
 from webhook.admission import Admission, Answer
-from webhook.metrics import CONTENT_TYPE, Metrics
 
 MAX_BODY = 3 * 1024 * 1024
 """Bytes: what the API server itself takes."""

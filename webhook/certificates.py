@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from webhook.files import Fingerprint, fingerprint
-from webhook.metrics import Metrics
+from delivery import Fingerprint, fingerprint_of
+from telemetry import Metrics
 
 LIFETIME = datetime.timedelta(days=90)
 SKEW = datetime.timedelta(hours=1)
@@ -42,7 +42,7 @@ class Certificate:
         """Raises CertificateError."""
         self._files = (certificate, key)
         self._metrics = metrics
-        self._seen: Fingerprint = fingerprint(*self._files)
+        self._seen: Fingerprint = fingerprint_of(*self._files)
         self._current = self._load()
         self._complaint = ""
         self._stop = threading.Event()
@@ -60,7 +60,7 @@ class Certificate:
 
     def look(self) -> None:
         """Load the files if they have changed; if they can't be used, keep the old ones and try again next time."""
-        now = fingerprint(*self._files)
+        now = fingerprint_of(*self._files)
         if now == self._seen:
             return
         try:

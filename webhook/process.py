@@ -4,40 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import logging
-import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from engine.analysis import proven
-from engine.decision import OWN_NAMESPACE, Decider
-from engine.documents import Manifest, Source
-from engine.load import load_bundle, read_documents
-from engine.pools import POOL_LABELS, Inventory, inventory_from_documents
-from engine.program import Program, compile_bundle
-from webhook.activation import Activation, Stages
+from audit import DecisionLog
+from cluster import NODES, InCluster, LivePools, Namespaces, Reflector, connect, inside, own_namespace
+from delivery import Activation, LiveInventory, Stages, decider_of, program_from
+from engine.decision import OWN_NAMESPACE
+from engine.pools import POOL_LABELS
+from telemetry import Metrics, configure_logging
 from webhook.admission import Admission, FailurePolicy, LogDecisions
 from webhook.app import Mutate, admission_app, health_app
 from webhook.certificates import Certificate, development, development_folder
 from webhook.configuration import configuration
-from webhook.kube import Cluster, InCluster, connect, inside, own_namespace
-from webhook.metrics import Metrics
-from webhook.objects import NODES, Namespaces
-from webhook.pools import LivePools
-from webhook.records import DecisionLog
-from webhook.reflector import Reflector
 from webhook.server import Serving, address_of, listen
 
 GARBAGE = 20_000
 """New containers between collections; the interpreter's 700 are a tenth of what one burst of requests holds."""
-_CLUSTER = Source("the cluster", "")
-
-log = logging.getLogger("bayplan")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +78,15 @@ def serve(options: Options, output: BinaryIO) -> None:
         )
         certificate = _certificate(options, address_of(admission_port), metrics, output, stack)
         cluster = connect(options.kubeconfig, options.context, options.in_cluster) if options.watches else None
-        live = _Live(options, cluster, metrics)
-        activation = Activation(live.stages(), metrics, Path(options.bundle), [Path(path) for path in options.pools])
-        live.changed = activation.nodes_changed
-        stack.callback(live.stop)
-        live.start()
+        nodes = Reflector(cluster, NODES, lambda: activation.nodes_changed(), metrics) if cluster else None
+        namespaces = Namespaces(cluster, metrics) if cluster else None
+        reflectors = [nodes, namespaces.reflector] if nodes and namespaces else []
+        labels = (*options.pool_labels, *POOL_LABELS)
+        live = LiveInventory(LivePools(labels), nodes, labels, options.pools)
+        activation = Activation(_stages(options, live), metrics, Path(options.bundle), [*map(Path, options.pools)])
+        for reflector in reflectors:
+            stack.callback(reflector.stop)
+            reflector.start()
         activation.first()
         decisions = DecisionLog(output, lambda reason, lines: metrics.dropped.labels(reason).inc(lines))
         stack.callback(decisions.close)
@@ -105,7 +97,7 @@ def serve(options: Options, output: BinaryIO) -> None:
             Admission(
                 activation,
                 metrics,
-                live.namespaces,
+                namespaces,
                 failure_policy=options.failure_policy,
                 decisions=None if options.log_decisions == "none" else decisions,
                 log_decisions=options.log_decisions,
@@ -114,7 +106,8 @@ def serve(options: Options, output: BinaryIO) -> None:
         serving: Serving
 
         def unready() -> list[str]:
-            return (["stopping"] if serving.draining else []) + activation.unready() + live.unready()
+            unlisted = [f"{r.kind.name}: {r.problem}" for r in reflectors if not r.synced]
+            return (["stopping"] if serving.draining else []) + activation.unready() + unlisted
 
         serving = Serving(
             mutate,
@@ -128,70 +121,10 @@ def serve(options: Options, output: BinaryIO) -> None:
         serving.run(admission_port, health_port)
 
 
-def configure_logging() -> None:
-    """One line per record on standard error, UTC."""
-    handler = logging.StreamHandler(sys.stderr)
-    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    root = logging.getLogger()
-    root.handlers = [handler]
-    root.setLevel(logging.WARNING)
-    log.setLevel(logging.INFO)
-
-
-class _Live:
-    """The objects of the cluster that are watched, and the inventory that they and the files make."""
-
-    def __init__(self, options: Options, cluster: Cluster | None, metrics: Metrics) -> None:
-        self.changed: Callable[[], None] = lambda: None
-        self.namespaces = Namespaces(cluster, metrics) if cluster else None
-        self._options = options
-        self._labels = (*options.pool_labels, *POOL_LABELS)
-        self._pools = LivePools(self._labels)
-        self._nodes = Reflector(cluster, NODES, lambda: self.changed(), metrics) if cluster else None
-
-    def stages(self) -> Stages:
-        return Stages(self._load, self._take, self._build)
-
-    def start(self) -> None:
-        for reflector in self._reflectors():
-            reflector.start()
-
-    def stop(self) -> None:
-        for reflector in self._reflectors():
-            reflector.stop()
-
-    def unready(self) -> list[str]:
-        return [f"{r.kind.name}: {r.problem}" for r in self._reflectors() if not r.synced]
-
-    def _reflectors(self) -> list[Reflector[dict[str, object]]]:
-        watched = (self._nodes, self.namespaces.reflector if self.namespaces else None)
-        return [reflector for reflector in watched if reflector is not None]
-
-    def _load(self) -> Program:
-        bundle = load_bundle(self._options.bundle)
-        program = compile_bundle(bundle)
-        for problem in dict.fromkeys((*bundle.warnings, *program.warnings)):
-            log.warning("%s", problem)
-        return proven(bundle, program)
-
-    def _take(self) -> Inventory | None:
-        """The inventory of now; None as long as the Nodes have not been listed."""
-        if self._nodes is not None and not self._nodes.synced:
-            return None
-        nodes = self._nodes.items() if self._nodes else []
-        documents = [document for path in self._options.pools for document in read_documents(path)]
-        if not documents:
-            return self._pools.inventory(nodes)
-        return inventory_from_documents([*documents, *(Manifest(_CLUSTER, node) for node in nodes)], self._labels)
-
-    def _build(self, program: Program, inventory: Inventory, active: Decider | None) -> Decider:
-        if active is not None and active.program is program:
-            return active.renewed(inventory)
-        cluster = {"name": self._options.cluster_name, "labels": dict(self._options.cluster_labels)}
-        own = (self._options.own_namespace,)
-        return Decider(program, inventory, mode=self._options.mode, cluster=cluster, namespaces=own)
+def _stages(options: Options, live: LiveInventory) -> Stages:
+    known = {"name": options.cluster_name, "labels": dict(options.cluster_labels)}
+    build = partial(decider_of, mode=options.mode, cluster=known, own_namespace=options.own_namespace)
+    return Stages(partial(program_from, options.bundle), live.take, build)
 
 
 def _certificate(

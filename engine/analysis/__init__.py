@@ -2,7 +2,7 @@
 
 from engine.analysis.cases import FailedTestsError, Result, proven, run_tests
 from engine.analysis.conflicts import Conflict
-from engine.analysis.examine import Examination, examine, inventories_of
+from engine.analysis.examination import Examination, examine, inventories_of
 
 __all__ = [
     "Conflict",

@@ -16,12 +16,11 @@ from engine.bundle.model import (
     Spread,
     Test,
 )
-from engine.bundle.params import SCALARS, Schema
+from engine.bundle.params import Schema
 from engine.bundle.reader import parse_bundle
 from engine.bundle.selector import Selector
 
 __all__ = [
-    "SCALARS",
     "SYSTEM_NAMESPACES",
     "Bundle",
     "Case",

@@ -27,14 +27,14 @@ from engine.documents import (
     record,
     text,
 )
-from engine.language import BOOL, DOUBLE, INT, STRING, Type
 
-SCALARS: Mapping[str, tuple[Type, tuple[type, ...], str]] = {
-    "string": (STRING, (str,), "text"),
-    "integer": (INT, (int,), "a whole number"),
-    "number": (DOUBLE, (int, float), "a number"),
-    "boolean": (BOOL, (bool,), "true or false"),
+SCALARS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "string": ((str,), "text"),
+    "integer": ((int,), "a whole number"),
+    "number": ((int, float), "a number"),
+    "boolean": ((bool,), "true or false"),
 }
+"""By the kind's word in a schema: what a value of it is read as, and how it is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def fitted(schema: Schema, said: Any, value: Value, problems: Problems, *, parti
 
 
 def _scalar(kind: str, said: Any, value: Value, problems: Problems) -> Any:
-    _, classes, expected = SCALARS[kind]
+    classes, expected = SCALARS[kind]
     if said.__class__ not in classes:
         return bad(problems, "wrong-type", "the schema says otherwise", head(value), expected)
     return float(said) if isinstance(said, int) and kind == "number" else said

@@ -37,7 +37,7 @@ from engine.documents.shapes import (
     some,
     text,
 )
-from engine.documents.text import Excerpt, Source, Span
+from engine.documents.source import Excerpt, Source, Span
 from engine.documents.tree import List, Map, Plain, Scalar, Value, kind_of
 
 __all__ = [

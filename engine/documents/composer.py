@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from engine.documents.problems import Problem, ordered
-from engine.documents.text import Source, Span
+from engine.documents.source import Source, Span
 from engine.documents.tree import List, Map, Scalar, Style, Value, kind_of
 
 MAX_CHARACTERS = 1 << 20

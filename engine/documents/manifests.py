@@ -10,7 +10,7 @@ from engine.documents.composer import Composer, unreadable
 from engine.documents.places import end_of_match
 from engine.documents.problems import Problem, ordered
 from engine.documents.scalars import kubectl
-from engine.documents.text import Source
+from engine.documents.source import Source
 from engine.documents.tree import List, Plain, Scalar, Value
 
 MAX_MANIFESTS = 1 << 29

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
-from engine.documents.text import Span
+from engine.documents.source import Span
 
 # From a scalar's characters back to the source's
 

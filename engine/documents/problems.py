@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.documents.text import Span
+from engine.documents.source import Span
 
 Severity = Literal["error", "warning", "info"]
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from engine.documents.places import offsets_of
 from engine.documents.scalars import core, kubectl
-from engine.documents.text import Excerpt, Span
+from engine.documents.source import Excerpt, Span
 
 Style = Literal["", "'", '"', "|", ">"]
 Plain: TypeAlias = Any

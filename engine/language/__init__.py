@@ -1,13 +1,13 @@
 """TODO."""
 
-from engine.language.check import check
+from engine.language.checker import check
 from engine.language.dispatch import dispatcher
 from engine.language.estimate import Ledger
 from engine.language.evaluate import compile_expression
 from engine.language.functions import OVERLOADS
 from engine.language.mistakes import said
 from engine.language.overload import Overload
-from engine.language.parse import parse
+from engine.language.parser import parse
 from engine.language.syntax import (
     OPERATORS,
     Call,

@@ -14,7 +14,7 @@ from engine.nodeselector.states import (
     none_of,
     one_of,
 )
-from engine.nodeselector.term import EVERYWHERE, FALSE, NOWHERE, TRUE, Term, Terms, parse_term, said_by, term
+from engine.nodeselector.term import EVERYWHERE, FALSE, NOWHERE, TRUE, Term, Terms, parse_term, said_by, term_of
 from engine.nodeselector.terms import (
     MAX_TERMS,
     MAX_VALUES,
@@ -69,7 +69,7 @@ __all__ = [
     "parse_term",
     "said_by",
     "simplify",
-    "term",
+    "term_of",
     "told",
     "union",
     "where",

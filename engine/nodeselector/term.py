@@ -28,7 +28,7 @@ Requirements: TypeAlias = tuple[tuple[str, Values], ...]
 class Term:
     """Requirements on labels (and the name) of a node that hold together: (key, Values) by ascending key.
 
-    Made by `term` or `parse_term`, combined by `&`; `Term()` is every node.
+    Made by `term_of` or `parse_term`, combined by `&`; `Term()` is every node.
     """
 
     requirements: Requirements = ()
@@ -137,7 +137,7 @@ TRUE: Terms = (EVERYWHERE,)
 FALSE: Terms = ()
 
 
-def term(requirements: Mapping[str, Values]) -> Term:
+def term_of(requirements: Mapping[str, Values]) -> Term:
     """The term of these requirements. A key that can't be a label's is absent from every node."""
     kept = []
     for key, values in sorted(requirements.items()):
@@ -172,7 +172,7 @@ def parse_term(selector_term: Mapping[str, Any]) -> Term:
         requirements[key] = requirements.get(key, ANY) & from_expression(expression)
     for field in fields:
         requirements[NODE_NAME] = requirements.get(NODE_NAME, ANY) & from_field(field)
-    return term(requirements)
+    return term_of(requirements)
 
 
 def from_field(field: Mapping[str, Any]) -> Values:

@@ -9,7 +9,7 @@ from itertools import chain
 from operator import or_
 
 from engine.nodeselector.states import ABSENT, Values, canonical, integers, is_expressible, is_plain, label_key
-from engine.nodeselector.term import EVERYWHERE, FALSE, NOWHERE, TRUE, Requirements, Term, Terms, term
+from engine.nodeselector.term import EVERYWHERE, FALSE, NOWHERE, TRUE, Requirements, Term, Terms, term_of
 
 MAX_TERMS = 1_000
 MAX_VALUES = 10_000  # of 63 characters each they are 0.7 MB; etcd takes no object of more than 1.5 MiB
@@ -158,7 +158,7 @@ def _sayable(t: Term) -> Term:
     if can_be_said(t):
         return t
     known = integers() | ABSENT
-    return term({key: values if is_expressible(values) else values & known for key, values in t.requirements})
+    return term_of({key: values if is_expressible(values) else values & known for key, values in t.requirements})
 
 
 def can_be_said(t: Term) -> bool:
@@ -211,7 +211,7 @@ def _without(t: Term, taken: Term) -> list[Term]:
 
 def where(key: str, values: Values) -> Terms:
     """The nodes whose label is in one of these states."""
-    only = term({label_key(key): values})
+    only = term_of({label_key(key): values})
     return FALSE if only.impossible else (only,)
 
 

@@ -1,6 +1,6 @@
 """TODO."""
 
-from engine.placement.patch import Operation, patch
+from engine.placement.json_patch import Operation, patch
 from engine.placement.placement import NOTHING, Placement, labels_of, placed
 from engine.placement.pod_affinity import PREFERRED, REQUIRED, Identity, WeightedPodTerm, pod_term, term_identity
 from engine.placement.pod_selector import written_out

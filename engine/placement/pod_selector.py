@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from engine.nodeselector import ANY, EVERYWHERE, NOWHERE, Term, from_expression, label_key, none_of, one_of, term
+from engine.nodeselector import ANY, EVERYWHERE, NOWHERE, Term, from_expression, label_key, none_of, one_of, term_of
 
 # Labels that differ between the revisions or the replicas of one workload.
 CHANGING_LABELS = frozenset(
@@ -84,4 +84,4 @@ def selected(
         for key in keys:
             if labels and key in labels:
                 requirements[key] = requirements.get(key, ANY) & admitted([labels[key]])
-    return term(requirements)
+    return term_of(requirements)

@@ -28,7 +28,7 @@ from engine.nodeselector import (
     parse_term,
     said_by,
     simplify,
-    term,
+    term_of,
     widest,
 )
 from engine.placement.pod_affinity import REQUIRED
@@ -85,7 +85,7 @@ def narrowed(pod: Json, terms: Terms) -> list[SelectorTerm] | None:
 
 def _selected(pod: Json) -> Term:
     selector = (pod.get("spec") or {}).get("nodeSelector") or {}
-    return term({label_key(key): one_of([value]) for key, value in selector.items()})
+    return term_of({label_key(key): one_of([value]) for key, value in selector.items()})
 
 
 def _required(pod: Json) -> Sequence[SelectorTerm] | None:

@@ -2,7 +2,7 @@
 
 from engine.pools.index import HARD_EFFECTS, Fleet, Group, bits
 from engine.pools.inventory import inventory_from_documents, inventory_problems
-from engine.pools.membership import inventory
+from engine.pools.membership import inventory_from_pools
 from engine.pools.nodes import NodeGroup, group, pool_of
 from engine.pools.pool import Inventory, Pool, Taint
 from engine.pools.providers import ARCH, INSTANCE_TYPE, OS, POOL_LABELS, REGION, WORDS, ZONE
@@ -31,8 +31,8 @@ __all__ = [
     "Words",
     "bits",
     "group",
-    "inventory",
     "inventory_from_documents",
+    "inventory_from_pools",
     "inventory_problems",
     "pool_of",
     "words_of",

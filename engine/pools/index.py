@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from engine.nodeselector import Term, Terms, Values, simplify, term
+from engine.nodeselector import Term, Terms, Values, simplify, term_of
 from engine.pools.membership import Extra, identifying_terms, known_labels, may_meet, more_special
 from engine.pools.pool import Inventory, Pool
 from engine.pools.reads import Read, demanded_again
@@ -83,7 +83,7 @@ class Fleet:
 
     def known(self, index: int) -> Term:
         """What every node of one pool is known to carry."""
-        return term(self._known_labels(index))
+        return term_of(self._known_labels(index))
 
     def special(self, index: int) -> Sequence[Extra]:
         """What the selectors of more special pools add to that of one pool."""

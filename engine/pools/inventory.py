@@ -24,7 +24,7 @@ from engine.documents import (
 from engine.pools import karpenter
 from engine.pools.evidence import Declared, declared_pool
 from engine.pools.inventory_file import INVENTORY_DOCUMENT, explain_derived
-from engine.pools.membership import inventory, precedence
+from engine.pools.membership import inventory_from_pools, precedence
 from engine.pools.nodes import group, is_transient, labels_of, pool_of, see
 from engine.pools.pool import Inventory, Labels, Pool
 from engine.pools.providers import pool_label_of, pool_label_order, provider_of
@@ -203,7 +203,7 @@ def _combine(found: _Found, pool_labels: Sequence[str]) -> Inventory:
     groups, strays = group(rest, pool_labels)
     pools = [_declared_pool(said, members.get(_identity(said))) for said in known]
     pools += [pool_of(label, nodes) for label, nodes in groups.items()]
-    return inventory(pools, len(strays), pool_labels)
+    return inventory_from_pools(pools, len(strays), pool_labels)
 
 
 def _home(labels: Labels, known: Sequence[Declared], order: Sequence[str]) -> Declared | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
-from engine.nodeselector import ABSENT, ANY, Terms, Values, difference, one_of, term
+from engine.nodeselector import ABSENT, ANY, Terms, Values, difference, one_of, term_of
 from engine.pools.evidence import Declared
 from engine.pools.pool import Inventory, Labels, Pool
 from engine.pools.providers import capacity, pool_label_order
@@ -83,10 +83,10 @@ def _selected(pool: Pool) -> dict[str, Values]:
 def identifying_terms(pool: Pool, order: Sequence[str], special: Sequence[Extra]) -> Terms:
     """What tells the nodes of a pool from all others."""
     if not special:
-        return (term(_selected(pool)),)
+        return (term_of(_selected(pool)),)
     known = known_labels(pool, order)
-    others = (term(extra) for extra in special if _may_have(known, extra))
-    return difference((term(_selected(pool)),), tuple(others))
+    others = (term_of(extra) for extra in special if _may_have(known, extra))
+    return difference((term_of(_selected(pool)),), tuple(others))
 
 
 def _may_have(known: Mapping[str, Values], labels: Extra) -> bool:
@@ -116,7 +116,7 @@ def may_meet(known: Mapping[str, Values], key: str, values: Values) -> bool:
     return key not in known or not (known[key] & values).impossible
 
 
-def inventory(pools: Iterable[Pool], strays: int = 0, pool_labels: Sequence[str] = ()) -> Inventory:
+def inventory_from_pools(pools: Iterable[Pool], strays: int = 0, pool_labels: Sequence[str] = ()) -> Inventory:
     """Pools with unique names, sorted by name.
 
     Where two pools have one name, a declared one keeps it, else the one whose label comes first in the order; the

@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.documents import parse_quantity
 from engine.pools.evidence import Seen, observed_pool
-from engine.pools.membership import inventory
+from engine.pools.membership import inventory_from_pools
 from engine.pools.pool import Inventory, Pool, Taint
 from engine.pools.providers import BY_POOL_LABEL, HOSTNAME, INSTANCE_TYPE, REGION, ZONE, pool_label_of, pool_label_order
 
@@ -99,7 +99,7 @@ def inventory_from_nodes(nodes: Iterable[Node], pool_labels: Sequence[str] = ())
     """
     groups, strays = group(nodes, pool_labels)
     pools = (pool_of(label, members) for label, members in groups.items())
-    return inventory(pools, len(strays), pool_labels)
+    return inventory_from_pools(pools, len(strays), pool_labels)
 
 
 def group(nodes: Iterable[Node], pool_labels: Sequence[str] = ()) -> tuple[dict[NodeGroup, list[Node]], list[Node]]:

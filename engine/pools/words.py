@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from engine.nodeselector import ABSENT, EXISTS, FALSE, TRUE, Terms, none_of, one_of, term, union, where
+from engine.nodeselector import ABSENT, EXISTS, FALSE, TRUE, Terms, none_of, one_of, term_of, union, where
 from engine.pools.providers import CAPACITY_TYPES, WORDS, Capacity, capacity
 
 Cases = tuple[tuple[Terms, object], ...]
@@ -45,7 +45,7 @@ def _capacity_word(rule: Capacity | None) -> Word:
     for capacity_type in CAPACITY_TYPES:
         said = [where(marker.key, one_of(marker.values(capacity_type))) for marker in rule.markers]
         cases.append((union(*said), capacity_type))
-    unsaid = term({marker.key: none_of(marker.types) for marker in rule.markers})
+    unsaid = term_of({marker.key: none_of(marker.types) for marker in rule.markers})
     if rule.otherwise is None:
         return Word(tuple(case for case in cases if case[0] != FALSE), (unsaid,))
     cases.append(((unsaid,), rule.otherwise))

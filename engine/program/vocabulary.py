@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from engine.bundle import SCALARS, Schema
+from engine.bundle import Schema
 from engine.language import BOOL, BYTES, DOUBLE, DYN, INT, STRING, ObjectType, Type, list_of, map_of
 from engine.program.kubernetes_types import TYPES
 
@@ -184,10 +184,14 @@ def _common(types: Iterable[Type]) -> Type:
     return next(iter(distinct)) if len(distinct := set(types)) == 1 else DYN
 
 
+SCALARS: Mapping[str, Type] = {"string": STRING, "integer": INT, "number": DOUBLE, "boolean": BOOL}
+"""The types of the kinds of a schema that hold no other values."""
+
+
 def type_of_schema(schema: Schema, name: str = "params") -> Type:
     """The type of a value that fits."""
     if schema.kind in SCALARS:
-        return SCALARS[schema.kind][0]
+        return SCALARS[schema.kind]
     if schema.kind == "array":
         return list_of(type_of_schema(schema.items, f"{name}[]") if schema.items else DYN)
     if not schema.properties and name != "params":

@@ -13,7 +13,7 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from engine.load import load_bundle
+from delivery import load_bundle
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "bayplan"

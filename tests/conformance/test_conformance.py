@@ -40,7 +40,7 @@ from engine.language import (
     map_of,
     parse,
 )
-from engine.language.check import TYPE_NAMES
+from engine.language.checker import TYPE_NAMES
 from engine.language.functions.times import string_to_duration, string_to_timestamp
 from engine.language.syntax import StructLiteral, qualified
 from engine.language.types import DURATION, NULL, TIMESTAMP, optional_of

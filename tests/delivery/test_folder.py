@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from delivery.folder import MAX_FILE, MAX_FILES, load_bundle, read_bundle, read_documents
 from engine.documents import BundleError
-from engine.load import MAX_FILE, MAX_FILES, load_bundle, read_bundle, read_documents
 
 BUNDLE = b"apiVersion: bayplan.dev/v1alpha1\nkind: Bundle\nmetadata: {name: sample}\nspec: {version: 1.0.0}\n"
 POLICY = (

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audit import DecisionLog
 from engine.decision import Decider, Decision
 from engine.pods import Subject, without_environment
+from telemetry import Metrics
 from webhook.admission import Admission, Decides, LogDecisions
-from webhook.metrics import Metrics
-from webhook.records import DecisionLog
 
 from .bundles import TRAINING, decider
 from .reviews import UID, Json, body, patch_of, pod, review

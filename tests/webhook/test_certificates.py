@@ -14,8 +14,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from telemetry import Metrics
 from webhook.certificates import Certificate, CertificateError, Pair, development
-from webhook.metrics import Metrics
 
 NAMES = ["127.0.0.1", "localhost", "bayplan.bayplan.svc"]
 

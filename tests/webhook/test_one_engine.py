@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from cli.main import main
+from delivery import load_bundle, read_documents
 from engine.decision import Decider
-from engine.load import load_bundle, read_documents
 from engine.pods import Subject, pods_from_documents
 from engine.pools import inventory_from_documents
 from engine.program import compile_bundle
+from telemetry import Metrics
 from webhook.admission import Admission
-from webhook.metrics import Metrics
 
 SAMPLES = sorted(path.parent for path in Path("policies").glob("*/bundle.yaml"))
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from telemetry import Metrics
 from webhook import app
 from webhook.admission import Admission
 from webhook.app import MAX_BODY, Mutate, admission_app, health_app
 from webhook.certificates import Certificate, development
-from webhook.metrics import Metrics
 from webhook.server import ListenError, Serving, address_of, listen
 
 from .bundles import decider

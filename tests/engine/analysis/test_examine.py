@@ -14,12 +14,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from delivery import load_bundle
 from engine.analysis.conflicts import clashes
-from engine.analysis.examine import Examination, examine, inventories_of
+from engine.analysis.examination import Examination, examine, inventories_of
 from engine.bundle import Bundle, parse_bundle
 from engine.decision import Decider
 from engine.documents import Problem
-from engine.load import load_bundle
 from engine.nodeselector import parse_term
 from engine.nodeselector.term import admits
 from engine.placement import own

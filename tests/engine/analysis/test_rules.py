@@ -16,12 +16,13 @@ from textwrap import indent
 
 import pytest
 
+from delivery import read_bundle
+from delivery.folder import MAX_BUNDLE, MAX_FILE, MAX_FILES
 from engine.analysis.cases import proven
-from engine.analysis.examine import examine, inventories_of
+from engine.analysis.examination import examine, inventories_of
 from engine.bundle import parse_bundle
 from engine.documents import BundleError, Problem, Source, ordered
-from engine.language.parse import MAX_LENGTH, MAX_NESTING
-from engine.load import MAX_BUNDLE, MAX_FILE, MAX_FILES, read_bundle
+from engine.language.parser import MAX_LENGTH, MAX_NESTING
 from engine.pools import inventory_problems
 from engine.program import compile_bundle
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.decision.attribution import added
-from engine.nodeselector import integers, one_of, term
+from engine.nodeselector import integers, one_of, term_of
 from engine.placement import Placement, pod_term, term_identity
 from tests.engine.builders import decide, outcomes, pod
 from tests.engine.matching import PREFERRED, REQUIRED
@@ -17,7 +17,7 @@ SPREAD = {"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedu
 
 def test_what_is_there_is_not_added() -> None:
     """Of everything that a placement can say; wishes that take several terms are told one by one."""
-    a, b = term({"a": one_of("x")}), term({"b": integers()})
+    a, b = term_of({"a": one_of("x")}), term_of({"b": integers()})
     placement = Placement(
         preferred=((5, a), (7, b)),
         tolerations=(GPU,),

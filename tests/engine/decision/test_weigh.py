@@ -13,7 +13,7 @@ import yaml
 from engine.decision.decision import Decision
 from engine.evaluation import Region, Wish, stacked
 from engine.evaluation.preferences import _levels
-from engine.nodeselector import TRUE, integers, one_of, term
+from engine.nodeselector import TRUE, integers, one_of, term_of
 from tests.engine.builders import decide, inventory, pod
 from tests.engine.builders import patched as patched_spec
 from tests.engine.matching import PREFERRED, REQUIRED, matches_term
@@ -188,8 +188,8 @@ def test_a_level_is_more_than_what_worse_tiers_come_to(shared: list[bool], level
 
 
 def test_wishes_for_the_same_nodes_are_stacked_pool_by_pool() -> None:
-    a, b = (term({"k": one_of([value])}) for value in "ab")
-    bound = term({"k": integers(3)})
+    a, b = (term_of({"k": one_of([value])}) for value in "ab")
+    bound = term_of({"k": integers(3)})
 
     def wish(weight: int, *groups: tuple[int, Any], anywhere: Any = None) -> Wish:
         return Wish(Region(groups, anywhere), weight)
@@ -281,9 +281,9 @@ def test_where_tiers_leave_no_room_wishes_are_left_out() -> None:
 
 
 def test_wishes_for_nodes_of_any_pool_are_stacked_on_those_of_each() -> None:
-    (b,) = anywhere = (term({"k": one_of("b")}),)
+    (b,) = anywhere = (term_of({"k": one_of("b")}),)
     apart = [
-        Wish(Region(((1 << i, (term({"k": one_of("a")}),)),), anywhere), weight) for i, weight in enumerate((1, 2))
+        Wish(Region(((1 << i, (term_of({"k": one_of("a")}),)),), anywhere), weight) for i, weight in enumerate((1, 2))
     ]
     assert stacked(apart) == 3
     for mask in (0b001, 0b100):

@@ -14,7 +14,7 @@ from engine.documents.composer import MAX_DEPTH, parse_documents
 from engine.documents.manifests import parse_manifests
 from engine.documents.problems import Problem
 from engine.documents.scalars import core, kubectl
-from engine.documents.text import Source
+from engine.documents.source import Source
 from engine.documents.tree import List, Map, Scalar, Value, older_meaning, plain
 from tests.examples import examples
 

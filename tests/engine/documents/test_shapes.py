@@ -32,7 +32,7 @@ from engine.documents.shapes import (
     some,
     text,
 )
-from engine.documents.text import Source
+from engine.documents.source import Source
 from engine.pools import inventory_from_documents
 from engine.pools.inventory_file import INVENTORY, POOL, TAINT
 from tests.examples import examples

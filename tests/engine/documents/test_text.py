@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.documents.text import WIDTH, Excerpt, Source, Span
+from engine.documents.source import WIDTH, Excerpt, Source, Span
 
 
 def span(text: str, part: str) -> Span:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.evaluation.nodeset import Region, alive, intersection, node_terms, plain_meet, reach
-from engine.nodeselector import ABSENT, EXISTS, FALSE, TRUE, Term, Terms, one_of, simplify, term
+from engine.nodeselector import ABSENT, EXISTS, FALSE, TRUE, Term, Terms, one_of, simplify, term_of
 from engine.nodeselector.term import admits
 from engine.pools import Fleet, Inventory, Pool
 
@@ -27,7 +27,7 @@ STRAYS = [{**state, "pool": "none"} for state in STATES]
 
 some_terms = st.fixed_dictionaries(
     {}, optional={"x": st.sampled_from([one_of("1"), one_of("12"), ABSENT, EXISTS]), "tier": st.just(one_of(["gold"]))}
-).map(term)
+).map(term_of)
 conditions = st.lists(some_terms, max_size=2).map(simplify)
 
 
@@ -91,8 +91,8 @@ WHOLE = Region(((1, TRUE),))
     [
         None,
         Region(((1, TRUE),), TRUE),
-        Region(((1, (term({"x": EXISTS}),)),)),
-        Region(((1, TRUE), (2, (term({"x": EXISTS}),)))),
+        Region(((1, (term_of({"x": EXISTS}),)),)),
+        Region(((1, TRUE), (2, (term_of({"x": EXISTS}),)))),
         Region(()),
     ],
 )
@@ -121,10 +121,10 @@ def test_the_pools_that_are_reached(region: Region, own: Terms) -> None:
 def test_pools_are_reached_by_any_of_the_terms() -> None:
     labels = [{"pool": name, **dict.fromkeys("xyz", "0"), key: "1"} for name, key in zip("abc", "xyz", strict=True)]
     fleet = Fleet(Inventory(tuple(Pool(one["pool"], "", {"pool": one["pool"]}, one) for one in labels)))
-    terms = tuple(term({key: one_of("1")}) for key in "xyz")
+    terms = tuple(term_of({key: one_of("1")}) for key in "xyz")
     assert reach(((0b111, terms),), TRUE, fleet) == 0b111
-    assert reach(((0b111, terms),), (term({"z": one_of("0")}),), fleet) == 0b011
-    assert reach(((0b111, terms),), (term({"z": ABSENT}),), fleet) == 0
+    assert reach(((0b111, terms),), (term_of({"z": one_of("0")}),), fleet) == 0b011
+    assert reach(((0b111, terms),), (term_of({"z": ABSENT}),), fleet) == 0
 
 
 @pytest.mark.parametrize("strays", [0, 2])
@@ -138,8 +138,8 @@ def test_alive_is_any_node_at_all(strays: int, region: Region, own: Terms) -> No
 
 def test_without_pools_only_nodes_of_no_pool_are_left() -> None:
     empty = Fleet(Inventory())
-    only: Term = term({"x": one_of("1")})
+    only: Term = term_of({"x": one_of("1")})
     assert alive(Region((), TRUE), TRUE, empty)
     assert alive(Region((), (only,)), (only,), empty)
-    assert not alive(Region((), (only,)), (term({"x": one_of("2")}),), empty)
+    assert not alive(Region((), (only,)), (term_of({"x": one_of("2")}),), empty)
     assert not alive(Region(()), TRUE, empty)

@@ -18,7 +18,7 @@ from engine.evaluation.pool_lookup import Index
 from engine.evaluation.read_tracking import _Noted
 from engine.evaluation.verdicts import Cased, Flat, Verdict, both_hold, choice, invert, truths
 from engine.language import Budget
-from engine.nodeselector import ABSENT, EXISTS, Terms, one_of, term
+from engine.nodeselector import ABSENT, EXISTS, Terms, one_of, term_of
 from engine.nodeselector.term import admits
 from engine.pools import Fleet, Read
 from engine.program import CONTAINS, NO, UNKNOWN, YES, Both, Choice, Leaf, Not, Reads, Tree, Truth, leaves_of
@@ -28,9 +28,9 @@ from tests.engine.decision.test_limits import pools_of_nodes
 POOLS = 3
 EVERY = (1 << POOLS) - 1
 NODES: tuple[dict[str, str], ...] = ({}, {"x": "1"}, {"x": "2"})
-ONE: Terms = (term({"x": one_of(["1"])}),)
-NONE: Terms = (term({"x": ABSENT}),)
-SOME: Terms = (term({"x": EXISTS}),)
+ONE: Terms = (term_of({"x": one_of(["1"])}),)
+NONE: Terms = (term_of({"x": ABSENT}),)
+SOME: Terms = (term_of({"x": EXISTS}),)
 TRUTHS: list[Truth] = [YES, NO, UNKNOWN, (ONE, NONE), (NONE, SOME), (SOME, ()), ((), ONE)]
 
 reads = st.frozensets(st.sampled_from([Read("labels", "a"), Read("values", "b"), Read("capacity")]), max_size=2)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from engine.documents import Excerpt, Problem
 from engine.language import mistakes
-from engine.language.check import check, signature
+from engine.language.checker import check, signature
 from engine.language.functions import OVERLOADS
 from engine.language.mistakes import said
-from engine.language.parse import parse
+from engine.language.parser import parse
 from engine.language.syntax import Call, Node, children
 from engine.language.types import BOOL, DOUBLE, DYN, INT, STRING, ObjectType, Type, list_of, map_of, optional_of
 from engine.language.unify import free

@@ -6,7 +6,7 @@ import pytest
 
 from engine.bundle import parse_bundle
 from engine.documents import BundleError, Excerpt
-from engine.language.check import check
+from engine.language.checker import check
 from engine.language.estimate import (
     EXPRESSION_LIMIT,
     LARGE,
@@ -19,7 +19,7 @@ from engine.language.estimate import (
     size_of_value,
     too_expensive,
 )
-from engine.language.parse import parse
+from engine.language.parser import parse
 from engine.language.types import BOOL, BYTES, DYN, INT, STRING, TIMESTAMP, Type, list_of, map_of
 from engine.program import compile_bundle, vocabulary
 

@@ -8,9 +8,9 @@ import pytest
 
 from engine.documents import Excerpt
 from engine.language import codegen
-from engine.language.check import check
+from engine.language.checker import check
 from engine.language.evaluate import compile_expression
-from engine.language.parse import parse
+from engine.language.parser import parse
 from engine.language.types import BOOL, DYN, INT, STRING, ObjectType, Type, list_of, map_of
 from engine.language.values import Budget, BudgetExceeded, CelError
 

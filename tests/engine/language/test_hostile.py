@@ -17,11 +17,11 @@ from engine.bundle import parse_bundle
 from engine.decision import Decider
 from engine.documents import Excerpt, Problem, Source, parse_documents
 from engine.evaluation import POLICY_BUDGET
-from engine.language.check import check
+from engine.language.checker import check
 from engine.language.codegen import FILENAME
 from engine.language.estimate import EXPRESSION_LIMIT, estimate
 from engine.language.evaluate import compile_expression
-from engine.language.parse import parse
+from engine.language.parser import parse
 from engine.language.regex import MAX_PATTERN, compile_pattern, price
 from engine.language.syntax import Node
 from engine.language.types import DYN

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.documents import Excerpt, Problem
-from engine.language.parse import MAX_LENGTH, MAX_NESTING, MAX_WORDS, parse
+from engine.language.parser import MAX_LENGTH, MAX_NESTING, MAX_WORDS, parse
 from engine.language.syntax import (
     Bind,
     Call,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from engine.documents import Excerpt
-from engine.language.check import check
+from engine.language.checker import check
 from engine.language.evaluate import compile_expression
-from engine.language.parse import parse
+from engine.language.parser import parse
 from engine.language.step_cost import per_step
 from engine.language.syntax import Comprehension, Node, children
 from engine.language.types import DYN, INT, STRING, list_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine.documents import Excerpt, Problem
-from engine.language.check import check
-from engine.language.parse import parse
+from engine.language.checker import check
+from engine.language.parser import parse
 from engine.language.syntax import Node
 from engine.language.types import BOOL
 from engine.program import POD

@@ -40,7 +40,7 @@ from engine.nodeselector.term import (
     named,
     not_named,
     parse_term,
-    term,
+    term_of,
 )
 from engine.nodeselector.terms import (
     MAX_TERMS,
@@ -214,9 +214,9 @@ def test_legal_keys(key: str) -> None:
 @pytest.mark.parametrize("key", ["", "/a", "a/", "a/b/c", "A.b/c", "-a/b", "x" * 64, "a b", "a" * 254 + "/x", "a..b/c"])
 def test_illegal_keys(key: str) -> None:
     assert not legal_key(key)
-    assert term({key: EXISTS}) == NOWHERE
-    assert term({key: one_of(["a"])}) == NOWHERE
-    assert term({key: none_of(["a"])}) == EVERYWHERE
+    assert term_of({key: EXISTS}) == NOWHERE
+    assert term_of({key: one_of(["a"])}) == NOWHERE
+    assert term_of({key: none_of(["a"])}) == EVERYWHERE
 
 
 def spellings(number: int) -> list[str]:
@@ -274,7 +274,7 @@ def test_sets_read_well() -> None:
     assert str(ABSENT | integers(5, 9)) == "Gt 4, Lt 10 or DoesNotExist"
     assert str(~integers(3)) == "anything but (Gt 2)"
     assert (str(ANY), str(NONE)) == ("anything", "nothing")
-    assert str(term({"zone": one_of("a"), NODE_NAME: named(["n1"])})) == "name In [n1], zone In [a]"
+    assert str(term_of({"zone": one_of("a"), NODE_NAME: named(["n1"])})) == "name In [n1], zone In [a]"
     assert (str(EVERYWHERE), str(NOWHERE)) == ("every node", "no node")
 
 
@@ -292,7 +292,7 @@ EXPRESSIBLE = {
     "c": [one_of("x"), ABSENT, EXISTS],
     NODE_NAME: [named(["n1"]), named(["n1", "n2"]), not_named(["n1"]), not_named(["n1", "n3"])],
 }
-terms = st.fixed_dictionaries({}, optional={k: st.sampled_from(vs) for k, vs in EXPRESSIBLE.items()}).map(term)
+terms = st.fixed_dictionaries({}, optional={k: st.sampled_from(vs) for k, vs in EXPRESSIBLE.items()}).map(term_of)
 disjunctions = st.lists(terms, max_size=4).map(simplify)
 
 
@@ -363,23 +363,23 @@ def test_disjoint_terms_share_no_node(given_terms: Terms) -> None:
 
 
 def test_what_overlaps_is_counted_once() -> None:
-    a, b, bound = term({"a": one_of("x")}), term({"b": one_of("y")}), term({"c": integers(3)})
-    assert disjoint((a, b)) == (a, term({"a": none_of("x"), "b": one_of("y")}))
-    assert disjoint((bound, a)) == disjoint((a, bound)) == (a, term({"a": none_of("x"), "c": integers(3)}))
+    a, b, bound = term_of({"a": one_of("x")}), term_of({"b": one_of("y")}), term_of({"c": integers(3)})
+    assert disjoint((a, b)) == (a, term_of({"a": none_of("x"), "b": one_of("y")}))
+    assert disjoint((bound, a)) == disjoint((a, bound)) == (a, term_of({"a": none_of("x"), "c": integers(3)}))
     below = integers(0, 2) | ABSENT
-    assert disjoint((bound, term({"d": integers(1)}))) == (bound, term({"c": below, "d": integers(1)}))
+    assert disjoint((bound, term_of({"d": integers(1)}))) == (bound, term_of({"c": below, "d": integers(1)}))
 
 
 def test_simplifying_unites_terms_that_differ_in_one_key() -> None:
-    grid = [term({"a": one_of([a]), "b": one_of([b])}) for a, b in product("xyz", "123")]
-    assert simplify(grid) == (term({"a": one_of("xyz"), "b": one_of("123")}),)
-    assert simplify([term({"a": one_of("x")}), term({"a": none_of("x")})]) == TRUE
-    steps = [term({"a": one_of("x"), "b": one_of([b])}) for b in "12"]
-    assert simplify([*steps, term({"a": one_of("y"), "b": one_of("12")})]) == (
-        term({"a": one_of("xy"), "b": one_of("12")}),
+    grid = [term_of({"a": one_of([a]), "b": one_of([b])}) for a, b in product("xyz", "123")]
+    assert simplify(grid) == (term_of({"a": one_of("xyz"), "b": one_of("123")}),)
+    assert simplify([term_of({"a": one_of("x")}), term_of({"a": none_of("x")})]) == TRUE
+    steps = [term_of({"a": one_of("x"), "b": one_of([b])}) for b in "12"]
+    assert simplify([*steps, term_of({"a": one_of("y"), "b": one_of("12")})]) == (
+        term_of({"a": one_of("xy"), "b": one_of("12")}),
     )
-    either = [term({"a": ABSENT | one_of(value), "b": EXISTS}) for value in "xy"]
-    assert simplify(either) == (term({"a": ABSENT | one_of("xy"), "b": EXISTS}),)
+    either = [term_of({"a": ABSENT | one_of(value), "b": EXISTS}) for value in "xy"]
+    assert simplify(either) == (term_of({"a": ABSENT | one_of("xy"), "b": EXISTS}),)
 
 
 @pytest.mark.parametrize(
@@ -395,14 +395,14 @@ def test_simplifying_unites_terms_that_differ_in_one_key() -> None:
     ],
 )
 def test_what_is_within_another_term_goes(narrow: dict[str, Values], wide: dict[str, Values]) -> None:
-    far = term({"z": one_of("q"), "y": one_of("r")})
-    assert simplify([term(narrow), term(wide), far]) == simplify([term(wide), far])
-    assert len(simplify([term(wide), far])) == 2
+    far = term_of({"z": one_of("q"), "y": one_of("r")})
+    assert simplify([term_of(narrow), term_of(wide), far]) == simplify([term_of(wide), far])
+    assert len(simplify([term_of(wide), far])) == 2
 
 
 def test_limits_are_checked_before_building() -> None:
     def pools(key: str, count: int) -> Terms:
-        return simplify([term({f"{key}{i}": EXISTS}) for i in range(count)])
+        return simplify([term_of({f"{key}{i}": EXISTS}) for i in range(count)])
 
     with pytest.raises(TooMany) as caught:
         both(pools("a", 400), pools("b", 400))
@@ -411,9 +411,9 @@ def test_limits_are_checked_before_building() -> None:
         both(pools("a", 40), pools("b", 40))
     assert caught.value.count == 1_600
     assert len(both(pools("a", 10), pools("b", 40))) == 400
-    assert len(simplify([term({f"a{i}": EXISTS}) for i in range(MAX_TERMS)])) == MAX_TERMS
+    assert len(simplify([term_of({f"a{i}": EXISTS}) for i in range(MAX_TERMS)])) == MAX_TERMS
     with pytest.raises(TooMany, match="1001 node selector terms, of which at most 1000 are allowed"):
-        simplify([term({f"a{i}": EXISTS}) for i in range(MAX_TERMS + 1)])
+        simplify([term_of({f"a{i}": EXISTS}) for i in range(MAX_TERMS + 1)])
 
 
 @given(terms)
@@ -430,12 +430,12 @@ def test_what_a_term_takes_is_known_before_it_is_said(t: Term) -> None:
 
 
 def test_what_takes_too_much_is_refused() -> None:
-    wide = term({"a": one_of(map(str, range(MAX_VALUES)))})
+    wide = term_of({"a": one_of(map(str, range(MAX_VALUES)))})
     affordable([wide])
-    affordable(term({"a": one_of([str(i)])}) for i in range(MAX_TERMS))
+    affordable(term_of({"a": one_of([str(i)])}) for i in range(MAX_TERMS))
     with pytest.raises(TooMany, match=r"10001 values in node selector terms, of which at most 10000 are allowed"):
-        affordable([wide, term({"b": one_of(["x"])})])
-    doubled = term({f"k{i}": integers() for i in range(10)})  # each takes two terms
+        affordable([wide, term_of({"b": one_of(["x"])})])
+    doubled = term_of({f"k{i}": integers() for i in range(10)})  # each takes two terms
     with pytest.raises(TooMany, match=r"1024 node selector terms, of which at most 1000"):
         affordable([doubled])
     with pytest.raises(TooMany, match=r"1024 wishes"):
@@ -472,28 +472,32 @@ def test_a_field_is_asked_for_by_in_and_not_in_only(operator: str | None) -> Non
 
 def test_what_is_left_is_limited_as_soon_as_it_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.nodeselector.terms.MAX_TERMS", 3)
-    three, four = (term({f"k{i}": EXISTS for i in range(count)}) for count in (3, 4))
+    three, four = (term_of({f"k{i}": EXISTS for i in range(count)}) for count in (3, 4))
     assert len(difference(TRUE, (three,))) == 3
-    apart = (term({"z": ABSENT}), term({"y": ABSENT, "z": EXISTS}), term({"x": ABSENT, "y": EXISTS, "z": EXISTS}))
+    apart = (
+        term_of({"z": ABSENT}),
+        term_of({"y": ABSENT, "z": EXISTS}),
+        term_of({"x": ABSENT, "y": EXISTS, "z": EXISTS}),
+    )
     assert len(disjoint(apart)) == 3
     with pytest.raises(TooMany) as caught:
         difference(TRUE, (four,))
     assert caught.value.count == 4
     with pytest.raises(TooMany):
-        disjoint((three, term({"j0": EXISTS, "j1": EXISTS})))
+        disjoint((three, term_of({"j0": EXISTS, "j1": EXISTS})))
 
 
 def test_many_terms_may_cover_everything_together() -> None:
     # no pair of them differs in one key only
-    corners = [term({f"k{i}": EXISTS, f"k{i + 1}": ABSENT}) for i in range(30)]
-    full = (*corners, term({"k0": ABSENT}), term({"k30": EXISTS}))
+    corners = [term_of({f"k{i}": EXISTS, f"k{i + 1}": ABSENT}) for i in range(30)]
+    full = (*corners, term_of({"k0": ABSENT}), term_of({"k30": EXISTS}))
     assert implies(TRUE, full)
     assert not implies(TRUE, tuple(corners))
     assert implies((corners[0] & corners[3],), tuple(corners))
 
 
 def test_what_is_nowhere_is_within_everything() -> None:
-    assert term({"a": EXISTS}) >= NOWHERE
+    assert term_of({"a": EXISTS}) >= NOWHERE
     assert NOWHERE <= NOWHERE <= EVERYWHERE
     assert not EVERYWHERE <= NOWHERE
 
@@ -504,7 +508,7 @@ def test_as_many_pairs_as_are_allowed_are_brought_together(
 ) -> None:
     """But none where both sides are the same."""
     monkeypatch.setattr("engine.nodeselector.terms.MAX_PAIRS", pairs)
-    a, b, many = (tuple(term({key: one_of("x")}) for key in pair) for pair in ("ab", "cd", "ef"))
+    a, b, many = (tuple(term_of({key: one_of("x")}) for key in pair) for pair in ("ab", "cd", "ef"))
     if allowed:
         assert len(both(a, b)) == 4
     else:
@@ -532,9 +536,9 @@ def test_fields_that_the_api_server_refuses_match_nothing(field: dict[str, Any])
 
 
 def test_node_names_are_no_labels_and_no_integers() -> None:
-    assert term({NODE_NAME: named(["7"])})[NODE_NAME] & integers(7, 7) == NONE
-    assert term({NODE_NAME: named(spellings(7))}).width == len(spellings(7))
-    assert term({"metadata.name": one_of("x")}) != term({NODE_NAME: named("x")})
+    assert term_of({NODE_NAME: named(["7"])})[NODE_NAME] & integers(7, 7) == NONE
+    assert term_of({NODE_NAME: named(spellings(7))}).width == len(spellings(7))
+    assert term_of({"metadata.name": one_of("x")}) != term_of({NODE_NAME: named("x")})
 
 
 @pytest.mark.parametrize(
@@ -572,10 +576,10 @@ def test_an_expression_without_a_key_is_about_no_label() -> None:
 
 def test_a_term_is_covered_by_several_that_cover_it_together() -> None:
     x = {"a": one_of("x")}
-    apart = (term({**x, "b": one_of("y")}), term({**x, "b": none_of("y"), "c": EXISTS}))
-    rest = term({**x, "b": none_of("y"), "c": ABSENT})
-    assert implies((term(x),), (*apart, rest))
-    assert not implies((term(x),), apart)
+    apart = (term_of({**x, "b": one_of("y")}), term_of({**x, "b": none_of("y"), "c": EXISTS}))
+    rest = term_of({**x, "b": none_of("y"), "c": ABSENT})
+    assert implies((term_of(x),), (*apart, rest))
+    assert not implies((term_of(x),), apart)
 
 
 @pytest.mark.parametrize(("budget", "proven"), [(6, False), (7, True)])
@@ -583,6 +587,6 @@ def test_a_proof_that_is_too_long_is_no_proof(monkeypatch: pytest.MonkeyPatch, b
     """It looks at three terms, and at the two of them that are left without the first."""
     monkeypatch.setattr("engine.nodeselector.terms._COVER_BUDGET", budget)
     x = {"a": one_of("x")}
-    apart = (term({**x, "b": one_of("y")}), term({**x, "b": none_of("y"), "c": EXISTS}))
-    rest = term({**x, "b": none_of("y"), "c": ABSENT})
-    assert implies((term(x),), (*apart, rest)) == proven
+    apart = (term_of({**x, "b": one_of("y")}), term_of({**x, "b": none_of("y"), "c": EXISTS}))
+    rest = term_of({**x, "b": none_of("y"), "c": ABSENT})
+    assert implies((term_of(x),), (*apart, rest)) == proven

@@ -16,7 +16,7 @@ import jsonpatch
 import pytest
 
 from engine.nodeselector import parse_term, simplify
-from engine.placement.patch import patch
+from engine.placement.json_patch import patch
 from engine.placement.placement import Placement
 from engine.placement.pod_affinity import pod_term
 from engine.placement.tolerations import toleration_for

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.nodeselector import EXISTS, Term, Terms, one_of, term
-from engine.placement.patch import FIELDS, patch
+from engine.nodeselector import EXISTS, Term, Terms, one_of, term_of
+from engine.placement.json_patch import FIELDS, patch
 from engine.placement.placement import Placement, placed
 from engine.placement.pod_affinity import pod_term
 from engine.placement.spread import spread_constraint
@@ -104,7 +104,7 @@ def test_equal_inputs_give_byte_equal_patches(pod: dict[str, Any], placement: Pl
     assert json.dumps(patch(shuffled, reordered)) == json.dumps(patch(pod, placement))
 
 
-A: Term = term({"a": one_of("x")})
+A: Term = term_of({"a": one_of("x")})
 ONLY_A: Terms = (A,)
 
 
@@ -116,7 +116,7 @@ def test_the_smallest_operations() -> None:
     assert patch(pod, Placement(ONLY_A)) == ({"op": "add", "path": f"{base}/1/matchExpressions/-", "value": new},)
     named = pod_of(None, [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n"]}]}])
     assert patch(named, Placement(ONLY_A)) == ({"op": "add", "path": f"{base}/0/matchExpressions", "value": [new]},)
-    either = Placement((A, term({"c": EXISTS})))
+    either = Placement((A, term_of({"c": EXISTS})))
     paths = [operation["path"] for operation in patch(pod, either)]
     assert paths == [f"{base}/1/matchExpressions/-", f"{base}/-"]
 
@@ -160,7 +160,7 @@ def test_a_list_that_did_not_only_grow_is_replaced() -> None:
     term_b = {"matchExpressions": [{"key": "b", "operator": "Exists"}, {"operator": "In", "key": "a", "values": ["y"]}]}
     pod = pod_of(None, [term_b, {"matchExpressions": [{"values": ["x", "z"], "operator": "In", "key": "a"}]}])
     base = f"/spec/affinity/nodeAffinity/{REQUIRED}/nodeSelectorTerms"
-    (operation,) = patch(pod, Placement((term({"a": one_of("x"), "c": EXISTS}),)))
+    (operation,) = patch(pod, Placement((term_of({"a": one_of("x"), "c": EXISTS}),)))
     assert (operation["op"], operation["path"]) == ("replace", base)
     assert json.dumps(operation["value"]) == json.dumps(
         [
@@ -179,7 +179,7 @@ def test_as_many_entries_need_not_be_the_same_ones() -> None:
     """One is dropped, another becomes two."""
     gone = {"matchExpressions": [{"key": "a", "operator": "In", "values": ["y"]}, {"key": "c", "operator": "Exists"}]}
     kept = {"matchExpressions": [{"key": "a", "operator": "In", "values": ["x"]}]}
-    either = (term({"a": one_of("x"), "b": one_of("1")}), term({"a": one_of("x"), "c": one_of("1")}))
+    either = (term_of({"a": one_of("x"), "b": one_of("1")}), term_of({"a": one_of("x"), "c": one_of("1")}))
     (operation,) = patch(pod_of(None, [gone, kept]), Placement(either))
     base = f"/spec/affinity/nodeAffinity/{REQUIRED}/nodeSelectorTerms"
     assert (operation["op"], operation["path"], len(operation["value"])) == ("replace", base, 2)

@@ -30,7 +30,7 @@ from engine.nodeselector import (
     one_of,
     parse_term,
     simplify,
-    term,
+    term_of,
 )
 from engine.nodeselector.states import NODE_NAME
 from engine.nodeselector.term import admits, named
@@ -98,7 +98,7 @@ said = {
     "c": [one_of("x"), ABSENT],
     NODE_NAME: [named(["n1"]), named(["n1", "n2"])],
 }
-policy_terms = st.fixed_dictionaries({}, optional={k: st.sampled_from(v) for k, v in said.items()}).map(term)
+policy_terms = st.fixed_dictionaries({}, optional={k: st.sampled_from(v) for k, v in said.items()}).map(term_of)
 policies = st.lists(policy_terms, max_size=3).map(simplify)
 
 
@@ -229,11 +229,11 @@ SMALL: list[dict[str, Any]] = [
 ]
 SMALL_POLICY = [
     EVERYWHERE,
-    term({"a": one_of("x")}),
-    term({"a": one_of("y")}),
-    term({"a": ABSENT | one_of("x")}),
-    term({"b": integers(2)}),
-    term({"a": one_of("x"), "b": integers(0, 1)}),
+    term_of({"a": one_of("x")}),
+    term_of({"a": one_of("y")}),
+    term_of({"a": ABSENT | one_of("x")}),
+    term_of({"b": integers(2)}),
+    term_of({"a": one_of("x"), "b": integers(0, 1)}),
 ]
 
 
@@ -257,9 +257,9 @@ def test_every_small_pod_under_every_small_policy() -> None:
 
 def test_an_empty_term_stays_empty() -> None:
     pod = pod_of(None, [{}])
-    assert placed(pod, Placement((term({"a": one_of("x")}),))) is pod
+    assert placed(pod, Placement((term_of({"a": one_of("x")}),))) is pod
     beside = [{}, {"matchExpressions": [{"key": "a", "operator": "Exists"}]}]
-    assert narrowed(pod_of(None, beside), (term({"a": one_of("x")}),)) == [
+    assert narrowed(pod_of(None, beside), (term_of({"a": one_of("x")}),)) == [
         {},
         {"matchExpressions": [{"key": "a", "operator": "Exists"}, {"key": "a", "operator": "In", "values": ["x"]}]},
     ]
@@ -269,37 +269,37 @@ def test_an_empty_term_stays_empty() -> None:
 def test_an_affinity_without_terms_is_left_to_the_api_server(required: dict[str, Any]) -> None:
     pod = {"spec": {"affinity": {"nodeAffinity": {REQUIRED: required}}}}
     assert own(pod) == FALSE
-    assert placed(pod, Placement((term({"a": one_of("x")}),))) is pod
+    assert placed(pod, Placement((term_of({"a": one_of("x")}),))) is pod
 
 
 @pytest.mark.parametrize(
     "affinity", [None, {}, {"nodeAffinity": None}, {"nodeAffinity": {}}, {"nodeAffinity": {REQUIRED: None}}]
 )
 def test_null_and_empty_parents_are_no_constraint(affinity: dict[str, Any] | None) -> None:
-    result = placed({"spec": {"affinity": affinity}}, Placement((term({"a": one_of("x")}),)))
+    result = placed({"spec": {"affinity": affinity}}, Placement((term_of({"a": one_of("x")}),)))
     assert terms_of(result) == [{"matchExpressions": [{"key": "a", "operator": "In", "values": ["x"]}]}]
 
 
 def test_what_the_node_selector_says_is_not_written_again() -> None:
     pod = pod_of({"a": "x"}, None)
-    assert placed(pod, Placement((term({"a": one_of("xy")}),))) is pod
-    assert narrowed(pod, (term({"a": one_of("xy"), "b": integers(3)}),)) == [
+    assert placed(pod, Placement((term_of({"a": one_of("xy")}),))) is pod
+    assert narrowed(pod, (term_of({"a": one_of("xy"), "b": integers(3)}),)) == [
         {"matchExpressions": [{"key": "b", "operator": "Gt", "values": ["2"]}]}
     ]
-    assert narrowed(pod, simplify([term({"a": one_of("x"), "c": EXISTS}), term({"a": one_of("y")})])) == [
+    assert narrowed(pod, simplify([term_of({"a": one_of("x"), "c": EXISTS}), term_of({"a": one_of("y")})])) == [
         {"matchExpressions": [{"key": "c", "operator": "Exists"}]}
     ]
 
 
 def test_what_follows_from_several_terms_together_is_not_written_again() -> None:
     pod = pod_of(None, [{"matchExpressions": [{"key": "a", "operator": "In", "values": ["x", "y"]}]}])
-    split = (term({"a": one_of("x"), "b": EXISTS}), term({"b": ABSENT}), term({"a": one_of("y"), "b": EXISTS}))
+    split = (term_of({"a": one_of("x"), "b": EXISTS}), term_of({"b": ABSENT}), term_of({"a": one_of("y"), "b": EXISTS}))
     assert narrowed(pod, split) is None
 
 
 def test_only_the_bound_that_is_missing_is_added() -> None:
     pod = pod_of(None, [{"matchExpressions": [{"key": "b", "operator": "Gt", "values": ["5"]}]}])
-    assert narrowed(pod, (term({"b": integers(3, 9)}),)) == [
+    assert narrowed(pod, (term_of({"b": integers(3, 9)}),)) == [
         {
             "matchExpressions": [
                 {"key": "b", "operator": "Gt", "values": ["5"]},
@@ -311,8 +311,8 @@ def test_only_the_bound_that_is_missing_is_added() -> None:
 
 def test_terms_that_can_not_be_met_go_if_others_remain() -> None:
     x, y = ({"matchExpressions": [{"key": "a", "operator": "In", "values": [v]}]} for v in "xy")
-    assert narrowed(pod_of(None, [x, y]), (term({"a": one_of("y")}),)) == [y]
-    only = narrowed(pod_of(None, [x]), (term({"a": one_of("y")}),))
+    assert narrowed(pod_of(None, [x, y]), (term_of({"a": one_of("y")}),)) == [y]
+    only = narrowed(pod_of(None, [x]), (term_of({"a": one_of("y")}),))
     assert only == [{"matchExpressions": [*x["matchExpressions"], *y["matchExpressions"]]}]
 
 
@@ -327,14 +327,14 @@ def test_a_requirement_that_nothing_meets_leaves_nothing(terms: list[dict[str, A
 
 def test_a_daemon_set_pod_keeps_its_node() -> None:
     field = {"key": "metadata.name", "operator": "In", "values": ["n1"]}
-    assert narrowed(pod_of(None, [{"matchFields": [field]}]), (term({"a": one_of("x")}),)) == [
+    assert narrowed(pod_of(None, [{"matchFields": [field]}]), (term_of({"a": one_of("x")}),)) == [
         {"matchExpressions": [{"key": "a", "operator": "In", "values": ["x"]}], "matchFields": [field]}
     ]
 
 
 def test_two_hundred_terms_are_narrowed_and_too_many_refused_before_they_are_built() -> None:
     pod = pod_of(None, unlike(200))
-    alternatives = simplify([term({"a": one_of("x"), "b": EXISTS}), term({"c": ABSENT})])
+    alternatives = simplify([term_of({"a": one_of("x"), "b": EXISTS}), term_of({"c": ABSENT})])
     assert len(narrowed(pod, alternatives) or ()) == 400
     with pytest.raises(TooMany, match="1002 node selector terms of the pod, of which at most 1000"):
         narrowed(pod_of(None, unlike(501)), alternatives)
@@ -346,7 +346,7 @@ def unlike(count: int) -> list[dict[str, Any]]:
 
 
 def test_one_key_with_several_alternatives_multiplies_only_where_it_must() -> None:
-    wanted = (term({"a": ABSENT | one_of("x")}),)
+    wanted = (term_of({"a": ABSENT | one_of("x")}),)
     assert len(narrowed(pod_of(None, None), wanted) or ()) == 2
     present = {"matchExpressions": [{"key": "a", "operator": "Exists"}]}
     assert narrowed(pod_of(None, [present]), wanted) == [
@@ -384,14 +384,14 @@ def test_a_node_gets_the_weight_of_every_wish_that_it_meets(wishes: list[tuple[i
 
 
 def test_as_many_preferences_as_are_allowed() -> None:
-    wishes = [(1, term({"k": one_of([str(i)])})) for i in range(MAX_TERMS + 1)]
+    wishes = [(1, term_of({"k": one_of([str(i)])})) for i in range(MAX_TERMS + 1)]
     assert len(preferences(wishes[1:])) == MAX_TERMS
     with pytest.raises(TooMany, match=r"1001 preferences, of which at most 1000"):
         preferences(wishes)
 
 
 def test_equal_preferences_are_united_and_scaled_together() -> None:
-    x, y = term({"a": one_of("x")}), term({"a": one_of("y")})
+    x, y = term_of({"a": one_of("x")}), term_of({"a": one_of("y")})
     written = preferences([(80, x), (50, y), (80, parse_term(x.alternatives()[0])), (3, NOWHERE), (9, EVERYWHERE)])
     assert [(one["weight"], one["preference"]["matchExpressions"][0]["values"]) for one in written] == [
         (100, ["x"]),
@@ -403,12 +403,12 @@ def test_the_pods_own_preferences_come_first_and_stay() -> None:
     mine = {"weight": 1, "preference": {"matchExpressions": [{"key": "a", "operator": "In", "values": ["y", "x"]}]}}
     pod = {"spec": {"affinity": {"nodeAffinity": {PREFERRED: [mine]}}}}
     for weight in (1, 2, 50):
-        new = placed(pod, Placement(preferred=((weight, term({"a": one_of("xy")})),)))
-        wish = {"weight": weight, "preference": term({"a": one_of("xy")}).alternatives()[0]}
+        new = placed(pod, Placement(preferred=((weight, term_of({"a": one_of("xy")})),)))
+        wish = {"weight": weight, "preference": term_of({"a": one_of("xy")}).alternatives()[0]}
         assert new["spec"]["affinity"]["nodeAffinity"][PREFERRED] == ([mine, wish] if weight > 1 else [mine])
         assert (new is pod) == (weight == 1)
-        assert placed(new, Placement(preferred=((weight, term({"a": one_of("xy")})),))) is new
-    result = placed(pod, Placement(preferred=((50, term({"a": one_of("x")})),)))
+        assert placed(new, Placement(preferred=((weight, term_of({"a": one_of("xy")})),))) is new
+    result = placed(pod, Placement(preferred=((50, term_of({"a": one_of("x")})),)))
     assert result["spec"]["affinity"]["nodeAffinity"][PREFERRED] == [
         mine,
         {"weight": 50, "preference": {"matchExpressions": [{"key": "a", "operator": "In", "values": ["x"]}]}},
@@ -444,7 +444,7 @@ def test_of_policy_terms_that_come_to_less_one_is_enough(
     def listed(values: dict[str, str]) -> list[dict[str, Any]]:
         return [{"key": key, "operator": "In", "values": [*some]} for key, some in values.items()]
 
-    wanted = simplify([term({key: one_of(some) for key, some in values.items()}) for values in (first, second)])
+    wanted = simplify([term_of({key: one_of(some) for key, some in values.items()}) for values in (first, second)])
     assert len(wanted) == 2
     result = narrowed(pod_of(None, [{"matchExpressions": listed(mine)}]), wanted)
     assert result == [{"matchExpressions": listed(mine) + listed(made)}]
@@ -463,7 +463,7 @@ def test_of_policy_terms_that_come_to_less_one_is_enough(
 )
 def test_alternatives_for_one_key(mine: dict[str, Any], wanted: Values, made: list[dict[str, Any]]) -> None:
     said = {"key": "a", **mine}
-    result = narrowed(pod_of(None, [{"matchExpressions": [said]}]), (term({"a": wanted}),))
+    result = narrowed(pod_of(None, [{"matchExpressions": [said]}]), (term_of({"a": wanted}),))
     assert result == [{"matchExpressions": [said, *({"key": "a", **one} for one in made)]}]
 
 

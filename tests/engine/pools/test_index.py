@@ -15,7 +15,7 @@ from engine.documents import Source, parse_manifests
 from engine.evaluation.pool_facts import _by_pool
 from engine.evaluation.read_tracking import is_inferred
 from engine.evaluation.verdicts import Flat
-from engine.nodeselector import ABSENT, EVERYWHERE, EXISTS, FALSE, TRUE, Terms, Values, none_of, one_of, term
+from engine.nodeselector import ABSENT, EVERYWHERE, EXISTS, FALSE, TRUE, Terms, Values, none_of, one_of, term_of
 from engine.nodeselector.term import admits
 from engine.pools.index import Fleet, Kept
 from engine.pools.inventory import inventory_from_documents
@@ -38,10 +38,10 @@ def pool(*observed: str, declared: bool = True, **labels: str | tuple[str, ...])
 
 
 def only(key: str, values: Values) -> Terms:
-    return (term({key: values}),)
+    return (term_of({key: values}),)
 
 
-BOTH = (term({"a": one_of("1"), "b": one_of(["2", "3"])}),)
+BOTH = (term_of({"a": one_of("1"), "b": one_of(["2", "3"])}),)
 
 
 @pytest.mark.parametrize(
@@ -88,11 +88,11 @@ def test_whether_anything_is_only_observed(given_pool: Pool, inferred: bool) -> 
 
 
 TERMS = [
-    term({key: values})
+    term_of({key: values})
     for key, values in product(
         ("np", "tier", ZONE, "other"), (one_of(["p1"]), one_of(["gold"]), one_of("a"), one_of("c"), ABSENT, EXISTS)
     )
-] + [term({"tier": none_of(["gold"]), ZONE: one_of("b")})]
+] + [term_of({"tier": none_of(["gold"]), ZONE: one_of("b")})]
 
 
 @given(st.lists(POOLS, min_size=2, max_size=4))
@@ -228,7 +228,11 @@ def test_a_pool_all_of_whose_nodes_are_another_ones_is_counted_nowhere() -> None
     for own in ({"labels": {"kind": "u", "tier": "gold"}}, {"values": {"kind": ["u"]}, "labels": {"tier": "gold"}}):
         found = described({"name": "p0", "selector": {"kind": "u"}}, {"name": "p1", "selector": {"team": "y"}, **own})
         fleet = Fleet(found)
-        assert (fleet.shadowed, fleet.possible(EVERYWHERE), fleet.possible(term({"x": EXISTS}))) == (0b10, 0b01, 0b01)
+        assert (fleet.shadowed, fleet.possible(EVERYWHERE), fleet.possible(term_of({"x": EXISTS}))) == (
+            0b10,
+            0b01,
+            0b01,
+        )
         assert Fleet(found, fleet).shadowed == 0b10
         decision = decide("require: [{expression: pool.labels.tier == 'gold'}]\nwhenEmpty: ignore", pools=found)
         assert (outcomes(decision), decision.pools.before, decision.patch) == ({"one": "overruled"}, ("p0",), ())
@@ -242,13 +246,13 @@ def test_the_configured_order_says_which_label_a_node_of_a_pool_lacks() -> None:
     nodes = [{"kops.k8s.io/instancegroup": "a", "eks.amazonaws.com/nodegroup": "e"}]
     found = described(nodes=nodes, order=("kops.k8s.io/instancegroup",))
     fleet = Fleet(found)
-    assert fleet.possible(term({"eks.amazonaws.com/nodegroup": one_of(["e"])})) == 1
-    assert fleet.possible(term({"karpenter.sh/nodepool": one_of(["e"])})) == 0
+    assert fleet.possible(term_of({"eks.amazonaws.com/nodegroup": one_of(["e"])})) == 1
+    assert fleet.possible(term_of({"karpenter.sh/nodepool": one_of(["e"])})) == 0
     labelled = Fleet(described({"name": "t", "selector": {"team": "t"}}))
-    assert labelled.possible(term({"karpenter.sh/nodepool": one_of(["e"])})) == 1
+    assert labelled.possible(term_of({"karpenter.sh/nodepool": one_of(["e"])})) == 1
     own = Fleet(described(nodes=[{"team": "t"}], order=("team",)))
-    assert own.possible(term({"karpenter.sh/nodepool": one_of(["e"])})) == 0
-    assert own.possible(term({GKE: one_of(["e"])})) == 1
+    assert own.possible(term_of({"karpenter.sh/nodepool": one_of(["e"])})) == 0
+    assert own.possible(term_of({GKE: one_of(["e"])})) == 1
 
 
 def described(*pools: dict[str, Any], nodes: Sequence[dict[str, str]] = (), order: Sequence[str] = ()) -> Inventory:

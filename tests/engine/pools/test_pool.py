@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.pools.evidence import Declared, Seen, declared_pool, observed_pool
-from engine.pools.membership import inventory
+from engine.pools.membership import inventory_from_pools
 from engine.pools.pool import Pool, Taint, capacity_types
 
 ZONE, KARPENTER = "topology.kubernetes.io/zone", "karpenter.sh/nodepool"
@@ -122,7 +122,7 @@ def test_pools_of_one_name_are_told_apart() -> None:
         declared_pool(Declared("p", {"other": "p"}), None, ""),
     ]
     for order in (made, made[::-1]):
-        found = inventory(order, 4, ["pool"])
+        found = inventory_from_pools(order, 4, ["pool"])
         assert [(pool.name, pool.view["name"], dict(pool.selector)) for pool in found.pools] == [
             ("eks/p", "eks/p", {"eks.amazonaws.com/nodegroup": "p"}),
             ("karpenter/p", "karpenter/p", {KARPENTER: "p"}),
@@ -138,5 +138,5 @@ def test_a_pool_lacks_the_labels_by_which_others_claim_its_nodes() -> None:
     own = observed_pool("general", "", {"pool": "general"}, seen())
     other = observed_pool("special", "", {"pool": "special"}, seen())
     for first in (karpenter, varying):
-        found = {pool.name: pool.without for pool in inventory([first, own, other], 0, ["pool"]).pools}
+        found = {pool.name: pool.without for pool in inventory_from_pools([first, own, other], 0, ["pool"]).pools}
         assert found == {first.name: (), "general": (KARPENTER,), "special": ()}

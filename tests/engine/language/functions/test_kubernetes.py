@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from engine.documents import Excerpt
-from engine.language.check import check
+from engine.language.checker import check
 from engine.language.evaluate import compile_expression
-from engine.language.parse import parse
+from engine.language.parser import parse
 from engine.language.values import Budget, CelError
 
 CORPUS = json.loads((Path(__file__).parent / "kubernetes.json").read_text())

@@ -7,11 +7,11 @@ from collections import Counter
 import pytest
 
 from engine.documents import Excerpt
-from engine.language.check import check
+from engine.language.checker import check
 from engine.language.evaluate import compile_expression
 from engine.language.functions import OVERLOADS
 from engine.language.overload import Overload
-from engine.language.parse import parse
+from engine.language.parser import parse
 from engine.language.values import Budget
 
 ALL = [overload for group in OVERLOADS.values() for overload in group]

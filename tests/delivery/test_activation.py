@@ -9,18 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from delivery.activation import Activation, Stages
+from delivery.folder import load_bundle, read_documents
 from engine.analysis import proven
 from engine.decision import Decider
 from engine.documents import BundleError
-from engine.load import load_bundle, read_documents
 from engine.pools import Inventory, inventory_from_documents
 from engine.pools.nodes import inventory_from_nodes
 from engine.program import Program, compile_bundle
-from webhook.activation import Activation, Stages
-from webhook.metrics import Metrics
-
-from . import bundles
-from .waiting import wait_for
+from telemetry import Metrics
+from tests.webhook import bundles
+from tests.webhook.waiting import wait_for
 
 
 class Rig:

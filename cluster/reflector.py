@@ -23,8 +23,8 @@ import msgspec
 import urllib3
 from msgspec import Raw, Struct, field
 
-from webhook.kube import Cluster
-from webhook.metrics import Metrics
+from cluster.client import Cluster
+from telemetry import Metrics
 
 T = TypeVar("T")
 MAX_PAGE = 256 * 1024 * 1024

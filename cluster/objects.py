@@ -11,9 +11,9 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from webhook.kube import Cluster
-from webhook.metrics import Metrics
-from webhook.reflector import Kind, Reflector, Timing
+from cluster.client import Cluster
+from cluster.reflector import Kind, Reflector, Timing
+from telemetry import Metrics
 
 Json = dict[str, Any]
 FETCH_SECONDS = 1.0

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from operator import is_
 from typing import Any
 
-from engine.pools import Inventory, NodeGroup, Pool, group, inventory, pool_of
+from engine.pools import Inventory, NodeGroup, Pool, group, inventory_from_pools, pool_of
 
 Node = Mapping[str, Any]
 
@@ -26,7 +26,7 @@ class LivePools:
         """The inventory of all Nodes, in the same order each time."""
         groups, strays = group(nodes, self._pool_labels)
         self._made = {label: self._pool(label, members) for label, members in groups.items()}
-        return inventory((pool for _, pool in self._made.values()), len(strays), self._pool_labels)
+        return inventory_from_pools((pool for _, pool in self._made.values()), len(strays), self._pool_labels)
 
     def _pool(self, label: NodeGroup, members: list[Node]) -> tuple[list[Node], Pool]:
         known = self._made.get(label)

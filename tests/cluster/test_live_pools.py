@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cluster.live_pools import LivePools
 from engine.pools import POOL_LABELS
 from engine.pools.nodes import inventory_from_nodes
-from webhook.pools import LivePools
 
 LABELS = ("team/pool", *POOL_LABELS)
 NODE_LABELS = st.dictionaries(

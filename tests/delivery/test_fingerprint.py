@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from webhook.files import fingerprint
+from delivery.fingerprint import fingerprint_of
 
 
 def test_equal_until_something_changes(tmp_path: Path) -> None:
     file = tmp_path / "policies" / "a.yaml"
     file.parent.mkdir()
     file.write_text("a: 1\n")
-    before = fingerprint(tmp_path)
-    assert fingerprint(tmp_path) == before
+    before = fingerprint_of(tmp_path)
+    assert fingerprint_of(tmp_path) == before
     file.write_text("a: 10\n")
-    assert fingerprint(tmp_path) != before
-    before = fingerprint(tmp_path)
+    assert fingerprint_of(tmp_path) != before
+    before = fingerprint_of(tmp_path)
     file.rename(file.with_name("b.yaml"))
-    assert fingerprint(tmp_path) != before
-    before = fingerprint(tmp_path)
+    assert fingerprint_of(tmp_path) != before
+    before = fingerprint_of(tmp_path)
     file.with_name("b.yaml").unlink()
-    assert fingerprint(tmp_path) != before
+    assert fingerprint_of(tmp_path) != before
 
 
 def test_what_is_missing_may_appear(tmp_path: Path) -> None:
-    before = fingerprint(tmp_path / "later")
+    before = fingerprint_of(tmp_path / "later")
     (tmp_path / "later").mkdir()
-    assert fingerprint(tmp_path / "later") != before
+    assert fingerprint_of(tmp_path / "later") != before
 
 
 def test_a_config_map_is_swapped_by_one_link(tmp_path: Path) -> None:
@@ -38,10 +38,10 @@ def test_a_config_map_is_swapped_by_one_link(tmp_path: Path) -> None:
         (folder / "policies" / "a.yaml").write_text("same length")
     (mount / "..data").symlink_to(first.name)
     (mount / "policies").symlink_to("..data/policies")
-    before = fingerprint(mount)
+    before = fingerprint_of(mount)
     (mount / "..data_tmp").symlink_to(second.name)
     (mount / "..data_tmp").rename(mount / "..data")
-    assert fingerprint(mount) != before
+    assert fingerprint_of(mount) != before
 
 
 def test_a_link_above_is_turned(tmp_path: Path) -> None:
@@ -50,12 +50,12 @@ def test_a_link_above_is_turned(tmp_path: Path) -> None:
         (tmp_path / commit).mkdir()
     link = tmp_path / "current"
     link.symlink_to("1")
-    before = fingerprint(link)
+    before = fingerprint_of(link)
     link.unlink()
     link.symlink_to("2")
-    assert fingerprint(link) != before
+    assert fingerprint_of(link) != before
 
 
 def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(".")
-    assert fingerprint(tmp_path) == fingerprint(tmp_path)
+    assert fingerprint_of(tmp_path) == fingerprint_of(tmp_path)

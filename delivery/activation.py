@@ -11,17 +11,21 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from engine.analysis import FailedTestsError
+from delivery.fingerprint import Fingerprint, fingerprint_of
+from delivery.folder import load_bundle
+from engine.analysis import FailedTestsError, proven
 from engine.decision import Decider
 from engine.documents import BundleError, RequestError
 from engine.pools import Inventory
-from engine.program import Program
-from webhook.files import Fingerprint, fingerprint
-from webhook.metrics import Metrics
+from engine.program import Program, compile_bundle
+
+if TYPE_CHECKING:
+    from telemetry import Metrics
 
 POLL_SECONDS = 0.5
 GATHER_SECONDS = 0.1
@@ -30,6 +34,8 @@ SWITCH_SECONDS = 0.001
 """How soon building gives way to a request that wants to be answered (the interpreter's default is five times that)."""
 
 log = logging.getLogger("bayplan.activation")
+process_log = logging.getLogger("bayplan")
+"""What a bundle warns of is told by the process as a whole, as what keeps it from starting is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,36 @@ class Stages:
     load: Callable[[], Program]
     take: Callable[[], Inventory | None]
     build: Callable[[Program, Inventory, Decider | None], Decider]
+
+
+def program_from(folder: str) -> Program:
+    """The program of the bundle in a folder, whose own tests it passes; what it warns of is logged.
+
+    Raises BundleError (FailedTestsError for its tests) or OSError.
+    """
+    bundle = load_bundle(folder)
+    program = compile_bundle(bundle)
+    for problem in dict.fromkeys((*bundle.warnings, *program.warnings)):
+        process_log.warning("%s", problem)
+    return proven(bundle, program)
+
+
+def decider_of(
+    program: Program,
+    inventory: Inventory,
+    active: Decider | None,
+    *,
+    mode: str,
+    cluster: Mapping[str, Any],
+    own_namespace: str,
+) -> Decider:
+    """The decider of a program on an inventory; of the same program as the active one's, that one renewed.
+
+    `mode` is the webhook's own, `cluster` what expressions see under that name; pods of `own_namespace` are left alone.
+    """
+    if active is not None and active.program is program:
+        return active.renewed(inventory)
+    return Decider(program, inventory, mode=mode, cluster=cluster, namespaces=(own_namespace,))
 
 
 class Activation:
@@ -65,7 +101,7 @@ class Activation:
     def first(self) -> None:
         """Load the bundle, and the inventory if there is one already. Raises what is wrong with them."""
         started = time.perf_counter()
-        self._loaded, self._taken = fingerprint(self._bundle), fingerprint(*self._inventories)
+        self._loaded, self._taken = fingerprint_of(self._bundle), fingerprint_of(*self._inventories)
         self._swap(self._stages.load(), self._stages.take(), "start", started)
 
     def start(self) -> None:
@@ -107,14 +143,14 @@ class Activation:
                 self._stop.wait(time.perf_counter() - started)  # at most half of a core, however often nodes change
 
     def _look(self) -> None:
-        now = fingerprint(*self._inventories)
+        now = fingerprint_of(*self._inventories)
         if now != self._taken and self._inventories:
             self._taken = now
             self._take("file")
-        now = fingerprint(self._bundle)
+        now = fingerprint_of(self._bundle)
         if now != self._loaded and now != self._refused:
             self._stop.wait(GATHER_SECONDS)
-            if now == fingerprint(self._bundle):
+            if now == fingerprint_of(self._bundle):
                 self._load(now)
 
     def _load(self, seen: Fingerprint) -> None:
@@ -122,12 +158,12 @@ class Activation:
         try:
             program = self._stages.load()
         except (BundleError, RequestError, OSError) as error:
-            if seen == fingerprint(self._bundle):
+            if seen == fingerprint_of(self._bundle):
                 self._refused = seen if isinstance(error, BundleError) else ()
                 step = "test" if isinstance(error, FailedTestsError) else "load"
                 self._refuse(step, f"bundle `{self._bundle}`", error)
             return
-        if seen != fingerprint(self._bundle):
+        if seen != fingerprint_of(self._bundle):
             return  # it changed under the loader's hands: not everything that was read need belong together
         self._loaded, self._refused, self._complaint = seen, (), ""
         if self._program is not None and program.revision == self._program.revision:

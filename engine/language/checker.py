@@ -18,7 +18,7 @@ from engine.language.functions import OVERLOADS
 from engine.language.functions.formatting import check_format
 from engine.language.mistakes import said
 from engine.language.overload import Overload
-from engine.language.parse import MACROS
+from engine.language.parser import MACROS
 from engine.language.regex import MAX_PRICE, compile_pattern, price
 from engine.language.syntax import (
     OPERATORS,

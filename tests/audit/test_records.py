@@ -7,7 +7,7 @@ import os
 import threading
 from collections import Counter
 
-from webhook.records import DecisionLog
+from audit.records import DecisionLog
 
 
 class Losses(Counter[str]):

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 Fingerprint = tuple[tuple[str, ...], ...]
 
 
-def fingerprint(*paths: str | os.PathLike[str]) -> Fingerprint:
+def fingerprint_of(*paths: str | os.PathLike[str]) -> Fingerprint:
     """Equal as long as no file under the paths has changed. What does not exist, or can't be read, is part of it."""
     return tuple(sorted(entry for path in paths for entry in _entries(os.fspath(path))))
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import urllib3
 
-from cli.errors import CommandError
-from webhook.kube import Cluster, ClusterError, connect
+from cluster.client import Cluster, ClusterError, connect
 
 PAGE = 500
 SILENCE_SECONDS = 30.0
@@ -18,17 +17,15 @@ Json = dict[str, Any]
 
 
 def listed(kubeconfig: str | None, context: str | None, path: str, kind: str) -> list[Json]:
-    """All objects under a path of the API (`/api/v1/nodes`), each with the kind that lists leave out."""
+    """All objects under a path of the API (`/api/v1/nodes`), each with the kind that lists leave out.
+
+    Raises ClusterError where there is no cluster, or no list as its answer.
+    """
+    cluster = connect(kubeconfig, context, "no")
     try:
-        cluster = connect(kubeconfig, context, "no")
-        try:
-            return [
-                {"apiVersion": "v1", "kind": kind, **item} for page in _pages(cluster, path) for item in page["items"]
-            ]
-        finally:
-            cluster.close()
-    except ClusterError as error:
-        raise CommandError(str(error)) from error
+        return [{"apiVersion": "v1", "kind": kind, **item} for page in _pages(cluster, path) for item in page["items"]]
+    finally:
+        cluster.close()
 
 
 def _pages(cluster: Cluster, path: str) -> Iterator[Json]:
@@ -48,14 +45,14 @@ def _page(cluster: Cluster, path: str, query: Json) -> Json:
         body = response.read(decode_content=True)
         response.release_conn()
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise CommandError(f"{cluster.url} can't be reached: {_reason(error)}") from error
+        raise ClusterError(f"{cluster.url} can't be reached: {_reason(error)}") from error
     try:
         answer = json.loads(body)
     except ValueError:
         answer = None
     if response.status != 200 or not isinstance(answer, dict) or "items" not in answer:
         said = answer.get("message", "") if isinstance(answer, dict) else ""
-        raise CommandError(f"{cluster.url}{path} answered {response.status}{': ' + said if said else ''}")
+        raise ClusterError(f"{cluster.url}{path} answered {response.status}{': ' + said if said else ''}")
     return answer
 
 

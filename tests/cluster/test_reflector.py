@@ -12,14 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from webhook.kube import connect
-from webhook.metrics import Metrics
-from webhook.objects import NODES as KIND
-from webhook.objects import Namespaces
-from webhook.reflector import Reflector, Timing
-
-from .apiserver import NAMESPACES, ApiServer, Handler
-from .waiting import wait_for
+from cluster.client import connect
+from cluster.objects import NODES as KIND
+from cluster.objects import Namespaces
+from cluster.reflector import Reflector, Timing
+from telemetry import Metrics
+from tests.webhook.apiserver import NAMESPACES, ApiServer, Handler
+from tests.webhook.waiting import wait_for
 
 QUICK = Timing(page=2, list_silence=2.0, watch_silence=5.0, backoff=0.01, backoff_most=0.05, steady=0.2)
 

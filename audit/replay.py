@@ -1,0 +1,38 @@
+"""Pods that run already, as they were when they were created: what a replay decides about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from engine.documents import Manifest
+
+FINISHED = ("Succeeded", "Failed")
+
+
+def as_created(pod: dict[str, Any]) -> dict[str, Any]:
+    """A pod as it was before it was bound, for it is decided as if it were created again."""
+    created = {key: value for key, value in pod.items() if key != "status"}
+    if isinstance(created.get("spec"), dict):
+        created["spec"] = {key: value for key, value in created["spec"].items() if key != "nodeName"}
+    return created
+
+
+def replayed(found: Iterable[Manifest]) -> Iterator[Manifest]:
+    """The documents with running pods as they were created, and without those that have finished."""
+    for manifest in found:
+        data = manifest.data
+        if not isinstance(data, dict):
+            yield manifest
+        elif isinstance(data.get("items"), list) and str(data.get("kind", "")).endswith("List"):
+            kind = str(data["kind"]).removesuffix("List")
+            typed = ({"kind": kind, **item} if kind and isinstance(item, dict) else item for item in data["items"])
+            yield from replayed(Manifest(manifest.source, item) for item in typed)
+        elif data.get("kind") != "Pod":
+            yield manifest
+        elif not _finished(data.get("status")):
+            yield Manifest(manifest.source, as_created(data), manifest.value)
+
+
+def _finished(status: object) -> bool:
+    return isinstance(status, dict) and status.get("phase") in FINISHED
