@@ -35,8 +35,8 @@ def test_the_readmes_policy_does_to_its_pod_what_it_says(tmp_path: Path, capsys:
     for path, text in {"bundle.yaml": head, "policies/p.yaml": policy, "examples/pod.yaml": pod}.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(text)
-    fleet = ROOT / "policies" / "scheduling-classes" / "pools" / "fleet.yaml"
-    assert main(["explain", "--bundle", f"{tmp_path}", "--pools", f"{fleet}", f"{tmp_path}/examples"]) == 0
+    pool_index = ROOT / "policies" / "scheduling-classes" / "pools" / "fleet.yaml"
+    assert main(["explain", "--bundle", f"{tmp_path}", "--pools", f"{pool_index}", f"{tmp_path}/examples"]) == 0
     out = capsys.readouterr().out
     beginning, end = said.split("…\n")
     assert out.startswith(beginning)

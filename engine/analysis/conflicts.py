@@ -17,7 +17,7 @@ from engine.documents import Problem, Span
 from engine.evaluation import Finding, alive, intersection
 from engine.nodeselector import TRUE, TooMany
 from engine.pods import Subject
-from engine.pools import Fleet
+from engine.pools import PoolIndex
 from engine.program import CompiledPolicy, Program
 
 MAX_CANDIDATES = 2_000
@@ -169,7 +169,7 @@ def clashes(decider: Decider, subject: Subject) -> list[Clash]:
     them alone leaves some pool. None for a pod that is refused or left alone for another reason.
     """
     findings = [finding for finding in decider.findings(subject) if finding.policy.policy.mode == "enforce"]
-    wanting = [f for f in findings if f.outcome == "applied" and f.region and alive(f.region, TRUE, decider.fleet)]
+    wanting = [f for f in findings if f.outcome == "applied" and f.region and alive(f.region, TRUE, decider.pool_index)]
     if len(wanting) < 2:
         return []
     decision = decider.decide(subject)
@@ -180,22 +180,22 @@ def clashes(decider: Decider, subject: Subject) -> list[Clash]:
         if finding.policy.name not in overruled:
             kept.append(finding)
         else:
-            found += [Clash(core, not decision.allowed) for core in _to_blame(kept, finding, decider.fleet)]
+            found += [Clash(core, not decision.allowed) for core in _to_blame(kept, finding, decider.pool_index)]
     return found
 
 
-def _to_blame(kept: Sequence[Finding], finding: Finding, fleet: Fleet) -> list[tuple[Finding, ...]]:
-    pairs = [(one, finding) for one in kept if _empty((one, finding), fleet)]
-    if pairs or not _empty([*kept, finding], fleet):
+def _to_blame(kept: Sequence[Finding], finding: Finding, pool_index: PoolIndex) -> list[tuple[Finding, ...]]:
+    pairs = [(one, finding) for one in kept if _empty((one, finding), pool_index)]
+    if pairs or not _empty([*kept, finding], pool_index):
         return list(pairs)
     core = list(kept)
     for one in kept:
         fewer = [other for other in core if other is not one]
-        core = fewer if _empty([*fewer, finding], fleet) else core
+        core = fewer if _empty([*fewer, finding], pool_index) else core
     return [(*core, finding)]
 
 
-def _empty(findings: Sequence[Finding], fleet: Fleet) -> bool:
+def _empty(findings: Sequence[Finding], pool_index: PoolIndex) -> bool:
     """Whether nothing is left where all of these have their way; not if that can't be told."""
     together = findings[0].region
     try:
@@ -205,12 +205,14 @@ def _empty(findings: Sequence[Finding], fleet: Fleet) -> bool:
             together = intersection(together, finding.region)
     except TooMany:
         return False
-    return together is not None and not alive(together, TRUE, fleet)
+    return together is not None and not alive(together, TRUE, pool_index)
 
 
 def _conflict(scene: Scene, witness: Candidate, clash: Clash) -> Conflict:
     regions = {finding.policy.name: finding.region for finding in clash.findings}
-    pools = {name: scene.fleet.names(pools_reached(where, scene.fleet)) for name, where in regions.items() if where}
+    pools = {
+        name: scene.pool_index.names(pools_reached(where, scene.pool_index)) for name, where in regions.items() if where
+    }
     return Conflict(tuple(pools), clash.findings[-1].policy.name, clash.refused, scene.name, witness, pools)
 
 

@@ -142,7 +142,7 @@ def _doubt_satisfiability(
     untold = {p.name for p in policies if p.require and any(scene.left(p) is None for scene in scenes)}
     unproven = untold | {policy.name for policy in policies if policy.require and not requires_the_same_always(policy)}
     for finding, scene in evaluations(candidates, scenes):
-        if finding.policy.name in unproven and finding.region and alive(finding.region, TRUE, scene.fleet):
+        if finding.policy.name in unproven and finding.region and alive(finding.region, TRUE, scene.pool_index):
             unproven.discard(finding.policy.name)
     for name in unproven:
         doubts.add(name, "no pod was found for which some pool satisfies what it requires, and there may be one")
@@ -157,7 +157,7 @@ def _shadowed(bundle: Bundle, scenes: Iterable[Scene]) -> Iterator[Problem]:
         return
     hint = "say a selector that tells the two apart, or leave one of them out"
     for scene in scenes:
-        for name in scene.fleet.names(scene.fleet.shadowed):
+        for name in scene.pool_index.names(scene.pool_index.shadowed):
             message = (
                 f"each node that pool `{name}` of {scene.name} declares is of another pool, whose selector it meets"
             )
@@ -169,7 +169,7 @@ def _shadowed(bundle: Bundle, scenes: Iterable[Scene]) -> Iterator[Problem]:
 
 def _karpenter(bundle: Bundle, scenes: Iterable[Scene]) -> Iterator[Problem]:
     """Source: Karpenter's scheduling, which takes the heaviest preference as a requirement until it has to relax it."""
-    made = any(pool.provider == "karpenter" for scene in scenes for pool in scene.fleet.pools)
+    made = any(pool.provider == "karpenter" for scene in scenes for pool in scene.pool_index.pools)
     wishing = [p.name for p in bundle.policies if (p.prefer or p.fallback) and p.mode != "off"]
     if made and wishing and bundle.span:
         message = (

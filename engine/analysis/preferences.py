@@ -110,7 +110,7 @@ def _lateness(policy: CompiledPolicy, place: int, scenes: Iterable[Scene]) -> st
     for scene in scenes:
         left, tier = scene.left(policy), scene.widest((rule,))
         mine = in_both(left, tier)
-        if left is None or tier is None or mine is None or not alive(mine, TRUE, scene.fleet):
+        if left is None or tier is None or mine is None or not alive(mine, TRUE, scene.pool_index):
             return ""
         if place == 0 and (rule_reads_pod(rule) or not covers(tier, left, scene)):
             return ""
@@ -122,7 +122,7 @@ def _lateness(policy: CompiledPolicy, place: int, scenes: Iterable[Scene]) -> st
 def _matters(wish: Region, finding: Finding, scene: Scene) -> bool:
     left = finding.region or scene.everywhere
     met = in_both(wish, left)
-    return met is not None and alive(met, TRUE, scene.fleet) and not covers(wish, left, scene)
+    return met is not None and alive(met, TRUE, scene.pool_index) and not covers(wish, left, scene)
 
 
 # Tiers that are too many
@@ -149,12 +149,14 @@ def _come_out_equal(finding: Finding, scene: Scene) -> bool:
     written = [
         weights[tier.region]
         for tier, nodes in zip(finding.tiers, reached, strict=True)
-        if nodes is not None and alive(nodes, TRUE, scene.fleet)
+        if nodes is not None and alive(nodes, TRUE, scene.pool_index)
     ]
     if not any(better <= worse for better, worse in pairwise(written)):
         return False
     try:
-        terms = [term for tier in finding.tiers for term in node_terms(tier.region, scene.fleet.every, scene.fleet)]
+        terms = [
+            term for tier in finding.tiers for term in node_terms(tier.region, scene.pool_index.every, scene.pool_index)
+        ]
         affordable(terms)
     except TooMany:
         return False

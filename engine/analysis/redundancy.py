@@ -71,11 +71,11 @@ def _as_strict(policy: CompiledPolicy, other: CompiledPolicy, scenes: Iterable[S
 
 def _narrower(scene: Scene, policy: CompiledPolicy, other: CompiledPolicy) -> bool:
     wide, narrow = scene.left(policy), scene.left(other)
-    if wide is None or narrow is None or not alive(narrow, TRUE, scene.fleet):
+    if wide is None or narrow is None or not alive(narrow, TRUE, scene.pool_index):
         return False
-    every = scene.fleet.every
+    every = scene.pool_index.every
     try:
-        said = implies(node_terms(narrow, every, scene.fleet), node_terms(wide, every, scene.fleet))
+        said = implies(node_terms(narrow, every, scene.pool_index), node_terms(wide, every, scene.pool_index))
         return said and covers(wide, narrow, scene)  # pool by pool, for the pools that are left decide on tolerations
     except TooMany:
         return False

@@ -25,7 +25,7 @@ from engine.evaluation import (
 )
 from engine.language import Budget, BudgetExceeded
 from engine.nodeselector import TRUE, Term, Terms, TooMany, implies
-from engine.pools import Fleet, bits
+from engine.pools import PoolIndex, bits
 from engine.program import CompiledPolicy, Leaf, Rule, Weighted, leaves_of
 
 
@@ -47,9 +47,9 @@ class Scene:
     """An inventory, the bundle's program on it, and what its policies come to for every conceivable pod."""
 
     def __init__(self, name: str, decider: Decider) -> None:
-        self.name, self.decider, self.fleet = name, decider, decider.fleet
+        self.name, self.decider, self.pool_index = name, decider, decider.pool_index
         ground = decider.ground
-        undecided = {leaf.number: _either(leaf, self.fleet) for leaf in decider.program.leaves if leaf.reads_pod}
+        undecided = {leaf.number: _either(leaf, self.pool_index) for leaf in decider.program.leaves if leaf.reads_pod}
         self._budget = Budget(POLICY_BUDGET)
         self._seen = Moment(ground, (self._budget, *NOBODY, *decider.constants), undecided)
 
@@ -68,8 +68,8 @@ class Scene:
             moment = self._moment
             verdict = moment.decide(rules[0].tree)
             for rule in rules[1:]:
-                verdict = both_hold(verdict, partial(moment.decide, rule.tree), self.fleet.every)
-            widest = region(verdict, self.fleet, confined=confined)
+                verdict = both_hold(verdict, partial(moment.decide, rule.tree), self.pool_index.every)
+            widest = region(verdict, self.pool_index, confined=confined)
             beside = widest.anywhere is None and not confined and any(map(rule_reads_pod, rules))
             return replace(widest, anywhere=TRUE) if beside else widest  # some pod may make the pool not matter
         except (TooMany, BudgetExceeded):
@@ -78,7 +78,7 @@ class Scene:
     @property
     def everywhere(self) -> Region:
         """What a policy that requires nothing leaves."""
-        return Region(((self.fleet.every, TRUE),), TRUE)
+        return Region(((self.pool_index.every, TRUE),), TRUE)
 
     def left(self, policy: CompiledPolicy) -> Region | None:
         """The nodes that a policy can leave, at most; None if that can't be told."""
@@ -92,9 +92,9 @@ class Scene:
 
     def nowhere(self, where: Region | None, rules: Iterable[Rule]) -> bool:
         """Whether a widest region of these rules is empty. Nodes of no pool are hard to tell where a pod decides."""
-        if where is None or (self.fleet.inventory.strays and any(map(rule_reads_pod, rules))):
+        if where is None or (self.pool_index.inventory.strays and any(map(rule_reads_pod, rules))):
             return False
-        return not alive(where, TRUE, self.fleet)
+        return not alive(where, TRUE, self.pool_index)
 
     def scored(self, item: Weighted) -> tuple[Wish, ...] | None:
         """What a score that no pod decides comes to, by weight; None if that can't be told."""
@@ -111,10 +111,10 @@ class Scene:
             return str(error)
 
 
-def _either(leaf: Leaf, fleet: Fleet) -> Verdict:
+def _either(leaf: Leaf, pool_index: PoolIndex) -> Verdict:
     """What depends on the pod: true on every node, and false on every node."""
     both_ways = (TRUE, TRUE)
-    return Cased(((fleet.every, both_ways),), None if leaf.reads_pool else both_ways)
+    return Cased(((pool_index.every, both_ways),), None if leaf.reads_pool else both_ways)
 
 
 def rule_reads_pod(rule: Rule) -> bool:
@@ -128,13 +128,15 @@ def requires_the_same_always(policy: CompiledPolicy) -> bool:
 
 def disjoint_in(scene: Scene, a: Region | None, b: Region | None) -> bool:
     try:
-        return a is None or b is None or not alive(intersection(a, b), TRUE, scene.fleet)
+        return a is None or b is None or not alive(intersection(a, b), TRUE, scene.pool_index)
     except TooMany:
         return True
 
 
-def pools_reached(where: Region, fleet: Fleet) -> int:
-    return sum(1 << i for i in range(len(fleet.pools)) if any(fleet.possible(t) >> i & 1 for t in _here(where, i)))
+def pools_reached(where: Region, pool_index: PoolIndex) -> int:
+    return sum(
+        1 << i for i in range(len(pool_index.pools)) if any(pool_index.possible(t) >> i & 1 for t in _here(where, i))
+    )
 
 
 def _here(where: Region, pool: int) -> Terms:
@@ -159,13 +161,13 @@ def in_both(a: Region | None, b: Region | None) -> Region | None:
 
 def covers(wish: Region, left: Region, scene: Scene) -> bool:
     """Whether a wish holds of every node that is left. What is known of a pool's nodes counts."""
-    fleet = scene.fleet
-    beside = left.anywhere if fleet.inventory.strays else None
+    pool_index = scene.pool_index
+    beside = left.anywhere if pool_index.inventory.strays else None
     if beside is not None and (wish.anywhere is None or not implies(beside, wish.anywhere)):
         return False
     for mask, terms in left.groups:
         for i in bits(mask):
-            known = fleet.known(i)
+            known = pool_index.known(i)
             if not implies(_narrowed(terms, known), _here(wish, i)):
                 return False
     return True

@@ -55,7 +55,7 @@ from engine.placement import (
     united,
 )
 from engine.pods import Subject, controller
-from engine.pools import HARD_EFFECTS, Fleet, Inventory, Taint, bits
+from engine.pools import HARD_EFFECTS, Inventory, PoolIndex, Taint, bits
 from engine.program import POD_NAMES, Arguments, CompiledPolicy, Program
 
 LEFT_ALONE = frozenset(SYSTEM_NAMESPACES)
@@ -95,8 +95,8 @@ class Decider:
         self.left_alone = LEFT_ALONE.difference(program.hands_on.namespaces).union(namespaces)
         known = {"name": "", "labels": {}, **(cluster or {})}
         self.constants = (known, {**program.params, **(params or {})})
-        self.fleet = Fleet(inventory)
-        self.ground = Ground(self.fleet, program.leaves, self._nobody)
+        self.pool_index = PoolIndex(inventory)
+        self.ground = Ground(self.pool_index, program.leaves, self._nobody)
         self._place = {policy.name: i for i, policy in enumerate(program.policies)}
         self._resting = [_resting(policy) for policy in program.policies]
         self._candidates = _Candidates(program.policies)
@@ -105,8 +105,8 @@ class Decider:
     def renewed(self, inventory: Inventory) -> Decider:
         """The same on another inventory. What is known of pools that did not change is taken over, so this is fast."""
         decider = copy(self)
-        decider.fleet = Fleet(inventory, self.fleet)
-        decider.ground = Ground(decider.fleet, self.program.leaves, self._nobody, self.ground)
+        decider.pool_index = PoolIndex(inventory, self.pool_index)
+        decider.ground = Ground(decider.pool_index, self.program.leaves, self._nobody, self.ground)
         return decider
 
     def _nobody(self) -> Arguments:
@@ -198,7 +198,7 @@ class Decider:
         settled = list(findings)
         while True:
             try:
-                return _Meeting(base, mine, settled, self.fleet).decision()
+                return _Meeting(base, mine, settled, self.pool_index).decision()
             except _Failure as failure:
                 reasons = failure.reasons
                 settled = [f.failed(reasons[f.policy.name]) if f.policy.name in reasons else f for f in settled]
@@ -214,28 +214,28 @@ class _Meeting:
     base: Decision
     mine: Terms
     findings: list[Finding]
-    fleet: Fleet
+    pool_index: PoolIndex
     before: int = 0  # the pools that the pod's own constraints leave
     stuck: bool = False  # whether the pod itself asks for what no known pool has
     answers: dict[tuple[str, int, Taint], bool] = field(default_factory=dict)  # whose policy names which taint
 
     def decision(self) -> Decision:
         """The decision. Raises _Failure where a policy turns out not to be decidable."""
-        fleet, pod, mine = self.fleet, self.base.subject.pod, self.mine
-        before = reach(((fleet.every, TRUE),), mine, fleet)
-        stuck = mine == FALSE or (not before and bool(fleet.pools) and not fleet.inventory.strays)
+        pool_index, pod, mine = self.pool_index, self.base.subject.pod, self.mine
+        before = reach(((pool_index.every, TRUE),), mine, pool_index)
+        stuck = mine == FALSE or (not before and bool(pool_index.pools) and not pool_index.inventory.strays)
         self.before, self.stuck = before, stuck
         met, overruled = self._met(TRUE if stuck else mine)
         for finding in self.findings:
             if overruled and finding.policy.name in overruled and finding.policy.policy.when_empty == "deny":
                 return self._denied(finding, overruled, before)
         applied = [f for f in self.findings if f.outcome == "applied" and f.policy.name not in overruled]
-        after = fleet.every if met is None else reach(met.groups, TRUE if stuck else mine, fleet)
-        after &= before if not stuck else fleet.every
+        after = pool_index.every if met is None else reach(met.groups, TRUE if stuck else mine, pool_index)
+        after &= before if not stuck else pool_index.every
         placement, operations = self._written(applied, met, after)
         unspread = _overruled_spread(applied, pod)
         left = 0 if stuck else after
-        pools = PoolNames(fleet.names(before), fleet.names(left), self._untolerated(left, placement))
+        pools = PoolNames(pool_index.names(before), pool_index.names(left), self._untolerated(left, placement))
         warnings = words.warnings(self.findings, overruled, pools, unspread, stuck=stuck)
         idle = _without_effect(applied, unspread, pod, placement)
         outcomes = self._outcomes(applied, {**overruled, **idle}, placement, operations, after)
@@ -254,16 +254,16 @@ class _Meeting:
         """All regions together; or by priority those that leave something, and why the others are overruled."""
         wanting = [f for f in self.findings if f.outcome == "applied" and f.region is not None]
         everything = self._meet_all(wanting)
-        if everything is None or alive(everything, mine, self.fleet):
+        if everything is None or alive(everything, mine, self.pool_index):
             return everything, {}
         kept: list[Finding] = []
         overruled: dict[str, str] = {}
         for finding in wanting:
             together = self._meet_all([*kept, finding])
-            if together is not None and alive(together, mine, self.fleet):
+            if together is not None and alive(together, mine, self.pool_index):
                 kept.append(finding)
             else:
-                overruled[finding.policy.name] = words.emptiness(finding, kept, mine, self.fleet)
+                overruled[finding.policy.name] = words.emptiness(finding, kept, mine, self.pool_index)
         return self._meet_all(kept), overruled
 
     def _meet_all(self, findings: Sequence[Finding]) -> Region | None:
@@ -291,7 +291,7 @@ class _Meeting:
             else _outcome(f)
             for f in self.findings
         )
-        pools = PoolNames(self.fleet.names(before))
+        pools = PoolNames(self.pool_index.names(before))
         message = f"policy {finding.policy.name}: {overruled[finding.policy.name]}"
         return replace(self.base, allowed=False, message=message, policies=outcomes, pools=pools)
 
@@ -342,7 +342,7 @@ class _Meeting:
         own, wishes = OF_POD in error.what, WISHES in error.what
         factors = [f"{len(self.mine)} of the pod's own"] if own and len(self.mine) > 1 else []
         for finding in findings if not wishes else ():
-            count = 1 if finding.region is None else self._width(finding.region, self.fleet.every)
+            count = 1 if finding.region is None else self._width(finding.region, self.pool_index.every)
             if count > 1:
                 factors.append(f"{count} of policy {finding.policy.name}")
         return f"{error} ({', times '.join(factors)})" if len(factors) > 1 else str(error)
@@ -350,13 +350,13 @@ class _Meeting:
     def _width(self, region: Region, after: int) -> int:
         """How many node selector terms a region takes."""
         try:
-            return sum(term.width for term in node_terms(region, after, self.fleet))
+            return sum(term.width for term in node_terms(region, after, self.pool_index))
         except TooMany as error:
             return error.count
 
     def _placement(self, applied: Sequence[Finding], met: Region | None, after: int) -> Placement:
         return Placement(
-            TRUE if met is None or self._held(met, after) else node_terms(met, after, self.fleet),
+            TRUE if met is None or self._held(met, after) else node_terms(met, after, self.pool_index),
             self._preferred(applied, after),
             tuple(self._tolerations(applied, 0 if self.stuck else after)),
             tuple(constraint for f in applied for constraint in f.spread),
@@ -366,12 +366,12 @@ class _Meeting:
 
     def _held(self, met: Region, after: int) -> bool:
         """Whether the pod says already what is required, also of pools that are not left."""
-        if after == self.fleet.every or self.stuck:
+        if after == self.pool_index.every or self.stuck:
             return False
         elsewhere = self.before
         for mask, _ in met.groups:
             elsewhere &= ~mask
-        return not elsewhere and _holds_already(self.mine, met, self.fleet)
+        return not elsewhere and _holds_already(self.mine, met, self.pool_index)
 
     def _preferred(self, applied: Sequence[Finding], after: int) -> tuple[tuple[int, Term], ...]:
         """Wishes with their weights, and fallback tiers above them.
@@ -396,7 +396,7 @@ class _Meeting:
 
     def _wished(self, region: Region, after: int) -> Terms:
         try:
-            return node_terms(region, after, self.fleet)
+            return node_terms(region, after, self.pool_index)
         except TooMany as error:
             raise TooMany(error.count, WISHES) from error
 
@@ -410,7 +410,7 @@ class _Meeting:
             return tuple(wishes)
         affordable((wish for _, wish in wishes), WISHES)
         wishes = [(weight, one) for weight, wish in wishes for one in wish.split()]
-        gone = self.fleet.selector(self.fleet.every & ~after)
+        gone = self.pool_index.selector(self.pool_index.every & ~after)
 
         def otherwise(wish: Term, one: Term) -> bool:
             here = both((wish,), self.mine)
@@ -445,22 +445,22 @@ class _Meeting:
 
     def _taints(self, pools: int) -> Iterator[tuple[int, Taint]]:
         for index in bits(pools):
-            yield from ((index, taint) for taint in self.fleet.pools[index].taints if taint.effect in HARD_EFFECTS)
+            yield from ((index, taint) for taint in self.pool_index.pools[index].taints if taint.effect in HARD_EFFECTS)
 
     def _names(self, finding: Finding, index: int, taint: Taint) -> bool:
         """Whether a policy names a taint of a pool; it is asked once, for asking costs. Raises _Failure."""
         question = finding.policy.name, index, taint
         if question not in self.answers:
-            self.answers[question] = _named(finding, self.fleet.pools[index].view, taint)
+            self.answers[question] = _named(finding, self.pool_index.pools[index].view, taint)
         return self.answers[question]
 
     def _untolerated(self, after: int, placement: Placement) -> tuple[str, ...]:
         tolerations = [*((self.base.subject.pod.get("spec") or {}).get("tolerations") or ()), *placement.tolerations]
         barred = 0
-        for taint, pools in self.fleet.hard_taints.items():
+        for taint, pools in self.pool_index.hard_taints.items():
             if pools & after and not any(tolerates(one, taint._asdict()) for one in tolerations):
                 barred |= pools & after
-        return self.fleet.names(barred)
+        return self.pool_index.names(barred)
 
     def _outcomes(
         self,
@@ -503,7 +503,7 @@ class _Meeting:
     def _narrows(self, finding: Finding) -> bool:
         """Whether a policy requires what the pod does not ask for itself."""
         try:
-            return finding.region is not None and not _holds_already(self.mine, finding.region, self.fleet)
+            return finding.region is not None and not _holds_already(self.mine, finding.region, self.pool_index)
         except TooMany:
             return True
 

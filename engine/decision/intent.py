@@ -8,14 +8,14 @@ from engine.decision.combine import _Failure
 from engine.evaluation import Finding, Region, node_terms
 from engine.language import BudgetExceeded, CelError
 from engine.nodeselector import TRUE, Terms, implies
-from engine.pools import Fleet, Taint
+from engine.pools import PoolIndex, Taint
 
 
-def _holds_already(mine: Terms, wanted: Region, fleet: Fleet) -> bool:
+def _holds_already(mine: Terms, wanted: Region, pool_index: PoolIndex) -> bool:
     """Whether the pod's own constraints keep it in a region; one that has none is kept nowhere."""
     if mine == TRUE:
         return wanted.anywhere == TRUE
-    return implies(mine, node_terms(wanted, fleet.every, fleet))
+    return implies(mine, node_terms(wanted, pool_index.every, pool_index))
 
 
 def _named(finding: Finding, pool: Mapping[str, object], taint: Taint) -> bool:

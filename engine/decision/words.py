@@ -8,7 +8,7 @@ from engine.decision.decision import Decision, PoolNames
 from engine.evaluation import Finding, Region, alive, intersection, reach
 from engine.nodeselector import TRUE, Terms
 from engine.pods import Subject, owner_of
-from engine.pools import Fleet
+from engine.pools import PoolIndex
 
 HELD = "it holds already"
 ABOUT_NONE = "no node that is left is meant"
@@ -83,19 +83,19 @@ def _reason(finding: Finding) -> str:
     return f"{policy.name} {listed(said) or 'has nothing against it'}"
 
 
-def emptiness(finding: Finding, kept: Sequence[Finding], mine: Terms, fleet: Fleet) -> str:
+def emptiness(finding: Finding, kept: Sequence[Finding], mine: Terms, pool_index: PoolIndex) -> str:
     """Why a policy leaves no pool: what it asks for, which pools that is, and what the other side allows."""
     assert finding.region is not None
-    alone = fleet.names(reach(finding.region.groups, TRUE, fleet))
-    if not alive(finding.region, TRUE, fleet):
+    alone = pool_index.names(reach(finding.region.groups, TRUE, pool_index))
+    if not alive(finding.region, TRUE, pool_index):
         failed = f" ({finding.error})" if finding.error else ""
         return f"{finding.policy.wanted}: no pool satisfies it{failed}"
     others: Region | None = None
     for other in kept:
         assert other.region is not None
         others = other.region if others is None else intersection(others, other.region)
-    groups = ((fleet.every, TRUE),) if others is None else others.groups
-    allowed = fleet.names(reach(groups, mine, fleet))
+    groups = ((pool_index.every, TRUE),) if others is None else others.groups
+    allowed = pool_index.names(reach(groups, mine, pool_index))
     common = [name for name in alone if name in allowed]
     elsewhere = f" (other nodes of {listed(common)})" if common else ""
     sides = ["the pod's own constraints"] if mine != TRUE else []
@@ -103,7 +103,7 @@ def emptiness(finding: Finding, kept: Sequence[Finding], mine: Terms, fleet: Fle
     leave = "leaves" if len(sides) == 1 and kept else "leave"
     if not alone:
         return f"{finding.policy.wanted}: {listed(sides)} {leave} no such node, so nothing is left"
-    beside = others is not None and alive(others, mine, fleet)
+    beside = others is not None and alive(others, mine, pool_index)
     rest = listed(allowed) or ("only nodes of no pool" if beside else "nothing")
     return (
         f"{finding.policy.wanted}: that leaves {listed(alone)}, but {listed(sides)} "

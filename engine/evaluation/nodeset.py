@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.evaluation.verdicts import Flat, Verdict, truths
 from engine.nodeselector import FALSE, TRUE, Term, Terms, both, simplify, told
-from engine.pools import Fleet, Group
+from engine.pools import Group, PoolIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,12 @@ class Region:
     anywhere: Terms | None = None
 
 
-def region(verdict: Verdict, fleet: Fleet, *, confined: bool = False) -> Region:
+def region(verdict: Verdict, pool_index: PoolIndex, *, confined: bool = False) -> Region:
     """The nodes on which a verdict is true; `confined` to pools also where it does not depend on them."""
     free = None if confined or verdict.anywhere is None else told(verdict.anywhere[0])
-    if isinstance(verdict, Flat) and not (fleet.inferred and (verdict.reads or verdict.computed)):
+    if isinstance(verdict, Flat) and not (pool_index.inferred and (verdict.reads or verdict.computed)):
         return Region(((verdict.true, TRUE),) if verdict.true else (), free)
-    return Region(tuple(truths(verdict, fleet)), free)
+    return Region(tuple(truths(verdict, pool_index)), free)
 
 
 def intersection(a: Region, b: Region) -> Region:
@@ -56,7 +56,7 @@ def plain_meet(regions: Sequence[Region | None]) -> Region | None:
     return Region(((common, TRUE),) if common else ()) if regions else None
 
 
-def reach(groups: Iterable[Group], own: Terms, fleet: Fleet) -> int:
+def reach(groups: Iterable[Group], own: Terms, pool_index: PoolIndex) -> int:
     """The pools that may have a node of these groups which the pod's own constraints admit."""
     reached = 0
     for mask, terms in groups:
@@ -64,17 +64,17 @@ def reach(groups: Iterable[Group], own: Terms, fleet: Fleet) -> int:
         for nodes in _met(terms, own):
             if not left:
                 break
-            here = left & fleet.possible(nodes)
+            here = left & pool_index.possible(nodes)
             reached |= here
             left &= ~here
     return reached
 
 
-def alive(region: Region, own: Terms, fleet: Fleet) -> bool:
+def alive(region: Region, own: Terms, pool_index: PoolIndex) -> bool:
     """Whether any node can possibly be left: of a pool, or, where pools don't matter and such nodes exist, of none."""
-    if reach(region.groups, own, fleet):
+    if reach(region.groups, own, pool_index):
         return True
-    outside = not fleet.pools or fleet.inventory.strays > 0
+    outside = not pool_index.pools or pool_index.inventory.strays > 0
     return outside and region.anywhere is not None and next(_met(region.anywhere, own), None) is not None
 
 
@@ -85,9 +85,9 @@ def _met(a: Terms, b: Terms) -> Iterator[Term]:
     return (met for one in a for other in b if not (met := one & other).impossible)
 
 
-def node_terms(region: Region, pools: int, fleet: Fleet) -> Terms:
+def node_terms(region: Region, pools: int, pool_index: PoolIndex) -> Terms:
     """The terms that exactly the nodes of a region match, of its pools only these. Raises TooMany."""
     if region.anywhere is not None:
         return region.anywhere
-    parts = (both(fleet.selector(mask & pools), terms) for mask, terms in region.groups if mask & pools)
+    parts = (both(pool_index.selector(mask & pools), terms) for mask, terms in region.groups if mask & pools)
     return simplify(term for part in parts for term in part)

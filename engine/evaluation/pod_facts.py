@@ -55,7 +55,7 @@ class Occasion:
         "_moment",
         "_plain",
         "_shared",
-        "fleet",
+        "pool_index",
         "ground",
         "labels",
         "namespace_labels",
@@ -64,7 +64,7 @@ class Occasion:
     )
 
     def __init__(self, subject: Subject, ground: Ground, constants: tuple[object, ...]) -> None:
-        self.subject, self.ground, self.fleet = subject, ground, ground.fleet
+        self.subject, self.ground, self.pool_index = subject, ground, ground.pool_index
         self.labels = labels_of(subject.pod)
         self.namespace_labels = (subject.namespace.get("metadata") or {}).get("labels") or {}
         self.seen: dict[int, Verdict] = {}

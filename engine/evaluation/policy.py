@@ -102,7 +102,7 @@ def _holds(condition: Condition, arguments: Arguments) -> bool:
 def _placed(policy: CompiledPolicy, arguments: Arguments, occasion: Occasion) -> Finding:
     moment, pod = occasion.moment(arguments), occasion.subject.pod
     verdict = _required(policy.require, moment)
-    where = None if verdict is None else region(verdict, occasion.fleet, confined=bool(policy.tolerate))
+    where = None if verdict is None else region(verdict, occasion.pool_index, confined=bool(policy.tolerate))
     error = "" if verdict is None else _required_error(policy.require, verdict, moment)
     if policy.only_requires:
         return Finding(policy, "applied", policy.wanted, error, where)
@@ -127,7 +127,7 @@ def _placed(policy: CompiledPolicy, arguments: Arguments, occasion: Occasion) ->
 def _required(rules: Sequence[Rule], moment: Moment) -> Verdict | None:
     if len(rules) == 1:
         return moment.decide(rules[0].tree)
-    every = moment.ground.fleet.every
+    every = moment.ground.pool_index.every
     verdict: Verdict | None = None
     for rule in rules:
         mine = moment.decide(rule.tree)
@@ -137,7 +137,7 @@ def _required(rules: Sequence[Rule], moment: Moment) -> Verdict | None:
 
 def _required_error(rules: Iterable[Rule], verdict: Verdict, moment: Moment) -> str:
     """As `_first_error`, where the verdict does not show already that there is none."""
-    every = moment.ground.fleet.every
+    every = moment.ground.pool_index.every
     plain = isinstance(verdict, Flat) and every and verdict.true | verdict.false == every
     return "" if plain else _first_error(rules, moment)
 
@@ -152,10 +152,10 @@ def _first_error(rules: Iterable[Rule], moment: Moment) -> str:
 
 
 def _wishes(policy: CompiledPolicy, moment: Moment, errors: list[str]) -> Iterable[Wish]:
-    fleet = moment.ground.fleet
+    pool_index = moment.ground.pool_index
     errors += filter(None, [_first_error([item.rule for item in policy.prefer if item.rule], moment)])
     for place, item in enumerate(policy.prefer):
-        where = None if item.rule is None else region(moment.decide(item.rule.tree), fleet)
+        where = None if item.rule is None else region(moment.decide(item.rule.tree), pool_index)
         if item.score is None:
             yield Wish(with_disjoint_terms(where or Region(())), item.weight, place)
             continue

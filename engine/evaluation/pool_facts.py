@@ -10,7 +10,7 @@ from engine.evaluation.read_tracking import WatchedPool, is_inferred
 from engine.evaluation.verdicts import Cased, Flat, Verdict, both_hold, choice, invert
 from engine.language import BudgetExceeded, CelError
 from engine.nodeselector import FALSE
-from engine.pools import Fleet, bits, words_of
+from engine.pools import PoolIndex, bits, words_of
 from engine.program import NO, UNKNOWN, YES, Arguments, Both, Choice, Leaf, Not, Reads, Tree, Truth, TruthOf
 
 
@@ -25,14 +25,14 @@ class Ground:
 
     def __init__(
         self,
-        fleet: Fleet,
+        pool_index: PoolIndex,
         leaves: Sequence[Leaf],
         nobody: Callable[[], Arguments],
         previous: Ground | None = None,
     ) -> None:
-        self.fleet = fleet
-        self.yes = Flat(fleet.every, 0, YES)
-        self.no = Flat(0, fleet.every, NO)
+        self.pool_index = pool_index
+        self.yes = Flat(pool_index.every, 0, YES)
+        self.no = Flat(0, pool_index.every, NO)
         self.unknown = Flat(0, 0, UNKNOWN)
         self.settled: dict[int, Flat] = {}
         self.indexes: dict[int, Index] = {}
@@ -42,10 +42,10 @@ class Ground:
             try:
                 if leaf.bridge is not None:
                     known_index = previous.indexes.get(leaf.number) if previous else None
-                    self.indexes[leaf.number] = index_of(leaf.bridge, fleet, nobody(), known_index)
+                    self.indexes[leaf.number] = index_of(leaf.bridge, pool_index, nobody(), known_index)
                 elif leaf.reads_pool and not leaf.reads_pod and leaf.function is not None:
                     known = previous.settled.get(leaf.number) if previous else None
-                    self.settled[leaf.number] = _by_pool(leaf, fleet, nobody(), known)
+                    self.settled[leaf.number] = _by_pool(leaf, pool_index, nobody(), known)
                 elif not leaf.reads_pod and leaf.function is not None:
                     self.settled[leaf.number] = self.everywhere(leaf.function, nobody())
             except BudgetExceeded as error:
@@ -78,7 +78,7 @@ class Moment:
             case Not():
                 return invert(self.decide(tree.inner))
             case Both():
-                return both_hold(self.decide(tree.left), lambda: self.decide(tree.right), self.ground.fleet.every)
+                return both_hold(self.decide(tree.left), lambda: self.decide(tree.right), self.ground.pool_index.every)
             case Choice():
                 return self._choose(tree)
 
@@ -97,7 +97,7 @@ class Moment:
         """
         match tree:
             case Leaf():
-                return _outlook(self.decide(tree), self.ground.fleet.every)
+                return _outlook(self.decide(tree), self.ground.pool_index.every)
             case Not():
                 true, false, error = self._outlook(tree.inner)
                 return false, true, error
@@ -138,7 +138,7 @@ class Moment:
             return self.decide(tree.yes if test.anywhere == YES else tree.no)
         if test.anywhere == UNKNOWN:
             return self.ground.unknown
-        return choice(test, self.decide(tree.yes), self.decide(tree.no), self.ground.fleet.every)
+        return choice(test, self.decide(tree.yes), self.decide(tree.no), self.ground.pool_index.every)
 
 
 def _leaf(leaf: Leaf, moment: Moment) -> Verdict:
@@ -154,19 +154,19 @@ def _leaf(leaf: Leaf, moment: Moment) -> Verdict:
             return Flat(0, 0, None, leaf.reads)
         return Flat(true, false, None, leaf.reads)
     if leaf.reads_pool:
-        return _by_pool(leaf, ground.fleet, moment.arguments)
+        return _by_pool(leaf, ground.pool_index, moment.arguments)
     assert leaf.function is not None
     return ground.everywhere(leaf.function, moment.arguments)
 
 
-def _by_pool(leaf: Leaf, fleet: Fleet, arguments: Arguments, known: Flat | None = None) -> Flat:
+def _by_pool(leaf: Leaf, pool_index: PoolIndex, arguments: Arguments, known: Flat | None = None) -> Flat:
     assert leaf.function is not None
-    true = fleet.kept.moved(known.true) if known else 0
-    false = fleet.kept.moved(known.false) if known else 0
-    computed = _moved(known.computed, fleet) if known else {}
-    for i in fleet.kept.fresh if known else range(len(fleet.pools)):
-        view = fleet.views[i]
-        watched = WatchedPool(view) if leaf.computed and is_inferred(fleet.pools[i]) else None
+    true = pool_index.kept.moved(known.true) if known else 0
+    false = pool_index.kept.moved(known.false) if known else 0
+    computed = _moved(known.computed, pool_index) if known else {}
+    for i in pool_index.kept.fresh if known else range(len(pool_index.pools)):
+        view = pool_index.views[i]
+        watched = WatchedPool(view) if leaf.computed and is_inferred(pool_index.pools[i]) else None
         try:
             if leaf.function(*arguments, watched.view if watched else view) is True:
                 true |= 1 << i
@@ -179,11 +179,11 @@ def _by_pool(leaf: Leaf, fleet: Fleet, arguments: Arguments, known: Flat | None 
     return Flat(true, false, None, leaf.reads, computed)
 
 
-def _moved(computed: Mapping[int, Reads], fleet: Fleet) -> dict[int, Reads]:
+def _moved(computed: Mapping[int, Reads], pool_index: PoolIndex) -> dict[int, Reads]:
     return {
         i - old + new: reads
         for i, reads in computed.items()
-        for old, length, new in fleet.kept.moves
+        for old, length, new in pool_index.kept.moves
         if old <= i < old + length
     }
 
@@ -200,8 +200,8 @@ def _outlook(verdict: Verdict, every: int) -> tuple[int, int, int]:
 
 
 def _error(leaf: Leaf, moment: Moment, erring: int) -> str:
-    fleet = moment.ground.fleet
-    pool = next((fleet.pools[i] for i in bits(erring & fleet.every)), None) if leaf.reads_pool else None
+    pool_index = moment.ground.pool_index
+    pool = next((pool_index.pools[i] for i in bits(erring & pool_index.every)), None) if leaf.reads_pool else None
     where = f" (pool `{pool.name}`)" if pool else ""
     if leaf.function is None:
         return f"it has no value on any node{where}"
@@ -213,16 +213,16 @@ def _error(leaf: Leaf, moment: Moment, erring: int) -> str:
 
 
 def _node_leaf(leaf: Leaf, truth: TruthOf, moment: Moment) -> Verdict:
-    fleet = moment.ground.fleet
+    pool_index = moment.ground.pool_index
     if not leaf.reads_pool and not leaf.reads_capacity:
         everywhere = truth((*moment.arguments, None), words_of(""))
-        return Cased(((fleet.every, everywhere),) if fleet.every else (), everywhere)
+        return Cased(((pool_index.every, everywhere),) if pool_index.every else (), everywhere)
     cases: dict[Truth, int] = {}
     computed: dict[int, Reads] = {}
-    for provider, mask in fleet.providers.items() if not leaf.reads_pool else ():
+    for provider, mask in pool_index.providers.items() if not leaf.reads_pool else ():
         here = truth((*moment.arguments, None), words_of(provider))
         cases[here] = cases.get(here, 0) | mask
-    for i, pool in enumerate(fleet.pools) if leaf.reads_pool else ():
+    for i, pool in enumerate(pool_index.pools) if leaf.reads_pool else ():
         watched = WatchedPool(pool.view) if leaf.computed and is_inferred(pool) else None
         here = truth((*moment.arguments, watched.view if watched else pool.view), words_of(pool.provider))
         cases[here] = cases.get(here, 0) | 1 << i

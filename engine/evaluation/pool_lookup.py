@@ -10,7 +10,7 @@ from operator import or_
 from typing import Any
 
 from engine.language import CelError
-from engine.pools import Fleet
+from engine.pools import PoolIndex
 from engine.program import CONTAINS, ORDERED, Arguments, Bridge
 
 
@@ -51,14 +51,14 @@ class Index:
         return self.below[-1] & ~smaller if less else smaller
 
 
-def index_of(bridge: Bridge, fleet: Fleet, nobody: Arguments, known: Index | None = None) -> Index:
+def index_of(bridge: Bridge, pool_index: PoolIndex, nobody: Arguments, known: Index | None = None) -> Index:
     """The index of a fleet's pools, `known` being that of the fleet before it. Raises BudgetExceeded."""
-    moved = fleet.kept.moved
+    moved = pool_index.kept.moved
     masks = {value: moved(mask) for value, mask in known.masks.items()} if known else {}
     valued = moved(known.known) if known else 0
-    for i in fleet.kept.fresh if known else range(len(fleet.pools)):
+    for i in pool_index.kept.fresh if known else range(len(pool_index.pools)):
         with suppress(CelError):
-            value: Any = bridge.pool(*nobody, fleet.views[i])
+            value: Any = bridge.pool(*nobody, pool_index.views[i])
             valued |= 1 << i
             for item in set(value) if bridge.operator == "@in" else (value,):
                 masks[item] = masks.get(item, 0) | 1 << i

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from engine.evaluation.nodeset import Region, node_terms, region
 from engine.evaluation.pool_facts import Moment
 from engine.nodeselector import FALSE, Term, Terms, can_be_said, difference, disjoint
-from engine.pools import Fleet
+from engine.pools import PoolIndex
 from engine.program import Rule
 
 
@@ -46,15 +46,15 @@ def tiers_of(rules: Sequence[Rule], moment: Moment) -> tuple[Wish, ...]:
 
     Where no affinity can say that, nodes of better tiers count for it, too; the weights are levels that allow for it.
     """
-    fleet = moment.ground.fleet
+    pool_index = moment.ground.pool_index
     earlier: list[Region] = []
     tiers: list[Region] = []
     shared: list[bool] = []
     for rule in rules:
-        tier = rest = region(moment.decide(rule.tree), fleet)
+        tier = rest = region(moment.decide(rule.tree), pool_index)
         shares = False
         for better in earlier:
-            rest, unsaid = _less(rest, better, fleet)
+            rest, unsaid = _less(rest, better, pool_index)
             shares = shares or unsaid
         tiers.append(with_disjoint_terms(rest))
         shared.append(shares)
@@ -76,7 +76,7 @@ def _levels(shared: Sequence[bool]) -> list[int]:
     return levels[::-1]
 
 
-def _less(tier: Region, better: Region, fleet: Fleet) -> tuple[Region, bool]:
+def _less(tier: Region, better: Region, pool_index: PoolIndex) -> tuple[Region, bool]:
     """A tier without the nodes of a better one; and whether some of these are left, for no affinity says it."""
     parts: list[tuple[int, Terms, bool]] = []
     for mask, terms in tier.groups:
@@ -89,7 +89,7 @@ def _less(tier: Region, better: Region, fleet: Fleet) -> tuple[Region, bool]:
     groups = tuple((mask, terms) for mask, terms, _ in parts if mask and terms != FALSE)
     free, unsaid = tier.anywhere, any(shares for _, _, shares in parts)
     if free is not None:
-        free, shares = _difference(free, node_terms(better, fleet.every, fleet))
+        free, shares = _difference(free, node_terms(better, pool_index.every, pool_index))
         unsaid = unsaid or shares
     return Region(groups, free), unsaid
 

@@ -17,17 +17,17 @@ from engine.program import Arguments, CasesOf, Reads, Score
 
 def scored(score: Score, moment: Moment, errors: list[str]) -> Iterable[Wish]:
     """A score as wishes: one for each weight, on the nodes that have it."""
-    fleet, weights = moment.ground.fleet, dict[tuple[int, Terms], int]()
+    pool_index, weights = moment.ground.pool_index, dict[tuple[int, Terms], int]()
     if not score.reads_pool and not score.reads_capacity:
         arguments = (*moment.arguments, None)
         for guard, value in values_anywhere(score, arguments, errors):
             if weight := _clipped(value):
-                yield Wish(Region(((fleet.every, told(guard)),), guard), weight)
+                yield Wish(Region(((pool_index.every, told(guard)),), guard), weight)
         return
     for i, cases, reads in by_pool_values(score, moment, errors):
         for guard, value in cases:
             if weight := _clipped(value):
-                for mask, demanded in fleet.demands(reads, 1 << i):
+                for mask, demanded in pool_index.demands(reads, 1 << i):
                     terms = both(told(guard), demanded)
                     weights[weight, terms] = weights.get((weight, terms), 0) | mask
     for (weight, terms), mask in weights.items():
@@ -46,7 +46,7 @@ def by_pool_values(score: Scored, moment: Moment, errors: list[str]) -> Iterator
 
     Pools on which it is an error are left out, and `errors` says why.
     """
-    for i, pool in enumerate(moment.ground.fleet.pools):
+    for i, pool in enumerate(moment.ground.pool_index.pools):
         watched = WatchedPool(pool.view) if score.computed and is_inferred(pool) else None
         arguments = (*moment.arguments, watched.view if watched else pool.view)
         cases: Cases = ()

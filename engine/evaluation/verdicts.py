@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from engine.nodeselector import FALSE, Terms, both, told
-from engine.pools import Fleet, bits
+from engine.pools import PoolIndex, bits
 from engine.program import NO, NOTHING_READ, UNKNOWN, YES, Reads, Truth, choose, conjoin, negate
 
 NOTHING_COMPUTED: Mapping[int, Reads] = MappingProxyType({})
@@ -111,14 +111,14 @@ def _united(a: Mapping[int, Reads], b: Mapping[int, Reads]) -> Mapping[int, Read
     return {pool: a.get(pool, NOTHING_READ) | b.get(pool, NOTHING_READ) for pool in a.keys() | b.keys()}
 
 
-def truths(verdict: Verdict, fleet: Fleet) -> list[tuple[int, Terms]]:
+def truths(verdict: Verdict, pool_index: PoolIndex) -> list[tuple[int, Terms]]:
     """The nodes on which a verdict is true, by pools: masks and terms, with what was read demanded again."""
     groups: dict[Terms, int] = {}
-    for mask, (true, _) in verdict.cases(fleet.every):
+    for mask, (true, _) in verdict.cases(pool_index.every):
         if true == FALSE:
             continue
         for reads, pools in _by_reads(verdict, mask):
-            for some, demanded in fleet.demands(reads, pools):
+            for some, demanded in pool_index.demands(reads, pools):
                 terms = both(told(true), demanded)
                 if terms != FALSE:
                     groups[terms] = groups.get(terms, 0) | some

@@ -1,6 +1,6 @@
 """TODO."""
 
-from engine.pools.index import HARD_EFFECTS, Fleet, Group, bits
+from engine.pools.index import HARD_EFFECTS, Group, PoolIndex, bits
 from engine.pools.inventory import inventory_from_documents, inventory_problems
 from engine.pools.membership import inventory_from_pools
 from engine.pools.nodes import NodeGroup, group, pool_of
@@ -19,12 +19,12 @@ __all__ = [
     "WORDS",
     "ZONE",
     "Cases",
-    "Fleet",
     "Group",
     "Inventory",
     "Label",
     "NodeGroup",
     "Pool",
+    "PoolIndex",
     "Read",
     "Taint",
     "Word",

@@ -23,14 +23,14 @@ Group = tuple[int, Terms]
 """Pools, as a mask, and the nodes of these pools that are meant."""
 
 
-class Fleet:
+class PoolIndex:
     """The pools of one inventory as bits. Everything it remembers follows from the inventory alone.
 
     `inferred` says whether anything is known of any pool by observation only; `hard_taints` are the taints that keep
     pods away, each with the pools that have it; `shadowed` are the pools all of whose nodes are of more special ones.
     """
 
-    def __init__(self, inventory: Inventory, previous: Fleet | None = None) -> None:
+    def __init__(self, inventory: Inventory, previous: PoolIndex | None = None) -> None:
         self.inventory = inventory
         self.pools: tuple[Pool, ...] = inventory.pools
         self.views: tuple[Mapping[str, object], ...] = tuple(pool.view for pool in self.pools)
@@ -99,7 +99,7 @@ class Fleet:
     def _meeting(self, key: str, values: Values, indexes: Iterable[int]) -> int:
         return sum(1 << i for i in indexes if may_meet(self._known_labels(i), key, values))
 
-    def _take_over(self, previous: Fleet) -> None:
+    def _take_over(self, previous: PoolIndex) -> None:
         """What the fleet before this one knew of the pools that are still the same."""
         for old, length, new in self.kept.moves:
             self._known[new : new + length] = previous._known[old : old + length]
@@ -127,7 +127,7 @@ class Kept(NamedTuple):
     fresh: tuple[int, ...]
 
     @staticmethod
-    def between(old: Fleet | None, new: Fleet) -> Kept:
+    def between(old: PoolIndex | None, new: PoolIndex) -> Kept:
         """The pools that are equal in both, which a node belongs to by the same rule, in runs."""
         if old is not None and old.inventory.order != new.inventory.order:
             old = None  # what is known of a pool's nodes depends on it
@@ -152,7 +152,7 @@ class Kept(NamedTuple):
         return now
 
 
-def _same(old: Fleet, place: int, new: Fleet, i: int) -> bool:
+def _same(old: PoolIndex, place: int, new: PoolIndex, i: int) -> bool:
     a, b = old.pools[place], new.pools[i]
     return (a is b or a == b) and old.special(place) == new.special(i)
 

@@ -39,7 +39,7 @@ class Rig:
 
     def pools(self) -> list[str]:
         decider = self.activation.decider
-        return [pool.name for pool in decider.fleet.pools] if decider else []
+        return [pool.name for pool in decider.pool_index.pools] if decider else []
 
     def failures(self, stage: str) -> float:
         found = self.metrics.registry.get_sample_value("bayplan_bundle_activation_failures_total", {"stage": stage})

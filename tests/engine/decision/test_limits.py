@@ -308,9 +308,9 @@ def test_an_expression_over_pools_that_costs_too_much_fails_its_policy_alone(exp
     pools = "\n".join(
         f"  - {{name: p{i}, selector: {{pool: p{i}}}, labels: {{{labels}}}, gpus: {i}}}" for i in range(2)
     )
-    fleet = inventory(f"apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools:\n{pools}")
+    pool_index = inventory(f"apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools:\n{pools}")
     decision = decide(
-        f"require: [{{expression: '{expression}'}}]", "require: [{expression: pool.gpus == 1}]", pools=fleet
+        f"require: [{{expression: '{expression}'}}]", "require: [{expression: pool.gpus == 1}]", pools=pool_index
     )
 
     assert outcomes(decision) == {"one": "failed", "two": "applied"}
@@ -342,9 +342,9 @@ def test_a_tier_outweighs_all_wishes_together(weights: list[int], tiers: int) ->
 def test_scores_keep_their_order_beneath_a_tier() -> None:
     """No node has two of them, so that only the highest must fit."""
     pools = "\n".join(f"  - {{name: p{i}, selector: {{karpenter.sh/nodepool: p{i}}}, gpus: {i}}}" for i in range(11))
-    fleet = inventory(f"apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools:\n{pools}")
+    pool_index = inventory(f"apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools:\n{pools}")
     spec = "prefer: [{expression: 'true', score: pool.gpus * 10}]\nfallback: [{expression: 'node.zone == \"a\"'}]"
-    weights = preferred(decide(spec, pools=fleet))
+    weights = preferred(decide(spec, pools=pool_index))
 
     ranked = [weights[f"p{i}"] for i in range(1, 11)]
     assert ranked == sorted(set(ranked))
@@ -406,7 +406,7 @@ def test_what_fails_in_audit_says_why() -> None:
 
 def test_an_error_on_pools_that_are_not_left_fails_nothing() -> None:
     """Whether a policy alone would change the pod is asked of more pools, and may not fail it."""
-    fleet = inventory("""
+    pool_index = inventory("""
 apiVersion: bayplan.dev/v1alpha1
 kind: Inventory
 pools:
@@ -415,7 +415,7 @@ pools:
 """)
     tolerate = 'tolerate: [{expression: \'taint.key == "x" && pool.labels["rack"] == "q"\'}]'
     for specs in ((tolerate, GOLD), (f"{tolerate}\npriority: 2", GOLD)):
-        decision = decide(*specs, pools=fleet)
+        decision = decide(*specs, pools=pool_index)
         assert outcomes(decision) == {"one": "applied", "two": "applied"}
         assert patched(decision)["tolerations"][0]["effect"] == "NoExecute"
 
@@ -533,8 +533,8 @@ def test_a_pod_that_matches_no_pool_leaves_none_untolerated() -> None:
 
 def test_no_capacity_type_observed_is_demanded_again() -> None:
     """As the absence of any other label is."""
-    fleet = pools_of_nodes({"karpenter.sh/nodepool": "k"}, {"eks.amazonaws.com/nodegroup": "g"})
-    terms = required(decide("require: [{expression: '!(\"spot\" in pool.capacityTypes)'}]", pools=fleet))
+    pool_index = pools_of_nodes({"karpenter.sh/nodepool": "k"}, {"eks.amazonaws.com/nodegroup": "g"})
+    terms = required(decide("require: [{expression: '!(\"spot\" in pool.capacityTypes)'}]", pools=pool_index))
 
     assert all(any("apacity" in e["key"] and e["operator"] == "NotIn" for e in t["matchExpressions"]) for t in terms)
 

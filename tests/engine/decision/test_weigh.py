@@ -218,29 +218,29 @@ def test_weights_do_not_depend_on_the_pools_that_are_left() -> None:
     )
     required_terms = [{"matchExpressions": [{"key": "pool", "operator": "In", "values": ["p1", "p4"]}]}]
     given = pod(affinity={"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": required_terms}}})
-    fleet = pools_named(4)
-    again = patched(decide(spec, given=given, pools=fleet))
+    pool_index = pools_named(4)
+    again = patched(decide(spec, given=given, pools=pool_index))
     again["spec"]["nodeSelector"] = {"pool": "p4"}
-    assert decide(spec, given=again, pools=fleet).patch == ()
+    assert decide(spec, given=again, pools=pool_index).patch == ()
 
 
 def test_many_tiers_that_can_not_be_told_apart_are_not_said_again() -> None:
     bounds = [f'int(node.labels["{label}"]) > 1' for label in "bcdefgh"]
     spec = "fallback: " + items('pool.name == "p1" && int(node.labels["a"]) > 1', *bounds)
-    fleet = pools_named(2)
-    decision = decide(spec, pools=fleet)
+    pool_index = pools_named(2)
+    decision = decide(spec, pools=pool_index)
     assert score(decision, {"pool": "p1", "a": "2"}) >= score(decision, dict.fromkeys("bcdefgh", "2")) > 0
     again = patched(decision)
     again["spec"]["nodeSelector"] = {"pool": "p2"}
-    assert decide(spec, given=again, pools=fleet).patch == ()
+    assert decide(spec, given=again, pools=pool_index).patch == ()
 
 
 def test_a_wish_that_takes_two_terms_is_not_said_again_where_fewer_pools_are_left() -> None:
     spec = 'prefer: [{expression: \'pool.name in ["p1", "p2"] && int(node.labels["g"]) != 2\', weight: 50}]'
-    fleet = pools_named(3)
-    again = patched(decide(spec, pools=fleet))
+    pool_index = pools_named(3)
+    again = patched(decide(spec, pools=pool_index))
     again["spec"]["nodeSelector"] = {"pool": "p1"}
-    assert decide(spec, given=again, pools=fleet).patch == ()
+    assert decide(spec, given=again, pools=pool_index).patch == ()
 
 
 def test_a_tier_that_can_be_told_apart_shares_no_nodes() -> None:

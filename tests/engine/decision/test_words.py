@@ -326,11 +326,11 @@ def test_pools_are_left_on_which_the_pod_and_the_policies_agree() -> None:
 def test_pools_whose_taints_the_pod_does_not_tolerate(tolerated: list[str], pools: str, untolerated: str) -> None:
     """Of those that are left; `c` has two taints."""
     taints = {"a": ["x"], "b": ["y"], "c": ["x", "y", "z"], "d": []}
-    fleet = [
+    pool_index = [
         {"name": name, "selector": {"pool": name}, "taints": [{"key": key, "effect": "NoSchedule"} for key in keys]}
         for name, keys in taints.items()
     ]
-    text = json.dumps({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": fleet})
+    text = json.dumps({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": pool_index})
     given = pod(tolerations=[{"key": key, "operator": "Exists"} for key in tolerated])
     spec = json.dumps({"require": [{"expression": f"pool.name in {json.dumps(list(pools))}"}]})
     decision = decide(spec, given=given, pools=inventory(text))

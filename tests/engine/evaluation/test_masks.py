@@ -35,7 +35,7 @@ from engine.language import (
 )
 from engine.nodeselector import TooMany
 from engine.nodeselector.term import admits
-from engine.pools import ZONE, Fleet, Inventory, Pool, Taint
+from engine.pools import ZONE, Inventory, Pool, PoolIndex, Taint
 from engine.program import POD_NAMES, CompiledPolicy, Program, Truth, compile_bundle, vocabulary
 from engine.program.model import NAMES
 from tests.conformance import expressions
@@ -271,8 +271,8 @@ def said(truth: Truth, node: Mapping[str, Any]) -> bool | None:
     return True if true else False if false else None
 
 
-def compare(program: Program, fleet: Fleet, pods: Sequence[Mapping[str, Any]]) -> None:
-    ground = Ground(fleet, program.leaves, lambda: (Budget(PLENTY), *(None,) * len(POD_NAMES), *CONSTANTS))
+def compare(program: Program, pool_index: PoolIndex, pods: Sequence[Mapping[str, Any]]) -> None:
+    ground = Ground(pool_index, program.leaves, lambda: (Budget(PLENTY), *(None,) * len(POD_NAMES), *CONSTANTS))
     for policy in program.policies:
         (rule,) = policy.require
         direct = Direct(rule.text)
@@ -285,12 +285,12 @@ def compare(program: Program, fleet: Fleet, pods: Sequence[Mapping[str, Any]]) -
                 continue
             assert direct.reads_node or isinstance(verdict, Flat)
             some_error = False
-            for i, each in enumerate(fleet.pools):
+            for i, each in enumerate(pool_index.pools):
                 for node in NODES if direct.reads_node else NODES[:1]:
                     expected = direct(given, each.view, node)
                     some_error = some_error or expected is None
                     where = f"{rule.text}\npod {pod}\npool {each.view}\nnode {node}"
-                    assert masked(verdict, fleet.every, i, node) is expected, where
+                    assert masked(verdict, pool_index.every, i, node) is expected, where
                     if verdict.anywhere is not None:
                         assert said(verdict.anywhere, node) is expected, f"anywhere: {where}"
             if some_error and not direct.reads_node:
@@ -304,4 +304,4 @@ def test_masks_say_what_each_pool_and_node_says(block: int) -> None:
     for _ in range(FLEETS):
         program = compile_bundle(bundle([next(source) for _ in range(EXPRESSIONS)]))
         pools = sorted((pool(random, number) for number in range(POOLS)), key=lambda pool: pool.name)
-        compare(program, Fleet(Inventory(tuple(pools))), [expressions.pod(random) for _ in range(PODS)])
+        compare(program, PoolIndex(Inventory(tuple(pools))), [expressions.pod(random) for _ in range(PODS)])

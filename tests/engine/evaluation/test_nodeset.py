@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from engine.evaluation.nodeset import Region, alive, intersection, node_terms, plain_meet, reach
 from engine.nodeselector import ABSENT, EXISTS, FALSE, TRUE, Term, Terms, one_of, simplify, term_of
 from engine.nodeselector.term import admits
-from engine.pools import Fleet, Inventory, Pool
+from engine.pools import Inventory, Pool, PoolIndex
 
 POOLS = tuple(
     Pool(name=name, provider="", selector={"pool": name}, labels={"pool": name, **labels}, declared=True)
     for name, labels in [("a", {"tier": "gold"}), ("b", {"tier": "base"}), ("c", {})]
 )
-FLEET = Fleet(Inventory(POOLS))
+FLEET = PoolIndex(Inventory(POOLS))
 STATES = [
     {key: value for key, value in (("x", x), ("tier", tier)) if value}
     for x, tier in product(("", "1", "2"), ("", "gold", "base"))
@@ -120,24 +120,24 @@ def test_the_pools_that_are_reached(region: Region, own: Terms) -> None:
 
 def test_pools_are_reached_by_any_of_the_terms() -> None:
     labels = [{"pool": name, **dict.fromkeys("xyz", "0"), key: "1"} for name, key in zip("abc", "xyz", strict=True)]
-    fleet = Fleet(Inventory(tuple(Pool(one["pool"], "", {"pool": one["pool"]}, one) for one in labels)))
+    pool_index = PoolIndex(Inventory(tuple(Pool(one["pool"], "", {"pool": one["pool"]}, one) for one in labels)))
     terms = tuple(term_of({key: one_of("1")}) for key in "xyz")
-    assert reach(((0b111, terms),), TRUE, fleet) == 0b111
-    assert reach(((0b111, terms),), (term_of({"z": one_of("0")}),), fleet) == 0b011
-    assert reach(((0b111, terms),), (term_of({"z": ABSENT}),), fleet) == 0
+    assert reach(((0b111, terms),), TRUE, pool_index) == 0b111
+    assert reach(((0b111, terms),), (term_of({"z": one_of("0")}),), pool_index) == 0b011
+    assert reach(((0b111, terms),), (term_of({"z": ABSENT}),), pool_index) == 0
 
 
 @pytest.mark.parametrize("strays", [0, 2])
 @given(region=regions(), own=conditions)
 def test_alive_is_any_node_at_all(strays: int, region: Region, own: Terms) -> None:
-    fleet = Fleet(Inventory(POOLS, strays))
+    pool_index = PoolIndex(Inventory(POOLS, strays))
     there = outside(region) or set()
     beside = strays > 0 and any(admits(own, STRAYS[n]) for n in there)
-    assert alive(region, own, fleet) == (beside or any(admits(own, NODES[n][1]) for n in inside(region)))
+    assert alive(region, own, pool_index) == (beside or any(admits(own, NODES[n][1]) for n in inside(region)))
 
 
 def test_without_pools_only_nodes_of_no_pool_are_left() -> None:
-    empty = Fleet(Inventory())
+    empty = PoolIndex(Inventory())
     only: Term = term_of({"x": one_of("1")})
     assert alive(Region((), TRUE), TRUE, empty)
     assert alive(Region((), (only,)), (only,), empty)

@@ -20,7 +20,7 @@ from engine.evaluation.verdicts import Cased, Flat, Verdict, both_hold, choice, 
 from engine.language import Budget
 from engine.nodeselector import ABSENT, EXISTS, Terms, one_of, term_of
 from engine.nodeselector.term import admits
-from engine.pools import Fleet, Read
+from engine.pools import PoolIndex, Read
 from engine.program import CONTAINS, NO, UNKNOWN, YES, Both, Choice, Leaf, Not, Reads, Tree, Truth, leaves_of
 from tests.engine.builders import decide, inventory, required
 from tests.engine.decision.test_limits import pools_of_nodes
@@ -148,7 +148,7 @@ TREES = st.recursive(
 @given(TREES, st.lists(verdicts(), min_size=4, max_size=4))
 def test_where_an_expression_can_be_true_false_or_an_error(tree: Tree, leaves: list[Verdict]) -> None:
     seen = dict(enumerate(leaves))
-    ground = Ground(Fleet(pools_of_nodes(*({NODEPOOL: name} for name in "klm"))), (), lambda: (Budget(0),))
+    ground = Ground(PoolIndex(pools_of_nodes(*({NODEPOOL: name} for name in "klm"))), (), lambda: (Budget(0),))
     outlook = Moment(ground, (), seen)._outlook(tree)
     for place in range(POOLS + 1):
         found = {value for value, mask in zip((True, False, None), outlook, strict=True) if mask >> place & 1}
@@ -167,8 +167,8 @@ def test_every_leaf_of_a_tree_is_found() -> None:
 
 def test_pools_on_which_it_is_false_do_not_hide_those_on_which_it_is_true() -> None:
     verdict = Cased(((0b001, NO), (0b010, YES), (0b100, (ONE, NONE))))
-    fleet = Fleet(pools_of_nodes(*({NODEPOOL: name} for name in "klm")))
-    assert truths(verdict, fleet) == [(0b010, YES[0]), (0b100, ONE)]
+    pool_index = PoolIndex(pools_of_nodes(*({NODEPOOL: name} for name in "klm")))
+    assert truths(verdict, pool_index) == [(0b010, YES[0]), (0b100, ONE)]
 
 
 def test_and_does_not_ask_for_what_can_not_matter() -> None:

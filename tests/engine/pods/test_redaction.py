@@ -68,7 +68,7 @@ def test_errors_do_not_tell_what_was_made_of_the_environment(text: str, audit: b
 
 
 def test_what_an_audited_decision_says_is_discreet_too() -> None:
-    fleet = """
+    pool_index = """
 apiVersion: bayplan.dev/v1alpha1
 kind: Inventory
 pools:
@@ -81,7 +81,7 @@ pools:
         f"failurePolicy: Fail\ntolerate: [{{expression: {json.dumps(read)}}}]",
         "whenEmpty: ignore\nrequire: [{expression: 'pool.name == \"p1\"'}]",
         given=secretive(),
-        pools=inventory(fleet),
+        pools=inventory(pool_index),
     )
     assert decision.audited is not None
     assert not decision.audited.allowed

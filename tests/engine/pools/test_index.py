@@ -17,7 +17,7 @@ from engine.evaluation.read_tracking import is_inferred
 from engine.evaluation.verdicts import Flat
 from engine.nodeselector import ABSENT, EVERYWHERE, EXISTS, FALSE, TRUE, Terms, Values, none_of, one_of, term_of
 from engine.nodeselector.term import admits
-from engine.pools.index import Fleet, Kept
+from engine.pools.index import Kept, PoolIndex
 from engine.pools.inventory import inventory_from_documents
 from engine.pools.pool import Inventory, Pool
 from engine.pools.reads import Read
@@ -68,14 +68,14 @@ BOTH = (term_of({"a": one_of("1"), "b": one_of(["2", "3"])}),)
     ],
 )
 def test_what_was_read_is_demanded_if_it_was_observed(given_pool: Pool, reads: Read, demanded: Terms) -> None:
-    assert list(Fleet(Inventory((given_pool,))).demands(frozenset({reads}), 1)) == [(1, demanded)]
+    assert list(PoolIndex(Inventory((given_pool,))).demands(frozenset({reads}), 1)) == [(1, demanded)]
 
 
 def test_all_that_was_read_is_demanded_together() -> None:
-    fleet = Fleet(Inventory((pool("a", "b", a="1", b=("2", "3")),)))
-    assert list(fleet.demands(frozenset({Read("labels", "a"), Read("values", "b")}), 1)) == [(1, BOTH)]
-    assert list(fleet.demands(frozenset(), 1)) == [(1, TRUE)]
-    assert list(fleet.demands(frozenset({Read("labels", "a")}), 0)) == []
+    pool_index = PoolIndex(Inventory((pool("a", "b", a="1", b=("2", "3")),)))
+    assert list(pool_index.demands(frozenset({Read("labels", "a"), Read("values", "b")}), 1)) == [(1, BOTH)]
+    assert list(pool_index.demands(frozenset(), 1)) == [(1, TRUE)]
+    assert list(pool_index.demands(frozenset({Read("labels", "a")}), 0)) == []
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_all_that_was_read_is_demanded_together() -> None:
     [(pool(), False), (pool("a", a="1"), True), (pool(declared=False), True), (pool("a", a="1", declared=False), True)],
 )
 def test_whether_anything_is_only_observed(given_pool: Pool, inferred: bool) -> None:
-    assert Fleet(Inventory((given_pool,))).inferred is inferred
+    assert PoolIndex(Inventory((given_pool,))).inferred is inferred
     assert is_inferred(given_pool) is inferred
 
 
@@ -98,21 +98,23 @@ TERMS = [
 @given(st.lists(POOLS, min_size=2, max_size=4))
 def test_a_fleet_that_took_over_answers_as_a_new_one(inventories: list[Inventory]) -> None:
     """Whatever the one before was asked, and had not been asked."""
-    fleet = Fleet(inventories[0])
+    pool_index = PoolIndex(inventories[0])
     for asked, inventory in enumerate(inventories[1:]):
         for one in TERMS[asked :: len(inventories)]:
-            fleet.possible(one)
-        for i in range(0, len(fleet.pools), 2):
-            fleet.known(i)
-        new, fleet = Fleet(inventory), Fleet(inventory, fleet)
-        assert [fleet.possible(one) for one in TERMS] == [new.possible(one) for one in TERMS]
-        assert [fleet.known(i) for i in range(len(fleet.pools))] == [new.known(i) for i in range(len(new.pools))]
-        assert fleet.selector(fleet.every) == new.selector(new.every)
+            pool_index.possible(one)
+        for i in range(0, len(pool_index.pools), 2):
+            pool_index.known(i)
+        new, pool_index = PoolIndex(inventory), PoolIndex(inventory, pool_index)
+        assert [pool_index.possible(one) for one in TERMS] == [new.possible(one) for one in TERMS]
+        assert [pool_index.known(i) for i in range(len(pool_index.pools))] == [
+            new.known(i) for i in range(len(new.pools))
+        ]
+        assert pool_index.selector(pool_index.every) == new.selector(new.every)
 
 
 @given(POOLS, POOLS)
 def test_what_is_kept_is_equal_and_the_rest_is_fresh(before: Inventory, after: Inventory) -> None:
-    old, new = Fleet(before), Fleet(after)
+    old, new = PoolIndex(before), PoolIndex(after)
     kept = Kept.between(old, new)
     pairs = [(a + n, b + n) for a, length, b in kept.moves for n in range(length)]
     assert sorted([b for _, b in pairs] + list(kept.fresh)) == list(range(len(new.pools)))
@@ -131,10 +133,10 @@ def test_reads_through_computed_keys_move_with_their_pools(before: Inventory, af
     (leaf,) = engine.program.leaves
     assert leaf.computed
     nobody = engine._nobody
-    known = _by_pool(leaf, Fleet(before), nobody())
-    old = Fleet(before)
-    moved = _by_pool(leaf, Fleet(after, old), nobody(), known)
-    fresh = _by_pool(leaf, Fleet(after), nobody())
+    known = _by_pool(leaf, PoolIndex(before), nobody())
+    old = PoolIndex(before)
+    moved = _by_pool(leaf, PoolIndex(after, old), nobody(), known)
+    fresh = _by_pool(leaf, PoolIndex(after), nobody())
     assert moved == fresh
     renewed = engine.renewed(after)
     anew = decider(*COMPUTED, bundle="{params: {key: tier}}", pools=after)
@@ -156,16 +158,16 @@ def test_a_renewed_decider_keeps_what_it_knows(monkeypatch: pytest.MonkeyPatch) 
     """That is what makes it fast: an expression over pools is evaluated on fresh ones only."""
     known: list[object] = []
 
-    def spy(leaf: Leaf, fleet: Fleet, arguments: Arguments, before: Flat | None = None) -> Flat:
+    def spy(leaf: Leaf, pool_index: PoolIndex, arguments: Arguments, before: Flat | None = None) -> Flat:
         known.append(before)
-        return _by_pool(leaf, fleet, arguments, before)
+        return _by_pool(leaf, pool_index, arguments, before)
 
     monkeypatch.setattr("engine.evaluation.pool_facts._by_pool", spy)
     pools = tuple(Pool(f"p{i}", "", {"np": f"p{i}"}, {"np": f"p{i}"}, gpus=i) for i in range(4))
     engine = decider("require: [{expression: pool.gpus > 1}]", pools=Inventory(pools))
     engine.decide(subject())
     again = engine.renewed(Inventory(pools[1:]))
-    assert again.fleet.kept == Kept(((1, 3, 0),), ())
+    assert again.pool_index.kept == Kept(((1, 3, 0),), ())
     assert known == [None, *engine.ground.settled.values()]
     (before,), (after,) = engine.ground.settled.values(), again.ground.settled.values()
     assert (before.true, after.true) == (0b1100, 0b110)
@@ -202,14 +204,16 @@ def test_pools_whose_selectors_cross_are_told_apart() -> None:
     )
     gke, team = barred.pools
     assert (gke.nodes, team.nodes, gke.without) == (0, 1, ("karpenter.sh/nodepool",))
-    fleet = Fleet(barred)
+    pool_index = PoolIndex(barred)
     for labels, home in (
         ({"karpenter.sh/nodepool": "k", GKE: "b", "team": "a"}, 0b10),
         ({GKE: "b", "team": "a"}, 0b01),
         ({"team": "a"}, 0b10),
         ({GKE: "b"}, 0b01),
     ):
-        assert [admits(fleet.selector(mask), labels) for mask in (0b01, 0b10)] == [home == 0b01, home == 0b10], labels
+        assert [admits(pool_index.selector(mask), labels) for mask in (0b01, 0b10)] == [home == 0b01, home == 0b10], (
+            labels
+        )
     assert selected(unlike) == {"A": [{"x": ["1"]}], "B": [{"y": ["1"]}]}
     partly = described(
         {"name": "A", "selector": {"x": "1"}, "labels": {"y": "1"}}, {"name": "B", "selector": {"y": "1", "z": "1"}}
@@ -227,30 +231,30 @@ def test_a_pool_all_of_whose_nodes_are_another_ones_is_counted_nowhere() -> None
     """Neither before nor after something is written that says so."""
     for own in ({"labels": {"kind": "u", "tier": "gold"}}, {"values": {"kind": ["u"]}, "labels": {"tier": "gold"}}):
         found = described({"name": "p0", "selector": {"kind": "u"}}, {"name": "p1", "selector": {"team": "y"}, **own})
-        fleet = Fleet(found)
-        assert (fleet.shadowed, fleet.possible(EVERYWHERE), fleet.possible(term_of({"x": EXISTS}))) == (
+        pool_index = PoolIndex(found)
+        assert (pool_index.shadowed, pool_index.possible(EVERYWHERE), pool_index.possible(term_of({"x": EXISTS}))) == (
             0b10,
             0b01,
             0b01,
         )
-        assert Fleet(found, fleet).shadowed == 0b10
+        assert PoolIndex(found, pool_index).shadowed == 0b10
         decision = decide("require: [{expression: pool.labels.tier == 'gold'}]\nwhenEmpty: ignore", pools=found)
         assert (outcomes(decision), decision.pools.before, decision.patch) == ({"one": "overruled"}, ("p0",), ())
     varying = {"name": "p1", "selector": {"team": "y"}, "values": {"kind": ["u", "v"]}}
     several = described({"name": "p0", "selector": {"kind": "u"}}, varying)
-    assert (Fleet(several).shadowed, Fleet(several).possible(EVERYWHERE)) == (0, 0b11)
+    assert (PoolIndex(several).shadowed, PoolIndex(several).possible(EVERYWHERE)) == (0, 0b11)
 
 
 def test_the_configured_order_says_which_label_a_node_of_a_pool_lacks() -> None:
     """Its node may carry a label that comes later in the order, and none that comes before."""
     nodes = [{"kops.k8s.io/instancegroup": "a", "eks.amazonaws.com/nodegroup": "e"}]
     found = described(nodes=nodes, order=("kops.k8s.io/instancegroup",))
-    fleet = Fleet(found)
-    assert fleet.possible(term_of({"eks.amazonaws.com/nodegroup": one_of(["e"])})) == 1
-    assert fleet.possible(term_of({"karpenter.sh/nodepool": one_of(["e"])})) == 0
-    labelled = Fleet(described({"name": "t", "selector": {"team": "t"}}))
+    pool_index = PoolIndex(found)
+    assert pool_index.possible(term_of({"eks.amazonaws.com/nodegroup": one_of(["e"])})) == 1
+    assert pool_index.possible(term_of({"karpenter.sh/nodepool": one_of(["e"])})) == 0
+    labelled = PoolIndex(described({"name": "t", "selector": {"team": "t"}}))
     assert labelled.possible(term_of({"karpenter.sh/nodepool": one_of(["e"])})) == 1
-    own = Fleet(described(nodes=[{"team": "t"}], order=("team",)))
+    own = PoolIndex(described(nodes=[{"team": "t"}], order=("team",)))
     assert own.possible(term_of({"karpenter.sh/nodepool": one_of(["e"])})) == 0
     assert own.possible(term_of({GKE: one_of(["e"])})) == 1
 
@@ -268,11 +272,11 @@ def described(*pools: dict[str, Any], nodes: Sequence[dict[str, str]] = (), orde
 
 def selected(inventory: Inventory) -> dict[str, list[dict[str, Any]]]:
     """What tells each pool's nodes from all others: values, or the one that must not be."""
-    fleet = Fleet(inventory)
+    pool_index = PoolIndex(inventory)
     return {
         pool.name: [
             {k: sorted(v.odd) if not v.others else f"not {next(iter(v.odd))}" for k, v in one.requirements}
-            for one in fleet.selector(1 << i)
+            for one in pool_index.selector(1 << i)
         ]
         for i, pool in enumerate(inventory.pools)
     }
@@ -282,15 +286,15 @@ def test_what_is_known_moves_with_several_runs_of_pools() -> None:
     """Two pools are gone: the rest moved in two runs, and what was read of them by computed keys with them."""
     nodes = [{"karpenter.sh/nodepool": f"p{i}", "tier": "gold" if i % 2 else "tin"} for i in range(6)]
     before, after = described(nodes=nodes), described(nodes=[nodes[i] for i in (1, 2, 4, 5)])
-    old = Fleet(before)
+    old = PoolIndex(before)
     for i in range(6):
         old.known(i)
-    new = Fleet(after, old)
+    new = PoolIndex(after, old)
     assert new.kept == Kept(((1, 2, 0), (4, 2, 2)), ())
     assert new.kept.moved(0b111111) == 0b1111
     assert [new.kept.moved(1 << i) for i in range(6)] == [0, 1, 2, 0, 4, 8]
     assert len(new._known) == 4
-    assert [new.known(i) for i in range(4)] == [Fleet(after).known(i) for i in range(4)]
+    assert [new.known(i) for i in range(4)] == [PoolIndex(after).known(i) for i in range(4)]
     engine = decider(*COMPUTED, bundle="{params: {key: tier}}", pools=before)
     (settled,) = engine.renewed(after).ground.settled.values()
     assert settled.computed == {i: frozenset({Read("labels", "tier")}) for i in range(4)}
@@ -300,5 +304,5 @@ def test_what_is_known_moves_with_several_runs_of_pools() -> None:
 
 def test_nothing_is_kept_where_labels_are_looked_for_in_another_order() -> None:
     nodes = [{"karpenter.sh/nodepool": "k"}]
-    old, new = Fleet(described(nodes=nodes)), described(nodes=nodes, order=("team",))
-    assert Fleet(new, old).kept == Kept((), (0,))
+    old, new = PoolIndex(described(nodes=nodes)), described(nodes=nodes, order=("team",))
+    assert PoolIndex(new, old).kept == Kept((), (0,))

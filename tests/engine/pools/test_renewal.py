@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.pools.index import Fleet, Kept
+from engine.pools.index import Kept, PoolIndex
 from engine.pools.pool import Inventory, Pool, Taint
 from tests.engine.builders import decider, pod, subject
 from tests.examples import examples
@@ -74,6 +74,6 @@ def test_runs_of_equal_pools_move_together() -> None:
     before = [a_pool(f"p{i:03}", "gold", 1, declared=True, tainted=False) for i in range(1000)]
     after = [*before[:10], a_pool("p010", "base", 2, declared=True, tainted=True), *before[11:500], *before[501:]]
     after.append(a_pool("z", "", 0, declared=True, tainted=False))
-    old = Fleet(Inventory(tuple(before)))
+    old = PoolIndex(Inventory(tuple(before)))
 
-    assert Fleet(Inventory(tuple(after)), old).kept == Kept(((0, 10, 0), (11, 489, 11), (501, 499, 500)), (10, 999))
+    assert PoolIndex(Inventory(tuple(after)), old).kept == Kept(((0, 10, 0), (11, 489, 11), (501, 499, 500)), (10, 999))
