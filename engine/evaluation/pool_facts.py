@@ -161,10 +161,10 @@ def _leaf(leaf: Leaf, moment: Moment) -> Verdict:
 
 def _by_pool(leaf: Leaf, pool_index: PoolIndex, arguments: Arguments, known: Flat | None = None) -> Flat:
     assert leaf.function is not None
-    true = pool_index.kept.moved(known.true) if known else 0
-    false = pool_index.kept.moved(known.false) if known else 0
+    true = pool_index.carried_over.moved(known.true) if known else 0
+    false = pool_index.carried_over.moved(known.false) if known else 0
     computed = _moved(known.computed, pool_index) if known else {}
-    for i in pool_index.kept.fresh if known else range(len(pool_index.pools)):
+    for i in pool_index.carried_over.fresh if known else range(len(pool_index.pools)):
         view = pool_index.views[i]
         watched = WatchedPool(view) if leaf.computed and is_inferred(pool_index.pools[i]) else None
         try:
@@ -183,7 +183,7 @@ def _moved(computed: Mapping[int, Reads], pool_index: PoolIndex) -> dict[int, Re
     return {
         i - old + new: reads
         for i, reads in computed.items()
-        for old, length, new in pool_index.kept.moves
+        for old, length, new in pool_index.carried_over.moves
         if old <= i < old + length
     }
 

@@ -53,10 +53,10 @@ class Index:
 
 def index_of(bridge: Bridge, pool_index: PoolIndex, nobody: Arguments, known: Index | None = None) -> Index:
     """The index of a fleet's pools, `known` being that of the fleet before it. Raises BudgetExceeded."""
-    moved = pool_index.kept.moved
+    moved = pool_index.carried_over.moved
     masks = {value: moved(mask) for value, mask in known.masks.items()} if known else {}
     valued = moved(known.known) if known else 0
-    for i in pool_index.kept.fresh if known else range(len(pool_index.pools)):
+    for i in pool_index.carried_over.fresh if known else range(len(pool_index.pools)):
         with suppress(CelError):
             value: Any = bridge.pool(*nobody, pool_index.views[i])
             valued |= 1 << i

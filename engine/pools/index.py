@@ -43,7 +43,7 @@ class PoolIndex:
             if taint.effect in HARD_EFFECTS
         )
         self._special = more_special(inventory)
-        self.kept = Kept.between(previous, self)
+        self.carried_over = CarriedOver.between(previous, self)
         self._known: list[Mapping[str, Values] | None] = [None] * len(self.pools)
         self._possible: dict[tuple[str, Values], int] = {}
         if previous is not None:
@@ -101,10 +101,12 @@ class PoolIndex:
 
     def _take_over(self, previous: PoolIndex) -> None:
         """What the fleet before this one knew of the pools that are still the same."""
-        for old, length, new in self.kept.moves:
+        for old, length, new in self.carried_over.moves:
             self._known[new : new + length] = previous._known[old : old + length]
         for (key, values), some in previous._possible.items():
-            self._possible[key, values] = self.kept.moved(some) | self._meeting(key, values, self.kept.fresh)
+            self._possible[key, values] = self.carried_over.moved(some) | self._meeting(
+                key, values, self.carried_over.fresh
+            )
 
     def demands(self, reads: frozenset[Read], mask: int) -> Iterator[Group]:
         """The pools of a mask, grouped by what their observed labels, having been read, must be again."""
@@ -117,7 +119,7 @@ class PoolIndex:
                 yield pools & mask, terms
 
 
-class Kept(NamedTuple):
+class CarriedOver(NamedTuple):
     """What became of the pools of one fleet in the next: runs that moved together, and which pools are new or changed.
 
     A run is its first place before, its length, and its first place now.
@@ -127,7 +129,7 @@ class Kept(NamedTuple):
     fresh: tuple[int, ...]
 
     @staticmethod
-    def between(old: PoolIndex | None, new: PoolIndex) -> Kept:
+    def between(old: PoolIndex | None, new: PoolIndex) -> CarriedOver:
         """The pools that are equal in both, which a node belongs to by the same rule, in runs."""
         if old is not None and old.inventory.order != new.inventory.order:
             old = None  # what is known of a pool's nodes depends on it
@@ -142,7 +144,7 @@ class Kept(NamedTuple):
                 moves[-1] = (moves[-1][0], moves[-1][1] + 1, moves[-1][2])
             else:
                 moves.append((place, 1, i))
-        return Kept(tuple(moves), tuple(fresh))
+        return CarriedOver(tuple(moves), tuple(fresh))
 
     def moved(self, mask: int) -> int:
         """A mask of the fleet before as one of the fleet now, without what is fresh."""

@@ -17,7 +17,7 @@ from engine.evaluation.read_tracking import is_inferred
 from engine.evaluation.verdicts import Flat
 from engine.nodeselector import ABSENT, EVERYWHERE, EXISTS, FALSE, TRUE, Terms, Values, none_of, one_of, term_of
 from engine.nodeselector.term import admits
-from engine.pools.index import Kept, PoolIndex
+from engine.pools.index import CarriedOver, PoolIndex
 from engine.pools.inventory import inventory_from_documents
 from engine.pools.pool import Inventory, Pool
 from engine.pools.reads import Read
@@ -115,13 +115,15 @@ def test_a_fleet_that_took_over_answers_as_a_new_one(inventories: list[Inventory
 @given(POOLS, POOLS)
 def test_what_is_kept_is_equal_and_the_rest_is_fresh(before: Inventory, after: Inventory) -> None:
     old, new = PoolIndex(before), PoolIndex(after)
-    kept = Kept.between(old, new)
-    pairs = [(a + n, b + n) for a, length, b in kept.moves for n in range(length)]
-    assert sorted([b for _, b in pairs] + list(kept.fresh)) == list(range(len(new.pools)))
+    carried_over = CarriedOver.between(old, new)
+    pairs = [(a + n, b + n) for a, length, b in carried_over.moves for n in range(length)]
+    assert sorted([b for _, b in pairs] + list(carried_over.fresh)) == list(range(len(new.pools)))
     assert all(old.pools[a] == new.pools[b] for a, b in pairs)
-    assert {new.pools[b].name for b in kept.fresh}.isdisjoint({one.name for one in old.pools if one in new.pools})
+    assert {new.pools[b].name for b in carried_over.fresh}.isdisjoint(
+        {one.name for one in old.pools if one in new.pools}
+    )
     for mask in range(1 << len(old.pools)):
-        assert kept.moved(mask) == sum(1 << b for a, b in pairs if mask >> a & 1)
+        assert carried_over.moved(mask) == sum(1 << b for a, b in pairs if mask >> a & 1)
 
 
 COMPUTED = ("require: [{expression: 'pool.labels[params.key] == \"gold\"'}]",)
@@ -167,7 +169,7 @@ def test_a_renewed_decider_keeps_what_it_knows(monkeypatch: pytest.MonkeyPatch) 
     engine = decider("require: [{expression: pool.gpus > 1}]", pools=Inventory(pools))
     engine.decide(subject())
     again = engine.renewed(Inventory(pools[1:]))
-    assert again.pool_index.kept == Kept(((1, 3, 0),), ())
+    assert again.pool_index.carried_over == CarriedOver(((1, 3, 0),), ())
     assert known == [None, *engine.ground.settled.values()]
     (before,), (after,) = engine.ground.settled.values(), again.ground.settled.values()
     assert (before.true, after.true) == (0b1100, 0b110)
@@ -290,9 +292,9 @@ def test_what_is_known_moves_with_several_runs_of_pools() -> None:
     for i in range(6):
         old.known(i)
     new = PoolIndex(after, old)
-    assert new.kept == Kept(((1, 2, 0), (4, 2, 2)), ())
-    assert new.kept.moved(0b111111) == 0b1111
-    assert [new.kept.moved(1 << i) for i in range(6)] == [0, 1, 2, 0, 4, 8]
+    assert new.carried_over == CarriedOver(((1, 2, 0), (4, 2, 2)), ())
+    assert new.carried_over.moved(0b111111) == 0b1111
+    assert [new.carried_over.moved(1 << i) for i in range(6)] == [0, 1, 2, 0, 4, 8]
     assert len(new._known) == 4
     assert [new.known(i) for i in range(4)] == [PoolIndex(after).known(i) for i in range(4)]
     engine = decider(*COMPUTED, bundle="{params: {key: tier}}", pools=before)
@@ -305,4 +307,4 @@ def test_what_is_known_moves_with_several_runs_of_pools() -> None:
 def test_nothing_is_kept_where_labels_are_looked_for_in_another_order() -> None:
     nodes = [{"karpenter.sh/nodepool": "k"}]
     old, new = PoolIndex(described(nodes=nodes)), described(nodes=nodes, order=("team",))
-    assert PoolIndex(new, old).kept == Kept((), (0,))
+    assert PoolIndex(new, old).carried_over == CarriedOver((), (0,))

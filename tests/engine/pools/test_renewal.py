@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.pools.index import Kept, PoolIndex
+from engine.pools.index import CarriedOver, PoolIndex
 from engine.pools.pool import Inventory, Pool, Taint
 from tests.engine.builders import decider, pod, subject
 from tests.examples import examples
@@ -76,4 +76,6 @@ def test_runs_of_equal_pools_move_together() -> None:
     after.append(a_pool("z", "", 0, declared=True, tainted=False))
     old = PoolIndex(Inventory(tuple(before)))
 
-    assert PoolIndex(Inventory(tuple(after)), old).kept == Kept(((0, 10, 0), (11, 489, 11), (501, 499, 500)), (10, 999))
+    assert PoolIndex(Inventory(tuple(after)), old).carried_over == CarriedOver(
+        ((0, 10, 0), (11, 489, 11), (501, 499, 500)), (10, 999)
+    )
