@@ -25,7 +25,7 @@ from engine.evaluation import (
 )
 from engine.language import Budget, BudgetExceeded
 from engine.nodeselector import TRUE, Term, Terms, TooMany, implies
-from engine.pools import PoolIndex, bits
+from engine.pools import PoolIndex, members
 from engine.program import CompiledPolicy, Leaf, Rule, Weighted, leaves_of
 
 
@@ -166,7 +166,7 @@ def covers(wish: Region, left: Region, scene: Scene) -> bool:
     if beside is not None and (wish.anywhere is None or not implies(beside, wish.anywhere)):
         return False
     for mask, terms in left.groups:
-        for i in bits(mask):
+        for i in members(mask):
             known = pool_index.known(i)
             if not implies(_narrowed(terms, known), _here(wish, i)):
                 return False

@@ -55,7 +55,7 @@ from engine.placement import (
     united,
 )
 from engine.pods import Subject, controller
-from engine.pools import HARD_EFFECTS, Inventory, PoolIndex, Taint, bits
+from engine.pools import HARD_EFFECTS, Inventory, PoolIndex, Taint, members
 from engine.program import POD_NAMES, Arguments, CompiledPolicy, Program
 
 LEFT_ALONE = frozenset(SYSTEM_NAMESPACES)
@@ -444,7 +444,7 @@ class _Meeting:
         return list(wanted.values())
 
     def _taints(self, pools: int) -> Iterator[tuple[int, Taint]]:
-        for index in bits(pools):
+        for index in members(pools):
             yield from ((index, taint) for taint in self.pool_index.pools[index].taints if taint.effect in HARD_EFFECTS)
 
     def _names(self, finding: Finding, index: int, taint: Taint) -> bool:

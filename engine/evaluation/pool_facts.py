@@ -10,7 +10,7 @@ from engine.evaluation.read_tracking import WatchedPool, is_inferred
 from engine.evaluation.verdicts import Cased, Flat, Verdict, both_hold, choice, invert
 from engine.language import BudgetExceeded, CelError
 from engine.nodeselector import FALSE
-from engine.pools import PoolIndex, bits, words_of
+from engine.pools import PoolIndex, members, words_of
 from engine.program import NO, UNKNOWN, YES, Arguments, Both, Choice, Leaf, Not, Reads, Tree, Truth, TruthOf
 
 
@@ -201,7 +201,7 @@ def _outlook(verdict: Verdict, every: int) -> tuple[int, int, int]:
 
 def _error(leaf: Leaf, moment: Moment, erring: int) -> str:
     pool_index = moment.ground.pool_index
-    pool = next((pool_index.pools[i] for i in bits(erring & pool_index.every)), None) if leaf.reads_pool else None
+    pool = next((pool_index.pools[i] for i in members(erring & pool_index.every)), None) if leaf.reads_pool else None
     where = f" (pool `{pool.name}`)" if pool else ""
     if leaf.function is None:
         return f"it has no value on any node{where}"

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from engine.nodeselector import FALSE, Terms, both, told
-from engine.pools import PoolIndex, bits
+from engine.pools import PoolIndex, members
 from engine.program import NO, NOTHING_READ, UNKNOWN, YES, Reads, Truth, choose, conjoin, negate
 
 NOTHING_COMPUTED: Mapping[int, Reads] = MappingProxyType({})
@@ -129,7 +129,7 @@ def _by_reads(verdict: Verdict, mask: int) -> list[tuple[Reads, int]]:
     if not verdict.computed:
         return [(verdict.reads, mask)]
     groups: dict[Reads, int] = {}
-    for i in bits(mask):
+    for i in members(mask):
         reads = verdict.reads | verdict.computed.get(i, NOTHING_READ)
         groups[reads] = groups.get(reads, 0) | 1 << i
     return list(groups.items())

@@ -1,6 +1,6 @@
 """TODO."""
 
-from engine.pools.index import HARD_EFFECTS, Group, PoolIndex, bits
+from engine.pools.index import HARD_EFFECTS, Group, PoolIndex, members
 from engine.pools.inventory import inventory_from_documents, inventory_problems
 from engine.pools.membership import inventory_from_pools
 from engine.pools.nodes import NodeGroup, group, pool_of
@@ -29,11 +29,11 @@ __all__ = [
     "Taint",
     "Word",
     "Words",
-    "bits",
     "group",
     "inventory_from_documents",
     "inventory_from_pools",
     "inventory_problems",
+    "members",
     "pool_of",
     "words_of",
 ]

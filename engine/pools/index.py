@@ -58,7 +58,7 @@ class PoolIndex:
         """The names of the pools of a mask, in order."""
         names = self._names.get(mask)
         if names is None:
-            names = _remember(self._names, mask, tuple(self.pools[i].name for i in bits(mask)))
+            names = _remember(self._names, mask, tuple(self.pools[i].name for i in members(mask)))
         return names
 
     def selector(self, mask: int) -> Terms:
@@ -66,7 +66,7 @@ class PoolIndex:
         terms = self._selectors.get(mask)
         if terms is None:
             order = self.inventory.order
-            each = (identifying_terms(self.pools[i], order, self._special.get(i, ())) for i in bits(mask))
+            each = (identifying_terms(self.pools[i], order, self._special.get(i, ())) for i in members(mask))
             terms = _remember(self._selectors, mask, simplify(chain.from_iterable(each)))
         return terms
 
@@ -159,7 +159,7 @@ def _same(old: PoolIndex, place: int, new: PoolIndex, i: int) -> bool:
     return (a is b or a == b) and old.special(place) == new.special(i)
 
 
-def bits(mask: int) -> Iterator[int]:
+def members(mask: int) -> Iterator[int]:
     """The indexes of the bits that are set, ascending."""
     while mask:
         low = mask & -mask
