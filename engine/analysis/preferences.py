@@ -10,7 +10,7 @@ from engine.analysis.scene import Doubts, Scene, covers, in_any, in_both, requir
 from engine.bundle import Policy
 from engine.decision import within
 from engine.documents import Excerpt, Problem
-from engine.evaluation import Finding, Region, alive, node_terms
+from engine.evaluation import Finding, NodeSet, alive, node_terms
 from engine.language import free_names, parse
 from engine.nodeselector import TRUE, TooMany, affordable
 from engine.placement import MAX_WEIGHT
@@ -119,7 +119,7 @@ def _lateness(policy: CompiledPolicy, place: int, scenes: Iterable[Scene]) -> st
     return "tier is true only on nodes of an earlier one, of those" if place else "tier is true on every node"
 
 
-def _matters(wish: Region, finding: Finding, scene: Scene) -> bool:
+def _matters(wish: NodeSet, finding: Finding, scene: Scene) -> bool:
     left = finding.region or scene.everywhere
     met = in_both(wish, left)
     return met is not None and alive(met, TRUE, scene.pool_index) and not covers(wish, left, scene)

@@ -14,13 +14,13 @@ from engine.evaluation import (
     POLICY_BUDGET,
     Cased,
     Moment,
-    Region,
+    NodeSet,
     Verdict,
     Wish,
     alive,
     both_hold,
     intersection,
-    region,
+    node_set_of,
     scored,
 )
 from engine.language import Budget, BudgetExceeded
@@ -59,7 +59,7 @@ class Scene:
         self._budget.left = POLICY_BUDGET
         return self._seen
 
-    def widest(self, rules: Sequence[Rule], *, confined: bool = False) -> Region | None:
+    def widest(self, rules: Sequence[Rule], *, confined: bool = False) -> NodeSet | None:
         """A region that holds every node on which the rules can be true, whatever the pod; None if they can't be told.
 
         It is exact where no rule reads the pod.
@@ -69,18 +69,18 @@ class Scene:
             verdict = moment.decide(rules[0].tree)
             for rule in rules[1:]:
                 verdict = both_hold(verdict, partial(moment.decide, rule.tree), self.pool_index.every)
-            widest = region(verdict, self.pool_index, confined=confined)
+            widest = node_set_of(verdict, self.pool_index, confined=confined)
             beside = widest.anywhere is None and not confined and any(map(rule_reads_pod, rules))
             return replace(widest, anywhere=TRUE) if beside else widest  # some pod may make the pool not matter
         except (TooMany, BudgetExceeded):
             return None
 
     @property
-    def everywhere(self) -> Region:
+    def everywhere(self) -> NodeSet:
         """What a policy that requires nothing leaves."""
-        return Region(((self.pool_index.every, TRUE),), TRUE)
+        return NodeSet(((self.pool_index.every, TRUE),), TRUE)
 
-    def left(self, policy: CompiledPolicy) -> Region | None:
+    def left(self, policy: CompiledPolicy) -> NodeSet | None:
         """The nodes that a policy can leave, at most; None if that can't be told."""
         if not policy.require:
             return self.everywhere
@@ -90,7 +90,7 @@ class Scene:
         """Whether no pod can run anywhere under a policy."""
         return self.nowhere(self.left(policy), policy.require)
 
-    def nowhere(self, where: Region | None, rules: Iterable[Rule]) -> bool:
+    def nowhere(self, where: NodeSet | None, rules: Iterable[Rule]) -> bool:
         """Whether a widest region of these rules is empty. Nodes of no pool are hard to tell where a pod decides."""
         if where is None or (self.pool_index.inventory.strays and any(map(rule_reads_pod, rules))):
             return False
@@ -126,40 +126,40 @@ def requires_the_same_always(policy: CompiledPolicy) -> bool:
     return not any(map(rule_reads_pod, policy.require))
 
 
-def disjoint_in(scene: Scene, a: Region | None, b: Region | None) -> bool:
+def disjoint_in(scene: Scene, a: NodeSet | None, b: NodeSet | None) -> bool:
     try:
         return a is None or b is None or not alive(intersection(a, b), TRUE, scene.pool_index)
     except TooMany:
         return True
 
 
-def pools_reached(where: Region, pool_index: PoolIndex) -> int:
+def pools_reached(where: NodeSet, pool_index: PoolIndex) -> int:
     return sum(
         1 << i for i in range(len(pool_index.pools)) if any(pool_index.possible(t) >> i & 1 for t in _here(where, i))
     )
 
 
-def _here(where: Region, pool: int) -> Terms:
+def _here(where: NodeSet, pool: int) -> Terms:
     """The nodes of a region in one pool."""
     return tuple(t for mask, terms in where.groups if mask >> pool & 1 for t in terms)
 
 
-def in_any(regions: Iterable[Region | None]) -> Region:
+def in_any(regions: Iterable[NodeSet | None]) -> NodeSet:
     """The nodes of any of these regions; what can't be told is left out."""
     known = [region for region in regions if region is not None]
     outside = [region.anywhere for region in known if region.anywhere is not None]
     groups = tuple(group for region in known for group in region.groups)
-    return Region(groups, tuple(term for terms in outside for term in terms) if outside else None)
+    return NodeSet(groups, tuple(term for terms in outside for term in terms) if outside else None)
 
 
-def in_both(a: Region | None, b: Region | None) -> Region | None:
+def in_both(a: NodeSet | None, b: NodeSet | None) -> NodeSet | None:
     try:
         return None if a is None or b is None else intersection(a, b)
     except TooMany:
         return None
 
 
-def covers(wish: Region, left: Region, scene: Scene) -> bool:
+def covers(wish: NodeSet, left: NodeSet, scene: Scene) -> bool:
     """Whether a wish holds of every node that is left. What is known of a pool's nodes counts."""
     pool_index = scene.pool_index
     beside = left.anywhere if pool_index.inventory.strays else None

@@ -26,8 +26,8 @@ from engine.evaluation import (
     UNSELECTED,
     Finding,
     Ground,
+    NodeSet,
     Occasion,
-    Region,
     Wish,
     alive,
     exempted,
@@ -250,7 +250,7 @@ class _Meeting:
         effective = [f for f in applied if f.policy.name not in idle]
         return replace(decision, message=words.sentence(decision, effective, stuck=stuck))
 
-    def _met(self, mine: Terms) -> tuple[Region | None, dict[str, str]]:
+    def _met(self, mine: Terms) -> tuple[NodeSet | None, dict[str, str]]:
         """All regions together; or by priority those that leave something, and why the others are overruled."""
         wanting = [f for f in self.findings if f.outcome == "applied" and f.region is not None]
         everything = self._meet_all(wanting)
@@ -266,7 +266,7 @@ class _Meeting:
                 overruled[finding.policy.name] = words.emptiness(finding, kept, mine, self.pool_index)
         return self._meet_all(kept), overruled
 
-    def _meet_all(self, findings: Sequence[Finding]) -> Region | None:
+    def _meet_all(self, findings: Sequence[Finding]) -> NodeSet | None:
         together = plain_meet([finding.region for finding in findings])
         if together is not None:
             return together
@@ -296,7 +296,7 @@ class _Meeting:
         return replace(self.base, allowed=False, message=message, policies=outcomes, pools=pools)
 
     def _written(
-        self, applied: Sequence[Finding], met: Region | None, after: int
+        self, applied: Sequence[Finding], met: NodeSet | None, after: int
     ) -> tuple[Placement, tuple[Operation, ...]]:
         """What the policies come to, and how it is written. Fails each that brings more than a pod can carry."""
         try:
@@ -307,7 +307,7 @@ class _Meeting:
             raise _Failure(failed) from error
 
     def _carried(
-        self, applied: Sequence[Finding], met: Region | None, after: int
+        self, applied: Sequence[Finding], met: NodeSet | None, after: int
     ) -> tuple[Placement, tuple[Operation, ...]]:
         """What these policies come to, and the patch. Raises TooMany if a pod can't carry it."""
         placement = self._placement(applied, met, after)
@@ -347,14 +347,14 @@ class _Meeting:
                 factors.append(f"{count} of policy {finding.policy.name}")
         return f"{error} ({', times '.join(factors)})" if len(factors) > 1 else str(error)
 
-    def _width(self, region: Region, after: int) -> int:
+    def _width(self, region: NodeSet, after: int) -> int:
         """How many node selector terms a region takes."""
         try:
             return sum(term.width for term in node_terms(region, after, self.pool_index))
         except TooMany as error:
             return error.count
 
-    def _placement(self, applied: Sequence[Finding], met: Region | None, after: int) -> Placement:
+    def _placement(self, applied: Sequence[Finding], met: NodeSet | None, after: int) -> Placement:
         return Placement(
             TRUE if met is None or self._held(met, after) else node_terms(met, after, self.pool_index),
             self._preferred(applied, after),
@@ -364,7 +364,7 @@ class _Meeting:
             tuple(term for f in applied for term in f.pod_anti_affinity),
         )
 
-    def _held(self, met: Region, after: int) -> bool:
+    def _held(self, met: NodeSet, after: int) -> bool:
         """Whether the pod says already what is required, also of pools that are not left."""
         if after == self.pool_index.every or self.stuck:
             return False
@@ -394,7 +394,7 @@ class _Meeting:
                 preferred += [(wish.weight, term) for term in self._wished(wish.region, after)]
         return self._not_preferred_yet(preferred, after)
 
-    def _wished(self, region: Region, after: int) -> Terms:
+    def _wished(self, region: NodeSet, after: int) -> Terms:
         try:
             return node_terms(region, after, self.pool_index)
         except TooMany as error:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.decision.combine import _Failure
-from engine.evaluation import Finding, Region, node_terms
+from engine.evaluation import Finding, NodeSet, node_terms
 from engine.language import BudgetExceeded, CelError
 from engine.nodeselector import TRUE, Terms, implies
 from engine.pools import PoolIndex, Taint
 
 
-def _holds_already(mine: Terms, wanted: Region, pool_index: PoolIndex) -> bool:
+def _holds_already(mine: Terms, wanted: NodeSet, pool_index: PoolIndex) -> bool:
     """Whether the pod's own constraints keep it in a region; one that has none is kept nowhere."""
     if mine == TRUE:
         return wanted.anywhere == TRUE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from engine.decision.decision import Decision, PoolNames
-from engine.evaluation import Finding, Region, alive, intersection, reach
+from engine.evaluation import Finding, NodeSet, alive, intersection, reach
 from engine.nodeselector import TRUE, Terms
 from engine.pods import Subject, owner_of
 from engine.pools import PoolIndex
@@ -90,7 +90,7 @@ def emptiness(finding: Finding, kept: Sequence[Finding], mine: Terms, pool_index
     if not alive(finding.region, TRUE, pool_index):
         failed = f" ({finding.error})" if finding.error else ""
         return f"{finding.policy.wanted}: no pool satisfies it{failed}"
-    others: Region | None = None
+    others: NodeSet | None = None
     for other in kept:
         assert other.region is not None
         others = other.region if others is None else intersection(others, other.region)

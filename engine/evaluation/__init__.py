@@ -1,6 +1,6 @@
 """TODO."""
 
-from engine.evaluation.nodeset import Region, alive, intersection, node_terms, plain_meet, reach, region
+from engine.evaluation.nodeset import NodeSet, alive, intersection, node_set_of, node_terms, plain_meet, reach
 from engine.evaluation.outcome import UNSELECTED, Finding
 from engine.evaluation.pod_facts import POLICY_BUDGET, Occasion
 from engine.evaluation.policy import exempted, exempting, judge
@@ -16,8 +16,8 @@ __all__ = [
     "Finding",
     "Ground",
     "Moment",
+    "NodeSet",
     "Occasion",
-    "Region",
     "Verdict",
     "Wish",
     "alive",
@@ -26,10 +26,10 @@ __all__ = [
     "exempting",
     "intersection",
     "judge",
+    "node_set_of",
     "node_terms",
     "plain_meet",
     "reach",
-    "region",
     "scored",
     "stacked",
 ]

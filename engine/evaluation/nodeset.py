@@ -11,7 +11,7 @@ from engine.pools import Group, PoolIndex
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class NodeSet:
     """Eligible nodes: disjoint groups of pools, each with the condition on its nodes.
 
     `anywhere` is the condition on a node of no pool where membership does not matter (it is then every group's, too),
@@ -22,20 +22,20 @@ class Region:
     anywhere: Terms | None = None
 
 
-def region(verdict: Verdict, pool_index: PoolIndex, *, confined: bool = False) -> Region:
+def node_set_of(verdict: Verdict, pool_index: PoolIndex, *, confined: bool = False) -> NodeSet:
     """The nodes on which a verdict is true; `confined` to pools also where it does not depend on them."""
     free = None if confined or verdict.anywhere is None else told(verdict.anywhere[0])
     if isinstance(verdict, Flat) and not (pool_index.inferred and (verdict.reads or verdict.computed)):
-        return Region(((verdict.true, TRUE),) if verdict.true else (), free)
-    return Region(tuple(truths(verdict, pool_index)), free)
+        return NodeSet(((verdict.true, TRUE),) if verdict.true else (), free)
+    return NodeSet(tuple(truths(verdict, pool_index)), free)
 
 
-def intersection(a: Region, b: Region) -> Region:
+def intersection(a: NodeSet, b: NodeSet) -> NodeSet:
     """The nodes that are in both. Raises TooMany."""
     free = None if a.anywhere is None or b.anywhere is None else both(a.anywhere, b.anywhere)
     if len(a.groups) == len(b.groups) == 1 and a.groups[0][1] == b.groups[0][1] == TRUE:
         common = a.groups[0][0] & b.groups[0][0]
-        return Region(((common, TRUE),) if common else (), free)
+        return NodeSet(((common, TRUE),) if common else (), free)
     groups: dict[Terms, int] = {}
     for mask, terms in a.groups:
         for other, conditions in b.groups:
@@ -43,17 +43,17 @@ def intersection(a: Region, b: Region) -> Region:
                 met = conditions if terms == TRUE else terms if conditions == TRUE else both(terms, conditions)
                 if met != FALSE:
                     groups[met] = groups.get(met, 0) | (mask & other)
-    return Region(tuple((mask, terms) for terms, mask in groups.items()), free)
+    return NodeSet(tuple((mask, terms) for terms, mask in groups.items()), free)
 
 
-def plain_meet(regions: Sequence[Region | None]) -> Region | None:
+def plain_meet(regions: Sequence[NodeSet | None]) -> NodeSet | None:
     """The same for regions that are whole pools, at once; None if one of them is anything else, or there are none."""
     common = -1
     for each in regions:
         if each is None or each.anywhere is not None or len(each.groups) != 1 or each.groups[0][1] != TRUE:
             return None
         common &= each.groups[0][0]
-    return Region(((common, TRUE),) if common else ()) if regions else None
+    return NodeSet(((common, TRUE),) if common else ()) if regions else None
 
 
 def reach(groups: Iterable[Group], own: Terms, pool_index: PoolIndex) -> int:
@@ -70,7 +70,7 @@ def reach(groups: Iterable[Group], own: Terms, pool_index: PoolIndex) -> int:
     return reached
 
 
-def alive(region: Region, own: Terms, pool_index: PoolIndex) -> bool:
+def alive(region: NodeSet, own: Terms, pool_index: PoolIndex) -> bool:
     """Whether any node can possibly be left: of a pool, or, where pools don't matter and such nodes exist, of none."""
     if reach(region.groups, own, pool_index):
         return True
@@ -85,7 +85,7 @@ def _met(a: Terms, b: Terms) -> Iterator[Term]:
     return (met for one in a for other in b if not (met := one & other).impossible)
 
 
-def node_terms(region: Region, pools: int, pool_index: PoolIndex) -> Terms:
+def node_terms(region: NodeSet, pools: int, pool_index: PoolIndex) -> Terms:
     """The terms that exactly the nodes of a region match, of its pools only these. Raises TooMany."""
     if region.anywhere is not None:
         return region.anywhere

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from engine.bundle import Outcome
-from engine.evaluation.nodeset import Region
+from engine.evaluation.nodeset import NodeSet
 from engine.evaluation.preferences import Wish
 from engine.placement import Constraint, WeightedPodTerm
 from engine.program import Arguments, CompiledPolicy
@@ -24,7 +24,7 @@ class Finding:
     outcome: Outcome
     message: str = ""
     error: str = ""
-    region: Region | None = None
+    region: NodeSet | None = None
     wishes: tuple[Wish, ...] = ()
     tiers: tuple[Wish, ...] = ()
     spread: tuple[Constraint, ...] = ()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from engine.bundle import PodTerm, Spread
-from engine.evaluation.nodeset import Region, intersection, region
+from engine.evaluation.nodeset import NodeSet, intersection, node_set_of
 from engine.evaluation.outcome import UNSELECTED, Finding, PolicyFailed
 from engine.evaluation.pod_facts import Occasion
 from engine.evaluation.pool_facts import Moment
@@ -102,7 +102,7 @@ def _holds(condition: Condition, arguments: Arguments) -> bool:
 def _placed(policy: CompiledPolicy, arguments: Arguments, occasion: Occasion) -> Finding:
     moment, pod = occasion.moment(arguments), occasion.subject.pod
     verdict = _required(policy.require, moment)
-    where = None if verdict is None else region(verdict, occasion.pool_index, confined=bool(policy.tolerate))
+    where = None if verdict is None else node_set_of(verdict, occasion.pool_index, confined=bool(policy.tolerate))
     error = "" if verdict is None else _required_error(policy.require, verdict, moment)
     if policy.only_requires:
         return Finding(policy, "applied", policy.wanted, error, where)
@@ -155,9 +155,9 @@ def _wishes(policy: CompiledPolicy, moment: Moment, errors: list[str]) -> Iterab
     pool_index = moment.ground.pool_index
     errors += filter(None, [_first_error([item.rule for item in policy.prefer if item.rule], moment)])
     for place, item in enumerate(policy.prefer):
-        where = None if item.rule is None else region(moment.decide(item.rule.tree), pool_index)
+        where = None if item.rule is None else node_set_of(moment.decide(item.rule.tree), pool_index)
         if item.score is None:
-            yield Wish(with_disjoint_terms(where or Region(())), item.weight, place)
+            yield Wish(with_disjoint_terms(where or NodeSet(())), item.weight, place)
             continue
         failed: list[str] = []
         for one in scored(item.score, moment, failed):

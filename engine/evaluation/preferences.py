@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.evaluation.nodeset import Region, node_terms, region
+from engine.evaluation.nodeset import NodeSet, node_set_of, node_terms
 from engine.evaluation.pool_facts import Moment
 from engine.nodeselector import FALSE, Term, Terms, can_be_said, difference, disjoint
 from engine.pools import PoolIndex
@@ -16,7 +16,7 @@ from engine.program import Rule
 class Wish:
     """Nodes that are preferred, with a weight of 1 to 100. No node counts for two wishes of one `item` of a policy."""
 
-    region: Region
+    region: NodeSet
     weight: int
     item: int = 0
 
@@ -47,11 +47,11 @@ def tiers_of(rules: Sequence[Rule], moment: Moment) -> tuple[Wish, ...]:
     Where no affinity can say that, nodes of better tiers count for it, too; the weights are levels that allow for it.
     """
     pool_index = moment.ground.pool_index
-    earlier: list[Region] = []
-    tiers: list[Region] = []
+    earlier: list[NodeSet] = []
+    tiers: list[NodeSet] = []
     shared: list[bool] = []
     for rule in rules:
-        tier = rest = region(moment.decide(rule.tree), pool_index)
+        tier = rest = node_set_of(moment.decide(rule.tree), pool_index)
         shares = False
         for better in earlier:
             rest, unsaid = _less(rest, better, pool_index)
@@ -76,7 +76,7 @@ def _levels(shared: Sequence[bool]) -> list[int]:
     return levels[::-1]
 
 
-def _less(tier: Region, better: Region, pool_index: PoolIndex) -> tuple[Region, bool]:
+def _less(tier: NodeSet, better: NodeSet, pool_index: PoolIndex) -> tuple[NodeSet, bool]:
     """A tier without the nodes of a better one; and whether some of these are left, for no affinity says it."""
     parts: list[tuple[int, Terms, bool]] = []
     for mask, terms in tier.groups:
@@ -91,7 +91,7 @@ def _less(tier: Region, better: Region, pool_index: PoolIndex) -> tuple[Region, 
     if free is not None:
         free, shares = _difference(free, node_terms(better, pool_index.every, pool_index))
         unsaid = unsaid or shares
-    return Region(groups, free), unsaid
+    return NodeSet(groups, free), unsaid
 
 
 def _difference(a: Terms, b: Terms) -> tuple[Terms, bool]:
@@ -100,7 +100,7 @@ def _difference(a: Terms, b: Terms) -> tuple[Terms, bool]:
     return (rest, False) if all(map(can_be_said, rest)) else (a, True)
 
 
-def with_disjoint_terms(wanted: Region) -> Region:
+def with_disjoint_terms(wanted: NodeSet) -> NodeSet:
     """The same nodes in terms that no node matches twice, for each match adds its weight."""
     groups = tuple((mask, disjoint(terms)) for mask, terms in wanted.groups)
-    return Region(groups, None if wanted.anywhere is None else disjoint(wanted.anywhere))
+    return NodeSet(groups, None if wanted.anywhere is None else disjoint(wanted.anywhere))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
-from engine.evaluation.nodeset import Region
+from engine.evaluation.nodeset import NodeSet
 from engine.evaluation.pool_facts import Moment
 from engine.evaluation.preferences import Wish, with_disjoint_terms
 from engine.evaluation.read_tracking import WatchedPool, is_inferred
@@ -22,7 +22,7 @@ def scored(score: Score, moment: Moment, errors: list[str]) -> Iterable[Wish]:
         arguments = (*moment.arguments, None)
         for guard, value in values_anywhere(score, arguments, errors):
             if weight := _clipped(value):
-                yield Wish(Region(((pool_index.every, told(guard)),), guard), weight)
+                yield Wish(NodeSet(((pool_index.every, told(guard)),), guard), weight)
         return
     for i, cases, reads in by_pool_values(score, moment, errors):
         for guard, value in cases:
@@ -31,7 +31,7 @@ def scored(score: Score, moment: Moment, errors: list[str]) -> Iterable[Wish]:
                     terms = both(told(guard), demanded)
                     weights[weight, terms] = weights.get((weight, terms), 0) | mask
     for (weight, terms), mask in weights.items():
-        yield Wish(with_disjoint_terms(Region(((mask, terms),))), weight)
+        yield Wish(with_disjoint_terms(NodeSet(((mask, terms),))), weight)
 
 
 def _clipped(value: object) -> int:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from engine.decision.decision import Decision
-from engine.evaluation import Region, Wish, stacked
+from engine.evaluation import NodeSet, Wish, stacked
 from engine.evaluation.preferences import _levels
 from engine.nodeselector import TRUE, integers, one_of, term_of
 from tests.engine.builders import decide, inventory, pod
@@ -192,7 +192,7 @@ def test_wishes_for_the_same_nodes_are_stacked_pool_by_pool() -> None:
     bound = term_of({"k": integers(3)})
 
     def wish(weight: int, *groups: tuple[int, Any], anywhere: Any = None) -> Wish:
-        return Wish(Region(groups, anywhere), weight)
+        return Wish(NodeSet(groups, anywhere), weight)
 
     assert stacked([]) == 0
     assert stacked([wish(3, (0b11, (a,))), wish(4, (0b01, (a,))), wish(5, (0b10, (a,)))]) == 8
@@ -283,8 +283,8 @@ def test_where_tiers_leave_no_room_wishes_are_left_out() -> None:
 def test_wishes_for_nodes_of_any_pool_are_stacked_on_those_of_each() -> None:
     (b,) = anywhere = (term_of({"k": one_of("b")}),)
     apart = [
-        Wish(Region(((1 << i, (term_of({"k": one_of("a")}),)),), anywhere), weight) for i, weight in enumerate((1, 2))
+        Wish(NodeSet(((1 << i, (term_of({"k": one_of("a")}),)),), anywhere), weight) for i, weight in enumerate((1, 2))
     ]
     assert stacked(apart) == 3
     for mask in (0b001, 0b100):
-        assert stacked([*apart, Wish(Region(((mask, (b,)),)), 5)]) == 8
+        assert stacked([*apart, Wish(NodeSet(((mask, (b,)),)), 5)]) == 8

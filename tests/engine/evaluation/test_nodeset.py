@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.evaluation.nodeset import Region, alive, intersection, node_terms, plain_meet, reach
+from engine.evaluation.nodeset import NodeSet, alive, intersection, node_terms, plain_meet, reach
 from engine.nodeselector import ABSENT, EXISTS, FALSE, TRUE, Term, Terms, one_of, simplify, term_of
 from engine.nodeselector.term import admits
 from engine.pools import Inventory, Pool, PoolIndex
@@ -32,7 +32,7 @@ conditions = st.lists(some_terms, max_size=2).map(simplify)
 
 
 @st.composite
-def regions(draw: st.DrawFn) -> Region:
+def regions(draw: st.DrawFn) -> NodeSet:
     """Disjoint groups of pools with conditions, perhaps none; and perhaps nodes of no pool."""
     groups: dict[int, int] = {}
     for i in range(len(POOLS)):
@@ -40,10 +40,10 @@ def regions(draw: st.DrawFn) -> Region:
         if group is not None:
             groups[group] = groups.get(group, 0) | 1 << i
     said = tuple((mask, draw(st.one_of(st.just(TRUE), conditions))) for mask in groups.values())
-    return Region(said, draw(st.one_of(st.none(), st.just(TRUE), conditions)))
+    return NodeSet(said, draw(st.one_of(st.none(), st.just(TRUE), conditions)))
 
 
-def inside(region: Region) -> set[int]:
+def inside(region: NodeSet) -> set[int]:
     """Which of NODES are in a region, as it says itself."""
     return {
         n
@@ -52,13 +52,13 @@ def inside(region: Region) -> set[int]:
     }
 
 
-def outside(region: Region) -> set[int] | None:
+def outside(region: NodeSet) -> set[int] | None:
     """Which nodes of no pool are; None where none are meant."""
     return None if region.anywhere is None else {n for n, one in enumerate(STRAYS) if admits(region.anywhere, one)}
 
 
 @given(regions(), regions())
-def test_what_is_in_both(a: Region, b: Region) -> None:
+def test_what_is_in_both(a: NodeSet, b: NodeSet) -> None:
     both = intersection(a, b)
     assert inside(both) == inside(a) & inside(b)
     mine, its = outside(a), outside(b)
@@ -71,7 +71,7 @@ def test_what_is_in_both(a: Region, b: Region) -> None:
 
 @given(st.lists(st.integers(0, FLEET.every), max_size=3))
 def test_whole_pools_meet_at_once(masks: list[int]) -> None:
-    given_regions = [Region(((mask, TRUE),) if mask else ()) for mask in masks]
+    given_regions = [NodeSet(((mask, TRUE),) if mask else ()) for mask in masks]
     together = plain_meet(given_regions)
     if not masks or not all(masks):
         assert together is None
@@ -83,26 +83,26 @@ def test_whole_pools_meet_at_once(masks: list[int]) -> None:
     assert together.groups == () or all(mask for mask, _ in together.groups)
 
 
-WHOLE = Region(((1, TRUE),))
+WHOLE = NodeSet(((1, TRUE),))
 
 
 @pytest.mark.parametrize(
     "other",
     [
         None,
-        Region(((1, TRUE),), TRUE),
-        Region(((1, (term_of({"x": EXISTS}),)),)),
-        Region(((1, TRUE), (2, (term_of({"x": EXISTS}),)))),
-        Region(()),
+        NodeSet(((1, TRUE),), TRUE),
+        NodeSet(((1, (term_of({"x": EXISTS}),)),)),
+        NodeSet(((1, TRUE), (2, (term_of({"x": EXISTS}),)))),
+        NodeSet(()),
     ],
 )
-def test_anything_but_whole_pools_meets_one_by_one(other: Region | None) -> None:
+def test_anything_but_whole_pools_meets_one_by_one(other: NodeSet | None) -> None:
     assert plain_meet([WHOLE, other]) is None
     assert plain_meet([other, WHOLE]) is None
 
 
 @given(regions(), st.integers(0, FLEET.every))
-def test_terms_match_exactly_the_nodes(region: Region, pools: int) -> None:
+def test_terms_match_exactly_the_nodes(region: NodeSet, pools: int) -> None:
     terms = node_terms(region, pools, FLEET)
     if region.anywhere is not None:
         assert terms == region.anywhere
@@ -113,7 +113,7 @@ def test_terms_match_exactly_the_nodes(region: Region, pools: int) -> None:
 
 
 @given(regions(), conditions)
-def test_the_pools_that_are_reached(region: Region, own: Terms) -> None:
+def test_the_pools_that_are_reached(region: NodeSet, own: Terms) -> None:
     reached = reach(region.groups, own, FLEET)
     assert reached == sum({1 << NODES[n][0] for n in inside(region) if admits(own, NODES[n][1])})
 
@@ -129,7 +129,7 @@ def test_pools_are_reached_by_any_of_the_terms() -> None:
 
 @pytest.mark.parametrize("strays", [0, 2])
 @given(region=regions(), own=conditions)
-def test_alive_is_any_node_at_all(strays: int, region: Region, own: Terms) -> None:
+def test_alive_is_any_node_at_all(strays: int, region: NodeSet, own: Terms) -> None:
     pool_index = PoolIndex(Inventory(POOLS, strays))
     there = outside(region) or set()
     beside = strays > 0 and any(admits(own, STRAYS[n]) for n in there)
@@ -139,7 +139,7 @@ def test_alive_is_any_node_at_all(strays: int, region: Region, own: Terms) -> No
 def test_without_pools_only_nodes_of_no_pool_are_left() -> None:
     empty = PoolIndex(Inventory())
     only: Term = term_of({"x": one_of("1")})
-    assert alive(Region((), TRUE), TRUE, empty)
-    assert alive(Region((), (only,)), (only,), empty)
-    assert not alive(Region((), (only,)), (term_of({"x": one_of("2")}),), empty)
-    assert not alive(Region(()), TRUE, empty)
+    assert alive(NodeSet((), TRUE), TRUE, empty)
+    assert alive(NodeSet((), (only,)), (only,), empty)
+    assert not alive(NodeSet((), (only,)), (term_of({"x": one_of("2")}),), empty)
+    assert not alive(NodeSet(()), TRUE, empty)
