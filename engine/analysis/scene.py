@@ -48,10 +48,10 @@ class Scene:
 
     def __init__(self, name: str, decider: Decider) -> None:
         self.name, self.decider, self.pool_index = name, decider, decider.pool_index
-        ground = decider.ground
+        pool_facts = decider.pool_facts
         undecided = {leaf.number: _either(leaf, self.pool_index) for leaf in decider.program.leaves if leaf.reads_pod}
         self._budget = Budget(POLICY_BUDGET)
-        self._seen = Moment(ground, (self._budget, *NOBODY, *decider.constants), undecided)
+        self._seen = Moment(pool_facts, (self._budget, *NOBODY, *decider.constants), undecided)
 
     @property
     def _moment(self) -> Moment:

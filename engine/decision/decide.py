@@ -25,9 +25,9 @@ from engine.evaluation import (
     POLICY_BUDGET,
     UNSELECTED,
     Finding,
-    Ground,
     NodeSet,
     Occasion,
+    PoolFacts,
     Wish,
     alive,
     exempted,
@@ -96,7 +96,7 @@ class Decider:
         known = {"name": "", "labels": {}, **(cluster or {})}
         self.constants = (known, {**program.params, **(params or {})})
         self.pool_index = PoolIndex(inventory)
-        self.ground = Ground(self.pool_index, program.leaves, self._nobody)
+        self.pool_facts = PoolFacts(self.pool_index, program.leaves, self._nobody)
         self._place = {policy.name: i for i, policy in enumerate(program.policies)}
         self._resting = [_resting(policy) for policy in program.policies]
         self._candidates = _Candidates(program.policies)
@@ -106,7 +106,7 @@ class Decider:
         """The same on another inventory. What is known of pools that did not change is taken over, so this is fast."""
         decider = copy(self)
         decider.pool_index = PoolIndex(inventory, self.pool_index)
-        decider.ground = Ground(decider.pool_index, self.program.leaves, self._nobody, self.ground)
+        decider.pool_facts = PoolFacts(decider.pool_index, self.program.leaves, self._nobody, self.pool_facts)
         return decider
 
     def _nobody(self) -> Arguments:
@@ -130,7 +130,7 @@ class Decider:
 
     def findings(self, subject: Subject) -> list[Finding]:
         """What each policy that its selector does not rule out says of a pod by itself, in the program's order."""
-        occasion = Occasion(subject, self.ground, self.constants)
+        occasion = Occasion(subject, self.pool_facts, self.constants)
         candidates = self._candidates.of(occasion.labels)
         if not self.program.exemptions:
             return [judge(policy, occasion) for policy in candidates]

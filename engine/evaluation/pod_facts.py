@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.evaluation.pool_facts import Ground, Moment
+from engine.evaluation.pool_facts import Moment, PoolFacts
 from engine.evaluation.verdicts import Verdict
 from engine.language import Budget, CelError
 from engine.placement import labels_of
@@ -56,15 +56,15 @@ class Occasion:
         "_plain",
         "_shared",
         "pool_index",
-        "ground",
+        "pool_facts",
         "labels",
         "namespace_labels",
         "seen",
         "subject",
     )
 
-    def __init__(self, subject: Subject, ground: Ground, constants: tuple[object, ...]) -> None:
-        self.subject, self.ground, self.pool_index = subject, ground, ground.pool_index
+    def __init__(self, subject: Subject, pool_facts: PoolFacts, constants: tuple[object, ...]) -> None:
+        self.subject, self.pool_facts, self.pool_index = subject, pool_facts, pool_facts.pool_index
         self.labels = labels_of(subject.pod)
         self.namespace_labels = (subject.namespace.get("metadata") or {}).get("labels") or {}
         self.seen: dict[int, Verdict] = {}
@@ -93,7 +93,7 @@ class Occasion:
     def moment(self, arguments: Arguments) -> Moment:
         """The pod's view of the ground, by these arguments."""
         if self._moment is None or self._moment.arguments is not arguments:
-            self._moment = Moment(self.ground, arguments, self.seen)
+            self._moment = Moment(self.pool_facts, arguments, self.seen)
         return self._moment
 
     def _fresh_budget(self) -> Budget:

@@ -53,7 +53,7 @@ def judge(policy: CompiledPolicy, occasion: Occasion) -> Finding:
         policy.pod_selector.matches(occasion.labels) and policy.namespace_selector.matches(occasion.namespace_labels)
     ):
         return Finding(policy, "notMatched", UNSELECTED)
-    known: Finding | None = occasion.ground.findings.get(policy.name)
+    known: Finding | None = occasion.pool_facts.findings.get(policy.name)
     if known is not None:
         return known
     arguments = occasion.arguments(policy)
@@ -69,7 +69,7 @@ def judge(policy: CompiledPolicy, occasion: Occasion) -> Finding:
             return Finding(policy, "denied", denial.message or f"`{denial.text}`")
         finding = _placed(policy, arguments, occasion)
         if policy.pool_only:
-            occasion.ground.findings[policy.name] = finding
+            occasion.pool_facts.findings[policy.name] = finding
         return finding
     except (PolicyFailed, BudgetExceeded, TooMany) as failure:
         return Finding(policy, "failed", "", str(failure))
@@ -127,7 +127,7 @@ def _placed(policy: CompiledPolicy, arguments: Arguments, occasion: Occasion) ->
 def _required(rules: Sequence[Rule], moment: Moment) -> Verdict | None:
     if len(rules) == 1:
         return moment.decide(rules[0].tree)
-    every = moment.ground.pool_index.every
+    every = moment.pool_facts.pool_index.every
     verdict: Verdict | None = None
     for rule in rules:
         mine = moment.decide(rule.tree)
@@ -137,7 +137,7 @@ def _required(rules: Sequence[Rule], moment: Moment) -> Verdict | None:
 
 def _required_error(rules: Iterable[Rule], verdict: Verdict, moment: Moment) -> str:
     """As `_first_error`, where the verdict does not show already that there is none."""
-    every = moment.ground.pool_index.every
+    every = moment.pool_facts.pool_index.every
     plain = isinstance(verdict, Flat) and every and verdict.true | verdict.false == every
     return "" if plain else _first_error(rules, moment)
 
@@ -152,7 +152,7 @@ def _first_error(rules: Iterable[Rule], moment: Moment) -> str:
 
 
 def _wishes(policy: CompiledPolicy, moment: Moment, errors: list[str]) -> Iterable[Wish]:
-    pool_index = moment.ground.pool_index
+    pool_index = moment.pool_facts.pool_index
     errors += filter(None, [_first_error([item.rule for item in policy.prefer if item.rule], moment)])
     for place, item in enumerate(policy.prefer):
         where = None if item.rule is None else node_set_of(moment.decide(item.rule.tree), pool_index)

@@ -14,7 +14,7 @@ from engine.pools import PoolIndex, members, words_of
 from engine.program import NO, UNKNOWN, YES, Arguments, Both, Choice, Leaf, Not, Reads, Tree, Truth, TruthOf
 
 
-class Ground:
+class PoolFacts:
     """What verdicts stand on: a fleet, and what is the same for every pod on it.
 
     Leaves that read nothing of a pod are decided here, once; `nobody` are the arguments of a function that is called
@@ -28,7 +28,7 @@ class Ground:
         pool_index: PoolIndex,
         leaves: Sequence[Leaf],
         nobody: Callable[[], Arguments],
-        previous: Ground | None = None,
+        previous: PoolFacts | None = None,
     ) -> None:
         self.pool_index = pool_index
         self.yes = Flat(pool_index.every, 0, YES)
@@ -62,23 +62,25 @@ class Ground:
 class Moment:
     """One decision's view of a ground: the pod's values, and the leaves that were decided for it so far."""
 
-    __slots__ = ("arguments", "ground", "seen")
+    __slots__ = ("arguments", "pool_facts", "seen")
 
-    def __init__(self, ground: Ground, arguments: Arguments, seen: dict[int, Verdict]) -> None:
-        self.ground, self.arguments, self.seen = ground, arguments, seen
+    def __init__(self, pool_facts: PoolFacts, arguments: Arguments, seen: dict[int, Verdict]) -> None:
+        self.pool_facts, self.arguments, self.seen = pool_facts, arguments, seen
 
     def decide(self, tree: Tree) -> Verdict:
         """The verdict on an expression. Raises BudgetExceeded."""
         match tree:
             case Leaf():
-                verdict = self.ground.settled.get(tree.number) or self.seen.get(tree.number)
+                verdict = self.pool_facts.settled.get(tree.number) or self.seen.get(tree.number)
                 if verdict is None:
                     verdict = self.seen[tree.number] = _leaf(tree, self)
                 return verdict
             case Not():
                 return invert(self.decide(tree.inner))
             case Both():
-                return both_hold(self.decide(tree.left), lambda: self.decide(tree.right), self.ground.pool_index.every)
+                return both_hold(
+                    self.decide(tree.left), lambda: self.decide(tree.right), self.pool_facts.pool_index.every
+                )
             case Choice():
                 return self._choose(tree)
 
@@ -97,7 +99,7 @@ class Moment:
         """
         match tree:
             case Leaf():
-                return _outlook(self.decide(tree), self.ground.pool_index.every)
+                return _outlook(self.decide(tree), self.pool_facts.pool_index.every)
             case Not():
                 true, false, error = self._outlook(tree.inner)
                 return false, true, error
@@ -137,26 +139,26 @@ class Moment:
         if test.anywhere in (YES, NO):
             return self.decide(tree.yes if test.anywhere == YES else tree.no)
         if test.anywhere == UNKNOWN:
-            return self.ground.unknown
-        return choice(test, self.decide(tree.yes), self.decide(tree.no), self.ground.pool_index.every)
+            return self.pool_facts.unknown
+        return choice(test, self.decide(tree.yes), self.decide(tree.no), self.pool_facts.pool_index.every)
 
 
 def _leaf(leaf: Leaf, moment: Moment) -> Verdict:
-    ground = moment.ground
-    if leaf.number in ground.exhausted:
-        raise BudgetExceeded(ground.exhausted[leaf.number])
+    pool_facts = moment.pool_facts
+    if leaf.number in pool_facts.exhausted:
+        raise BudgetExceeded(pool_facts.exhausted[leaf.number])
     if leaf.truth is not None:
         return _node_leaf(leaf, leaf.truth, moment)
     if leaf.bridge is not None:
         try:
-            true, false = ground.indexes[leaf.number](leaf.bridge.pod(*moment.arguments, None))
+            true, false = pool_facts.indexes[leaf.number](leaf.bridge.pod(*moment.arguments, None))
         except CelError:
             return Flat(0, 0, None, leaf.reads)
         return Flat(true, false, None, leaf.reads)
     if leaf.reads_pool:
-        return _by_pool(leaf, ground.pool_index, moment.arguments)
+        return _by_pool(leaf, pool_facts.pool_index, moment.arguments)
     assert leaf.function is not None
-    return ground.everywhere(leaf.function, moment.arguments)
+    return pool_facts.everywhere(leaf.function, moment.arguments)
 
 
 def _by_pool(leaf: Leaf, pool_index: PoolIndex, arguments: Arguments, known: Flat | None = None) -> Flat:
@@ -200,7 +202,7 @@ def _outlook(verdict: Verdict, every: int) -> tuple[int, int, int]:
 
 
 def _error(leaf: Leaf, moment: Moment, erring: int) -> str:
-    pool_index = moment.ground.pool_index
+    pool_index = moment.pool_facts.pool_index
     pool = next((pool_index.pools[i] for i in members(erring & pool_index.every)), None) if leaf.reads_pool else None
     where = f" (pool `{pool.name}`)" if pool else ""
     if leaf.function is None:
@@ -213,7 +215,7 @@ def _error(leaf: Leaf, moment: Moment, erring: int) -> str:
 
 
 def _node_leaf(leaf: Leaf, truth: TruthOf, moment: Moment) -> Verdict:
-    pool_index = moment.ground.pool_index
+    pool_index = moment.pool_facts.pool_index
     if not leaf.reads_pool and not leaf.reads_capacity:
         everywhere = truth((*moment.arguments, None), words_of(""))
         return Cased(((pool_index.every, everywhere),) if pool_index.every else (), everywhere)

@@ -46,7 +46,7 @@ def tiers_of(rules: Sequence[Rule], moment: Moment) -> tuple[Wish, ...]:
 
     Where no affinity can say that, nodes of better tiers count for it, too; the weights are levels that allow for it.
     """
-    pool_index = moment.ground.pool_index
+    pool_index = moment.pool_facts.pool_index
     earlier: list[NodeSet] = []
     tiers: list[NodeSet] = []
     shared: list[bool] = []

@@ -17,7 +17,7 @@ from engine.program import Arguments, CasesOf, Reads, Score
 
 def scored(score: Score, moment: Moment, errors: list[str]) -> Iterable[Wish]:
     """A score as wishes: one for each weight, on the nodes that have it."""
-    pool_index, weights = moment.ground.pool_index, dict[tuple[int, Terms], int]()
+    pool_index, weights = moment.pool_facts.pool_index, dict[tuple[int, Terms], int]()
     if not score.reads_pool and not score.reads_capacity:
         arguments = (*moment.arguments, None)
         for guard, value in values_anywhere(score, arguments, errors):
@@ -46,7 +46,7 @@ def by_pool_values(score: Scored, moment: Moment, errors: list[str]) -> Iterator
 
     Pools on which it is an error are left out, and `errors` says why.
     """
-    for i, pool in enumerate(moment.ground.pool_index.pools):
+    for i, pool in enumerate(moment.pool_facts.pool_index.pools):
         watched = WatchedPool(pool.view) if score.computed and is_inferred(pool) else None
         arguments = (*moment.arguments, watched.view if watched else pool.view)
         cases: Cases = ()

@@ -18,7 +18,7 @@ import pytest
 from engine.bundle import Bundle, parse_bundle
 from engine.documents import BundleError, Excerpt
 from engine.evaluation.pod_facts import Variables
-from engine.evaluation.pool_facts import Ground, Moment
+from engine.evaluation.pool_facts import Moment, PoolFacts
 from engine.evaluation.verdicts import Flat, Verdict
 from engine.language import (
     INT,
@@ -272,13 +272,13 @@ def said(truth: Truth, node: Mapping[str, Any]) -> bool | None:
 
 
 def compare(program: Program, pool_index: PoolIndex, pods: Sequence[Mapping[str, Any]]) -> None:
-    ground = Ground(pool_index, program.leaves, lambda: (Budget(PLENTY), *(None,) * len(POD_NAMES), *CONSTANTS))
+    pool_facts = PoolFacts(pool_index, program.leaves, lambda: (Budget(PLENTY), *(None,) * len(POD_NAMES), *CONSTANTS))
     for policy in program.policies:
         (rule,) = policy.require
         direct = Direct(rule.text)
         for pod in pods:
             given = arguments(policy, pod)
-            moment = Moment(ground, given, {})
+            moment = Moment(pool_facts, given, {})
             try:
                 verdict = moment.decide(rule.tree)
             except TooMany:

@@ -142,16 +142,18 @@ def test_reads_through_computed_keys_move_with_their_pools(before: Inventory, af
     assert moved == fresh
     renewed = engine.renewed(after)
     anew = decider(*COMPUTED, bundle="{params: {key: tier}}", pools=after)
-    assert renewed.ground.settled == anew.ground.settled
+    assert renewed.pool_facts.settled == anew.pool_facts.settled
 
 
 @given(POOLS, POOLS)
 def test_indexes_move_with_their_pools(before: Inventory, after: Inventory) -> None:
     spec = 'require: [{expression: \'pod.metadata.labels["app"] == pool.labels["tier"]\'}]'
     engine = decider(spec, pools=before)
-    assert engine.ground.indexes
+    assert engine.pool_facts.indexes
     for renewed, anew in zip(
-        engine.renewed(after).ground.indexes.values(), decider(spec, pools=after).ground.indexes.values(), strict=True
+        engine.renewed(after).pool_facts.indexes.values(),
+        decider(spec, pools=after).pool_facts.indexes.values(),
+        strict=True,
     ):
         assert (renewed.known, renewed.masks, renewed.values) == (anew.known, anew.masks, anew.values)
 
@@ -170,8 +172,8 @@ def test_a_renewed_decider_keeps_what_it_knows(monkeypatch: pytest.MonkeyPatch) 
     engine.decide(subject())
     again = engine.renewed(Inventory(pools[1:]))
     assert again.pool_index.carried_over == CarriedOver(((1, 3, 0),), ())
-    assert known == [None, *engine.ground.settled.values()]
-    (before,), (after,) = engine.ground.settled.values(), again.ground.settled.values()
+    assert known == [None, *engine.pool_facts.settled.values()]
+    (before,), (after,) = engine.pool_facts.settled.values(), again.pool_facts.settled.values()
     assert (before.true, after.true) == (0b1100, 0b110)
     assert again.decide(subject()).pools.after == ("p2", "p3")
 
@@ -298,9 +300,9 @@ def test_what_is_known_moves_with_several_runs_of_pools() -> None:
     assert len(new._known) == 4
     assert [new.known(i) for i in range(4)] == [PoolIndex(after).known(i) for i in range(4)]
     engine = decider(*COMPUTED, bundle="{params: {key: tier}}", pools=before)
-    (settled,) = engine.renewed(after).ground.settled.values()
+    (settled,) = engine.renewed(after).pool_facts.settled.values()
     assert settled.computed == {i: frozenset({Read("labels", "tier")}) for i in range(4)}
-    (fewer,) = engine.renewed(described(nodes=[nodes[1]])).ground.settled.values()
+    (fewer,) = engine.renewed(described(nodes=[nodes[1]])).pool_facts.settled.values()
     assert fewer.computed == {0: frozenset({Read("labels", "tier")})}
 
 
