@@ -26,7 +26,7 @@ from engine.evaluation import (
     UNSELECTED,
     Finding,
     NodeSet,
-    Occasion,
+    PodFacts,
     PoolFacts,
     Wish,
     alive,
@@ -130,12 +130,12 @@ class Decider:
 
     def findings(self, subject: Subject) -> list[Finding]:
         """What each policy that its selector does not rule out says of a pod by itself, in the program's order."""
-        occasion = Occasion(subject, self.pool_facts, self.constants)
-        candidates = self._candidates.of(occasion.labels)
+        pod_facts = PodFacts(subject, self.pool_facts, self.constants)
+        candidates = self._candidates.of(pod_facts.labels)
         if not self.program.exemptions:
-            return [judge(policy, occasion) for policy in candidates]
-        matching, failed = exempting(self.program.exemptions, occasion)
-        findings = [exempted(policy, matching) or judge(policy, occasion) for policy in candidates]
+            return [judge(policy, pod_facts) for policy in candidates]
+        matching, failed = exempting(self.program.exemptions, pod_facts)
+        findings = [exempted(policy, matching) or judge(policy, pod_facts) for policy in candidates]
         for one, error in failed:
             findings = [replace(f, error=f.error or error) if one.covers(f.policy.name) else f for f in findings]
         return findings

@@ -2,7 +2,7 @@
 
 from engine.evaluation.nodeset import NodeSet, alive, intersection, node_set_of, node_terms, plain_meet, reach
 from engine.evaluation.outcome import UNSELECTED, Finding
-from engine.evaluation.pod_facts import POLICY_BUDGET, Occasion
+from engine.evaluation.pod_facts import POLICY_BUDGET, PodFacts
 from engine.evaluation.policy import exempted, exempting, judge
 from engine.evaluation.pool_facts import Moment, PoolFacts
 from engine.evaluation.preferences import Wish, stacked
@@ -16,7 +16,7 @@ __all__ = [
     "Finding",
     "Moment",
     "NodeSet",
-    "Occasion",
+    "PodFacts",
     "PoolFacts",
     "Verdict",
     "Wish",

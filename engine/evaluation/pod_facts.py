@@ -42,7 +42,7 @@ class Variables(dict[str, object]):
 NO_VARIABLES = Variables({})
 
 
-class Occasion:
+class PodFacts:
     """One pod meeting the policies: what is the same for all of them. Variables are each policy's own.
 
     Each policy has a budget, of what all of them together have left.

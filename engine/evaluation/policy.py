@@ -11,7 +11,7 @@ from typing import Any
 from engine.bundle import PodTerm, Spread
 from engine.evaluation.nodeset import NodeSet, intersection, node_set_of
 from engine.evaluation.outcome import UNSELECTED, Finding, PolicyFailed
-from engine.evaluation.pod_facts import Occasion
+from engine.evaluation.pod_facts import PodFacts
 from engine.evaluation.pool_facts import Moment
 from engine.evaluation.preferences import Wish, tiers_of, with_disjoint_terms
 from engine.evaluation.scores import scored
@@ -24,15 +24,17 @@ from engine.program import Arguments, CompiledExemption, CompiledPolicy, Conditi
 
 
 def exempting(
-    exemptions: Sequence[CompiledExemption], occasion: Occasion
+    exemptions: Sequence[CompiledExemption], pod_facts: PodFacts
 ) -> tuple[list[CompiledExemption], list[tuple[CompiledExemption, str]]]:
     """The exemptions that match a pod; and those that can't be decided, and so exempt nobody, with their errors."""
     matching, failed = list[CompiledExemption](), list[tuple[CompiledExemption, str]]()
     for one in exemptions:
         given = one.exemption
-        if given.pod_selector.matches(occasion.labels) and given.namespace_selector.matches(occasion.namespace_labels):
+        if given.pod_selector.matches(pod_facts.labels) and given.namespace_selector.matches(
+            pod_facts.namespace_labels
+        ):
             try:
-                if _first(one.match_conditions, occasion.plain_arguments(), holding=False) is None:
+                if _first(one.match_conditions, pod_facts.plain_arguments(), holding=False) is None:
                     matching.append(one)
             except (PolicyFailed, BudgetExceeded) as failure:
                 failed.append((one, f"exemption {given.name}: {failure}"))
@@ -47,29 +49,29 @@ def exempted(policy: CompiledPolicy, matching: Iterable[CompiledExemption]) -> F
     return None
 
 
-def judge(policy: CompiledPolicy, occasion: Occasion) -> Finding:
+def judge(policy: CompiledPolicy, pod_facts: PodFacts) -> Finding:
     """What a policy says of a pod: not matched, failed, denied, or applied with its regions and wishes."""
     if policy.selective and not (
-        policy.pod_selector.matches(occasion.labels) and policy.namespace_selector.matches(occasion.namespace_labels)
+        policy.pod_selector.matches(pod_facts.labels) and policy.namespace_selector.matches(pod_facts.namespace_labels)
     ):
         return Finding(policy, "notMatched", UNSELECTED)
-    known: Finding | None = occasion.pool_facts.findings.get(policy.name)
+    known: Finding | None = pod_facts.pool_facts.findings.get(policy.name)
     if known is not None:
         return known
-    arguments = occasion.arguments(policy)
+    arguments = pod_facts.arguments(policy)
     try:
         unmet = _first(policy.match_conditions, arguments, holding=False) if policy.match_conditions else None
         if unmet is not None:
             return Finding(policy, "notMatched", f"`{unmet.name}` is false")
-        if not rolled_out(policy.name, policy.policy.rollout, occasion.subject):
+        if not rolled_out(policy.name, policy.policy.rollout, pod_facts.subject):
             share = f"rolled out to {policy.policy.rollout} % of workloads, not to this one"
             return Finding(policy, "notRolledOut", share)
         denial = _first(policy.deny, arguments, holding=True) if policy.deny else None
         if denial is not None:
             return Finding(policy, "denied", denial.message or f"`{denial.text}`")
-        finding = _placed(policy, arguments, occasion)
+        finding = _placed(policy, arguments, pod_facts)
         if policy.pool_only:
-            occasion.pool_facts.findings[policy.name] = finding
+            pod_facts.pool_facts.findings[policy.name] = finding
         return finding
     except (PolicyFailed, BudgetExceeded, TooMany) as failure:
         return Finding(policy, "failed", "", str(failure))
@@ -99,10 +101,10 @@ def _holds(condition: Condition, arguments: Arguments) -> bool:
         raise PolicyFailed(f"{condition.place}: {error}") from error
 
 
-def _placed(policy: CompiledPolicy, arguments: Arguments, occasion: Occasion) -> Finding:
-    moment, pod = occasion.moment(arguments), occasion.subject.pod
+def _placed(policy: CompiledPolicy, arguments: Arguments, pod_facts: PodFacts) -> Finding:
+    moment, pod = pod_facts.moment(arguments), pod_facts.subject.pod
     verdict = _required(policy.require, moment)
-    where = None if verdict is None else node_set_of(verdict, occasion.pool_index, confined=bool(policy.tolerate))
+    where = None if verdict is None else node_set_of(verdict, pod_facts.pool_index, confined=bool(policy.tolerate))
     error = "" if verdict is None else _required_error(policy.require, verdict, moment)
     if policy.only_requires:
         return Finding(policy, "applied", policy.wanted, error, where)
