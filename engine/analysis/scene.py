@@ -13,7 +13,7 @@ from engine.decision import NOBODY, Decider
 from engine.evaluation import (
     POLICY_BUDGET,
     Cased,
-    Moment,
+    Inputs,
     NodeSet,
     Verdict,
     Wish,
@@ -51,10 +51,10 @@ class Scene:
         pool_facts = decider.pool_facts
         undecided = {leaf.number: _either(leaf, self.pool_index) for leaf in decider.program.leaves if leaf.reads_pod}
         self._budget = Budget(POLICY_BUDGET)
-        self._seen = Moment(pool_facts, (self._budget, *NOBODY, *decider.constants), undecided)
+        self._seen = Inputs(pool_facts, (self._budget, *NOBODY, *decider.constants), undecided)
 
     @property
-    def _moment(self) -> Moment:
+    def _inputs(self) -> Inputs:
         """What is asked next; each question has a budget of its own."""
         self._budget.left = POLICY_BUDGET
         return self._seen
@@ -65,10 +65,10 @@ class Scene:
         It is exact where no rule reads the pod.
         """
         try:
-            moment = self._moment
-            verdict = moment.decide(rules[0].tree)
+            inputs = self._inputs
+            verdict = inputs.decide(rules[0].tree)
             for rule in rules[1:]:
-                verdict = both_hold(verdict, partial(moment.decide, rule.tree), self.pool_index.every)
+                verdict = both_hold(verdict, partial(inputs.decide, rule.tree), self.pool_index.every)
             widest = node_set_of(verdict, self.pool_index, confined=confined)
             beside = widest.anywhere is None and not confined and any(map(rule_reads_pod, rules))
             return replace(widest, anywhere=TRUE) if beside else widest  # some pod may make the pool not matter
@@ -99,14 +99,14 @@ class Scene:
     def scored(self, item: Weighted) -> tuple[Wish, ...] | None:
         """What a score that no pod decides comes to, by weight; None if that can't be told."""
         try:
-            return tuple(scored(item.score, self._moment, [])) if item.score else ()
+            return tuple(scored(item.score, self._inputs, [])) if item.score else ()
         except (TooMany, BudgetExceeded):
             return None
 
     def error(self, rule: Rule) -> str:
         """What a rule runs into, on the pools where it is an error."""
         try:
-            return "" if rule_reads_pod(rule) else self._moment.error(rule.tree)
+            return "" if rule_reads_pod(rule) else self._inputs.error(rule.tree)
         except BudgetExceeded as error:
             return str(error)
 

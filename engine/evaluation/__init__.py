@@ -4,7 +4,7 @@ from engine.evaluation.nodeset import NodeSet, alive, intersection, node_set_of,
 from engine.evaluation.outcome import UNSELECTED, Finding
 from engine.evaluation.pod_facts import POLICY_BUDGET, PodFacts
 from engine.evaluation.policy import exempted, exempting, judge
-from engine.evaluation.pool_facts import Moment, PoolFacts
+from engine.evaluation.pool_facts import Inputs, PoolFacts
 from engine.evaluation.preferences import Wish, stacked
 from engine.evaluation.scores import scored
 from engine.evaluation.verdicts import Cased, Verdict, both_hold
@@ -14,7 +14,7 @@ __all__ = [
     "UNSELECTED",
     "Cased",
     "Finding",
-    "Moment",
+    "Inputs",
     "NodeSet",
     "PodFacts",
     "PoolFacts",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.evaluation.pool_facts import Moment, PoolFacts
+from engine.evaluation.pool_facts import Inputs, PoolFacts
 from engine.evaluation.verdicts import Verdict
 from engine.language import Budget, CelError
 from engine.placement import labels_of
@@ -52,7 +52,7 @@ class PodFacts:
         "_budget",
         "_given",
         "_left",
-        "_moment",
+        "_inputs",
         "_plain",
         "_shared",
         "pool_index",
@@ -71,7 +71,7 @@ class PodFacts:
         self._left, self._given = REQUEST_BUDGET, 0
         self._budget = Budget(0)
         self._plain: tuple[Any, ...] | None = None
-        self._moment: Moment | None = None
+        self._inputs: Inputs | None = None
         self._shared = (subject.pod, subject.namespace, subject.request, NO_VARIABLES, *constants)
 
     def arguments(self, policy: CompiledPolicy) -> Arguments:
@@ -90,11 +90,11 @@ class PodFacts:
             self._plain = (self._fresh_budget(), *self._shared)
         return self._plain
 
-    def moment(self, arguments: Arguments) -> Moment:
+    def inputs(self, arguments: Arguments) -> Inputs:
         """The pod's view of the ground, by these arguments."""
-        if self._moment is None or self._moment.arguments is not arguments:
-            self._moment = Moment(self.pool_facts, arguments, self.seen)
-        return self._moment
+        if self._inputs is None or self._inputs.arguments is not arguments:
+            self._inputs = Inputs(self.pool_facts, arguments, self.seen)
+        return self._inputs
 
     def _fresh_budget(self) -> Budget:
         self._left -= self._given - max(0, self._budget.left)

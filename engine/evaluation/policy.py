@@ -12,7 +12,7 @@ from engine.bundle import PodTerm, Spread
 from engine.evaluation.nodeset import NodeSet, intersection, node_set_of
 from engine.evaluation.outcome import UNSELECTED, Finding, PolicyFailed
 from engine.evaluation.pod_facts import PodFacts
-from engine.evaluation.pool_facts import Moment
+from engine.evaluation.pool_facts import Inputs
 from engine.evaluation.preferences import Wish, tiers_of, with_disjoint_terms
 from engine.evaluation.scores import scored
 from engine.evaluation.verdicts import Flat, Verdict, both_hold
@@ -102,15 +102,15 @@ def _holds(condition: Condition, arguments: Arguments) -> bool:
 
 
 def _placed(policy: CompiledPolicy, arguments: Arguments, pod_facts: PodFacts) -> Finding:
-    moment, pod = pod_facts.moment(arguments), pod_facts.subject.pod
-    verdict = _required(policy.require, moment)
+    inputs, pod = pod_facts.inputs(arguments), pod_facts.subject.pod
+    verdict = _required(policy.require, inputs)
     where = None if verdict is None else node_set_of(verdict, pod_facts.pool_index, confined=bool(policy.tolerate))
-    error = "" if verdict is None else _required_error(policy.require, verdict, moment)
+    error = "" if verdict is None else _required_error(policy.require, verdict, inputs)
     if policy.only_requires:
         return Finding(policy, "applied", policy.wanted, error, where)
     errors = [error] if error else []
-    wishes = tuple(_wishes(policy, moment, errors))
-    error = next(iter(errors), "") or _first_error(policy.fallback, moment)
+    wishes = tuple(_wishes(policy, inputs, errors))
+    error = next(iter(errors), "") or _first_error(policy.fallback, inputs)
     return Finding(
         policy,
         "applied",
@@ -118,7 +118,7 @@ def _placed(policy: CompiledPolicy, arguments: Arguments, pod_facts: PodFacts) -
         error,
         where,
         wishes,
-        tiers_of(policy.fallback, moment),
+        tiers_of(policy.fallback, inputs),
         tuple(_constraint(item, pod) for item in policy.spread),
         tuple(_pod_term(item, pod) for item in policy.pod_affinity),
         tuple(_pod_term(item, pod) for item in policy.pod_anti_affinity),
@@ -126,43 +126,43 @@ def _placed(policy: CompiledPolicy, arguments: Arguments, pod_facts: PodFacts) -
     )
 
 
-def _required(rules: Sequence[Rule], moment: Moment) -> Verdict | None:
+def _required(rules: Sequence[Rule], inputs: Inputs) -> Verdict | None:
     if len(rules) == 1:
-        return moment.decide(rules[0].tree)
-    every = moment.pool_facts.pool_index.every
+        return inputs.decide(rules[0].tree)
+    every = inputs.pool_facts.pool_index.every
     verdict: Verdict | None = None
     for rule in rules:
-        mine = moment.decide(rule.tree)
+        mine = inputs.decide(rule.tree)
         verdict = mine if verdict is None else both_hold(verdict, lambda mine=mine: mine, every)  # type: ignore[misc]
     return verdict
 
 
-def _required_error(rules: Iterable[Rule], verdict: Verdict, moment: Moment) -> str:
+def _required_error(rules: Iterable[Rule], verdict: Verdict, inputs: Inputs) -> str:
     """As `_first_error`, where the verdict does not show already that there is none."""
-    every = moment.pool_facts.pool_index.every
+    every = inputs.pool_facts.pool_index.every
     plain = isinstance(verdict, Flat) and every and verdict.true | verdict.false == every
-    return "" if plain else _first_error(rules, moment)
+    return "" if plain else _first_error(rules, inputs)
 
 
-def _first_error(rules: Iterable[Rule], moment: Moment) -> str:
+def _first_error(rules: Iterable[Rule], inputs: Inputs) -> str:
     """What the first rule ran into that makes it an error, on some pool or everywhere."""
     for rule in rules:
-        error = moment.error(rule.tree)
+        error = inputs.error(rule.tree)
         if error:
             return f"{rule.place}: {error}"
     return ""
 
 
-def _wishes(policy: CompiledPolicy, moment: Moment, errors: list[str]) -> Iterable[Wish]:
-    pool_index = moment.pool_facts.pool_index
-    errors += filter(None, [_first_error([item.rule for item in policy.prefer if item.rule], moment)])
+def _wishes(policy: CompiledPolicy, inputs: Inputs, errors: list[str]) -> Iterable[Wish]:
+    pool_index = inputs.pool_facts.pool_index
+    errors += filter(None, [_first_error([item.rule for item in policy.prefer if item.rule], inputs)])
     for place, item in enumerate(policy.prefer):
-        where = None if item.rule is None else node_set_of(moment.decide(item.rule.tree), pool_index)
+        where = None if item.rule is None else node_set_of(inputs.decide(item.rule.tree), pool_index)
         if item.score is None:
             yield Wish(with_disjoint_terms(where or NodeSet(())), item.weight, place)
             continue
         failed: list[str] = []
-        for one in scored(item.score, moment, failed):
+        for one in scored(item.score, inputs, failed):
             nodes = one.region if where is None else with_disjoint_terms(intersection(one.region, where))
             yield Wish(nodes, one.weight, place)
         errors += [f"prefer[{place}].score: {error}" for error in failed]

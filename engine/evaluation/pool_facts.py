@@ -59,7 +59,7 @@ class PoolFacts:
             return self.unknown
 
 
-class Moment:
+class Inputs:
     """One decision's view of a ground: the pod's values, and the leaves that were decided for it so far."""
 
     __slots__ = ("arguments", "pool_facts", "seen")
@@ -143,22 +143,22 @@ class Moment:
         return choice(test, self.decide(tree.yes), self.decide(tree.no), self.pool_facts.pool_index.every)
 
 
-def _leaf(leaf: Leaf, moment: Moment) -> Verdict:
-    pool_facts = moment.pool_facts
+def _leaf(leaf: Leaf, inputs: Inputs) -> Verdict:
+    pool_facts = inputs.pool_facts
     if leaf.number in pool_facts.exhausted:
         raise BudgetExceeded(pool_facts.exhausted[leaf.number])
     if leaf.truth is not None:
-        return _node_leaf(leaf, leaf.truth, moment)
+        return _node_leaf(leaf, leaf.truth, inputs)
     if leaf.bridge is not None:
         try:
-            true, false = pool_facts.indexes[leaf.number](leaf.bridge.pod(*moment.arguments, None))
+            true, false = pool_facts.indexes[leaf.number](leaf.bridge.pod(*inputs.arguments, None))
         except CelError:
             return Flat(0, 0, None, leaf.reads)
         return Flat(true, false, None, leaf.reads)
     if leaf.reads_pool:
-        return _by_pool(leaf, pool_facts.pool_index, moment.arguments)
+        return _by_pool(leaf, pool_facts.pool_index, inputs.arguments)
     assert leaf.function is not None
-    return pool_facts.everywhere(leaf.function, moment.arguments)
+    return pool_facts.everywhere(leaf.function, inputs.arguments)
 
 
 def _by_pool(leaf: Leaf, pool_index: PoolIndex, arguments: Arguments, known: Flat | None = None) -> Flat:
@@ -201,32 +201,32 @@ def _outlook(verdict: Verdict, every: int) -> tuple[int, int, int]:
     return (true, false, wrong) if anywhere else (true | beside, false | beside, wrong)
 
 
-def _error(leaf: Leaf, moment: Moment, erring: int) -> str:
-    pool_index = moment.pool_facts.pool_index
+def _error(leaf: Leaf, inputs: Inputs, erring: int) -> str:
+    pool_index = inputs.pool_facts.pool_index
     pool = next((pool_index.pools[i] for i in members(erring & pool_index.every)), None) if leaf.reads_pool else None
     where = f" (pool `{pool.name}`)" if pool else ""
     if leaf.function is None:
         return f"it has no value on any node{where}"
     try:
-        leaf.function(*moment.arguments, pool.view if pool else None)
+        leaf.function(*inputs.arguments, pool.view if pool else None)
     except CelError as error:
         return f"{error}{where}"
     return ""
 
 
-def _node_leaf(leaf: Leaf, truth: TruthOf, moment: Moment) -> Verdict:
-    pool_index = moment.pool_facts.pool_index
+def _node_leaf(leaf: Leaf, truth: TruthOf, inputs: Inputs) -> Verdict:
+    pool_index = inputs.pool_facts.pool_index
     if not leaf.reads_pool and not leaf.reads_capacity:
-        everywhere = truth((*moment.arguments, None), words_of(""))
+        everywhere = truth((*inputs.arguments, None), words_of(""))
         return Cased(((pool_index.every, everywhere),) if pool_index.every else (), everywhere)
     cases: dict[Truth, int] = {}
     computed: dict[int, Reads] = {}
     for provider, mask in pool_index.providers.items() if not leaf.reads_pool else ():
-        here = truth((*moment.arguments, None), words_of(provider))
+        here = truth((*inputs.arguments, None), words_of(provider))
         cases[here] = cases.get(here, 0) | mask
     for i, pool in enumerate(pool_index.pools) if leaf.reads_pool else ():
         watched = WatchedPool(pool.view) if leaf.computed and is_inferred(pool) else None
-        here = truth((*moment.arguments, watched.view if watched else pool.view), words_of(pool.provider))
+        here = truth((*inputs.arguments, watched.view if watched else pool.view), words_of(pool.provider))
         cases[here] = cases.get(here, 0) | 1 << i
         if watched and watched.reads:
             computed[i] = frozenset(watched.reads)

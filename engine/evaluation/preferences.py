@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.evaluation.nodeset import NodeSet, node_set_of, node_terms
-from engine.evaluation.pool_facts import Moment
+from engine.evaluation.pool_facts import Inputs
 from engine.nodeselector import FALSE, Term, Terms, can_be_said, difference, disjoint
 from engine.pools import PoolIndex
 from engine.program import Rule
@@ -41,17 +41,17 @@ def _laid(parts: Mapping[int, int], mask: int, weight: int) -> dict[int, int]:
     return split | ({mask: weight} if mask else {})
 
 
-def tiers_of(rules: Sequence[Rule], moment: Moment) -> tuple[Wish, ...]:
+def tiers_of(rules: Sequence[Rule], inputs: Inputs) -> tuple[Wish, ...]:
     """Each tier without the nodes of those before it, so that a node counts once, for its best tier.
 
     Where no affinity can say that, nodes of better tiers count for it, too; the weights are levels that allow for it.
     """
-    pool_index = moment.pool_facts.pool_index
+    pool_index = inputs.pool_facts.pool_index
     earlier: list[NodeSet] = []
     tiers: list[NodeSet] = []
     shared: list[bool] = []
     for rule in rules:
-        tier = rest = node_set_of(moment.decide(rule.tree), pool_index)
+        tier = rest = node_set_of(inputs.decide(rule.tree), pool_index)
         shares = False
         for better in earlier:
             rest, unsaid = _less(rest, better, pool_index)

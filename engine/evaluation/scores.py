@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from engine.evaluation.nodeset import NodeSet
-from engine.evaluation.pool_facts import Moment
+from engine.evaluation.pool_facts import Inputs
 from engine.evaluation.preferences import Wish, with_disjoint_terms
 from engine.evaluation.read_tracking import WatchedPool, is_inferred
 from engine.language import CelError
@@ -15,16 +15,16 @@ from engine.pools import Cases, words_of
 from engine.program import Arguments, CasesOf, Reads, Score
 
 
-def scored(score: Score, moment: Moment, errors: list[str]) -> Iterable[Wish]:
+def scored(score: Score, inputs: Inputs, errors: list[str]) -> Iterable[Wish]:
     """A score as wishes: one for each weight, on the nodes that have it."""
-    pool_index, weights = moment.pool_facts.pool_index, dict[tuple[int, Terms], int]()
+    pool_index, weights = inputs.pool_facts.pool_index, dict[tuple[int, Terms], int]()
     if not score.reads_pool and not score.reads_capacity:
-        arguments = (*moment.arguments, None)
+        arguments = (*inputs.arguments, None)
         for guard, value in values_anywhere(score, arguments, errors):
             if weight := _clipped(value):
                 yield Wish(NodeSet(((pool_index.every, told(guard)),), guard), weight)
         return
-    for i, cases, reads in by_pool_values(score, moment, errors):
+    for i, cases, reads in by_pool_values(score, inputs, errors):
         for guard, value in cases:
             if weight := _clipped(value):
                 for mask, demanded in pool_index.demands(reads, 1 << i):
@@ -41,14 +41,14 @@ def _clipped(value: object) -> int:
     return round(min(100.0, max(0.0, float(value))))
 
 
-def by_pool_values(score: Scored, moment: Moment, errors: list[str]) -> Iterator[tuple[int, Cases, Reads]]:
+def by_pool_values(score: Scored, inputs: Inputs, errors: list[str]) -> Iterator[tuple[int, Cases, Reads]]:
     """A number by pool: its index, the cases of the number on its nodes, and what was read of it.
 
     Pools on which it is an error are left out, and `errors` says why.
     """
-    for i, pool in enumerate(moment.pool_facts.pool_index.pools):
+    for i, pool in enumerate(inputs.pool_facts.pool_index.pools):
         watched = WatchedPool(pool.view) if score.computed and is_inferred(pool) else None
-        arguments = (*moment.arguments, watched.view if watched else pool.view)
+        arguments = (*inputs.arguments, watched.view if watched else pool.view)
         cases: Cases = ()
         try:
             if score.cases is not None:

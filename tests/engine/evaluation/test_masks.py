@@ -18,7 +18,7 @@ import pytest
 from engine.bundle import Bundle, parse_bundle
 from engine.documents import BundleError, Excerpt
 from engine.evaluation.pod_facts import Variables
-from engine.evaluation.pool_facts import Moment, PoolFacts
+from engine.evaluation.pool_facts import Inputs, PoolFacts
 from engine.evaluation.verdicts import Flat, Verdict
 from engine.language import (
     INT,
@@ -278,9 +278,9 @@ def compare(program: Program, pool_index: PoolIndex, pods: Sequence[Mapping[str,
         direct = Direct(rule.text)
         for pod in pods:
             given = arguments(policy, pod)
-            moment = Moment(pool_facts, given, {})
+            inputs = Inputs(pool_facts, given, {})
             try:
-                verdict = moment.decide(rule.tree)
+                verdict = inputs.decide(rule.tree)
             except TooMany:
                 continue
             assert direct.reads_node or isinstance(verdict, Flat)
@@ -294,7 +294,7 @@ def compare(program: Program, pool_index: PoolIndex, pods: Sequence[Mapping[str,
                     if verdict.anywhere is not None:
                         assert said(verdict.anywhere, node) is expected, f"anywhere: {where}"
             if some_error and not direct.reads_node:
-                assert moment.error(rule.tree), rule.text
+                assert inputs.error(rule.tree), rule.text
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))

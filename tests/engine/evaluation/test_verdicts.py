@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.evaluation.pool_facts import Moment, PoolFacts
+from engine.evaluation.pool_facts import Inputs, PoolFacts
 from engine.evaluation.pool_lookup import Index
 from engine.evaluation.read_tracking import _Noted
 from engine.evaluation.verdicts import Cased, Flat, Verdict, both_hold, choice, invert, truths
@@ -149,7 +149,7 @@ TREES = st.recursive(
 def test_where_an_expression_can_be_true_false_or_an_error(tree: Tree, leaves: list[Verdict]) -> None:
     seen = dict(enumerate(leaves))
     pool_facts = PoolFacts(PoolIndex(pools_of_nodes(*({NODEPOOL: name} for name in "klm"))), (), lambda: (Budget(0),))
-    outlook = Moment(pool_facts, (), seen)._outlook(tree)
+    outlook = Inputs(pool_facts, (), seen)._outlook(tree)
     for place in range(POOLS + 1):
         found = {value for value, mask in zip((True, False, None), outlook, strict=True) if mask >> place & 1}
         assert found == possible(tree, place, seen)
