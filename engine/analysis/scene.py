@@ -12,7 +12,7 @@ from functools import partial
 from engine.decision import NOBODY, Decider
 from engine.evaluation import (
     POLICY_BUDGET,
-    Cased,
+    ByNode,
     Inputs,
     NodeSet,
     Verdict,
@@ -114,7 +114,7 @@ class Scene:
 def _either(leaf: Leaf, pool_index: PoolIndex) -> Verdict:
     """What depends on the pod: true on every node, and false on every node."""
     both_ways = (TRUE, TRUE)
-    return Cased(((pool_index.every, both_ways),), None if leaf.reads_pool else both_ways)
+    return ByNode(((pool_index.every, both_ways),), None if leaf.reads_pool else both_ways)
 
 
 def rule_reads_pod(rule: Rule) -> bool:

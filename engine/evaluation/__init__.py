@@ -7,12 +7,12 @@ from engine.evaluation.policy import exempted, exempting, judge
 from engine.evaluation.pool_facts import Inputs, PoolFacts
 from engine.evaluation.preferences import Wish, stacked
 from engine.evaluation.scores import scored
-from engine.evaluation.verdicts import Cased, Verdict, both_hold
+from engine.evaluation.verdicts import ByNode, Verdict, both_hold
 
 __all__ = [
     "POLICY_BUDGET",
     "UNSELECTED",
-    "Cased",
+    "ByNode",
     "Finding",
     "Inputs",
     "NodeSet",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from engine.evaluation.verdicts import Flat, Verdict, truths
+from engine.evaluation.verdicts import ByPool, Verdict, truths
 from engine.nodeselector import FALSE, TRUE, Term, Terms, both, simplify, told
 from engine.pools import Group, PoolIndex
 
@@ -25,7 +25,7 @@ class NodeSet:
 def node_set_of(verdict: Verdict, pool_index: PoolIndex, *, confined: bool = False) -> NodeSet:
     """The nodes on which a verdict is true; `confined` to pools also where it does not depend on them."""
     free = None if confined or verdict.anywhere is None else told(verdict.anywhere[0])
-    if isinstance(verdict, Flat) and not (pool_index.inferred and (verdict.reads or verdict.computed)):
+    if isinstance(verdict, ByPool) and not (pool_index.inferred and (verdict.reads or verdict.computed)):
         return NodeSet(((verdict.true, TRUE),) if verdict.true else (), free)
     return NodeSet(tuple(truths(verdict, pool_index)), free)
 

@@ -15,7 +15,7 @@ from engine.evaluation.pod_facts import PodFacts
 from engine.evaluation.pool_facts import Inputs
 from engine.evaluation.preferences import Wish, tiers_of, with_disjoint_terms
 from engine.evaluation.scores import scored
-from engine.evaluation.verdicts import Flat, Verdict, both_hold
+from engine.evaluation.verdicts import ByPool, Verdict, both_hold
 from engine.language import BudgetExceeded, CelError
 from engine.nodeselector import TooMany
 from engine.placement import Constraint, WeightedPodTerm, labels_of, pod_term, spread_constraint, written_out
@@ -140,7 +140,7 @@ def _required(rules: Sequence[Rule], inputs: Inputs) -> Verdict | None:
 def _required_error(rules: Iterable[Rule], verdict: Verdict, inputs: Inputs) -> str:
     """As `_first_error`, where the verdict does not show already that there is none."""
     every = inputs.pool_facts.pool_index.every
-    plain = isinstance(verdict, Flat) and every and verdict.true | verdict.false == every
+    plain = isinstance(verdict, ByPool) and every and verdict.true | verdict.false == every
     return "" if plain else _first_error(rules, inputs)
 
 

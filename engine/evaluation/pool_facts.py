@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.evaluation.pool_lookup import Index, index_of
 from engine.evaluation.read_tracking import WatchedPool, is_inferred
-from engine.evaluation.verdicts import Cased, Flat, Verdict, both_hold, choice, invert
+from engine.evaluation.verdicts import ByNode, ByPool, Verdict, both_hold, choice, invert
 from engine.language import BudgetExceeded, CelError
 from engine.nodeselector import FALSE
 from engine.pools import PoolIndex, members, words_of
@@ -31,10 +31,10 @@ class PoolFacts:
         previous: PoolFacts | None = None,
     ) -> None:
         self.pool_index = pool_index
-        self.yes = Flat(pool_index.every, 0, YES)
-        self.no = Flat(0, pool_index.every, NO)
-        self.unknown = Flat(0, 0, UNKNOWN)
-        self.settled: dict[int, Flat] = {}
+        self.yes = ByPool(pool_index.every, 0, YES)
+        self.no = ByPool(0, pool_index.every, NO)
+        self.unknown = ByPool(0, 0, UNKNOWN)
+        self.settled: dict[int, ByPool] = {}
         self.indexes: dict[int, Index] = {}
         self.exhausted: dict[int, str] = {}
         self.findings: dict[str, Any] = {}  # of policies that read nothing of the pod, as they are first judged
@@ -51,7 +51,7 @@ class PoolFacts:
             except BudgetExceeded as error:
                 self.exhausted[leaf.number] = str(error)
 
-    def everywhere(self, function: Callable[..., object], arguments: Arguments) -> Flat:
+    def everywhere(self, function: Callable[..., object], arguments: Arguments) -> ByPool:
         """The verdict on an expression that reads neither pool nor node. Raises BudgetExceeded."""
         try:
             return self.yes if function(*arguments, None) is True else self.no
@@ -153,15 +153,15 @@ def _leaf(leaf: Leaf, inputs: Inputs) -> Verdict:
         try:
             true, false = pool_facts.indexes[leaf.number](leaf.bridge.pod(*inputs.arguments, None))
         except CelError:
-            return Flat(0, 0, None, leaf.reads)
-        return Flat(true, false, None, leaf.reads)
+            return ByPool(0, 0, None, leaf.reads)
+        return ByPool(true, false, None, leaf.reads)
     if leaf.reads_pool:
         return _by_pool(leaf, pool_facts.pool_index, inputs.arguments)
     assert leaf.function is not None
     return pool_facts.everywhere(leaf.function, inputs.arguments)
 
 
-def _by_pool(leaf: Leaf, pool_index: PoolIndex, arguments: Arguments, known: Flat | None = None) -> Flat:
+def _by_pool(leaf: Leaf, pool_index: PoolIndex, arguments: Arguments, known: ByPool | None = None) -> ByPool:
     assert leaf.function is not None
     true = pool_index.carried_over.moved(known.true) if known else 0
     false = pool_index.carried_over.moved(known.false) if known else 0
@@ -178,7 +178,7 @@ def _by_pool(leaf: Leaf, pool_index: PoolIndex, arguments: Arguments, known: Fla
             pass
         if watched and watched.reads:
             computed[i] = frozenset(watched.reads)
-    return Flat(true, false, None, leaf.reads, computed)
+    return ByPool(true, false, None, leaf.reads, computed)
 
 
 def _moved(computed: Mapping[int, Reads], pool_index: PoolIndex) -> dict[int, Reads]:
@@ -218,7 +218,7 @@ def _node_leaf(leaf: Leaf, truth: TruthOf, inputs: Inputs) -> Verdict:
     pool_index = inputs.pool_facts.pool_index
     if not leaf.reads_pool and not leaf.reads_capacity:
         everywhere = truth((*inputs.arguments, None), words_of(""))
-        return Cased(((pool_index.every, everywhere),) if pool_index.every else (), everywhere)
+        return ByNode(((pool_index.every, everywhere),) if pool_index.every else (), everywhere)
     cases: dict[Truth, int] = {}
     computed: dict[int, Reads] = {}
     for provider, mask in pool_index.providers.items() if not leaf.reads_pool else ():
@@ -230,4 +230,4 @@ def _node_leaf(leaf: Leaf, truth: TruthOf, inputs: Inputs) -> Verdict:
         cases[here] = cases.get(here, 0) | 1 << i
         if watched and watched.reads:
             computed[i] = frozenset(watched.reads)
-    return Cased(tuple((mask, here) for here, mask in cases.items()), None, leaf.reads, computed)
+    return ByNode(tuple((mask, here) for here, mask in cases.items()), None, leaf.reads, computed)

@@ -24,7 +24,7 @@ from engine.program import NO, NOTHING_READ, UNKNOWN, YES, Reads, Truth, choose,
 NOTHING_COMPUTED: Mapping[int, Reads] = MappingProxyType({})
 
 
-class Flat(NamedTuple):
+class ByPool(NamedTuple):
     """Every pool true, false or an error as a whole. `computed` are reads that only some pools made, by pool."""
 
     true: int
@@ -39,7 +39,7 @@ class Flat(NamedTuple):
         return [(mask, truth) for mask, truth in parts if mask]
 
 
-class Cased(NamedTuple):
+class ByNode(NamedTuple):
     """Pools by a pair of node conditions."""
 
     split: tuple[tuple[int, Truth], ...]
@@ -52,16 +52,16 @@ class Cased(NamedTuple):
         return list(self.split)
 
 
-Verdict: TypeAlias = Flat | Cased
+Verdict: TypeAlias = ByPool | ByNode
 
 
 def invert(verdict: Verdict) -> Verdict:
     """`!verdict`."""
     anywhere = None if verdict.anywhere is None else negate(verdict.anywhere)
-    if isinstance(verdict, Flat):
-        return Flat(verdict.false, verdict.true, anywhere, verdict.reads, verdict.computed)
+    if isinstance(verdict, ByPool):
+        return ByPool(verdict.false, verdict.true, anywhere, verdict.reads, verdict.computed)
     split = tuple((mask, negate(truth)) for mask, truth in verdict.split)
-    return Cased(split, anywhere, verdict.reads, verdict.computed)
+    return ByNode(split, anywhere, verdict.reads, verdict.computed)
 
 
 def both_hold(left: Verdict, other: Callable[[], Verdict], every: int) -> Verdict:
@@ -76,14 +76,14 @@ def both_hold(left: Verdict, other: Callable[[], Verdict], every: int) -> Verdic
     neither = left.anywhere is None or right.anywhere is None
     anywhere = None if neither else conjoin(left.anywhere, lambda: right.anywhere)  # type: ignore[arg-type, return-value]
     reads, computed = left.reads | right.reads, _united(left.computed, right.computed)
-    if isinstance(left, Flat) and isinstance(right, Flat):
-        return Flat(left.true & right.true, left.false | right.false, anywhere, reads, computed)
+    if isinstance(left, ByPool) and isinstance(right, ByPool):
+        return ByPool(left.true & right.true, left.false | right.false, anywhere, reads, computed)
     cases: dict[Truth, int] = {}
     for (mask, a), (some, b) in product(left.cases(every), right.cases(every)):
         if here := mask & some:
             truth = conjoin(a, lambda b=b: b)  # type: ignore[misc]
             cases[truth] = cases.get(truth, 0) | here
-    return Cased(tuple((mask, truth) for truth, mask in cases.items()), anywhere, reads, computed)
+    return ByNode(tuple((mask, truth) for truth, mask in cases.items()), anywhere, reads, computed)
 
 
 def choice(test: Verdict, yes: Verdict, no: Verdict, every: int) -> Verdict:
@@ -93,16 +93,16 @@ def choice(test: Verdict, yes: Verdict, no: Verdict, every: int) -> Verdict:
     anywhere = choose(truths[0], lambda: truths[1], lambda: truths[2]) if len(truths) == 3 else None
     reads = test.reads | yes.reads | no.reads
     computed = _united(test.computed, _united(yes.computed, no.computed))
-    if isinstance(test, Flat) and isinstance(yes, Flat) and isinstance(no, Flat):
+    if isinstance(test, ByPool) and isinstance(yes, ByPool) and isinstance(no, ByPool):
         true = (test.true & yes.true) | (test.false & no.true)
         false = (test.true & yes.false) | (test.false & no.false)
-        return Flat(true, false, anywhere, reads, computed)
+        return ByPool(true, false, anywhere, reads, computed)
     cases: dict[Truth, int] = {}
     for (mask, t), (some, y), (other, n) in product(*(part.cases(every) for part in parts)):
         if here := mask & some & other:
             truth = choose(t, lambda y=y: y, lambda n=n: n)  # type: ignore[misc]
             cases[truth] = cases.get(truth, 0) | here
-    return Cased(tuple((mask, truth) for truth, mask in cases.items()), anywhere, reads, computed)
+    return ByNode(tuple((mask, truth) for truth, mask in cases.items()), anywhere, reads, computed)
 
 
 def _united(a: Mapping[int, Reads], b: Mapping[int, Reads]) -> Mapping[int, Reads]:

@@ -19,7 +19,7 @@ from engine.bundle import Bundle, parse_bundle
 from engine.documents import BundleError, Excerpt
 from engine.evaluation.pod_facts import Variables
 from engine.evaluation.pool_facts import Inputs, PoolFacts
-from engine.evaluation.verdicts import Flat, Verdict
+from engine.evaluation.verdicts import ByPool, Verdict
 from engine.language import (
     INT,
     STRING,
@@ -283,7 +283,7 @@ def compare(program: Program, pool_index: PoolIndex, pods: Sequence[Mapping[str,
                 verdict = inputs.decide(rule.tree)
             except TooMany:
                 continue
-            assert direct.reads_node or isinstance(verdict, Flat)
+            assert direct.reads_node or isinstance(verdict, ByPool)
             some_error = False
             for i, each in enumerate(pool_index.pools):
                 for node in NODES if direct.reads_node else NODES[:1]:

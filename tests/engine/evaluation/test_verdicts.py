@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from engine.evaluation.pool_facts import Inputs, PoolFacts
 from engine.evaluation.pool_lookup import Index
 from engine.evaluation.read_tracking import _Noted
-from engine.evaluation.verdicts import Cased, Flat, Verdict, both_hold, choice, invert, truths
+from engine.evaluation.verdicts import ByNode, ByPool, Verdict, both_hold, choice, invert, truths
 from engine.language import Budget
 from engine.nodeselector import ABSENT, EXISTS, Terms, one_of, term_of
 from engine.nodeselector.term import admits
@@ -43,16 +43,16 @@ def verdicts(draw: st.DrawFn) -> Verdict:
     if draw(st.booleans()):
         truth = draw(st.sampled_from(TRUTHS))
         if truth in (YES, NO, UNKNOWN) and draw(st.booleans()):
-            return Flat(EVERY * (truth == YES), EVERY * (truth == NO), truth)
-        return Cased(((EVERY, truth),), truth)
+            return ByPool(EVERY * (truth == YES), EVERY * (truth == NO), truth)
+        return ByNode(((EVERY, truth),), truth)
     if draw(st.booleans()):
         true = draw(st.integers(0, EVERY))
-        return Flat(true, draw(st.integers(0, EVERY)) & ~true, None, draw(reads), draw(computed))
+        return ByPool(true, draw(st.integers(0, EVERY)) & ~true, None, draw(reads), draw(computed))
     split: dict[Truth, int] = {}
     for i in range(POOLS):
         truth = draw(st.sampled_from(TRUTHS))
         split[truth] = split.get(truth, 0) | 1 << i
-    return Cased(tuple((mask, truth) for truth, mask in split.items()), None, draw(reads), draw(computed))
+    return ByNode(tuple((mask, truth) for truth, mask in split.items()), None, draw(reads), draw(computed))
 
 
 def said(truth: Truth, node: dict[str, str]) -> bool | None:
@@ -156,7 +156,7 @@ def test_where_an_expression_can_be_true_false_or_an_error(tree: Tree, leaves: l
 
 
 def test_two_errors_that_no_pool_decides_are_one() -> None:
-    unknown = Flat(0, 0, UNKNOWN)
+    unknown = ByPool(0, 0, UNKNOWN)
     assert both_hold(unknown, lambda: unknown, EVERY) == unknown
 
 
@@ -166,7 +166,7 @@ def test_every_leaf_of_a_tree_is_found() -> None:
 
 
 def test_pools_on_which_it_is_false_do_not_hide_those_on_which_it_is_true() -> None:
-    verdict = Cased(((0b001, NO), (0b010, YES), (0b100, (ONE, NONE))))
+    verdict = ByNode(((0b001, NO), (0b010, YES), (0b100, (ONE, NONE))))
     pool_index = PoolIndex(pools_of_nodes(*({NODEPOOL: name} for name in "klm")))
     assert truths(verdict, pool_index) == [(0b010, YES[0]), (0b100, ONE)]
 
@@ -175,7 +175,7 @@ def test_and_does_not_ask_for_what_can_not_matter() -> None:
     def asked() -> Verdict:
         raise AssertionError
 
-    no = Flat(0, EVERY, NO)
+    no = ByPool(0, EVERY, NO)
     assert both_hold(no, asked, EVERY) == no
 
 
@@ -192,7 +192,7 @@ def test_choice(test: Verdict, yes: Verdict, no: Verdict) -> None:
 
 @pytest.mark.parametrize("truths", list(product((YES, NO, UNKNOWN), repeat=3)))
 def test_a_choice_that_no_pool_decides(truths: tuple[Truth, Truth, Truth]) -> None:
-    test, yes, no = (Flat(EVERY * (truth == YES), EVERY * (truth == NO), truth) for truth in truths)
+    test, yes, no = (ByPool(EVERY * (truth == YES), EVERY * (truth == NO), truth) for truth in truths)
     whole = choice(test, yes, no, EVERY)
     assert anywhere(whole) == table(whole)[: len(NODES)]
     assert anywhere(whole) == [chosen(*(said(truth, node) for truth in truths)) for node in NODES]

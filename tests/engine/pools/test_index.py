@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from engine.documents import Source, parse_manifests
 from engine.evaluation.pool_facts import _by_pool
 from engine.evaluation.read_tracking import is_inferred
-from engine.evaluation.verdicts import Flat
+from engine.evaluation.verdicts import ByPool
 from engine.nodeselector import ABSENT, EVERYWHERE, EXISTS, FALSE, TRUE, Terms, Values, none_of, one_of, term_of
 from engine.nodeselector.term import admits
 from engine.pools.index import CarriedOver, PoolIndex
@@ -162,7 +162,7 @@ def test_a_renewed_decider_keeps_what_it_knows(monkeypatch: pytest.MonkeyPatch) 
     """That is what makes it fast: an expression over pools is evaluated on fresh ones only."""
     known: list[object] = []
 
-    def spy(leaf: Leaf, pool_index: PoolIndex, arguments: Arguments, before: Flat | None = None) -> Flat:
+    def spy(leaf: Leaf, pool_index: PoolIndex, arguments: Arguments, before: ByPool | None = None) -> ByPool:
         known.append(before)
         return _by_pool(leaf, pool_index, arguments, before)
 
