@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from engine.evaluation.pool_lookup import Index, index_of
+from engine.evaluation.pool_lookup import PoolLookup, lookup_of
 from engine.evaluation.read_tracking import WatchedPool, is_inferred
 from engine.evaluation.verdicts import ByNode, ByPool, Verdict, both_hold, choice, invert
 from engine.language import BudgetExceeded, CelError
@@ -35,14 +35,14 @@ class PoolFacts:
         self.no = ByPool(0, pool_index.every, NO)
         self.unknown = ByPool(0, 0, UNKNOWN)
         self.settled: dict[int, ByPool] = {}
-        self.indexes: dict[int, Index] = {}
+        self.indexes: dict[int, PoolLookup] = {}
         self.exhausted: dict[int, str] = {}
         self.findings: dict[str, Any] = {}  # of policies that read nothing of the pod, as they are first judged
         for leaf in leaves:
             try:
                 if leaf.bridge is not None:
                     known_index = previous.indexes.get(leaf.number) if previous else None
-                    self.indexes[leaf.number] = index_of(leaf.bridge, pool_index, nobody(), known_index)
+                    self.indexes[leaf.number] = lookup_of(leaf.bridge, pool_index, nobody(), known_index)
                 elif leaf.reads_pool and not leaf.reads_pod and leaf.function is not None:
                     known = previous.settled.get(leaf.number) if previous else None
                     self.settled[leaf.number] = _by_pool(leaf, pool_index, nobody(), known)

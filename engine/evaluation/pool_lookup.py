@@ -11,10 +11,10 @@ from typing import Any
 
 from engine.language import CelError
 from engine.pools import PoolIndex
-from engine.program import CONTAINS, ORDERED, Arguments, Bridge
+from engine.program import CONTAINS, ORDERED, Arguments, PodPoolComparison
 
 
-class Index:
+class PoolLookup:
     """The pools by the value that a comparison asks of them; called with the pod's value.
 
     It answers with the pools on which the comparison is true, and false. Equality is looked up, order is found in a
@@ -51,7 +51,9 @@ class Index:
         return self.below[-1] & ~smaller if less else smaller
 
 
-def index_of(bridge: Bridge, pool_index: PoolIndex, nobody: Arguments, known: Index | None = None) -> Index:
+def lookup_of(
+    bridge: PodPoolComparison, pool_index: PoolIndex, nobody: Arguments, known: PoolLookup | None = None
+) -> PoolLookup:
     """The index of a fleet's pools, `known` being that of the fleet before it. Raises BudgetExceeded."""
     moved = pool_index.carried_over.moved
     masks = {value: moved(mask) for value, mask in known.masks.items()} if known else {}
@@ -62,4 +64,4 @@ def index_of(bridge: Bridge, pool_index: PoolIndex, nobody: Arguments, known: In
             valued |= 1 << i
             for item in set(value) if bridge.operator == "@in" else (value,):
                 masks[item] = masks.get(item, 0) | 1 << i
-    return Index(bridge.operator, {value: mask for value, mask in masks.items() if mask}, valued)
+    return PoolLookup(bridge.operator, {value: mask for value, mask in masks.items() if mask}, valued)

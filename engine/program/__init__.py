@@ -12,7 +12,19 @@ from engine.program.model import (
     Score,
     Weighted,
 )
-from engine.program.tree import CONTAINS, NOTHING_READ, ORDERED, Both, Bridge, Choice, Leaf, Not, Reads, Tree, leaves_of
+from engine.program.tree import (
+    CONTAINS,
+    NOTHING_READ,
+    ORDERED,
+    Both,
+    Choice,
+    Leaf,
+    Not,
+    PodPoolComparison,
+    Reads,
+    Tree,
+    leaves_of,
+)
 from engine.program.truths import NO, UNKNOWN, YES, Arguments, CasesOf, Truth, TruthOf, choose, conjoin, negate
 from engine.program.vocabulary import NAMESPACE, POD, PRESENT, REQUEST
 
@@ -30,7 +42,6 @@ __all__ = [
     "YES",
     "Arguments",
     "Both",
-    "Bridge",
     "CasesOf",
     "Choice",
     "CompiledExemption",
@@ -39,6 +50,7 @@ __all__ = [
     "Function",
     "Leaf",
     "Not",
+    "PodPoolComparison",
     "Program",
     "Reads",
     "Rule",

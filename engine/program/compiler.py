@@ -53,7 +53,7 @@ from engine.program.reads import (
     sides_read,
     variables_read,
 )
-from engine.program.tree import CONTAINS, ORDERED, Both, Bridge, Choice, Leaf, Not, Tree
+from engine.program.tree import CONTAINS, ORDERED, Both, Choice, Leaf, Not, PodPoolComparison, Tree
 from engine.program.vocabulary import type_of_schema
 
 NUMBERS, KEYS = (INT, UINT, DOUBLE), (STRING, INT, UINT, BOOL)
@@ -287,7 +287,7 @@ class _Compiler:
         self.leaves[key] = leaf
         return leaf
 
-    def _bridge(self, node: Node) -> Bridge | None:
+    def _bridge(self, node: Node) -> PodPoolComparison | None:
         """A comparison of something of the pod with something of the pool; None if it is anything else."""
         if not isinstance(node, Call) or node.function not in (*ORDERED, "_==_", "_!=_", "@in"):
             return None
@@ -296,10 +296,10 @@ class _Compiler:
             return None
         match sides_read(left), sides_read(right):
             case (True, False), (False, True):
-                return Bridge(node.function, self._function(left, NAMES), self._function(right, NAMES))
+                return PodPoolComparison(node.function, self._function(left, NAMES), self._function(right, NAMES))
             case (False, True), (True, False):
                 operator = MIRRORED.get(node.function, node.function) if node.function != "@in" else CONTAINS
-                return Bridge(operator, self._function(right, NAMES), self._function(left, NAMES))
+                return PodPoolComparison(operator, self._function(right, NAMES), self._function(left, NAMES))
             case _:
                 return None
 

@@ -29,11 +29,11 @@ class Leaf:
     truth: TruthOf | None = None
     reads: Reads = NOTHING_READ
     computed: bool = False
-    bridge: Bridge | None = None
+    bridge: PodPoolComparison | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Bridge:
+class PodPoolComparison:
     """A leaf that compares a value of the pod with a value of the pool, so that an index over the pools answers it.
 
     `operator` is cel-spec's name, read with the pod's value on the left: `_==_`, `_<_`, `@in` (the pod's value in the

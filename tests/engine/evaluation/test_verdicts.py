@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.evaluation.pool_facts import Inputs, PoolFacts
-from engine.evaluation.pool_lookup import Index
+from engine.evaluation.pool_lookup import PoolLookup
 from engine.evaluation.read_tracking import _Noted
 from engine.evaluation.verdicts import ByNode, ByPool, Verdict, both_hold, choice, invert, truths
 from engine.language import Budget
@@ -211,7 +211,7 @@ def test_an_index_compares_with_every_pool(operator: str, values: list[float | N
     for i, value in enumerate(values):
         if value is not None:
             masks[value] = masks.get(value, 0) | 1 << i
-    index = Index(operator, masks, sum(1 << i for i, value in enumerate(values) if value is not None))
+    index = PoolLookup(operator, masks, sum(1 << i for i, value in enumerate(values) if value is not None))
     for mine in (-1, 0, 1, 2, 2.25, 2.5, 7, 8):
         said = {i: COMPARED[operator](mine, value) for i, value in enumerate(values) if value is not None}
         true, false = index(mine)
@@ -227,19 +227,19 @@ def test_an_index_finds_the_pools_whose_list_has_a_value(lists: list[list[str]],
             masks[value] = masks.get(value, 0) | 1 << i
     every = (1 << len(lists)) - 1
     true = sum(1 << i for i, values in enumerate(lists) if mine in values)
-    assert Index("@in", masks, every)(mine) == (true, every & ~true)
+    assert PoolLookup("@in", masks, every)(mine) == (true, every & ~true)
 
 
 def test_an_index_of_a_pods_list() -> None:
     """The pool's one value in the list of the pod."""
-    index = Index(CONTAINS, {"a": 0b001, "b": 0b110}, 0b111)
+    index = PoolLookup(CONTAINS, {"a": 0b001, "b": 0b110}, 0b111)
     assert index(["a"]) == (0b001, 0b110)
     assert index(["a", "b", "z"]) == (0b111, 0)
     assert index([]) == (0, 0b111)
 
 
 def test_what_has_no_place_in_the_order_is_neither() -> None:
-    index = Index("_<_", {1: 0b01, nan: 0b10}, 0b11)
+    index = PoolLookup("_<_", {1: 0b01, nan: 0b10}, 0b11)
     assert index(0) == (0b01, 0)
     assert index(nan) == (0, 0)
 
