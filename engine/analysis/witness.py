@@ -31,13 +31,13 @@ from engine.language import (
     children,
     parse,
 )
-from engine.nodeselector import ANY, EXISTS, Values, from_expression, one_of
+from engine.nodeselector import ANY, EXISTS, LabelStates, from_expression, one_of
 from engine.pods import NAME_LABEL, Subject, check_pod, named, pods_from_documents
 from engine.program import NAMESPACE, POD, PRESENT, REQUEST
 
 Path: TypeAlias = tuple[str | int, ...]
 Clue: TypeAlias = tuple[Path, object]
-States: TypeAlias = Mapping[str, Values]
+States: TypeAlias = Mapping[str, LabelStates]
 
 ROOTS: Mapping[str, ObjectType] = {
     "pod": POD,
@@ -134,15 +134,15 @@ def _dotted(path: Path) -> str:
     return "".join(steps).removeprefix(".")
 
 
-def _states(selector: Selector) -> dict[str, Values] | None:
-    states: dict[str, Values] = {}
+def _states(selector: Selector) -> dict[str, LabelStates] | None:
+    states: dict[str, LabelStates] = {}
     for each in selector.requirements:
         values = from_expression({"operator": each.operator, "values": each.values})
         states[each.key] = states.get(each.key, ANY) & values
     return None if any(values.impossible for values in states.values()) else states
 
 
-def _met(a: States, b: States) -> dict[str, Values] | None:
+def _met(a: States, b: States) -> dict[str, LabelStates] | None:
     met = {key: a.get(key, ANY) & b.get(key, ANY) for key in a.keys() | b.keys()}
     return None if any(values.impossible for values in met.values()) else dict(sorted(met.items()))
 
@@ -157,7 +157,7 @@ def _chosen(states: States) -> dict[str, str]:
     return chosen
 
 
-def _other(values: Values) -> str:
+def _other(values: LabelStates) -> str:
     return next(name for name in (SOME, *(f"{SOME}-{i}" for i in range(1000))) if values.holds(name))
 
 

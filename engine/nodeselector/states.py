@@ -60,7 +60,7 @@ def label_key(key: str) -> str:
     return "" if key == NODE_NAME else key
 
 
-class Values(NamedTuple):
+class LabelStates(NamedTuple):
     """A set of states of one label; see the top of this module. Made by the functions below, never by hand.
 
     A tuple, for sets are made, hashed and compared by the thousand; as a tuple it is never used.
@@ -85,7 +85,7 @@ class Values(NamedTuple):
         """Is the label's state in the set? None stands for the absent label; a string must be a legal value."""
         return self.absent if state is None else _usual(state, self.others, self.spans) != (state in self.odd)
 
-    def __and__(self, other: Values) -> Values:
+    def __and__(self, other: LabelStates) -> LabelStates:
         if is_plain(self) and is_plain(other):
             if not self.others:
                 odd = self.odd - other.odd if other.others else self.odd & other.odd
@@ -95,18 +95,18 @@ class Values(NamedTuple):
             return canonical(self.absent and other.absent, others, ALL_INTEGERS if others else (), odd)
         return _combined(self, other, and_)
 
-    def __or__(self, other: Values) -> Values:
+    def __or__(self, other: LabelStates) -> LabelStates:
         if is_plain(self) and is_plain(other):
             return ~(~self & ~other)
         return _combined(self, other, or_)
 
-    def __sub__(self, other: Values) -> Values:
+    def __sub__(self, other: LabelStates) -> LabelStates:
         return self & ~other
 
-    def __invert__(self) -> Values:
+    def __invert__(self) -> LabelStates:
         return canonical(not self.absent, not self.others, _complement(self.spans), self.odd)
 
-    def __le__(self, other: Values) -> bool:  # type: ignore[override]
+    def __le__(self, other: LabelStates) -> bool:  # type: ignore[override]
         """Is every state of this set in the other?"""
         if self.absent and not other.absent:
             return False
@@ -169,28 +169,28 @@ class Values(NamedTuple):
         return self.others, self.absent, self.spans, sorted(self.odd)
 
 
-NONE = Values(False, False, (), frozenset())
-ANY = Values(True, True, ALL_INTEGERS, frozenset())
-EXISTS = Values(False, True, ALL_INTEGERS, frozenset())
-ABSENT = Values(True, False, (), frozenset())
+NONE = LabelStates(False, False, (), frozenset())
+ANY = LabelStates(True, True, ALL_INTEGERS, frozenset())
+EXISTS = LabelStates(False, True, ALL_INTEGERS, frozenset())
+ABSENT = LabelStates(True, False, (), frozenset())
 
 
-def one_of(values: Iterable[str]) -> Values:
+def one_of(values: Iterable[str]) -> LabelStates:
     """The label is present with one of these values. What can't be a label value is left out."""
     return canonical(False, False, (), frozenset(filter(legal_value, values)))
 
 
-def none_of(values: Iterable[str]) -> Values:
+def none_of(values: Iterable[str]) -> LabelStates:
     """The label is absent, or has a value other than these: Kubernetes' NotIn."""
     return canonical(True, True, ALL_INTEGERS, frozenset(filter(legal_value, values)))
 
 
-def integers(low: int = 0, high: int = MAX_INTEGER) -> Values:
+def integers(low: int = 0, high: int = MAX_INTEGER) -> LabelStates:
     """The label is present and an int64 from `low` to `high`, both included."""
     return integers_in([(low, high)])
 
 
-def integers_in(spans: Iterable[Span]) -> Values:
+def integers_in(spans: Iterable[Span]) -> LabelStates:
     """The label is present and an int64 in one of these spans, ends included; a span may be empty."""
     merged: list[Span] = []
     for low, high in sorted((max(low, 0), min(high, MAX_INTEGER)) for low, high in spans):
@@ -198,10 +198,10 @@ def integers_in(spans: Iterable[Span]) -> Values:
             merged[-1] = merged[-1][0], max(high, merged[-1][1])
         elif low <= high:
             merged.append((low, high))
-    return Values(False, False, tuple(merged), frozenset())
+    return LabelStates(False, False, tuple(merged), frozenset())
 
 
-def from_expression(expression: Mapping[str, Any]) -> Values:
+def from_expression(expression: Mapping[str, Any]) -> LabelStates:
     """What one match expression (operator and values; its key does not matter) admits.
 
     As Kubernetes reads it (component-helpers' nodeaffinity): an expression that the API server would refuse, or a bound
@@ -211,7 +211,7 @@ def from_expression(expression: Mapping[str, Any]) -> Values:
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _read(operator: str, values: tuple[str, ...]) -> Values:
+def _read(operator: str, values: tuple[str, ...]) -> LabelStates:
     if not all(legal_value(value) for value in values):
         return NONE
     match operator:
@@ -229,11 +229,11 @@ def _read(operator: str, values: tuple[str, ...]) -> Values:
             return NONE
 
 
-def is_plain(values: Values) -> bool:
+def is_plain(values: LabelStates) -> bool:
     return values.spans == (ALL_INTEGERS if values.others else ())
 
 
-def is_any(values: Values) -> bool:
+def is_any(values: LabelStates) -> bool:
     return values.absent and values.others and not values.odd and values.spans == ALL_INTEGERS
 
 
@@ -250,7 +250,7 @@ def _usual(value: str, others: bool, spans: tuple[Span, ...]) -> bool:
     return others if number is None else _covers(spans, number)
 
 
-def _combined(a: Values, b: Values, keep: Callable[[bool, bool], bool]) -> Values:
+def _combined(a: LabelStates, b: LabelStates, keep: Callable[[bool, bool], bool]) -> LabelStates:
     others = keep(a.others, b.others)
     spans = _swept(a.spans, b.spans, keep)
     odd = frozenset(v for v in a.odd | b.odd if keep(a.holds(v), b.holds(v)) != _usual(v, others, spans))
@@ -279,10 +279,10 @@ def _covers(spans: tuple[Span, ...], number: int) -> bool:
     return place > 0 and number <= spans[place - 1][1]
 
 
-def canonical(absent: bool, others: bool, spans: tuple[Span, ...], odd: frozenset[str]) -> Values:
+def canonical(absent: bool, others: bool, spans: tuple[Span, ...], odd: frozenset[str]) -> LabelStates:
     """The one spelling of the set: a span holds an integer if more than half of its spellings are in."""
     if len(odd) < _MANY_SPELLINGS:
-        return Values(absent, others, spans, odd)
+        return LabelStates(absent, others, spans, odd)
     numbers: dict[int, set[str]] = {}
     for value in odd:
         if (number := integer(value)) is not None:
@@ -295,7 +295,7 @@ def canonical(absent: bool, others: bool, spans: tuple[Span, ...], odd: frozense
         if (members * 2 > len(spellings)) != spanned:
             spans = _swept(spans, ((number, number),), xor)
             odd = odd - strange | (spellings - strange)
-    return Values(absent, others, spans, odd)
+    return LabelStates(absent, others, spans, odd)
 
 
 def _spellings(number: int) -> frozenset[str]:
@@ -308,7 +308,7 @@ def _listed(key: str, operator: str, values: Iterable[str]) -> list[Expression]:
     return [{"key": key, "operator": operator, "values": ordered}] if ordered else []
 
 
-def _presence(key: str, values: Values) -> list[Expression]:
+def _presence(key: str, values: LabelStates) -> list[Expression]:
     return [] if values.absent else [{"key": key, "operator": "Exists"}]
 
 
@@ -322,7 +322,7 @@ def _bounds(key: str, low: int, high: int) -> Iterator[tuple[int, int, list[Expr
     yield low, high, above + below
 
 
-def _excluded(values: Values) -> frozenset[str]:
+def _excluded(values: LabelStates) -> frozenset[str]:
     """The strings outside of a set that holds nearly all, for a NotIn."""
     missing = _complement(values.spans)
     if not _few(missing):
@@ -341,7 +341,7 @@ def _said(expressions: Sequence[Expression]) -> str:
     )
 
 
-def is_expressible(values: Values) -> bool:
+def is_expressible(values: LabelStates) -> bool:
     return is_plain(values) or not values.others or _few(_complement(values.spans))
 
 

@@ -13,15 +13,15 @@ from engine.nodeselector.states import (
     NODE_NAME,
     NONE,
     Expression,
+    LabelStates,
     SelectorTerm,
-    Values,
     from_expression,
     is_any,
     label_key,
     legal_key,
 )
 
-Requirements: TypeAlias = tuple[tuple[str, Values], ...]
+Requirements: TypeAlias = tuple[tuple[str, LabelStates], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,13 @@ class Term:
         """Can no node meet this?"""
         return self.requirements == NOWHERE.requirements
 
-    def __getitem__(self, key: str) -> Values:
+    def __getitem__(self, key: str) -> LabelStates:
         """The states that are left for a label: ANY where the term does not mention it."""
         return next((values for name, values in self.requirements if name == key), ANY)
 
     def __and__(self, other: Term) -> Term:
         mine, others = self.requirements, other.requirements
-        merged: list[tuple[str, Values]] = []
+        merged: list[tuple[str, LabelStates]] = []
         i = j = 0
         while i < len(mine) and j < len(others):
             key, key_of_other = mine[i][0], others[j][0]
@@ -73,7 +73,7 @@ class Term:
             for key_of_other, values_of_other in other.requirements
         )
 
-    def with_values(self, key: str, values: Values) -> Term:
+    def with_values(self, key: str, values: LabelStates) -> Term:
         """The same term with other states for one key."""
         if values.impossible:
             return NOWHERE
@@ -137,7 +137,7 @@ TRUE: Terms = (EVERYWHERE,)
 FALSE: Terms = ()
 
 
-def term_of(requirements: Mapping[str, Values]) -> Term:
+def term_of(requirements: Mapping[str, LabelStates]) -> Term:
     """The term of these requirements. A key that can't be a label's is absent from every node."""
     kept = []
     for key, values in sorted(requirements.items()):
@@ -150,14 +150,14 @@ def term_of(requirements: Mapping[str, Values]) -> Term:
     return Term(tuple(kept))
 
 
-def named(names: Iterable[str]) -> Values:
+def named(names: Iterable[str]) -> LabelStates:
     """For the key NODE_NAME: the node is one of these."""
-    return Values(False, False, (), frozenset("/" + name for name in names))
+    return LabelStates(False, False, (), frozenset("/" + name for name in names))
 
 
-def not_named(names: Iterable[str]) -> Values:
+def not_named(names: Iterable[str]) -> LabelStates:
     """For the key NODE_NAME: the node is none of these."""
-    return Values(True, True, ALL_INTEGERS, frozenset("/" + name for name in names))
+    return LabelStates(True, True, ALL_INTEGERS, frozenset("/" + name for name in names))
 
 
 def parse_term(selector_term: Mapping[str, Any]) -> Term:
@@ -166,7 +166,7 @@ def parse_term(selector_term: Mapping[str, Any]) -> Term:
     fields = selector_term.get("matchFields") or ()
     if not expressions and not fields:
         return NOWHERE
-    requirements: dict[str, Values] = {}
+    requirements: dict[str, LabelStates] = {}
     for expression in expressions:
         key = label_key(expression.get("key") or "")
         requirements[key] = requirements.get(key, ANY) & from_expression(expression)
@@ -175,7 +175,7 @@ def parse_term(selector_term: Mapping[str, Any]) -> Term:
     return term_of(requirements)
 
 
-def from_field(field: Mapping[str, Any]) -> Values:
+def from_field(field: Mapping[str, Any]) -> LabelStates:
     """What one of `matchFields` admits: only the node's name can be asked for, and one at a time."""
     values = field.get("values") or ()
     if field.get("key") != "metadata.name" or len(values) != 1:
@@ -183,11 +183,11 @@ def from_field(field: Mapping[str, Any]) -> Values:
     return {"In": named, "NotIn": not_named}.get(field.get("operator", ""), lambda _: NONE)(values)
 
 
-def _width(key: str, values: Values) -> int:
+def _width(key: str, values: LabelStates) -> int:
     return max(1, len(values.finite or ())) if key == NODE_NAME else values.width
 
 
-def _fields(values: Values) -> list[list[Expression]]:
+def _fields(values: LabelStates) -> list[list[Expression]]:
     """matchFields take one value each: several names are alternatives, several forbidden names go together."""
     names = sorted(name.removeprefix("/") for name in values.odd)
     if not values.others:
@@ -195,7 +195,7 @@ def _fields(values: Values) -> list[list[Expression]]:
     return [[{"key": "metadata.name", "operator": "NotIn", "values": [name]} for name in names]]
 
 
-def said_by(key: str, values: Values) -> list[SelectorTerm]:
+def said_by(key: str, values: LabelStates) -> list[SelectorTerm]:
     """Node selector terms that say one requirement, one of which must hold. Raises Inexpressible."""
     if key == NODE_NAME:
         return [{"matchFields": fields} for fields in _fields(values)]

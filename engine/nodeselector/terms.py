@@ -8,7 +8,7 @@ from functools import reduce
 from itertools import chain
 from operator import or_
 
-from engine.nodeselector.states import ABSENT, Values, canonical, integers, is_expressible, is_plain, label_key
+from engine.nodeselector.states import ABSENT, LabelStates, canonical, integers, is_expressible, is_plain, label_key
 from engine.nodeselector.term import EVERYWHERE, FALSE, NOWHERE, TRUE, Requirements, Term, Terms, term_of
 
 MAX_TERMS = 1_000
@@ -105,7 +105,7 @@ def _wider(
             yield from by_string.get((key, next(iter(values.odd))), ())
 
 
-def _enumerated(values: Values) -> bool:
+def _enumerated(values: LabelStates) -> bool:
     return not values.absent and bool(values.finite)
 
 
@@ -184,7 +184,7 @@ def _covered(t: Term, terms: Sequence[Term], budget: list[int]) -> bool:
 
 def _sticks_out(t: Term, terms: Sequence[Term]) -> bool:
     """Is there plainly a node of t in none of the terms? Looks for one that fails each by the first key that it can."""
-    corner: dict[str, Values] = {}
+    corner: dict[str, LabelStates] = {}
     for u in terms:
         for key, values in u.requirements:
             outside = corner.get(key, t[key]) - values
@@ -209,7 +209,7 @@ def _without(t: Term, taken: Term) -> list[Term]:
     return pieces
 
 
-def where(key: str, values: Values) -> Terms:
+def where(key: str, values: LabelStates) -> Terms:
     """The nodes whose label is in one of these states."""
     only = term_of({label_key(key): values})
     return FALSE if only.impossible else (only,)

@@ -18,10 +18,10 @@ from engine.nodeselector import (
     MAX_VALUES,
     TERMS,
     Expression,
+    LabelStates,
     Term,
     Terms,
     TooMany,
-    Values,
     implies,
     label_key,
     one_of,
@@ -120,7 +120,7 @@ def _missing(meaning: Term, policy: Term) -> Choices:
     ]
 
 
-def _alternatives(key: str, mine: Values, values: Values) -> list[Addition]:
+def _alternatives(key: str, mine: LabelStates, values: LabelStates) -> list[Addition]:
     additions: Sequence[Addition] = said_by(key, values)
     met = mine & values
     if met.impossible:
@@ -132,7 +132,7 @@ def _alternatives(key: str, mine: Values, values: Values) -> list[Addition]:
     return [_unsaid(key, mine, one) for one in additions]
 
 
-def _unsaid(key: str, mine: Values, addition: Addition) -> Addition:
+def _unsaid(key: str, mine: LabelStates, addition: Addition) -> Addition:
     """The expressions of an addition that don't follow from what the pod's term says of the key; never all do."""
     if sum(map(len, addition.values())) == 1:
         return addition

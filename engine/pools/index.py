@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from engine.nodeselector import Term, Terms, Values, simplify, term_of
+from engine.nodeselector import LabelStates, Term, Terms, simplify, term_of
 from engine.pools.membership import Extra, identifying_terms, known_labels, may_meet, more_special
 from engine.pools.pool import Inventory, Pool
 from engine.pools.reads import Read, demanded_again
@@ -44,8 +44,8 @@ class PoolIndex:
         )
         self._special = more_special(inventory)
         self.carried_over = CarriedOver.between(previous, self)
-        self._known: list[Mapping[str, Values] | None] = [None] * len(self.pools)
-        self._possible: dict[tuple[str, Values], int] = {}
+        self._known: list[Mapping[str, LabelStates] | None] = [None] * len(self.pools)
+        self._possible: dict[tuple[str, LabelStates], int] = {}
         if previous is not None:
             self._take_over(previous)
         self.shadowed = sum(1 << i for i in self._special if self.known(i).impossible)
@@ -89,14 +89,14 @@ class PoolIndex:
         """What the selectors of more special pools add to that of one pool."""
         return self._special.get(index, ())
 
-    def _known_labels(self, index: int) -> Mapping[str, Values]:
+    def _known_labels(self, index: int) -> Mapping[str, LabelStates]:
         known = self._known[index]
         if known is None:
             pool = self.pools[index]
             known = self._known[index] = known_labels(pool, self.inventory.order, self.special(index))
         return known
 
-    def _meeting(self, key: str, values: Values, indexes: Iterable[int]) -> int:
+    def _meeting(self, key: str, values: LabelStates, indexes: Iterable[int]) -> int:
         return sum(1 << i for i in indexes if may_meet(self._known_labels(i), key, values))
 
     def _take_over(self, previous: PoolIndex) -> None:

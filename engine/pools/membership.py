@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
-from engine.nodeselector import ABSENT, ANY, Terms, Values, difference, one_of, term_of
+from engine.nodeselector import ABSENT, ANY, LabelStates, Terms, difference, one_of, term_of
 from engine.pools.evidence import Declared
 from engine.pools.pool import Inventory, Labels, Pool
 from engine.pools.providers import capacity, pool_label_order
 
 Label = tuple[str, str]
-Extra = Mapping[str, Values]
+Extra = Mapping[str, LabelStates]
 """The labels by which the nodes of a more special pool differ from those of a pool whose selector they match, too."""
 
 
@@ -75,7 +75,7 @@ def _crossing(inventory: Inventory) -> Iterator[tuple[int, int]]:
         yield first, second
 
 
-def _selected(pool: Pool) -> dict[str, Values]:
+def _selected(pool: Pool) -> dict[str, LabelStates]:
     selector = {key: one_of([value]) for key, value in pool.selector.items()}
     return selector | dict.fromkeys(pool.without, ABSENT)
 
@@ -89,11 +89,11 @@ def identifying_terms(pool: Pool, order: Sequence[str], special: Sequence[Extra]
     return difference((term_of(_selected(pool)),), tuple(others))
 
 
-def _may_have(known: Mapping[str, Values], labels: Extra) -> bool:
+def _may_have(known: Mapping[str, LabelStates], labels: Extra) -> bool:
     return all(may_meet(known, key, values) for key, values in labels.items())
 
 
-def known_labels(pool: Pool, order: Sequence[str], special: Iterable[Extra] = ()) -> Mapping[str, Values]:
+def known_labels(pool: Pool, order: Sequence[str], special: Iterable[Extra] = ()) -> Mapping[str, LabelStates]:
     """What every node of a pool, now and later, is known to carry: its selector, declared labels and values.
 
     A node with a provider's pool label that comes earlier in their order would be of that provider's pool. A label that
@@ -112,7 +112,7 @@ def known_labels(pool: Pool, order: Sequence[str], special: Iterable[Extra] = ()
     return known
 
 
-def may_meet(known: Mapping[str, Values], key: str, values: Values) -> bool:
+def may_meet(known: Mapping[str, LabelStates], key: str, values: LabelStates) -> bool:
     return key not in known or not (known[key] & values).impossible
 
 

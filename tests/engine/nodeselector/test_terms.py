@@ -20,7 +20,7 @@ from engine.nodeselector.states import (
     NODE_NAME,
     NONE,
     Inexpressible,
-    Values,
+    LabelStates,
     from_expression,
     integers,
     integers_in,
@@ -69,17 +69,17 @@ sets = st.recursive(
         st.builds(integers, st.sampled_from(BOUNDS), st.sampled_from(BOUNDS)),
     ),
     lambda inner: st.one_of(
-        st.builds(Values.__and__, inner, inner),
-        st.builds(Values.__or__, inner, inner),
-        st.builds(Values.__sub__, inner, inner),
-        st.builds(Values.__invert__, inner),
+        st.builds(LabelStates.__and__, inner, inner),
+        st.builds(LabelStates.__or__, inner, inner),
+        st.builds(LabelStates.__sub__, inner, inner),
+        st.builds(LabelStates.__invert__, inner),
     ),
     max_leaves=5,
 )
 OPERATORS = ["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
 
 
-def members(values: Values) -> set[str | None]:
+def members(values: LabelStates) -> set[str | None]:
     return {state for state in STATES if values.holds(state)}
 
 
@@ -88,7 +88,7 @@ def labels_of(state: str | None) -> dict[str, str]:
 
 
 @given(sets, sets)
-def test_operations_are_those_of_sets(a: Values, b: Values) -> None:
+def test_operations_are_those_of_sets(a: LabelStates, b: LabelStates) -> None:
     assert members(a & b) == members(a) & members(b)
     assert members(a | b) == members(a) | members(b)
     assert members(a - b) == members(a) - members(b)
@@ -97,14 +97,14 @@ def test_operations_are_those_of_sets(a: Values, b: Values) -> None:
 
 
 @given(sets, sets)
-def test_equal_sets_are_equal_values(a: Values, b: Values) -> None:
+def test_equal_sets_are_equal_values(a: LabelStates, b: LabelStates) -> None:
     assert (a == b) == (members(a) == members(b))
     assert a.impossible == (not members(a))
     assert (hash(a) == hash(b)) or a != b
 
 
 @given(sets, sets, sets)
-def test_laws_of_a_boolean_algebra(a: Values, b: Values, c: Values) -> None:
+def test_laws_of_a_boolean_algebra(a: LabelStates, b: LabelStates, c: LabelStates) -> None:
     assert a & (b | c) == (a & b) | (a & c)
     assert a | (b & c) == (a | b) & (a | c)
     assert ~(a & b) == ~a | ~b
@@ -114,7 +114,7 @@ def test_laws_of_a_boolean_algebra(a: Values, b: Values, c: Values) -> None:
 
 
 @given(sets)
-def test_what_is_emitted_says_the_set(values: Values) -> None:
+def test_what_is_emitted_says_the_set(values: LabelStates) -> None:
     try:
         alternatives = values.alternatives("k")
     except Inexpressible:
@@ -131,17 +131,17 @@ def test_what_is_emitted_says_the_set(values: Values) -> None:
 
 
 @given(sets)
-def test_what_is_emitted_is_read_back(values: Values) -> None:
+def test_what_is_emitted_is_read_back(values: LabelStates) -> None:
     try:
         alternatives = values.alternatives("k")
     except Inexpressible:
         return
-    read = [reduce(Values.__and__, map(from_expression, expressions), ANY) for expressions in alternatives]
-    assert reduce(Values.__or__, read, NONE) == values
+    read = [reduce(LabelStates.__and__, map(from_expression, expressions), ANY) for expressions in alternatives]
+    assert reduce(LabelStates.__or__, read, NONE) == values
 
 
 @given(sets, sets)
-def test_unions_and_intersections_of_the_expressible_are_expressible(a: Values, b: Values) -> None:
+def test_unions_and_intersections_of_the_expressible_are_expressible(a: LabelStates, b: LabelStates) -> None:
     try:
         a.alternatives("k"), b.alternatives("k")
     except Inexpressible:
@@ -241,7 +241,7 @@ def test_an_integer_spelled_out_is_the_integer_also_beside_others() -> None:
 
 
 def test_emission_of_every_shape() -> None:
-    def said(values: Values) -> list[list[tuple[object, ...]]]:
+    def said(values: LabelStates) -> list[list[tuple[object, ...]]]:
         return [[(e["operator"], *e.get("values", [])) for e in es] for es in values.alternatives("k")]
 
     assert said(one_of("ba")) == [[("In", "a", "b")]]
@@ -394,7 +394,7 @@ def test_simplifying_unites_terms_that_differ_in_one_key() -> None:
         ({"a": integers(3, 3) - one_of("3"), "b": EXISTS}, {"a": EXISTS}),
     ],
 )
-def test_what_is_within_another_term_goes(narrow: dict[str, Values], wide: dict[str, Values]) -> None:
+def test_what_is_within_another_term_goes(narrow: dict[str, LabelStates], wide: dict[str, LabelStates]) -> None:
     far = term_of({"z": one_of("q"), "y": one_of("r")})
     assert simplify([term_of(narrow), term_of(wide), far]) == simplify([term_of(wide), far])
     assert len(simplify([term_of(wide), far])) == 2
@@ -542,10 +542,10 @@ def test_node_names_are_no_labels_and_no_integers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "on_sets"), [(Values.__and__, and_), (Values.__or__, or_), (Values.__sub__, sub)]
+    ("operation", "on_sets"), [(LabelStates.__and__, and_), (LabelStates.__or__, or_), (LabelStates.__sub__, sub)]
 )
 def test_every_pair_of_simple_sets(
-    operation: Callable[[Values, Values], Values],
+    operation: Callable[[LabelStates, LabelStates], LabelStates],
     on_sets: Callable[[set[str | None], set[str | None]], set[str | None]],
 ) -> None:
     """Exhaustive: every expression over the alphabet, every bound, and the complements, two at a time."""

@@ -19,10 +19,10 @@ from engine.nodeselector import (
     MAX_TERMS,
     NOWHERE,
     TRUE,
+    LabelStates,
     Term,
     Terms,
     TooMany,
-    Values,
     both,
     implies,
     integers,
@@ -461,7 +461,7 @@ def test_of_policy_terms_that_come_to_less_one_is_enough(
         ({"operator": "In", "values": ["x"]}, ABSENT | one_of("y"), [{"operator": "In", "values": ["y"]}]),
     ],
 )
-def test_alternatives_for_one_key(mine: dict[str, Any], wanted: Values, made: list[dict[str, Any]]) -> None:
+def test_alternatives_for_one_key(mine: dict[str, Any], wanted: LabelStates, made: list[dict[str, Any]]) -> None:
     said = {"key": "a", **mine}
     result = narrowed(pod_of(None, [{"matchExpressions": [said]}]), (term_of({"a": wanted}),))
     assert result == [{"matchExpressions": [said, *({"key": "a", **one} for one in made)]}]

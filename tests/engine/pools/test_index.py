@@ -15,7 +15,7 @@ from engine.documents import Source, parse_manifests
 from engine.evaluation.pool_facts import _by_pool
 from engine.evaluation.read_tracking import is_inferred
 from engine.evaluation.verdicts import ByPool
-from engine.nodeselector import ABSENT, EVERYWHERE, EXISTS, FALSE, TRUE, Terms, Values, none_of, one_of, term_of
+from engine.nodeselector import ABSENT, EVERYWHERE, EXISTS, FALSE, TRUE, LabelStates, Terms, none_of, one_of, term_of
 from engine.nodeselector.term import admits
 from engine.pools.index import CarriedOver, PoolIndex
 from engine.pools.inventory import inventory_from_documents
@@ -37,7 +37,7 @@ def pool(*observed: str, declared: bool = True, **labels: str | tuple[str, ...])
     return Pool("p", "", SELECTOR, {**SELECTOR, **constants}, values, observed=frozenset(observed), declared=declared)
 
 
-def only(key: str, values: Values) -> Terms:
+def only(key: str, values: LabelStates) -> Terms:
     return (term_of({key: values}),)
 
 
