@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from engine.evaluation.verdicts import ByPool, Verdict, truths
-from engine.nodeselector import FALSE, TRUE, Term, Terms, both, simplify, told
+from engine.nodeselector import FALSE, TRUE, Term, Terms, both, simplify, within_limit
 from engine.pools import Group, PoolIndex
 
 
@@ -24,7 +24,7 @@ class NodeSet:
 
 def node_set_of(verdict: Verdict, pool_index: PoolIndex, *, confined: bool = False) -> NodeSet:
     """The nodes on which a verdict is true; `confined` to pools also where it does not depend on them."""
-    free = None if confined or verdict.anywhere is None else told(verdict.anywhere[0])
+    free = None if confined or verdict.anywhere is None else within_limit(verdict.anywhere[0])
     if isinstance(verdict, ByPool) and not (pool_index.inferred and (verdict.reads or verdict.computed)):
         return NodeSet(((verdict.true, TRUE),) if verdict.true else (), free)
     return NodeSet(tuple(truths(verdict, pool_index)), free)

@@ -10,7 +10,7 @@ from engine.evaluation.pool_facts import Inputs
 from engine.evaluation.preferences import Wish, with_disjoint_terms
 from engine.evaluation.read_tracking import WatchedPool, is_inferred
 from engine.language import CelError
-from engine.nodeselector import TRUE, Terms, both, told
+from engine.nodeselector import TRUE, Terms, both, within_limit
 from engine.pools import Cases, words_of
 from engine.program import Arguments, CasesOf, Reads, Score
 
@@ -22,13 +22,13 @@ def scored(score: Score, inputs: Inputs, errors: list[str]) -> Iterable[Wish]:
         arguments = (*inputs.arguments, None)
         for guard, value in values_anywhere(score, arguments, errors):
             if weight := _clipped(value):
-                yield Wish(NodeSet(((pool_index.every, told(guard)),), guard), weight)
+                yield Wish(NodeSet(((pool_index.every, within_limit(guard)),), guard), weight)
         return
     for i, cases, reads in by_pool_values(score, inputs, errors):
         for guard, value in cases:
             if weight := _clipped(value):
                 for mask, demanded in pool_index.demands(reads, 1 << i):
-                    terms = both(told(guard), demanded)
+                    terms = both(within_limit(guard), demanded)
                     weights[weight, terms] = weights.get((weight, terms), 0) | mask
     for (weight, terms), mask in weights.items():
         yield Wish(with_disjoint_terms(NodeSet(((mask, terms),))), weight)

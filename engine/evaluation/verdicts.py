@@ -17,7 +17,7 @@ from itertools import product
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
-from engine.nodeselector import FALSE, Terms, both, told
+from engine.nodeselector import FALSE, Terms, both, within_limit
 from engine.pools import PoolIndex, members
 from engine.program import NO, NOTHING_READ, UNKNOWN, YES, Reads, Truth, choose, conjoin, negate
 
@@ -119,7 +119,7 @@ def truths(verdict: Verdict, pool_index: PoolIndex) -> list[tuple[int, Terms]]:
             continue
         for reads, pools in _by_reads(verdict, mask):
             for some, demanded in pool_index.demands(reads, pools):
-                terms = both(told(true), demanded)
+                terms = both(within_limit(true), demanded)
                 if terms != FALSE:
                     groups[terms] = groups.get(terms, 0) | some
     return [(mask, terms) for terms, mask in groups.items()]

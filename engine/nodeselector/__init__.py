@@ -19,8 +19,8 @@ from engine.nodeselector.terms import (
     MAX_TERMS,
     MAX_VALUES,
     TERMS,
+    Overflow,
     TooMany,
-    TooManyToSay,
     affordable,
     both,
     can_be_said,
@@ -29,10 +29,10 @@ from engine.nodeselector.terms import (
     disjoint,
     implies,
     simplify,
-    told,
     union,
     where,
     widest,
+    within_limit,
 )
 
 __all__ = [
@@ -49,10 +49,10 @@ __all__ = [
     "TRUE",
     "Expression",
     "LabelStates",
+    "Overflow",
     "Term",
     "Terms",
     "TooMany",
-    "TooManyToSay",
     "affordable",
     "both",
     "can_be_said",
@@ -70,8 +70,8 @@ __all__ = [
     "said_by",
     "simplify",
     "term_of",
-    "told",
     "union",
     "where",
     "widest",
+    "within_limit",
 ]

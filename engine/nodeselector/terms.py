@@ -215,21 +215,21 @@ def where(key: str, values: LabelStates) -> Terms:
     return FALSE if only.impossible else (only,)
 
 
-class TooManyToSay(tuple[Term, ...]):
-    """More terms than can be said. It is no error that there are, as long as nobody asks for them: see `told`."""
+class Overflow(tuple[Term, ...]):
+    """More terms than can be said. No error as long as nobody asks for them: see `within_limit`."""
 
     size = 0
 
 
-def told(terms: Terms) -> Terms:
+def within_limit(terms: Terms) -> Terms:
     """Terms that are about to be said. Raises TooMany."""
-    if isinstance(terms, TooManyToSay):
+    if isinstance(terms, Overflow):
         raise TooMany(terms.size)
     return terms
 
 
 def _untold(error: TooMany) -> Terms:
-    terms = TooManyToSay((NOWHERE,))
+    terms = Overflow((NOWHERE,))
     terms.size = error.count
     return terms
 
@@ -239,7 +239,7 @@ def union(*many: Terms) -> Terms:
     if TRUE in many:
         return TRUE
     try:
-        return simplify(chain.from_iterable(map(told, many)))
+        return simplify(chain.from_iterable(map(within_limit, many)))
     except TooMany as error:
         return _untold(error)
 
@@ -247,6 +247,6 @@ def union(*many: Terms) -> Terms:
 def common(a: Terms, b: Terms) -> Terms:
     """The nodes of both."""
     try:
-        return both(told(a), told(b)) if a and b else FALSE
+        return both(within_limit(a), within_limit(b)) if a and b else FALSE
     except TooMany as error:
         return _untold(error)

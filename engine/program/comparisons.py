@@ -15,8 +15,8 @@ from engine.nodeselector import (
     FALSE,
     MAX_INTEGER,
     TRUE,
+    Overflow,
     Terms,
-    TooManyToSay,
     common,
     integers,
     integers_in,
@@ -52,7 +52,7 @@ def all_of(truths: Sequence[Truth], budget: Budget) -> Truth:
     for yes in (yes for yes, _ in truths if len(yes) > 1):
         budget.spend(len(true) * _work(yes))
         true = common(true, yes)
-        if isinstance(true, TooManyToSay):
+        if isinstance(true, Overflow):
             break
     return true, false
 

@@ -23,7 +23,7 @@ from engine.language import (
     map_of,
     parse,
 )
-from engine.nodeselector import FALSE, NOWHERE, TooManyToSay, common
+from engine.nodeselector import FALSE, NOWHERE, Overflow, common
 from engine.nodeselector.term import admits
 from engine.pools import WORDS, ZONE, words_of
 from engine.pools.providers import capacity
@@ -267,7 +267,7 @@ def test_large_integers_beside_a_double() -> None:
 
 
 def test_what_is_nowhere_takes_no_terms_whatever_it_meets() -> None:
-    many = TooManyToSay((NOWHERE,))
+    many = Overflow((NOWHERE,))
     assert common(FALSE, many) is FALSE
     assert common(many, FALSE) is FALSE
 
