@@ -14,7 +14,7 @@ from engine.evaluation import Finding, NodeSet, alive, node_terms
 from engine.language import free_names, parse
 from engine.nodeselector import TRUE, TooMany, affordable
 from engine.placement import MAX_WEIGHT
-from engine.program import POD_NAMES, CompiledPolicy, Weighted
+from engine.program import POD_NAMES, CompiledPolicy, CompiledPreference
 
 ENOUGH = 7
 """Fewer tiers never take more than 100 weights, for each takes as many as all worse ones and one more, at most."""
@@ -57,7 +57,7 @@ def _prefers_nothing(excerpt: Excerpt, said: str, policy: CompiledPolicy) -> Pro
     return Problem("idle-preference", message, excerpt.whole, severity="warning")
 
 
-def _idleness(policy: CompiledPolicy, item: Weighted, scenes: Iterable[Scene]) -> str:
+def _idleness(policy: CompiledPolicy, item: CompiledPreference, scenes: Iterable[Scene]) -> str:
     """That a preference is true on no node, or on every one, where that is so for every pod; else nothing."""
     if item.rule is None:
         return ""
@@ -71,7 +71,7 @@ def _idleness(policy: CompiledPolicy, item: Weighted, scenes: Iterable[Scene]) -
     return ""
 
 
-def _flatness(policy: CompiledPolicy, place: int, item: Weighted, scenes: Iterable[Scene]) -> str:
+def _flatness(policy: CompiledPolicy, place: int, item: CompiledPreference, scenes: Iterable[Scene]) -> str:
     """That a score is 0 on every node, or some other number, where it does not depend on the pod; else nothing."""
     excerpt = policy.policy.prefer[place].score
     if item.score is None or excerpt is None or (item.rule and rule_reads_pod(item.rule)):
@@ -84,7 +84,7 @@ def _flatness(policy: CompiledPolicy, place: int, item: Weighted, scenes: Iterab
     return "scores the same on every node" if None not in found else ""
 
 
-def _flat_score(policy: CompiledPolicy, item: Weighted, scene: Scene) -> int | None:
+def _flat_score(policy: CompiledPolicy, item: CompiledPreference, scene: Scene) -> int | None:
     """The one weight that a score comes to on all nodes that are left, None if that can't be told or there are more."""
     left = scene.left(policy)
     where = None if item.rule is None else scene.widest((item.rule,))

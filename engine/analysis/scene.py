@@ -26,7 +26,7 @@ from engine.evaluation import (
 from engine.language import Budget, BudgetExceeded
 from engine.nodeselector import TRUE, Term, Terms, TooMany, implies
 from engine.pools import PoolIndex, members
-from engine.program import CompiledPolicy, Leaf, Rule, Weighted, leaves_of
+from engine.program import CompiledPolicy, CompiledPreference, Leaf, Rule, leaves_of
 
 
 class Doubts:
@@ -96,7 +96,7 @@ class Scene:
             return False
         return not alive(where, TRUE, self.pool_index)
 
-    def scored(self, item: Weighted) -> tuple[Wish, ...] | None:
+    def scored(self, item: CompiledPreference) -> tuple[Wish, ...] | None:
         """What a score that no pod decides comes to, by weight; None if that can't be told."""
         try:
             return tuple(scored(item.score, self._inputs, [])) if item.score else ()

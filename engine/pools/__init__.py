@@ -7,7 +7,7 @@ from engine.pools.nodes import NodeGroup, group, pool_of
 from engine.pools.pool import Inventory, Pool, Taint
 from engine.pools.providers import ARCH, INSTANCE_TYPE, OS, POOL_LABELS, REGION, WORDS, ZONE
 from engine.pools.reads import Read
-from engine.pools.words import Cases, Label, Word, Words, words_of
+from engine.pools.words import Cases, Label, PortableWord, Words, words_of
 
 __all__ = [
     "ARCH",
@@ -25,9 +25,9 @@ __all__ = [
     "NodeGroup",
     "Pool",
     "PoolIndex",
+    "PortableWord",
     "Read",
     "Taint",
-    "Word",
     "Words",
     "group",
     "inventory_from_documents",

@@ -21,32 +21,32 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class PortableWord:
     """A portable word on the nodes of one provider: its cases, and the nodes that do not say it."""
 
     cases: Cases
     missing: Terms
 
 
-Words = Mapping[str, Word]
+Words = Mapping[str, PortableWord]
 
 
 @lru_cache(maxsize=64)
 def words_of(provider: str) -> Words:
     """The portable words as the labels of `provider` say them; an empty provider is a node of no pool."""
-    words = {word: Word(((where(key, EXISTS), Label(key)),), where(key, ABSENT)) for word, key in WORDS.items()}
+    words = {word: PortableWord(((where(key, EXISTS), Label(key)),), where(key, ABSENT)) for word, key in WORDS.items()}
     return {**words, "capacityType": _capacity_word(capacity(provider))}
 
 
-def _capacity_word(rule: Capacity | None) -> Word:
+def _capacity_word(rule: Capacity | None) -> PortableWord:
     if rule is None:
-        return Word((), TRUE)
+        return PortableWord((), TRUE)
     cases: list[tuple[Terms, object]] = []
     for capacity_type in CAPACITY_TYPES:
         said = [where(marker.key, one_of(marker.values(capacity_type))) for marker in rule.markers]
         cases.append((union(*said), capacity_type))
     unsaid = term_of({marker.key: none_of(marker.types) for marker in rule.markers})
     if rule.otherwise is None:
-        return Word(tuple(case for case in cases if case[0] != FALSE), (unsaid,))
+        return PortableWord(tuple(case for case in cases if case[0] != FALSE), (unsaid,))
     cases.append(((unsaid,), rule.otherwise))
-    return Word(tuple(case for case in cases if case[0] != FALSE), FALSE)
+    return PortableWord(tuple(case for case in cases if case[0] != FALSE), FALSE)

@@ -36,12 +36,12 @@ from engine.program.model import (
     POD_NAMES,
     CompiledExemption,
     CompiledPolicy,
+    CompiledPreference,
     Condition,
     Function,
     Program,
     Rule,
     Score,
-    Weighted,
 )
 from engine.program.node_expressions import compile_cases, compile_truth, reads_node
 from engine.program.reads import (
@@ -223,12 +223,12 @@ class _Compiler:
         tree = self._tree(node, excerpt) if node else None
         return Rule(tree, message, excerpt.value, str(excerpt.whole)) if tree else None
 
-    def _weighted(self, item: Preference, roots: Mapping[str, Type]) -> Weighted | None:
+    def _weighted(self, item: Preference, roots: Mapping[str, Type]) -> CompiledPreference | None:
         rule = self._rule(item.expression, roots) if item.expression is not None else None
         score = self._score(item.score, roots) if item.score is not None else None
         if (item.expression is not None and rule is None) or (item.score is not None and score is None):
             return None
-        return Weighted(rule, item.weight or 0, score)
+        return CompiledPreference(rule, item.weight or 0, score)
 
     def _score(self, excerpt: Excerpt, roots: Mapping[str, Type]) -> Score | None:
         node = self._checked(excerpt, roots, DOUBLE)

@@ -30,7 +30,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Weighted:
+class CompiledPreference:
     """A preference: where `rule` holds (everywhere without), with a weight of 1 to 100 or a score by pool and node."""
 
     rule: Rule | None
@@ -75,7 +75,7 @@ class CompiledPolicy:
     match_conditions: tuple[Condition, ...]
     variables: Mapping[str, Function]
     require: tuple[Rule, ...]
-    prefer: tuple[Weighted, ...]
+    prefer: tuple[CompiledPreference, ...]
     fallback: tuple[Rule, ...]
     tolerate: tuple[Condition, ...]
     deny: tuple[Condition, ...]

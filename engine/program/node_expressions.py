@@ -46,7 +46,7 @@ from engine.language import (
     keys_of,
 )
 from engine.nodeselector import ABSENT, EXISTS, FALSE, TRUE, Terms, common, integers, union, where
-from engine.pools import WORDS, Cases, Label, Word, Words
+from engine.pools import WORDS, Cases, Label, PortableWord, Words
 from engine.program.comparisons import ATOMS, Integer, all_of, compared, equality, holding, holds_something, member_of
 from engine.program.truths import NO, UNKNOWN, YES, Arguments, CasesOf, Truth, TruthOf, choose, conjoin, negate
 
@@ -148,7 +148,7 @@ def _presence(node: Has) -> TruthOf:
     raise InexpressibleError(node, _described(node))
 
 
-def _said(word: Word | None) -> Truth:
+def _said(word: PortableWord | None) -> Truth:
     if word is None:  # `labels`: every node has them
         return TRUE, FALSE
     return union(*(guard for guard, _ in word.cases)), word.missing
