@@ -24,7 +24,7 @@ import celpy
 
 from engine.bundle import parse_bundle
 from engine.decision import Decider
-from engine.pods import Subject
+from engine.pods import IncomingPod
 from engine.pools import Inventory, Pool, Taint
 from engine.program import Program, compile_bundle
 
@@ -109,11 +109,11 @@ def pod(terms: int = 0) -> dict[str, Any]:
     return {"metadata": {"generateName": "web-", "labels": labels, "annotations": {"a": "b"}}, "spec": spec}
 
 
-def subject(given: dict[str, Any]) -> Subject:
+def subject(given: dict[str, Any]) -> IncomingPod:
     """The pod on its way into a namespace."""
     namespace = {"metadata": {"name": "team", "labels": {"kubernetes.io/metadata.name": "team"}}}
     request = {"operation": "CREATE", "namespace": "team", "dryRun": False, "userInfo": {"username": "u", "groups": []}}
-    return Subject(given, namespace, request)
+    return IncomingPod(given, namespace, request)
 
 
 def median(run: Callable[[], object], runs: int) -> float:

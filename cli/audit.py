@@ -21,7 +21,7 @@ from cli.errors import CommandError
 from cli.inputs import add_cluster, add_pools, decider, manifests, names_cluster, namespaces, of_cluster
 from cli.terminal import GREEN, RED, amount, styled, table
 from engine.decision import Decision, title
-from engine.pods import Subject, pods_from_documents
+from engine.pods import IncomingPod, pods_from_documents
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     return int(bool(found))
 
 
-def _subjects(args: argparse.Namespace) -> tuple[Subject, ...]:
+def _subjects(args: argparse.Namespace) -> tuple[IncomingPod, ...]:
     found = manifests(args.pods) if args.pods else of_cluster(args, "/api/v1/pods", "Pod")
     return pods_from_documents([*replayed(found), *namespaces(args)])
 

@@ -15,7 +15,7 @@ import yaml
 from engine.bundle import parse_bundle
 from engine.decision import Decider
 from engine.documents import Source, parse_manifests
-from engine.pods import Subject
+from engine.pods import IncomingPod
 from engine.pools import inventory_from_documents
 from engine.program import compile_bundle
 from tests.engine.matching import REQUIRED, admits, tolerates
@@ -83,7 +83,7 @@ def placed(example: Json, pod: Json) -> tuple[Json, tuple[Json, ...]]:
     assert bundle is not None, problems
     manifests, _ = parse_manifests(Source("pools.yaml", FLEET))
     request = {"operation": "CREATE", "namespace": "team", "dryRun": False, "userInfo": {"username": "u", "groups": []}}
-    subject = Subject(pod, {"metadata": {"name": "team", "labels": {}}}, request)
+    subject = IncomingPod(pod, {"metadata": {"name": "team", "labels": {}}}, request)
     decision = Decider(compile_bundle(bundle), inventory_from_documents(manifests)).decide(subject)
     assert decision.allowed, decision.message
     assert "failed" not in [policy.outcome for policy in decision.policies], decision.policies

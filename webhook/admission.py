@@ -20,7 +20,7 @@ from msgspec import UNSET
 from audit import DecisionLog, now
 from engine.decision import Decision, outcome_of
 from engine.documents import RequestError
-from engine.pods import Subject, without_environment
+from engine.pods import IncomingPod, without_environment
 from telemetry import Metrics
 from webhook import review
 
@@ -35,7 +35,7 @@ log = logging.getLogger("bayplan.admission")
 class Decides(Protocol):
     """What answers for a pod: a Decider of the engine."""
 
-    def decide(self, subject: Subject) -> Decision: ...
+    def decide(self, subject: IncomingPod) -> Decision: ...
 
 
 class Active(Protocol):
@@ -97,7 +97,7 @@ class Admission:
             return Answer(503, review.failure(503, "ServiceUnavailable", error)), "error"
         name = request.namespace or str(pod["metadata"]["namespace"])
         namespace = await self._namespace(name)
-        subject = Subject(pod, namespace or named(name), review.subject_request(request, name))
+        subject = IncomingPod(pod, namespace or named(name), review.subject_request(request, name))
         try:
             decision = decider.decide(subject)
             outcome = outcome_of(decision)
@@ -148,7 +148,7 @@ class Admission:
             line["policies"] = [p for p in data["policies"] if p["outcome"] != "notMatched"]
         self.decisions.write(review.encode_json(line))
 
-    def _failed(self, request: review.Request, decider: Decides, subject: Subject, error: Exception) -> Answer:
+    def _failed(self, request: review.Request, decider: Decides, subject: IncomingPod, error: Exception) -> Answer:
         """Answer for a bug of ours. The log gets the traceback, but never what the pod's environment holds."""
         log.error(
             "bug while deciding request %s: please report it\n%s", request.uid, _traceback(decider, subject, error)
@@ -204,12 +204,12 @@ def named(name: str) -> Mapping[str, Any]:
     return {"metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}}}
 
 
-def _traceback(decider: Decides, subject: Subject, error: Exception) -> str:
+def _traceback(decider: Decides, subject: IncomingPod, error: Exception) -> str:
     """The traceback of the same bug on the pod without its environment: no value of it can be in there.
 
     Where the bug does not show then, only the place and the type are told, for an exception's text may quote anything.
     """
-    clean = Subject(without_environment(subject.pod), subject.namespace, subject.request, subject.owner)
+    clean = IncomingPod(without_environment(subject.pod), subject.namespace, subject.request, subject.owner)
     try:
         decision = decider.decide(clean)
         review.encode(respond("", decision, outcome_of(decision)))

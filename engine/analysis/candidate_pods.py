@@ -13,7 +13,7 @@ from engine.bundle import Bundle, Case, Policy, Test
 from engine.decision import subject_name
 from engine.documents import BundleError, RequestError, parse_manifests
 from engine.evaluation import Finding
-from engine.pods import Subject, pods_from_documents, rolled_out
+from engine.pods import IncomingPod, pods_from_documents, rolled_out
 from engine.program import CompiledPolicy, Program
 
 NAMES = tuple(f"witness-{i}" for i in range(200))
@@ -25,7 +25,7 @@ class Candidate:
     """A pod to try, and what it is called in messages."""
 
     words: str
-    subject: Subject
+    subject: IncomingPod
 
 
 # Pods to try
@@ -46,7 +46,7 @@ def own_pods(bundle: Bundle) -> Iterator[Candidate]:
     yield from (Candidate(f"{subject_name(subject)} of the examples", subject) for subject in found)
 
 
-def pods_of_case(bundle: Bundle, test: Test, case: Case) -> tuple[Subject, ...]:
+def pods_of_case(bundle: Bundle, test: Test, case: Case) -> tuple[IncomingPod, ...]:
     try:
         return subjects(bundle, test, case)
     except (BundleError, RequestError):

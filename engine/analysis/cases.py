@@ -9,7 +9,7 @@ from typing import Any
 from engine.bundle import Bundle, Case, Test
 from engine.decision import Decider, Decision
 from engine.documents import BundleError, Manifest, Problem, Source, Span, parse_manifests
-from engine.pods import Subject, pods_from_documents
+from engine.pods import IncomingPod, pods_from_documents
 from engine.pools import Inventory, inventory_from_documents
 from engine.program import Program
 
@@ -74,7 +74,7 @@ def inventory_of(bundle: Bundle, test: Test) -> Inventory:
     return inventory_from_documents([one for name in test.pools for one in _manifests(bundle, name)])
 
 
-def subjects(bundle: Bundle, test: Test, case: Case) -> tuple[Subject, ...]:
+def subjects(bundle: Bundle, test: Test, case: Case) -> tuple[IncomingPod, ...]:
     """The pods that a case is about."""
     source = case.span.source
     documents = _manifests(bundle, case.file) if case.file else [Manifest(source, _typed(case.pod or {}))]
@@ -86,7 +86,7 @@ def subjects(bundle: Bundle, test: Test, case: Case) -> tuple[Subject, ...]:
     return pods
 
 
-def run_case(test: Test, case: Case, decider: Decider, pods: Sequence[Subject]) -> Result:
+def run_case(test: Test, case: Case, decider: Decider, pods: Sequence[IncomingPod]) -> Result:
     """The result of one case on its pods."""
     decision: Decision | None = None
     for pod in pods:

@@ -16,7 +16,7 @@ from engine.decision import Decider, listed
 from engine.documents import Problem, Span
 from engine.evaluation import Finding, alive, intersection
 from engine.nodeselector import TRUE, TooMany
-from engine.pods import Subject
+from engine.pods import IncomingPod
 from engine.pools import PoolIndex
 from engine.program import CompiledPolicy, Program
 
@@ -162,7 +162,7 @@ class Clash:
         return frozenset(finding.policy.name for finding in self.findings)
 
 
-def clashes(decider: Decider, subject: Subject) -> list[Clash]:
+def clashes(decider: Decider, subject: IncomingPod) -> list[Clash]:
     """For each enforced policy that a decision overrules, the smallest sets of others to blame, which have their way.
 
     They are pairs with it; where no other policy alone is to blame but all together are, the fewest that are. Each of

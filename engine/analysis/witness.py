@@ -32,7 +32,7 @@ from engine.language import (
     parse,
 )
 from engine.nodeselector import ANY, EXISTS, LabelStates, from_expression, one_of
-from engine.pods import NAME_LABEL, Subject, check_pod, named, pods_from_documents
+from engine.pods import NAME_LABEL, IncomingPod, check_pod, named, pods_from_documents
 from engine.program import NAMESPACE, POD, PRESENT, REQUEST
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -102,7 +102,7 @@ def variants(policy: Policy, params: Mapping[str, object]) -> list[Wanted]:
     return [*found, *([everything] if everything not in found else [])]
 
 
-def subject_of(wanted: Wanted, name: str = "witness") -> Subject | None:
+def subject_of(wanted: Wanted, name: str = "witness") -> IncomingPod | None:
     """A pod as wanted on its way into the cluster; None where the API server would not take such a pod."""
     labels, spaces = _chosen(wanted.labels), _chosen(wanted.namespace)
     namespace = spaces.get(NAME_LABEL, "witness")

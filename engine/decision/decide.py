@@ -54,7 +54,7 @@ from engine.placement import (
     toleration_for,
     united,
 )
-from engine.pods import Subject, controller
+from engine.pods import IncomingPod, controller
 from engine.pools import HARD_EFFECTS, Inventory, PoolIndex, Taint, members
 from engine.program import POD_NAMES, Arguments, CompiledPolicy, Program
 
@@ -112,7 +112,7 @@ class Decider:
     def _nobody(self) -> Arguments:
         return (Budget(POLICY_BUDGET), *NOBODY, *self.constants)
 
-    def decide(self, subject: Subject) -> Decision:
+    def decide(self, subject: IncomingPod) -> Decision:
         """What follows for one pod. Never raises for what a bundle or a pod may hold."""
         reason = self._hands_off(subject)
         if self.mode == "off" or reason:
@@ -128,7 +128,7 @@ class Decider:
             decision = replace(decision, audited=self._decided(subject, findings))
         return self._complete(findings, decision)
 
-    def findings(self, subject: Subject) -> list[Finding]:
+    def findings(self, subject: IncomingPod) -> list[Finding]:
         """What each policy that its selector does not rule out says of a pod by itself, in the program's order."""
         pod_facts = PodFacts(subject, self.pool_facts, self.constants)
         candidates = self._candidates.of(pod_facts.labels)
@@ -160,7 +160,7 @@ class Decider:
         all_outcomes = (*outcomes, *(decision.audited.policies if decision.audited else ()))
         return _discreet(decision, self._telling) if any(outcome.error for outcome in all_outcomes) else decision
 
-    def _hands_off(self, subject: Subject) -> str:
+    def _hands_off(self, subject: IncomingPod) -> str:
         """Why a pod is left alone; empty if it is not."""
         metadata = subject.pod.get("metadata") or {}
         if subject.namespace_name in self.left_alone:
@@ -172,7 +172,7 @@ class Decider:
             return "pods of DaemonSets are left alone"
         return ""
 
-    def _decided(self, subject: Subject, findings: Sequence[Finding]) -> Decision:
+    def _decided(self, subject: IncomingPod, findings: Sequence[Finding]) -> Decision:
         base = Decision(subject, self.program.revision, self.mode, True, "")
         refused = _refused(base, findings)
         if refused:

@@ -10,7 +10,7 @@ from engine.bundle import Outcome, Revision
 from engine.evaluation import Finding
 from engine.nodeselector import EVERYWHERE, TRUE
 from engine.placement import NOTHING, Operation, Placement, placed
-from engine.pods import Subject, owner_of
+from engine.pods import IncomingPod, owner_of
 
 Mode = Literal["enforce", "audit", "off"]
 
@@ -41,7 +41,7 @@ class Decision:
     that the policies in audit mode would have led to, None where there are none.
     """
 
-    subject: Subject = field(repr=False)
+    subject: IncomingPod = field(repr=False)
     revision: Revision
     mode: Mode
     allowed: bool

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from engine.decision.decision import Decision, PoolNames
 from engine.evaluation import Finding, NodeSet, alive, intersection, reach
 from engine.nodeselector import TRUE, Terms
-from engine.pods import Subject, owner_of
+from engine.pods import IncomingPod, owner_of
 from engine.pools import PoolIndex
 
 HELD = "it holds already"
@@ -27,7 +27,7 @@ def listed(names: Sequence[str], joint: str = "and") -> str:
     return f" {joint} ".join(part for part in (", ".join(names[:-1]), "".join(names[-1:])) if part)
 
 
-def subject_name(subject: Subject) -> str:
+def subject_name(subject: IncomingPod) -> str:
     """`Deployment team-a/trainer`, or `pod team-a/trainer-0` where nobody owns it."""
     owner = owner_of(subject)
     kind, name = (owner.kind, owner.name) if owner else ("pod", subject.name or "without a name")
@@ -133,7 +133,7 @@ def warnings(
     return told
 
 
-def title(subject: Subject) -> str:
+def title(subject: IncomingPod) -> str:
     """`Deployment shop/web`, `Pod shop/web`."""
     owner = owner_of(subject)
     kind, name = (owner.kind, owner.name) if owner else ("Pod", subject.name)

@@ -9,7 +9,7 @@ from engine.evaluation.pool_facts import Inputs, PoolFacts
 from engine.evaluation.verdicts import Verdict
 from engine.language import Budget, CelError
 from engine.placement import labels_of
-from engine.pods import Subject
+from engine.pods import IncomingPod
 from engine.program import Arguments, CompiledPolicy, Function
 
 POLICY_BUDGET = 200_000
@@ -63,7 +63,7 @@ class PodFacts:
         "subject",
     )
 
-    def __init__(self, subject: Subject, pool_facts: PoolFacts, constants: tuple[object, ...]) -> None:
+    def __init__(self, subject: IncomingPod, pool_facts: PoolFacts, constants: tuple[object, ...]) -> None:
         self.subject, self.pool_facts, self.pool_index = subject, pool_facts, pool_facts.pool_index
         self.labels = labels_of(subject.pod)
         self.namespace_labels = (subject.namespace.get("metadata") or {}).get("labels") or {}

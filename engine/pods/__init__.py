@@ -1,6 +1,6 @@
 """TODO."""
 
-from engine.pods.incoming import Subject
+from engine.pods.incoming import IncomingPod
 from engine.pods.manifests import NAME_LABEL, named, pods_from_documents
 from engine.pods.owner import controller, owner_of
 from engine.pods.redaction import discretion, may_tell, withheld, without_environment
@@ -9,7 +9,7 @@ from engine.pods.shape import check_pod
 
 __all__ = [
     "NAME_LABEL",
-    "Subject",
+    "IncomingPod",
     "check_pod",
     "controller",
     "discretion",

@@ -19,7 +19,7 @@ class Owner(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class IncomingPod:
     """A pod with what surrounds it; all three objects are plain JSON as the API server prints it.
 
     `request` has the keys of `request` in expressions: `operation`, `namespace`, `dryRun` and `userInfo` (`username`,

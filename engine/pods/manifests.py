@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from engine.documents import Manifest, RequestError
 from engine.pods.controllers import pod_of_workload, pod_template, user_of, workload_name
 from engine.pods.defaults import defaulted
-from engine.pods.incoming import Owner, Subject
+from engine.pods.incoming import IncomingPod, Owner
 from engine.pods.shape import METADATA, POD, WORKLOAD, Object, check_object
 
 DEFAULT_NAMESPACE = "default"
@@ -16,7 +16,7 @@ NAME_LABEL = "kubernetes.io/metadata.name"
 
 def pods_from_documents(
     documents: Iterable[Manifest], *, namespace: str | None = None, request: Object | None = None
-) -> tuple[Subject, ...]:
+) -> tuple[IncomingPod, ...]:
     """The pods in these documents, and those that the workloads in them would make, as a webhook would see them.
 
     Namespaces among the documents are matched by name. Objects of other kinds are left out. `namespace` is where a pod
@@ -77,7 +77,7 @@ def _has_name(data: Object, place: str) -> bool:
 
 def _subject(
     place: str, data: Object, namespaces: Mapping[str, Object], namespace: str, request: Object
-) -> Subject | None:
+) -> IncomingPod | None:
     template = None if data.get("kind") == "Pod" else pod_template(data)
     if template is None and data.get("kind") != "Pod":
         return None
@@ -96,7 +96,7 @@ def _made(
     namespaces: Mapping[str, Object],
     namespace: str,
     request: Object,
-) -> Subject:
+) -> IncomingPod:
     metadata: Object = data.get("metadata") or {}
     where = str(metadata.get("namespace") or namespace)
     owner: Owner | None = None
@@ -109,7 +109,7 @@ def _made(
         except RequestError as error:
             raise RequestError(f"{place}{error.path}", error.message) from None
     pod = defaulted(pod, inside)
-    return Subject(pod, namespaces.get(where) or named(where), _request(pod, where, request), owner)
+    return IncomingPod(pod, namespaces.get(where) or named(where), _request(pod, where, request), owner)
 
 
 def _path_of(workload: Object) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from engine.pods.incoming import Owner, Subject
+from engine.pods.incoming import IncomingPod, Owner
 
 _HASHES = {
     "pod-template-hash": ("apps/v1", "Deployment"),
@@ -17,7 +17,7 @@ _HASHES = {
 _SCHEDULED = re.compile(r"-\d{8,}$")
 
 
-def owner_of(subject: Subject) -> Owner | None:
+def owner_of(subject: IncomingPod) -> Owner | None:
     """The workload as its author knows it: the Deployment rather than its ReplicaSet, the CronJob rather than its Job.
 
     A ReplicaSet is called like its Deployment, a dash and the label `pod-template-hash`; the Job of a CronJob ends in

@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from engine.pods.incoming import Subject
+from engine.pods.incoming import IncomingPod
 from engine.pods.owner import owner_in_pod
 
 
-def rolled_out(policy: str, percent: int, subject: Subject) -> bool:
+def rolled_out(policy: str, percent: int, subject: IncomingPod) -> bool:
     """Whether a policy has reached a workload, which stays on its side while the percentage grows.
 
     Only what the pod itself shows counts, for a webhook sees nothing else: a file must not fall on another side. Nor

@@ -10,7 +10,7 @@ import yaml
 from engine.bundle import parse_bundle
 from engine.decision import Decider, Decision
 from engine.documents import Source, parse_manifests
-from engine.pods import Subject
+from engine.pods import IncomingPod
 from engine.pools import Inventory, inventory_from_documents
 from engine.program import compile_bundle
 
@@ -75,12 +75,12 @@ def pod(**more: Any) -> dict[str, Any]:
     return {"metadata": metadata, "spec": {"containers": [{"name": "c", "image": "i"}], **more}}
 
 
-def subject(given: dict[str, Any] | None = None, namespace: str = "team", **labels: str) -> Subject:
+def subject(given: dict[str, Any] | None = None, namespace: str = "team", **labels: str) -> IncomingPod:
     """A pod on its way into a namespace."""
     metadata = {"name": namespace, "labels": {"kubernetes.io/metadata.name": namespace, **labels}}
     user = {"username": "jane", "groups": ["dev"]}
     request = {"operation": "CREATE", "namespace": namespace, "dryRun": False, "userInfo": user}
-    return Subject(pod() if given is None else given, {"metadata": metadata}, request)
+    return IncomingPod(pod() if given is None else given, {"metadata": metadata}, request)
 
 
 def decide(*specs: str, given: dict[str, Any] | None = None, **options: Any) -> Decision:

@@ -19,7 +19,7 @@ from engine.decision import Decider, Decision
 from engine.documents import Manifest, Source, parse_documents
 from engine.documents.tree import plain
 from engine.placement import constraint_identity, spread_constraint
-from engine.pods import Subject
+from engine.pods import IncomingPod
 from engine.pools import Inventory, inventory_from_documents
 from engine.program import compile_bundle
 from tests.engine.matching import PREFERRED, REQUIRED, Labels, matches_expression
@@ -733,11 +733,11 @@ def _inventory(objects: Iterable[Json]) -> Inventory:
     return inventory_from_documents([Manifest(source, plain(each), each) for each in values])
 
 
-def subject(pod: Mapping[str, Any]) -> Subject:
+def subject(pod: Mapping[str, Any]) -> IncomingPod:
     """The pod on its way into a namespace."""
     namespace = {"metadata": {"name": "team", "labels": {"kubernetes.io/metadata.name": "team"}}}
     request = {"operation": "CREATE", "namespace": "team", "dryRun": False, "userInfo": {"username": "u", "groups": []}}
-    return Subject(pod, namespace, request)
+    return IncomingPod(pod, namespace, request)
 
 
 def a_world(dice: random.Random, *, nodes: int = 24, topology: bool = True) -> World:

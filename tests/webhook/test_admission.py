@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from audit import DecisionLog
 from engine.decision import Decider, Decision
-from engine.pods import Subject, without_environment
+from engine.pods import IncomingPod, without_environment
 from telemetry import Metrics
 from webhook.admission import Admission, Decides, LogDecisions
 
@@ -62,7 +62,7 @@ class Broken:
     def __init__(self, part: str = "env") -> None:
         self.part = part
 
-    def decide(self, subject: Subject) -> Decision:
+    def decide(self, subject: IncomingPod) -> Decision:
         container = subject.pod["spec"]["containers"][0]
         raise KeyError(f"bug at {container.get(self.part) or subject.pod['metadata']}")
 
@@ -70,7 +70,7 @@ class Broken:
 class Shy:
     """A decider with a bug that shows only where there is an environment, and quotes it."""
 
-    def decide(self, subject: Subject) -> Decision:
+    def decide(self, subject: IncomingPod) -> Decision:
         for entry in subject.pod["spec"]["containers"][0]["env"]:
             if entry["value"]:
                 raise ValueError(entry["value"])

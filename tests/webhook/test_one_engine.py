@@ -14,7 +14,7 @@ import pytest
 from cli.main import main
 from delivery import load_bundle, read_documents
 from engine.decision import Decider
-from engine.pods import Subject, pods_from_documents
+from engine.pods import IncomingPod, pods_from_documents
 from engine.pools import inventory_from_documents
 from engine.program import compile_bundle
 from telemetry import Metrics
@@ -23,7 +23,7 @@ from webhook.admission import Admission
 SAMPLES = sorted(path.parent for path in Path("policies").glob("*/bundle.yaml"))
 
 
-def answered(decider: Decider, subject: Subject) -> dict[str, Any]:
+def answered(decider: Decider, subject: IncomingPod) -> dict[str, Any]:
     """What the webhook answers for a pod: the response of its AdmissionReview, the Namespace from its memory."""
     request = {
         "uid": "u",

@@ -23,7 +23,7 @@ from engine.documents import Problem
 from engine.nodeselector import parse_term
 from engine.nodeselector.term import admits
 from engine.placement import own
-from engine.pods import Subject, named
+from engine.pods import IncomingPod, named
 from engine.pools import Inventory
 from engine.program import Program, compile_bundle
 from tests.engine.builders import decide, inventory, patched
@@ -469,7 +469,7 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
     return spec
 
 
-def universe() -> list[Subject]:
+def universe() -> list[IncomingPod]:
     pods = []
     for labels in LABELS:
         kept = {key: value for key, value in labels.items() if value}
@@ -477,7 +477,7 @@ def universe() -> list[Subject]:
         spec: dict[str, Any] = {"containers": [{"name": "c", "image": "i"}]}
         for each in (spec, {**spec, "nodeSelector": {"arch": "amd64"}}):
             pod = {"metadata": metadata, "spec": each}
-            pods.append(Subject(pod, named("n"), {"operation": "CREATE", "namespace": "n"}))
+            pods.append(IncomingPod(pod, named("n"), {"operation": "CREATE", "namespace": "n"}))
     return pods
 
 
@@ -538,7 +538,7 @@ def tells_nothing_apart(problem: Problem, spec: dict[str, Any], name: str) -> No
             assert place or len(set(mine)) < 2
 
 
-def weighed(spec: dict[str, Any], item: dict[str, Any], subject: Subject) -> list[int]:
+def weighed(spec: dict[str, Any], item: dict[str, Any], subject: IncomingPod) -> list[int]:
     """The weight that each node that a policy leaves to a pod gets of one preference; none where it does not apply."""
     alone = {**spec, "prefer": [item], "fallback": [], "priority": 0}
     bundle, program = bundle_of({"alone": yaml.safe_dump(alone)})
@@ -554,7 +554,7 @@ def weighed(spec: dict[str, Any], item: dict[str, Any], subject: Subject) -> lis
     return [sum(weight for weight, wish in wishes if wish.admits(labels)) for labels in here]
 
 
-def effect(decider: Decider, subject: Subject) -> Any:
+def effect(decider: Decider, subject: IncomingPod) -> Any:
     decision = decider.decide(subject)
     return decision.allowed, decision.pools, decision.patch, decision.warnings
 

@@ -26,7 +26,7 @@ from engine.language.regex import MAX_PATTERN, compile_pattern, price
 from engine.language.syntax import Node
 from engine.language.types import DYN
 from engine.language.values import Budget, BudgetExceeded, CelError
-from engine.pods import Subject
+from engine.pods import IncomingPod
 from engine.pools import Inventory
 from engine.program import compile_bundle, vocabulary
 
@@ -289,7 +289,7 @@ def test_a_hostile_policy_fails_alone() -> None:
     bundle, problems = parse_bundle(files)
     assert bundle is not None, problems
     decider = Decider(compile_bundle(bundle), Inventory((), 0))
-    subject = Subject(POD, {"metadata": {"name": "b"}}, {"operation": "CREATE", "namespace": "b"})
+    subject = IncomingPod(POD, {"metadata": {"name": "b"}}, {"operation": "CREATE", "namespace": "b"})
     results = []
     work = counted(lambda: results.append(decider.decide(subject)))
     (decision,) = results

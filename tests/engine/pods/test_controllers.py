@@ -8,7 +8,7 @@ import pytest
 
 from engine.documents import RequestError
 from engine.pods.controllers import NODE, pod_of_workload, pod_template, user_of, workload_name
-from engine.pods.incoming import Owner, Subject
+from engine.pods.incoming import IncomingPod, Owner
 from engine.pods.owner import owner_of
 
 Json = Any
@@ -76,7 +76,7 @@ def test_owners(given: dict[str, Json], owner: str, reference: str) -> None:
     assert (said.kind, said.name, said.api_version) == (owner, "web", given["apiVersion"])
     assert pod["metadata"]["ownerReferences"][0]["kind"] == reference
     assert pod["metadata"]["labels"]["app"] == "web"
-    found = owner_of(Subject(pod, {}, {}))
+    found = owner_of(IncomingPod(pod, {}, {}))
     assert found is not None
     assert (found.kind, found.name) == (said.kind, said.name)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.documents import Manifest, RequestError, Source, parse_manifests
-from engine.pods.incoming import Owner, Subject
+from engine.pods.incoming import IncomingPod, Owner
 from engine.pods.manifests import named, pods_from_documents
 from engine.pods.shape import POD as POD_SHAPE
 from engine.pods.shape import WORKLOAD, check_pod
@@ -39,7 +39,7 @@ def documents(*texts: str) -> list[Manifest]:
     return made
 
 
-def read(*texts: str, **options: Any) -> tuple[Subject, ...]:
+def read(*texts: str, **options: Any) -> tuple[IncomingPod, ...]:
     return pods_from_documents(documents(*texts), **options)
 
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from engine.documents import Source, parse_manifests
-from engine.pods.incoming import Owner, Subject
+from engine.pods.incoming import IncomingPod, Owner
 from engine.pods.manifests import pods_from_documents
 from engine.pods.owner import owner_of
 from engine.pods.rollout import rolled_out
@@ -16,7 +16,7 @@ from engine.pods.rollout import rolled_out
 TEMPLATE = {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
 
 
-def workload(kind: str, name: str, spec: dict[str, Any] | None = None, **metadata: Any) -> Subject:
+def workload(kind: str, name: str, spec: dict[str, Any] | None = None, **metadata: Any) -> IncomingPod:
     """The pod of a workload in a file."""
     group = {"Job": "batch/v1", "CronJob": "batch/v1", "Rollout": "argoproj.io/v1alpha1"}.get(kind, "apps/v1")
     data = {
@@ -31,7 +31,7 @@ def workload(kind: str, name: str, spec: dict[str, Any] | None = None, **metadat
     return subject
 
 
-def side(subject: Subject) -> int:
+def side(subject: IncomingPod) -> int:
     """The first percentage that reaches it."""
     return next(percent for percent in range(101) if rolled_out("policy", percent, subject))
 
@@ -48,9 +48,9 @@ def side(subject: Subject) -> int:
         workload("Rollout", "web"),
     ],
 )
-def test_a_workload_in_a_file_falls_on_the_side_of_its_pod(subject: Subject) -> None:
+def test_a_workload_in_a_file_falls_on_the_side_of_its_pod(subject: IncomingPod) -> None:
     """A webhook is not told whose template it was."""
-    assert side(subject) == side(Subject(subject.pod, subject.namespace, subject.request))
+    assert side(subject) == side(IncomingPod(subject.pod, subject.namespace, subject.request))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_workload_in_a_file_falls_on_the_side_of_its_pod(subject: Subject) -> 
 def test_revisions_of_a_workload_fall_on_one_side(label: str, owner: Owner) -> None:
     """Though each has a ReplicaSet of its own."""
     subjects = [
-        Subject(
+        IncomingPod(
             {
                 "metadata": {
                     "labels": {label: revision},
