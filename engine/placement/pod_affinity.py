@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from engine.nodeselector import Term
-from engine.placement.pod_selector import selected
+from engine.placement.pod_selector import counted_pods
 from engine.placement.weights import capped, united
 
 PodTerm: TypeAlias = Mapping[str, Any]
@@ -34,11 +34,11 @@ def pod_term(
 
 def term_identity(item: PodTerm, labels: Mapping[str, str]) -> Identity:
     """What a term of a pod with these labels means: equal identities are terms that mean the same."""
-    pods = selected(
+    pods = counted_pods(
         item.get("labelSelector"), labels, item.get("matchLabelKeys") or (), item.get("mismatchLabelKeys") or ()
     )
     named = item.get("namespaceSelector")
-    namespaces = None if named is None else selected(named)
+    namespaces = None if named is None else counted_pods(named)
     return item.get("topologyKey") or "", pods, frozenset(item.get("namespaces") or ()), namespaces
 
 

@@ -42,14 +42,14 @@ def written_out(
     match_labels = dict((label_selector or {}).get("matchLabels") or {})
     expressions = list((label_selector or {}).get("matchExpressions") or ())
     for key in match_label_keys:
-        if key not in labels or selected(_selector(match_labels, expressions))[key] <= one_of([labels[key]]):
+        if key not in labels or counted_pods(_selector(match_labels, expressions))[key] <= one_of([labels[key]]):
             continue
         if key in match_labels:
             expressions.append({"key": key, "operator": "In", "values": [labels[key]]})
         else:
             match_labels[key] = labels[key]
     selector = _selector(match_labels, expressions)
-    return None if selected(selector) == EVERYWHERE else selector
+    return None if counted_pods(selector) == EVERYWHERE else selector
 
 
 def _selector(labels: Mapping[str, str], expressions: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def _sorted(expression: Mapping[str, Any]) -> dict[str, Any]:
     return written | ({"values": sorted(expression["values"])} if expression.get("values") else {})
 
 
-def selected(
+def counted_pods(
     label_selector: Mapping[str, Any] | None,
     labels: Mapping[str, str] | None = None,
     match_label_keys: Sequence[str] = (),

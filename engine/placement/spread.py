@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from engine.nodeselector import Term
-from engine.placement.pod_selector import selected
+from engine.placement.pod_selector import counted_pods
 
 Constraint: TypeAlias = Mapping[str, Any]
 
@@ -69,7 +69,7 @@ def constraint_identity(item: Constraint) -> tuple[str | None, str | None]:
 
 def counted_labels(item: Constraint, labels: Mapping[str, str]) -> Term:
     """The pods that a constraint of a pod with these labels counts."""
-    return selected(item.get("labelSelector"), labels, item.get("matchLabelKeys") or ())
+    return counted_pods(item.get("labelSelector"), labels, item.get("matchLabelKeys") or ())
 
 
 def _stricter(old: Constraint, new: Constraint) -> Constraint:

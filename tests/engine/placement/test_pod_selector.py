@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.nodeselector import EVERYWHERE, NOWHERE
-from engine.placement.pod_selector import CHANGING_LABELS, selected, written_out
+from engine.placement.pod_selector import CHANGING_LABELS, counted_pods, written_out
 from tests.engine import matching
 
 labels = st.dictionaries(st.sampled_from(["app", "tier", "team"]), st.sampled_from("xy"), max_size=3)
@@ -40,7 +40,7 @@ PODS = [
 @given(selectors)
 def test_a_selector_counts_what_kubernetes_counts(selector: dict[str, Any] | None) -> None:
     for pod in PODS:
-        assert selected(selector).admits(pod) == matching.matches_selector(selector, pod)
+        assert counted_pods(selector).admits(pod) == matching.matches_selector(selector, pod)
 
 
 @given(labels, st.one_of(selectors), st.lists(st.sampled_from(["app", "tier", "team"]), unique=True, max_size=2))
@@ -59,7 +59,7 @@ def test_match_label_keys_are_written_out_as_the_api_server_would(
         return
     for pod in PODS:
         assert matching.matches_selector(written, pod) == matching.matches_selector(expected, pod)
-    assert selected(selector or {}, own, keys) == selected(written)
+    assert counted_pods(selector or {}, own, keys) == counted_pods(written)
     assert written_out(own, written) == written
 
 
@@ -115,12 +115,12 @@ def test_a_key_that_the_pod_lacks_is_skipped_and_the_others_are_not() -> None:
 def test_an_expression_without_a_key_is_no_traceback() -> None:
     """A pod in a file may hold what the API server would refuse: no label has that key."""
     broken = {"matchExpressions": [{"operator": "Exists"}]}
-    assert selected(broken) == NOWHERE
-    assert selected({"matchExpressions": [{"operator": "DoesNotExist"}]}) == EVERYWHERE
+    assert counted_pods(broken) == NOWHERE
+    assert counted_pods({"matchExpressions": [{"operator": "DoesNotExist"}]}) == EVERYWHERE
 
 
 def test_null_counts_nothing_and_mismatched_keys_are_excluded() -> None:
-    assert selected(None) == NOWHERE
-    assert selected({}) == EVERYWHERE
-    assert selected({}, {"app": "x"}, [], ["app"]).admits({"app": "y"})
-    assert not selected({}, {"app": "x"}, [], ["app"]).admits({"app": "x"})
+    assert counted_pods(None) == NOWHERE
+    assert counted_pods({}) == EVERYWHERE
+    assert counted_pods({}, {"app": "x"}, [], ["app"]).admits({"app": "y"})
+    assert not counted_pods({}, {"app": "x"}, [], ["app"]).admits({"app": "x"})
