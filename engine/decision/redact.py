@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engine.decision.decision import Decision, PolicyOutcome
-from engine.pods import discretion, may_tell, withheld
+from engine.pods import reads_environment, redactor, withheld
 from engine.program import CompiledPolicy, Program
 
 
@@ -13,7 +13,7 @@ def _may_tell(policy: CompiledPolicy, program: Program) -> bool:
     """Whether a policy, or an exemption from it, may read a pod's environment."""
     exempting = [one.exemption.match_conditions for one in program.exemptions if one.covers(policy.name)]
     said = [*policy.policy.excerpts, *(named.excerpt for conditions in exempting for named in conditions)]
-    return any(may_tell(excerpt.value) for excerpt in said)
+    return any(reads_environment(excerpt.value) for excerpt in said)
 
 
 def _discreet(decision: Decision, telling: frozenset[str]) -> Decision:
@@ -21,7 +21,7 @@ def _discreet(decision: Decision, telling: frozenset[str]) -> Decision:
 
     What these say may be made of it in any way, so nothing is left but where it is.
     """
-    quiet = discretion(decision.subject.pod)
+    quiet = redactor(decision.subject.pod)
     told = [outcome.error for outcome in decision.policies if outcome.error and outcome.name in telling]
 
     def hide(text: str) -> str:

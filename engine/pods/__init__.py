@@ -3,7 +3,7 @@
 from engine.pods.incoming import IncomingPod
 from engine.pods.manifests import NAME_LABEL, named, pods_from_documents
 from engine.pods.owner import controller, owner_of
-from engine.pods.redaction import discretion, may_tell, withheld, without_environment
+from engine.pods.redaction import reads_environment, redactor, withheld, without_environment
 from engine.pods.rollout import rolled_out
 from engine.pods.shape import check_pod
 
@@ -12,11 +12,11 @@ __all__ = [
     "IncomingPod",
     "check_pod",
     "controller",
-    "discretion",
-    "may_tell",
     "named",
     "owner_of",
     "pods_from_documents",
+    "reads_environment",
+    "redactor",
     "rolled_out",
     "withheld",
     "without_environment",

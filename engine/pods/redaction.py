@@ -20,15 +20,15 @@ _PLACED = re.compile(r"(:\d+:\d+: ).*", re.DOTALL)
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
-def discreet(text: str, pod: Mapping[str, Any]) -> str:
+def redacted(text: str, pod: Mapping[str, Any]) -> str:
     """The text without what it quotes of the pod's environment: whole values, and parts of them where a value failed.
 
     A missing key is only hidden where it is a whole value, for it usually is one that the policy's author wrote.
     """
-    return discretion(pod)(text)
+    return redactor(pod)(text)
 
 
-def may_tell(expression: str) -> bool:
+def reads_environment(expression: str) -> bool:
     """Whether an expression may read a pod's environment, so that all that its errors say may come of it."""
     return _READS_ENVIRONMENT.search(expression) is not None
 
@@ -38,8 +38,8 @@ def withheld(error: str) -> str:
     return _PLACED.sub(lambda found: found.group(1) + WITHHELD, error, count=1)
 
 
-def discretion(pod: Mapping[str, Any]) -> Callable[[str], str]:
-    """`discreet` for many texts about one pod, whose environment is looked at once, and only if something is quoted."""
+def redactor(pod: Mapping[str, Any]) -> Callable[[str], str]:
+    """`redacted` for many texts about one pod, whose environment is looked at once, and only if something is quoted."""
     secrets = lru_cache(maxsize=1)(lambda: frozenset(_environment(pod)))
 
     def hide(text: str) -> str:

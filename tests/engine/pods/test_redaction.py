@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.pods.redaction import discreet
+from engine.pods.redaction import redacted
 from tests.engine.builders import decide, inventory, pod
 
 SECRET = "hunter2:top"
@@ -107,7 +107,7 @@ def test_what_an_author_wrote_stays() -> None:
     """A missing key is named even if it is part of a value; what is no part of one is never hidden."""
     given = secretive()
 
-    assert discreet('no such key: "top"', given) == 'no such key: "top"'
-    assert discreet('cannot convert "x" to int', given) == 'cannot convert "x" to int'
-    assert discreet(f'no such key: "{SECRET}"', given) == 'no such key: "…"'
-    assert discreet('cannot convert "hunter2" to int (pool `p`)', given) == 'cannot convert "…" to int (pool `p`)'
+    assert redacted('no such key: "top"', given) == 'no such key: "top"'
+    assert redacted('cannot convert "x" to int', given) == 'cannot convert "x" to int'
+    assert redacted(f'no such key: "{SECRET}"', given) == 'no such key: "…"'
+    assert redacted('cannot convert "hunter2" to int (pool `p`)', given) == 'cannot convert "…" to int (pool `p`)'
