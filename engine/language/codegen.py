@@ -115,7 +115,7 @@ _TYPE_NAMES = frozenset({
 })  # fmt: skip
 
 
-def function_of(node: Node, names: Sequence[str]) -> tuple[str, Mapping[str, object]]:
+def source_of(node: Node, names: Sequence[str]) -> tuple[str, Mapping[str, object]]:
     """Source of a module with the function ENTRY(budget, *roots), and the constants that the module's globals need."""
     writer = _Writer()
     scope = {name: _Local(f"n{i}", (f"n{i}",)) for i, name in enumerate(names)}

@@ -49,7 +49,7 @@ def compile_expression(node: Node, names: Sequence[str]) -> Callable[..., object
     It returns a CEL value or raises CelError or BudgetExceeded. It keeps no state: threads may share it. A root that is
     a dict subclass may compute its fields (`__missing__`; `__contains__` and `get` too, where `has` and `.?` ask).
     """
-    source, constants = codegen.function_of(node, names)
+    source, constants = codegen.source_of(node, names)
     namespace: dict[str, object] = {**_RUNTIME, **constants}
     exec(compile(source, codegen.FILENAME, "exec"), namespace)
     function = namespace[codegen.ENTRY]

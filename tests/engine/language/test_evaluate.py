@@ -195,7 +195,7 @@ def test_names_of_authors_are_not_names_of_python() -> None:
     node, problems = check(node, excerpt, types)
     assert not problems
     assert compile_expression(node, tuple(types))(Budget(100), 0, 1, 2, 3, 4) is True
-    source, _ = codegen.function_of(node, tuple(types))
+    source, _ = codegen.source_of(node, tuple(types))
     assert "__builtins__" not in source
 
 
@@ -213,7 +213,7 @@ def test_constants_are_computed_once() -> None:
     node, _ = parse(excerpt)
     assert node is not None
     node, _ = check(node, excerpt, {"words": list_of(STRING)})
-    source, constants = codegen.function_of(node, ("words",))
+    source, constants = codegen.source_of(node, ("words",))
     assert "duration" not in source
     assert not any(isinstance(value, str) for value in constants.values())
     assert compile_expression(node, ("words",))(Budget(100), ["ab"]) is True
