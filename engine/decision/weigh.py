@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from engine.evaluation import Finding, Wish, stacked
+from engine.evaluation import Finding, Wish, heaviest_overlap
 from engine.placement import MAX_WEIGHT, united
 
 
@@ -38,7 +38,7 @@ class _Room(NamedTuple):
 
 
 def _room(ranks: Sequence[Wish], applied: Iterable[Finding]) -> _Room:
-    total, most = sum(_items(applied).values()), max(stacked(ranks), 1)
+    total, most = sum(_items(applied).values()), max(heaviest_overlap(ranks), 1)
     return _Room(max((MAX_WEIGHT - total) // most, MAX_WEIGHT // (most + 1), 1), total)
 
 
@@ -47,7 +47,7 @@ def within(limit: int, wishes: list[Wish]) -> list[Wish]:
 
     Rounded down, so that what is added up later does not pass it either.
     """
-    if sum(wish.weight for wish in wishes) <= limit or (most := stacked(wishes)) <= limit:
+    if sum(wish.weight for wish in wishes) <= limit or (most := heaviest_overlap(wishes)) <= limit:
         return wishes
     together = united((wish.weight, wish.region) for wish in wishes)
     return [Wish(region, max(1, weight * limit // most)) for region, weight in together.items() if weight]

@@ -5,7 +5,7 @@ from engine.evaluation.outcome import UNSELECTED, Finding
 from engine.evaluation.pod_facts import POLICY_BUDGET, PodFacts
 from engine.evaluation.policy import exempted, exempting, judge
 from engine.evaluation.pool_facts import Inputs, PoolFacts
-from engine.evaluation.preferences import Wish, stacked
+from engine.evaluation.preferences import Wish, heaviest_overlap
 from engine.evaluation.scores import scored
 from engine.evaluation.verdicts import ByNode, Verdict, both_hold
 
@@ -24,6 +24,7 @@ __all__ = [
     "both_hold",
     "exempted",
     "exempting",
+    "heaviest_overlap",
     "intersection",
     "judge",
     "node_set_of",
@@ -31,5 +32,4 @@ __all__ = [
     "plain_meet",
     "reach",
     "scored",
-    "stacked",
 ]

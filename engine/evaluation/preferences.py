@@ -21,7 +21,7 @@ class Wish:
     item: int = 0
 
 
-def stacked(wishes: Iterable[Wish]) -> int:
+def heaviest_overlap(wishes: Iterable[Wish]) -> int:
     """The most that the weights of wishes for the same nodes of a pool add up to, whatever other pools are left."""
     layers: dict[Term, dict[int, int]] = {}
     for wish in wishes:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from engine.decision.decision import Decision
-from engine.evaluation import NodeSet, Wish, stacked
+from engine.evaluation import NodeSet, Wish, heaviest_overlap
 from engine.evaluation.preferences import _levels
 from engine.nodeselector import TRUE, integers, one_of, term_of
 from tests.engine.builders import decide, inventory, pod
@@ -194,11 +194,11 @@ def test_wishes_for_the_same_nodes_are_stacked_pool_by_pool() -> None:
     def wish(weight: int, *groups: tuple[int, Any], anywhere: Any = None) -> Wish:
         return Wish(NodeSet(groups, anywhere), weight)
 
-    assert stacked([]) == 0
-    assert stacked([wish(3, (0b11, (a,))), wish(4, (0b01, (a,))), wish(5, (0b10, (a,)))]) == 8
-    assert stacked([wish(3, (0b11, (a, b))), wish(4, (0b110, (b,))), wish(6, (0b100, (bound,)))]) == 7
-    assert stacked([wish(3, (0b1, TRUE)), wish(4, (0b10, TRUE)), wish(2, (0b111, TRUE))]) == 6
-    assert stacked([wish(1, (0b1, (a,)), anywhere=(b,)), wish(2, (0b1, (a,)), anywhere=(b,)), wish(9)]) == 3
+    assert heaviest_overlap([]) == 0
+    assert heaviest_overlap([wish(3, (0b11, (a,))), wish(4, (0b01, (a,))), wish(5, (0b10, (a,)))]) == 8
+    assert heaviest_overlap([wish(3, (0b11, (a, b))), wish(4, (0b110, (b,))), wish(6, (0b100, (bound,)))]) == 7
+    assert heaviest_overlap([wish(3, (0b1, TRUE)), wish(4, (0b10, TRUE)), wish(2, (0b111, TRUE))]) == 6
+    assert heaviest_overlap([wish(1, (0b1, (a,)), anywhere=(b,)), wish(2, (0b1, (a,)), anywhere=(b,)), wish(9)]) == 3
 
 
 def pools_named(count: int, **more: Any) -> Any:
@@ -285,6 +285,6 @@ def test_wishes_for_nodes_of_any_pool_are_stacked_on_those_of_each() -> None:
     apart = [
         Wish(NodeSet(((1 << i, (term_of({"k": one_of("a")}),)),), anywhere), weight) for i, weight in enumerate((1, 2))
     ]
-    assert stacked(apart) == 3
+    assert heaviest_overlap(apart) == 3
     for mask in (0b001, 0b100):
-        assert stacked([*apart, Wish(NodeSet(((mask, (b,)),)), 5)]) == 8
+        assert heaviest_overlap([*apart, Wish(NodeSet(((mask, (b,)),)), 5)]) == 8
