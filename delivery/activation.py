@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from delivery.fingerprint import Fingerprint, fingerprint_of
 from delivery.folder import load_bundle
-from engine.analysis import FailedTestsError, proven
+from engine.analysis import FailedTestsError, passing
 from engine.decision import Decider
 from engine.documents import BundleError, RequestError
 from engine.pools import Inventory
@@ -57,7 +57,7 @@ def program_from(folder: str) -> Program:
     program = compile_bundle(bundle)
     for problem in dict.fromkeys((*bundle.warnings, *program.warnings)):
         process_log.warning("%s", problem)
-    return proven(bundle, program)
+    return passing(bundle, program)
 
 
 def decider_of(

@@ -1,6 +1,6 @@
 """TODO."""
 
-from engine.analysis.cases import FailedTestsError, Result, proven, run_tests
+from engine.analysis.cases import FailedTestsError, Result, passing, run_tests
 from engine.analysis.conflicts import Conflict
 from engine.analysis.examination import Examination, examine, inventories_of
 
@@ -11,6 +11,6 @@ __all__ = [
     "Result",
     "examine",
     "inventories_of",
-    "proven",
+    "passing",
     "run_tests",
 ]

@@ -43,7 +43,7 @@ class FailedTestsError(BundleError):
     """A bundle that does not do what its own tests expect: one problem for each case that fails."""
 
 
-def proven(bundle: Bundle, program: Program) -> Program:
+def passing(bundle: Bundle, program: Program) -> Program:
     """The program, if it does what the bundle's tests expect. Raises FailedTestsError; else as `run_tests`."""
     failed = [_failure(result) for result in run_tests(bundle, program) if not result.passed]
     if failed:

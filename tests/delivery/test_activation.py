@@ -11,7 +11,7 @@ import pytest
 
 from delivery.activation import Activation, Stages
 from delivery.folder import load_bundle, read_documents
-from engine.analysis import proven
+from engine.analysis import passing
 from engine.decision import Decider
 from engine.documents import BundleError
 from engine.pools import Inventory, inventory_from_documents
@@ -59,7 +59,7 @@ class Rig:
 
 def _proven(folder: Path) -> Program:
     bundle = load_bundle(folder)
-    return proven(bundle, compile_bundle(bundle))
+    return passing(bundle, compile_bundle(bundle))
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import pytest
 
 from delivery import read_bundle
 from delivery.folder import MAX_BUNDLE, MAX_FILE, MAX_FILES
-from engine.analysis.cases import proven
+from engine.analysis.cases import passing
 from engine.analysis.examination import examine, inventories_of
 from engine.bundle import parse_bundle
 from engine.documents import BundleError, Problem, Source, ordered
@@ -67,7 +67,7 @@ def problems_of(files: dict[str, str]) -> tuple[Problem, ...]:
         program = compile_bundle(bundle)
         problems = (*problems, *program.warnings)
         if not any(problem.severity == "error" for problem in problems):
-            proven(bundle, program)
+            passing(bundle, program)
             problems = (*problems, *examine(bundle, program, inventories_of(bundle)).problems)
     except BundleError as error:
         problems = (*problems, *error.problems)
