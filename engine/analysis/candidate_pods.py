@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from engine.analysis.cases import subjects
-from engine.analysis.scene import Scene
+from engine.analysis.stage import Stage
 from engine.analysis.witness import Wanted, subject_of, variants
 from engine.bundle import Bundle, Case, Policy, Test
 from engine.decision import subject_name
@@ -73,6 +73,6 @@ def candidate_for(wanted: Wanted, policies: Iterable[Policy]) -> Candidate | Non
     return None
 
 
-def evaluations(candidates: Iterable[Candidate], scenes: Sequence[Scene]) -> Iterator[tuple[Finding, Scene]]:
-    for candidate, scene in product(candidates, scenes):
-        yield from ((finding, scene) for finding in scene.decider.findings(candidate.subject))
+def evaluations(candidates: Iterable[Candidate], stages: Sequence[Stage]) -> Iterator[tuple[Finding, Stage]]:
+    for candidate, stage in product(candidates, stages):
+        yield from ((finding, stage) for finding in stage.decider.findings(candidate.subject))

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.analysis.candidate_pods import Candidate, candidate_for, pods_of_case
 from engine.analysis.cases import inventory_of
-from engine.analysis.scene import Doubts, Scene, disjoint_in, pools_reached, requires_the_same_always
+from engine.analysis.stage import Doubts, Stage, disjoint_in, pools_reached, requires_the_same_always
 from engine.analysis.witness import selected, variants
 from engine.bundle import Bundle, Case, Test
 from engine.decision import Decider, listed
@@ -69,7 +69,7 @@ class ConflictSearch:
 
     bundle: Bundle
     program: Program
-    scenes: Sequence[Scene]
+    stages: Sequence[Stage]
     policies: Sequence[CompiledPolicy]
     doubts: Doubts
     found: dict[frozenset[str], Conflict] = field(default_factory=dict)
@@ -95,10 +95,10 @@ class ConflictSearch:
                     yield from (clash.names for clash in clashes(decider, subject))
 
     def _try(self, candidate: Candidate) -> None:
-        for scene in self.scenes:
-            for clash in clashes(scene.decider, candidate.subject):
+        for stage in self.stages:
+            for clash in clashes(stage.decider, candidate.subject):
                 if clash.names not in self.found and clash.names not in self.known:
-                    self.found[clash.names] = _conflict(scene, candidate, clash)
+                    self.found[clash.names] = _conflict(stage, candidate, clash)
 
     @property
     def _wanting(self) -> list[CompiledPolicy]:
@@ -146,7 +146,7 @@ class ConflictSearch:
             return False
         if not (requires_the_same_always(a) and requires_the_same_always(b)):
             return True
-        return any(disjoint_in(scene, scene.left(a), scene.left(b)) for scene in self.scenes)
+        return any(disjoint_in(stage, stage.left(a), stage.left(b)) for stage in self.stages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +208,12 @@ def _empty(findings: Sequence[Finding], pool_index: PoolIndex) -> bool:
     return together is not None and not alive(together, TRUE, pool_index)
 
 
-def _conflict(scene: Scene, witness: Candidate, clash: Clash) -> Conflict:
+def _conflict(stage: Stage, witness: Candidate, clash: Clash) -> Conflict:
     regions = {finding.policy.name: finding.region for finding in clash.findings}
     pools = {
-        name: scene.pool_index.names(pools_reached(where, scene.pool_index)) for name, where in regions.items() if where
+        name: stage.pool_index.names(pools_reached(where, stage.pool_index)) for name, where in regions.items() if where
     }
-    return Conflict(tuple(pools), clash.findings[-1].policy.name, clash.refused, scene.name, witness, pools)
+    return Conflict(tuple(pools), clash.findings[-1].policy.name, clash.refused, stage.name, witness, pools)
 
 
 def _expects_conflict(case: Case) -> bool:

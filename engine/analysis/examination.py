@@ -27,7 +27,7 @@ from engine.analysis.cases import inventory_of
 from engine.analysis.conflicts import Conflict, ConflictSearch, conflict_problems, quoted
 from engine.analysis.preferences import idle_preferences, tied_tiers
 from engine.analysis.redundancy import redundancies, redundant_policy
-from engine.analysis.scene import Doubts, Scene, requires_the_same_always
+from engine.analysis.stage import Doubts, Stage, requires_the_same_always
 from engine.bundle import Bundle, Policy
 from engine.decision import Decider
 from engine.documents import Excerpt, Problem, ordered, parse_manifests
@@ -75,26 +75,26 @@ def examine(
     policies = tuple(policy for policy in program.policies if policy not in bound)
     enforced = replace(program, mode="enforce", policies=policies)
     deciders = [(name, Decider(enforced, pools, cluster=cluster)) for name, pools in inventories if pools.pools]
-    scenes = [Scene(name, decider) for name, decider in deciders]
-    if not scenes:
+    stages = [Stage(name, decider) for name, decider in deciders]
+    if not stages:
         return Examination()
     doubts = Doubts()
     for policy in bound:
         if policy.policy.mode != "off":
             doubts.add(policy.name, "it depends on `cluster`: say --cluster-name and --cluster-label, as it reads them")
     active = [policy for policy in policies if policy.policy.mode != "off"]
-    dead = [policy for policy in active if policy.require and all(scene.unsatisfiable(policy) for scene in scenes)]
+    dead = [policy for policy in active if policy.require and all(stage.unsatisfiable(policy) for stage in stages)]
     rest = [policy for policy in active if policy not in dead]
     candidates = [*own_pods(bundle), *made_up_pods(rest, program)]
-    conflicts = ConflictSearch(bundle, program, scenes, rest, doubts).conflicts(candidates)
-    problems = [_unsatisfiable(policy, scenes[0]) for policy in dead]
-    problems += conflict_problems(conflicts, bundle, len(scenes))
-    problems += (redundant_policy(policy, other) for policy, other in redundancies(rest, scenes, program))
-    problems += idle_preferences(rest, scenes, candidates, doubts)
-    problems += tied_tiers(rest, scenes, candidates)
-    problems += _shadowed(bundle, scenes)
-    problems += _karpenter(bundle, scenes)
-    _doubt_satisfiability(rest, scenes, candidates, doubts)
+    conflicts = ConflictSearch(bundle, program, stages, rest, doubts).conflicts(candidates)
+    problems = [_unsatisfiable(policy, stages[0]) for policy in dead]
+    problems += conflict_problems(conflicts, bundle, len(stages))
+    problems += (redundant_policy(policy, other) for policy, other in redundancies(rest, stages, program))
+    problems += idle_preferences(rest, stages, candidates, doubts)
+    problems += tied_tiers(rest, stages, candidates)
+    problems += _shadowed(bundle, stages)
+    problems += _karpenter(bundle, stages)
+    _doubt_satisfiability(rest, stages, candidates, doubts)
     return Examination(ordered(problems), tuple(conflicts), dict(sorted(doubts.by_policy.items())))
 
 
@@ -126,9 +126,9 @@ def _cluster_fields(excerpt: Excerpt) -> frozenset[str]:
 # Policies that no pool satisfies, and redundant ones
 
 
-def _unsatisfiable(policy: CompiledPolicy, scene: Scene) -> Problem:
-    culprit = next((rule for rule in policy.require if scene.nowhere(scene.widest([rule]), [rule])), None)
-    error = scene.error(culprit) if culprit else ""
+def _unsatisfiable(policy: CompiledPolicy, stage: Stage) -> Problem:
+    culprit = next((rule for rule in policy.require if stage.nowhere(stage.widest([rule]), [rule])), None)
+    error = stage.error(culprit) if culprit else ""
     said = f"`{culprit.text}` is true on none" if culprit else "each of its requirements is true on some, all on none"
     message = f"no pool satisfies what `{policy.name}` requires, whatever the pod"
     hint = f"{said}: {error}" if error else said
@@ -136,13 +136,13 @@ def _unsatisfiable(policy: CompiledPolicy, scene: Scene) -> Problem:
 
 
 def _doubt_satisfiability(
-    policies: Iterable[CompiledPolicy], scenes: Sequence[Scene], candidates: Sequence[Candidate], doubts: Doubts
+    policies: Iterable[CompiledPolicy], stages: Sequence[Stage], candidates: Sequence[Candidate], doubts: Doubts
 ) -> None:
     """A policy whose requirement depends on the pod is satisfiable if some pod shows it."""
-    untold = {p.name for p in policies if p.require and any(scene.left(p) is None for scene in scenes)}
+    untold = {p.name for p in policies if p.require and any(stage.left(p) is None for stage in stages)}
     unproven = untold | {policy.name for policy in policies if policy.require and not requires_the_same_always(policy)}
-    for finding, scene in evaluations(candidates, scenes):
-        if finding.policy.name in unproven and finding.region and alive(finding.region, TRUE, scene.pool_index):
+    for finding, stage in evaluations(candidates, stages):
+        if finding.policy.name in unproven and finding.region and alive(finding.region, TRUE, stage.pool_index):
             unproven.discard(finding.policy.name)
     for name in unproven:
         doubts.add(name, "no pod was found for which some pool satisfies what it requires, and there may be one")
@@ -151,15 +151,15 @@ def _doubt_satisfiability(
 # Pools
 
 
-def _shadowed(bundle: Bundle, scenes: Iterable[Scene]) -> Iterator[Problem]:
+def _shadowed(bundle: Bundle, stages: Iterable[Stage]) -> Iterator[Problem]:
     """Pools that can have no node, for each that carries what they declare is of another one."""
     if bundle.span is None:
         return
     hint = "say a selector that tells the two apart, or leave one of them out"
-    for scene in scenes:
-        for name in scene.pool_index.names(scene.pool_index.shadowed):
+    for stage in stages:
+        for name in stage.pool_index.names(stage.pool_index.shadowed):
             message = (
-                f"each node that pool `{name}` of {scene.name} declares is of another pool, whose selector it meets"
+                f"each node that pool `{name}` of {stage.name} declares is of another pool, whose selector it meets"
             )
             yield Problem("shadowed-pool", message, bundle.span, hint=hint, severity="warning")
 
@@ -167,9 +167,9 @@ def _shadowed(bundle: Bundle, scenes: Iterable[Scene]) -> Iterator[Problem]:
 # Karpenter
 
 
-def _karpenter(bundle: Bundle, scenes: Iterable[Scene]) -> Iterator[Problem]:
+def _karpenter(bundle: Bundle, stages: Iterable[Stage]) -> Iterator[Problem]:
     """Source: Karpenter's scheduling, which takes the heaviest preference as a requirement until it has to relax it."""
-    made = any(pool.provider == "karpenter" for scene in scenes for pool in scene.pool_index.pools)
+    made = any(pool.provider == "karpenter" for stage in stages for pool in stage.pool_index.pools)
     wishing = [p.name for p in bundle.policies if (p.prefer or p.fallback) and p.mode != "off"]
     if made and wishing and bundle.span:
         message = (

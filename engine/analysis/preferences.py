@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from engine.analysis.candidate_pods import Candidate, evaluations
-from engine.analysis.scene import Doubts, Scene, covers, in_any, in_both, requires_the_same_always, rule_reads_pod
+from engine.analysis.stage import Doubts, Stage, covers, in_any, in_both, requires_the_same_always, rule_reads_pod
 from engine.bundle import Policy
 from engine.decision import within
 from engine.documents import Excerpt, Problem
@@ -30,23 +30,23 @@ def _names_read(excerpt: Excerpt) -> frozenset[str]:
 
 
 def idle_preferences(
-    policies: Sequence[CompiledPolicy], scenes: Sequence[Scene], candidates: Sequence[Candidate], doubts: Doubts
+    policies: Sequence[CompiledPolicy], stages: Sequence[Stage], candidates: Sequence[Candidate], doubts: Doubts
 ) -> Iterator[Problem]:
     unproven: set[tuple[str, int]] = set()
     for policy in policies:
         for place, item in enumerate(policy.prefer):
-            said = _idleness(policy, item, scenes) or _flatness(policy, place, item, scenes)
+            said = _idleness(policy, item, stages) or _flatness(policy, place, item, stages)
             if said:
                 yield _prefers_nothing(policy.policy.prefer[place].expression.excerpt, said, policy)
             elif item.rule is not None and (rule_reads_pod(item.rule) or not requires_the_same_always(policy)):
                 unproven.add((policy.name, place))
         for place, excerpt in enumerate(tier.excerpt for tier in policy.policy.fallback):
-            said = _lateness(policy, place, scenes)
+            said = _lateness(policy, place, stages)
             if said:
                 yield _prefers_nothing(excerpt, said, policy)
-    for finding, scene in evaluations(candidates, scenes) if unproven else ():
+    for finding, stage in evaluations(candidates, stages) if unproven else ():
         for wish in finding.wishes:
-            if (finding.policy.name, wish.item) in unproven and _matters(wish.region, finding, scene):
+            if (finding.policy.name, wish.item) in unproven and _matters(wish.region, finding, stage):
                 unproven.discard((finding.policy.name, wish.item))
     for name in sorted({name for name, _ in unproven}):
         doubts.add(name, "no pod was found for which what it prefers matters, and there may be one")
@@ -57,105 +57,105 @@ def _prefers_nothing(excerpt: Excerpt, said: str, policy: CompiledPolicy) -> Pro
     return Problem("idle-preference", message, excerpt.whole, severity="warning")
 
 
-def _idleness(policy: CompiledPolicy, item: CompiledPreference, scenes: Iterable[Scene]) -> str:
+def _idleness(policy: CompiledPolicy, item: CompiledPreference, stages: Iterable[Stage]) -> str:
     """That a preference is true on no node, or on every one, where that is so for every pod; else nothing."""
     if item.rule is None:
         return ""
     rules = (item.rule,)
-    pairs = [(scene, scene.left(policy), scene.widest(rules)) for scene in scenes]
-    if all(scene.nowhere(in_both(left, wish), (*policy.require, *rules)) for scene, left, wish in pairs):
+    pairs = [(stage, stage.left(policy), stage.widest(rules)) for stage in stages]
+    if all(stage.nowhere(in_both(left, wish), (*policy.require, *rules)) for stage, left, wish in pairs):
         return "is true on no node"
     constant = item.score is None and not rule_reads_pod(item.rule)
-    if constant and all(left and wish and covers(wish, left, scene) for scene, left, wish in pairs):
+    if constant and all(left and wish and covers(wish, left, stage) for stage, left, wish in pairs):
         return "is true on every node"
     return ""
 
 
-def _flatness(policy: CompiledPolicy, place: int, item: CompiledPreference, scenes: Iterable[Scene]) -> str:
+def _flatness(policy: CompiledPolicy, place: int, item: CompiledPreference, stages: Iterable[Stage]) -> str:
     """That a score is 0 on every node, or some other number, where it does not depend on the pod; else nothing."""
     excerpt = policy.policy.prefer[place].score
     if item.score is None or excerpt is None or (item.rule and rule_reads_pod(item.rule)):
         return ""
     if _names_read(excerpt) & {"variables", *POD_NAMES}:
         return ""
-    found = {_flat_score(policy, item, scene) for scene in scenes}
+    found = {_flat_score(policy, item, stage) for stage in stages}
     if found == {0}:
         return "scores nothing on any node"
     return "scores the same on every node" if None not in found else ""
 
 
-def _flat_score(policy: CompiledPolicy, item: CompiledPreference, scene: Scene) -> int | None:
+def _flat_score(policy: CompiledPolicy, item: CompiledPreference, stage: Stage) -> int | None:
     """The one weight that a score comes to on all nodes that are left, None if that can't be told or there are more."""
-    left = scene.left(policy)
-    where = None if item.rule is None else scene.widest((item.rule,))
-    scored = scene.scored(item)
+    left = stage.left(policy)
+    where = None if item.rule is None else stage.widest((item.rule,))
+    scored = stage.scored(item)
     if left is None or scored is None or (item.rule and where is None):
         return None
     weights = [(w.weight, w.region if where is None else in_both(w.region, where)) for w in scored]
     told = [
-        (weight, region) for weight, region in weights if region is None or not scene.nowhere(in_both(left, region), ())
+        (weight, region) for weight, region in weights if region is None or not stage.nowhere(in_both(left, region), ())
     ]
     if not told:
         return 0
     ((weight, first), *more) = told
-    return weight if not more and first is not None and covers(first, left, scene) else None
+    return weight if not more and first is not None and covers(first, left, stage) else None
 
 
-def _lateness(policy: CompiledPolicy, place: int, scenes: Iterable[Scene]) -> str:
+def _lateness(policy: CompiledPolicy, place: int, stages: Iterable[Stage]) -> str:
     """That every node of a tier is of an earlier one, or that the first has every node; else nothing.
 
     A tier that no node has is none of this: it may wait for a pool that is still to come.
     """
     rule, earlier = policy.fallback[place], [one for one in policy.fallback[:place] if not rule_reads_pod(one)]
-    for scene in scenes:
-        left, tier = scene.left(policy), scene.widest((rule,))
+    for stage in stages:
+        left, tier = stage.left(policy), stage.widest((rule,))
         mine = in_both(left, tier)
-        if left is None or tier is None or mine is None or not alive(mine, TRUE, scene.pool_index):
+        if left is None or tier is None or mine is None or not alive(mine, TRUE, stage.pool_index):
             return ""
-        if place == 0 and (rule_reads_pod(rule) or not covers(tier, left, scene)):
+        if place == 0 and (rule_reads_pod(rule) or not covers(tier, left, stage)):
             return ""
-        if place > 0 and not covers(in_any(scene.widest((one,)) for one in earlier), mine, scene):
+        if place > 0 and not covers(in_any(stage.widest((one,)) for one in earlier), mine, stage):
             return ""
     return "tier is true only on nodes of an earlier one, of those" if place else "tier is true on every node"
 
 
-def _matters(wish: NodeSet, finding: Finding, scene: Scene) -> bool:
-    left = finding.region or scene.everywhere
+def _matters(wish: NodeSet, finding: Finding, stage: Stage) -> bool:
+    left = finding.region or stage.everywhere
     met = in_both(wish, left)
-    return met is not None and alive(met, TRUE, scene.pool_index) and not covers(wish, left, scene)
+    return met is not None and alive(met, TRUE, stage.pool_index) and not covers(wish, left, stage)
 
 
 # Tiers that are too many
 
 
 def tied_tiers(
-    policies: Sequence[CompiledPolicy], scenes: Sequence[Scene], candidates: Sequence[Candidate]
+    policies: Sequence[CompiledPolicy], stages: Sequence[Stage], candidates: Sequence[Candidate]
 ) -> Iterator[Problem]:
     """Policies with tiers that come out equal on every inventory, each time for some pod that is tried."""
     tied = {policy.name: set[str]() for policy in policies if len(policy.fallback) >= ENOUGH}
-    for finding, scene in evaluations(candidates, scenes) if tied else ():
-        if finding.policy.name in tied and _come_out_equal(finding, scene):
-            tied[finding.policy.name].add(scene.name)
+    for finding, stage in evaluations(candidates, stages) if tied else ():
+        if finding.policy.name in tied and _come_out_equal(finding, stage):
+            tied[finding.policy.name].add(stage.name)
     for policy in policies:
-        if len(tied.get(policy.name, ())) == len(scenes):
+        if len(tied.get(policy.name, ())) == len(stages):
             yield _tied(policy.policy)
 
 
-def _come_out_equal(finding: Finding, scene: Scene) -> bool:
+def _come_out_equal(finding: Finding, stage: Stage) -> bool:
     """Whether a tier weighs no more than a worse one, where its policy leaves nodes of both, and all can be written."""
     weights = {wish.region: wish.weight for wish in within(MAX_WEIGHT, list(finding.tiers))}
-    left = finding.region or scene.everywhere
+    left = finding.region or stage.everywhere
     reached = [in_both(tier.region, left) for tier in finding.tiers]
     written = [
         weights[tier.region]
         for tier, nodes in zip(finding.tiers, reached, strict=True)
-        if nodes is not None and alive(nodes, TRUE, scene.pool_index)
+        if nodes is not None and alive(nodes, TRUE, stage.pool_index)
     ]
     if not any(better <= worse for better, worse in pairwise(written)):
         return False
     try:
         terms = [
-            term for tier in finding.tiers for term in node_terms(tier.region, scene.pool_index.every, scene.pool_index)
+            term for tier in finding.tiers for term in node_terms(tier.region, stage.pool_index.every, stage.pool_index)
         ]
         affordable(terms)
     except TooMany:

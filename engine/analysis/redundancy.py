@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from engine.analysis.scene import Scene, covers, requires_the_same_always
+from engine.analysis.stage import Stage, covers, requires_the_same_always
 from engine.analysis.witness import selected
 from engine.bundle import Named, Policy
 from engine.documents import Excerpt, Problem
@@ -15,14 +15,14 @@ from engine.program import CompiledPolicy, Program
 
 
 def redundancies(
-    policies: Sequence[CompiledPolicy], scenes: Sequence[Scene], program: Program
+    policies: Sequence[CompiledPolicy], stages: Sequence[Stage], program: Program
 ) -> Iterator[tuple[CompiledPolicy, CompiledPolicy]]:
     """Policies with one that makes them redundant; those by descending priority, for that is taken first."""
     for place, policy in enumerate(policies):
         for other in filter(_dependable, policies[:place] if _dispensable(policy) else ()):
             if program.exemptions and not _exempts_alike(program, policy, other):
                 continue
-            if _applies_too(policy.policy, other.policy) and _as_strict(policy, other, scenes):
+            if _applies_too(policy.policy, other.policy) and _as_strict(policy, other, stages):
                 yield policy, other
                 break
 
@@ -58,25 +58,25 @@ def _applies_too(policy: Policy, other: Policy) -> bool:
     return _shapes(other, other.match_conditions) <= _shapes(policy, policy.match_conditions)
 
 
-def _as_strict(policy: CompiledPolicy, other: CompiledPolicy, scenes: Iterable[Scene]) -> bool:
+def _as_strict(policy: CompiledPolicy, other: CompiledPolicy, stages: Iterable[Stage]) -> bool:
     """Whether a policy leaves no node that the first does not leave, whatever the pod."""
     if _rules(policy.policy) == _rules(other.policy):
         return True
     return (
         requires_the_same_always(policy)
         and requires_the_same_always(other)
-        and all(_narrower(scene, policy, other) for scene in scenes)
+        and all(_narrower(stage, policy, other) for stage in stages)
     )
 
 
-def _narrower(scene: Scene, policy: CompiledPolicy, other: CompiledPolicy) -> bool:
-    wide, narrow = scene.left(policy), scene.left(other)
-    if wide is None or narrow is None or not alive(narrow, TRUE, scene.pool_index):
+def _narrower(stage: Stage, policy: CompiledPolicy, other: CompiledPolicy) -> bool:
+    wide, narrow = stage.left(policy), stage.left(other)
+    if wide is None or narrow is None or not alive(narrow, TRUE, stage.pool_index):
         return False
-    every = scene.pool_index.every
+    every = stage.pool_index.every
     try:
-        said = implies(node_terms(narrow, every, scene.pool_index), node_terms(wide, every, scene.pool_index))
-        return said and covers(wide, narrow, scene)  # pool by pool, for the pools that are left decide on tolerations
+        said = implies(node_terms(narrow, every, stage.pool_index), node_terms(wide, every, stage.pool_index))
+        return said and covers(wide, narrow, stage)  # pool by pool, for the pools that are left decide on tolerations
     except TooMany:
         return False
 

@@ -43,7 +43,7 @@ class Doubts:
 # What holds for every pod
 
 
-class Scene:
+class Stage:
     """An inventory, the bundle's program on it, and what its policies come to for every conceivable pod."""
 
     def __init__(self, name: str, decider: Decider) -> None:
@@ -126,9 +126,9 @@ def requires_the_same_always(policy: CompiledPolicy) -> bool:
     return not any(map(rule_reads_pod, policy.require))
 
 
-def disjoint_in(scene: Scene, a: NodeSet | None, b: NodeSet | None) -> bool:
+def disjoint_in(stage: Stage, a: NodeSet | None, b: NodeSet | None) -> bool:
     try:
-        return a is None or b is None or not alive(intersection(a, b), TRUE, scene.pool_index)
+        return a is None or b is None or not alive(intersection(a, b), TRUE, stage.pool_index)
     except TooMany:
         return True
 
@@ -159,9 +159,9 @@ def in_both(a: NodeSet | None, b: NodeSet | None) -> NodeSet | None:
         return None
 
 
-def covers(wish: NodeSet, left: NodeSet, scene: Scene) -> bool:
+def covers(wish: NodeSet, left: NodeSet, stage: Stage) -> bool:
     """Whether a wish holds of every node that is left. What is known of a pool's nodes counts."""
-    pool_index = scene.pool_index
+    pool_index = stage.pool_index
     beside = left.anywhere if pool_index.inventory.strays else None
     if beside is not None and (wish.anywhere is None or not implies(beside, wish.anywhere)):
         return False
