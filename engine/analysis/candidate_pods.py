@@ -12,7 +12,7 @@ from engine.analysis.witness import Wanted, subject_of, variants
 from engine.bundle import Bundle, Case, Policy, Test
 from engine.decision import subject_name
 from engine.documents import BundleError, RequestError, parse_manifests
-from engine.evaluation import Finding
+from engine.evaluation import PolicyEvaluation
 from engine.pods import IncomingPod, pods_from_documents, rolled_out
 from engine.program import CompiledPolicy, Program
 
@@ -73,6 +73,6 @@ def candidate_for(wanted: Wanted, policies: Iterable[Policy]) -> Candidate | Non
     return None
 
 
-def evaluations(candidates: Iterable[Candidate], stages: Sequence[Stage]) -> Iterator[tuple[Finding, Stage]]:
+def evaluations(candidates: Iterable[Candidate], stages: Sequence[Stage]) -> Iterator[tuple[PolicyEvaluation, Stage]]:
     for candidate, stage in product(candidates, stages):
-        yield from ((finding, stage) for finding in stage.decider.findings(candidate.subject))
+        yield from ((evaluation, stage) for evaluation in stage.decider.evaluations(candidate.subject))

@@ -14,7 +14,7 @@ from engine.analysis.witness import selected, variants
 from engine.bundle import Bundle, Case, Test
 from engine.decision import Decider, listed
 from engine.documents import Problem, Span
-from engine.evaluation import Finding, alive, intersection
+from engine.evaluation import PolicyEvaluation, alive, intersection
 from engine.nodeselector import TRUE, TooMany
 from engine.pods import IncomingPod
 from engine.pools import PoolIndex
@@ -153,13 +153,13 @@ class ConflictSearch:
 class Clash:
     """Policies that leave a pod nothing together, the last of which gives way; `refused` whether the pod is refused."""
 
-    findings: tuple[Finding, ...]
+    evaluations: tuple[PolicyEvaluation, ...]
     refused: bool
 
     @property
     def names(self) -> frozenset[str]:
         """The policies."""
-        return frozenset(finding.policy.name for finding in self.findings)
+        return frozenset(evaluation.policy.name for evaluation in self.evaluations)
 
 
 def clashes(decider: Decider, subject: IncomingPod) -> list[Clash]:
@@ -168,52 +168,58 @@ def clashes(decider: Decider, subject: IncomingPod) -> list[Clash]:
     They are pairs with it; where no other policy alone is to blame but all together are, the fewest that are. Each of
     them alone leaves some pool. None for a pod that is refused or left alone for another reason.
     """
-    findings = [finding for finding in decider.findings(subject) if finding.policy.policy.mode == "enforce"]
-    wanting = [f for f in findings if f.outcome == "applied" and f.region and alive(f.region, TRUE, decider.pool_index)]
+    evaluations = [
+        evaluation for evaluation in decider.evaluations(subject) if evaluation.policy.policy.mode == "enforce"
+    ]
+    wanting = [
+        f for f in evaluations if f.outcome == "applied" and f.region and alive(f.region, TRUE, decider.pool_index)
+    ]
     if len(wanting) < 2:
         return []
     decision = decider.decide(subject)
     overruled = {outcome.name for outcome in decision.policies if outcome.outcome == "overruled"}
-    kept: list[Finding] = []
+    kept: list[PolicyEvaluation] = []
     found: list[Clash] = []
-    for finding in wanting:
-        if finding.policy.name not in overruled:
-            kept.append(finding)
+    for evaluation in wanting:
+        if evaluation.policy.name not in overruled:
+            kept.append(evaluation)
         else:
-            found += [Clash(core, not decision.allowed) for core in _to_blame(kept, finding, decider.pool_index)]
+            found += [Clash(core, not decision.allowed) for core in _to_blame(kept, evaluation, decider.pool_index)]
     return found
 
 
-def _to_blame(kept: Sequence[Finding], finding: Finding, pool_index: PoolIndex) -> list[tuple[Finding, ...]]:
-    pairs = [(one, finding) for one in kept if _empty((one, finding), pool_index)]
-    if pairs or not _empty([*kept, finding], pool_index):
+def _to_blame(
+    kept: Sequence[PolicyEvaluation], evaluation: PolicyEvaluation, pool_index: PoolIndex
+) -> list[tuple[PolicyEvaluation, ...]]:
+    pairs = [(one, evaluation) for one in kept if _empty((one, evaluation), pool_index)]
+    if pairs or not _empty([*kept, evaluation], pool_index):
         return list(pairs)
     core = list(kept)
     for one in kept:
         fewer = [other for other in core if other is not one]
-        core = fewer if _empty([*fewer, finding], pool_index) else core
-    return [(*core, finding)]
+        core = fewer if _empty([*fewer, evaluation], pool_index) else core
+    return [(*core, evaluation)]
 
 
-def _empty(findings: Sequence[Finding], pool_index: PoolIndex) -> bool:
+def _empty(evaluations: Sequence[PolicyEvaluation], pool_index: PoolIndex) -> bool:
     """Whether nothing is left where all of these have their way; not if that can't be told."""
-    together = findings[0].region
+    together = evaluations[0].region
     try:
-        for finding in findings[1:]:
-            if together is None or finding.region is None:
+        for evaluation in evaluations[1:]:
+            if together is None or evaluation.region is None:
                 return False
-            together = intersection(together, finding.region)
+            together = intersection(together, evaluation.region)
     except TooMany:
         return False
     return together is not None and not alive(together, TRUE, pool_index)
 
 
 def _conflict(stage: Stage, witness: Candidate, clash: Clash) -> Conflict:
-    regions = {finding.policy.name: finding.region for finding in clash.findings}
+    regions = {evaluation.policy.name: evaluation.region for evaluation in clash.evaluations}
     pools = {
         name: stage.pool_index.names(pools_reached(where, stage.pool_index)) for name, where in regions.items() if where
     }
-    return Conflict(tuple(pools), clash.findings[-1].policy.name, clash.refused, stage.name, witness, pools)
+    return Conflict(tuple(pools), clash.evaluations[-1].policy.name, clash.refused, stage.name, witness, pools)
 
 
 def _expects_conflict(case: Case) -> bool:

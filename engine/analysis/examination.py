@@ -141,9 +141,13 @@ def _doubt_satisfiability(
     """A policy whose requirement depends on the pod is satisfiable if some pod shows it."""
     untold = {p.name for p in policies if p.require and any(stage.left(p) is None for stage in stages)}
     unproven = untold | {policy.name for policy in policies if policy.require and not requires_the_same_always(policy)}
-    for finding, stage in evaluations(candidates, stages):
-        if finding.policy.name in unproven and finding.region and alive(finding.region, TRUE, stage.pool_index):
-            unproven.discard(finding.policy.name)
+    for evaluation, stage in evaluations(candidates, stages):
+        if (
+            evaluation.policy.name in unproven
+            and evaluation.region
+            and alive(evaluation.region, TRUE, stage.pool_index)
+        ):
+            unproven.discard(evaluation.policy.name)
     for name in unproven:
         doubts.add(name, "no pod was found for which some pool satisfies what it requires, and there may be one")
 

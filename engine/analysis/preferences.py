@@ -10,7 +10,7 @@ from engine.analysis.stage import Doubts, Stage, covers, in_any, in_both, requir
 from engine.bundle import Policy
 from engine.decision import within
 from engine.documents import Excerpt, Problem
-from engine.evaluation import Finding, NodeSet, alive, node_terms
+from engine.evaluation import NodeSet, PolicyEvaluation, alive, node_terms
 from engine.language import free_names, parse
 from engine.nodeselector import TRUE, TooMany, affordable
 from engine.placement import MAX_WEIGHT
@@ -44,10 +44,10 @@ def idle_preferences(
             said = _lateness(policy, place, stages)
             if said:
                 yield _prefers_nothing(excerpt, said, policy)
-    for finding, stage in evaluations(candidates, stages) if unproven else ():
-        for wish in finding.wishes:
-            if (finding.policy.name, wish.item) in unproven and _matters(wish.region, finding, stage):
-                unproven.discard((finding.policy.name, wish.item))
+    for evaluation, stage in evaluations(candidates, stages) if unproven else ():
+        for wish in evaluation.wishes:
+            if (evaluation.policy.name, wish.item) in unproven and _matters(wish.region, evaluation, stage):
+                unproven.discard((evaluation.policy.name, wish.item))
     for name in sorted({name for name, _ in unproven}):
         doubts.add(name, "no pod was found for which what it prefers matters, and there may be one")
 
@@ -119,8 +119,8 @@ def _lateness(policy: CompiledPolicy, place: int, stages: Iterable[Stage]) -> st
     return "tier is true only on nodes of an earlier one, of those" if place else "tier is true on every node"
 
 
-def _matters(wish: NodeSet, finding: Finding, stage: Stage) -> bool:
-    left = finding.region or stage.everywhere
+def _matters(wish: NodeSet, evaluation: PolicyEvaluation, stage: Stage) -> bool:
+    left = evaluation.region or stage.everywhere
     met = in_both(wish, left)
     return met is not None and alive(met, TRUE, stage.pool_index) and not covers(wish, left, stage)
 
@@ -133,29 +133,31 @@ def tied_tiers(
 ) -> Iterator[Problem]:
     """Policies with tiers that come out equal on every inventory, each time for some pod that is tried."""
     tied = {policy.name: set[str]() for policy in policies if len(policy.fallback) >= ENOUGH}
-    for finding, stage in evaluations(candidates, stages) if tied else ():
-        if finding.policy.name in tied and _come_out_equal(finding, stage):
-            tied[finding.policy.name].add(stage.name)
+    for evaluation, stage in evaluations(candidates, stages) if tied else ():
+        if evaluation.policy.name in tied and _come_out_equal(evaluation, stage):
+            tied[evaluation.policy.name].add(stage.name)
     for policy in policies:
         if len(tied.get(policy.name, ())) == len(stages):
             yield _tied(policy.policy)
 
 
-def _come_out_equal(finding: Finding, stage: Stage) -> bool:
+def _come_out_equal(evaluation: PolicyEvaluation, stage: Stage) -> bool:
     """Whether a tier weighs no more than a worse one, where its policy leaves nodes of both, and all can be written."""
-    weights = {wish.region: wish.weight for wish in within(MAX_WEIGHT, list(finding.tiers))}
-    left = finding.region or stage.everywhere
-    reached = [in_both(tier.region, left) for tier in finding.tiers]
+    weights = {wish.region: wish.weight for wish in within(MAX_WEIGHT, list(evaluation.tiers))}
+    left = evaluation.region or stage.everywhere
+    reached = [in_both(tier.region, left) for tier in evaluation.tiers]
     written = [
         weights[tier.region]
-        for tier, nodes in zip(finding.tiers, reached, strict=True)
+        for tier, nodes in zip(evaluation.tiers, reached, strict=True)
         if nodes is not None and alive(nodes, TRUE, stage.pool_index)
     ]
     if not any(better <= worse for better, worse in pairwise(written)):
         return False
     try:
         terms = [
-            term for tier in finding.tiers for term in node_terms(tier.region, stage.pool_index.every, stage.pool_index)
+            term
+            for tier in evaluation.tiers
+            for term in node_terms(tier.region, stage.pool_index.every, stage.pool_index)
         ]
         affordable(terms)
     except TooMany:

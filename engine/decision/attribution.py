@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from engine.evaluation import Finding
+from engine.evaluation import PolicyEvaluation
 from engine.nodeselector import Term, parse_term
 from engine.placement import (
     PREFERRED,
@@ -57,19 +57,21 @@ def added(pod: Json, placement: Placement) -> Added:
     )
 
 
-def asked(finding: Finding, pod: Json, this: Added, wished: Iterable[Term], tolerations: Iterable[Toleration]) -> bool:
+def asked(
+    evaluation: PolicyEvaluation, pod: Json, this: Added, wished: Iterable[Term], tolerations: Iterable[Toleration]
+) -> bool:
     """Whether a policy asked for something of this. `wished` and `tolerations` are what it names."""
     labels = labels_of(pod)
     near, apart = (
         {term_identity(term, labels) for _, term in terms}
-        for terms in (finding.pod_affinity, finding.pod_anti_affinity)
+        for terms in (evaluation.pod_affinity, evaluation.pod_anti_affinity)
     )
     return not (
         this.preferred.isdisjoint(one for term in wished for one in (term, *term.split()))
         and this.pod_affinity.isdisjoint(near)
         and this.pod_anti_affinity.isdisjoint(apart)
         and not any(one in this.tolerations for one in tolerations)
-        and not any(_spreads(one, pod, this) for one in finding.spread)
+        and not any(_spreads(one, pod, this) for one in evaluation.spread)
     )
 
 
@@ -81,7 +83,7 @@ def _spreads(constraint: Json, pod: Json, this: Added) -> bool:
     return list(alone) != list(existing) and counted_labels(there, labels) == counted_labels(constraint, labels)
 
 
-def _overruled_spread(applied: Sequence[Finding], pod: Mapping[str, Any]) -> dict[str, str]:
+def _overruled_spread(applied: Sequence[PolicyEvaluation], pod: Mapping[str, Any]) -> dict[str, str]:
     """Policies whose spread constraint gave way to another of the same identity, and why."""
     wanted = [(f.policy.name, constraint) for f in applied for constraint in f.spread]
     if not wanted:
@@ -92,7 +94,7 @@ def _overruled_spread(applied: Sequence[Finding], pod: Mapping[str, Any]) -> dic
 
 
 def _without_effect(
-    applied: Sequence[Finding], unspread: Mapping[str, str], pod: Mapping[str, Any], placement: Placement
+    applied: Sequence[PolicyEvaluation], unspread: Mapping[str, str], pod: Mapping[str, Any], placement: Placement
 ) -> dict[str, str]:
     """Policies that do nothing but spread, and gave way with all of it; and why."""
     if not unspread:
@@ -101,11 +103,11 @@ def _without_effect(
     merged, _ = combined_constraints(existing, placement.spread, labels)
     counts = {constraint_identity(one): counted_labels(one, labels) for one in merged}
     return {
-        finding.policy.name: unspread[finding.policy.name]
-        for finding in applied
-        if finding.policy.name in unspread
-        and _only_spreads(finding.policy)
-        and all(counts[constraint_identity(one)] != counted_labels(one, labels) for one in finding.spread)
+        evaluation.policy.name: unspread[evaluation.policy.name]
+        for evaluation in applied
+        if evaluation.policy.name in unspread
+        and _only_spreads(evaluation.policy)
+        and all(counts[constraint_identity(one)] != counted_labels(one, labels) for one in evaluation.spread)
     }
 
 

@@ -24,16 +24,16 @@ from engine.decision.weigh import _of_pools, _ranks, _room, within
 from engine.evaluation import (
     POLICY_BUDGET,
     UNSELECTED,
-    Finding,
     NodeSet,
     PodFacts,
+    PolicyEvaluation,
     PoolFacts,
     Wish,
     alive,
+    evaluate_policy,
     exempted,
     exempting,
     intersection,
-    judge,
     node_terms,
     plain_meet,
     reach,
@@ -119,40 +119,40 @@ class Decider:
             outcome: Outcome = "off" if self.mode == "off" else "notMatched"
             outcomes = tuple(PolicyOutcome(p.name, outcome, reason) for p in self.program.policies)
             return Decision(subject, self.program.revision, self.mode, True, reason or "switched off", outcomes)
-        findings = self.findings(subject)
-        audited = [f for f in findings if f.policy.policy.mode == "audit"]
+        evaluations = self.evaluations(subject)
+        audited = [f for f in evaluations if f.policy.policy.mode == "audit"]
         if not audited:
-            return self._complete(findings, self._decided(subject, findings))
-        decision = self._decided(subject, [f for f in findings if f.policy.policy.mode == "enforce"])
+            return self._complete(evaluations, self._decided(subject, evaluations))
+        decision = self._decided(subject, [f for f in evaluations if f.policy.policy.mode == "enforce"])
         if any(f.outcome in ("applied", "denied", "failed") for f in audited):
-            decision = replace(decision, audited=self._decided(subject, findings))
-        return self._complete(findings, decision)
+            decision = replace(decision, audited=self._decided(subject, evaluations))
+        return self._complete(evaluations, decision)
 
-    def findings(self, subject: IncomingPod) -> list[Finding]:
+    def evaluations(self, subject: IncomingPod) -> list[PolicyEvaluation]:
         """What each policy that its selector does not rule out says of a pod by itself, in the program's order."""
         pod_facts = PodFacts(subject, self.pool_facts, self.constants)
         candidates = self._candidates.of(pod_facts.labels)
         if not self.program.exemptions:
-            return [judge(policy, pod_facts) for policy in candidates]
+            return [evaluate_policy(policy, pod_facts) for policy in candidates]
         matching, failed = exempting(self.program.exemptions, pod_facts)
-        findings = [exempted(policy, matching) or judge(policy, pod_facts) for policy in candidates]
+        evaluations = [exempted(policy, matching) or evaluate_policy(policy, pod_facts) for policy in candidates]
         for one, error in failed:
-            findings = [replace(f, error=f.error or error) if one.covers(f.policy.name) else f for f in findings]
-        return findings
+            evaluations = [replace(f, error=f.error or error) if one.covers(f.policy.name) else f for f in evaluations]
+        return evaluations
 
-    def _complete(self, findings: Sequence[Finding], decision: Decision) -> Decision:
+    def _complete(self, evaluations: Sequence[PolicyEvaluation], decision: Decision) -> Decision:
         """The decision with every policy's outcome, in the program's order; audited ones say what they would do."""
         outcomes = list(self._resting)
-        if len(decision.policies) < len(findings):
-            for finding in findings:
-                outcomes[self._place[finding.policy.name]] = _outcome(finding)
+        if len(decision.policies) < len(evaluations):
+            for evaluation in evaluations:
+                outcomes[self._place[evaluation.policy.name]] = _outcome(evaluation)
         for outcome in decision.policies:
             outcomes[self._place[outcome.name]] = outcome
         if decision.audited is not None:
             would = {outcome.name: outcome for outcome in decision.audited.policies}
-            for finding in findings:
-                if finding.policy.policy.mode == "audit" and finding.outcome in ("applied", "denied"):
-                    name = finding.policy.name
+            for evaluation in evaluations:
+                if evaluation.policy.policy.mode == "audit" and evaluation.outcome in ("applied", "denied"):
+                    name = evaluation.policy.name
                     _, what, message, error = would[name]
                     said = f"would be {what}: {message or error}"
                     outcomes[self._place[name]] = PolicyOutcome(name, "audited", said, error)
@@ -172,9 +172,9 @@ class Decider:
             return "pods of DaemonSets are left alone"
         return ""
 
-    def _decided(self, subject: IncomingPod, findings: Sequence[Finding]) -> Decision:
+    def _decided(self, subject: IncomingPod, evaluations: Sequence[PolicyEvaluation]) -> Decision:
         base = Decision(subject, self.program.revision, self.mode, True, "")
-        refused = _refused(base, findings)
+        refused = _refused(base, evaluations)
         if refused:
             return refused
         if (subject.pod.get("spec") or {}).get("nodeName"):
@@ -182,20 +182,20 @@ class Decider:
                 PolicyOutcome(f.policy.name, "notMatched", "the pod names its node", f.error)
                 if f.outcome == "applied"
                 else _outcome(f)
-                for f in findings
+                for f in evaluations
             )
             return replace(base, message="the pod names its node, so it is not patched", policies=outcomes)
-        return self._placed(base, findings)
+        return self._placed(base, evaluations)
 
-    def _placed(self, base: Decision, findings: Sequence[Finding]) -> Decision:
+    def _placed(self, base: Decision, evaluations: Sequence[PolicyEvaluation]) -> Decision:
         """Brings the regions together. A policy that turns out not to be decidable fails; the others try again."""
         try:
             mine = own(base.subject.pod)
         except TooMany as error:
             reason = f"the pod's own constraints: {error}"
-            settled = [f.failed(reason) if f.outcome == "applied" else f for f in findings]
+            settled = [f.failed(reason) if f.outcome == "applied" else f for f in evaluations]
             return _refused(base, settled) or replace(base, message=reason, policies=tuple(map(_outcome, settled)))
-        settled = list(findings)
+        settled = list(evaluations)
         while True:
             try:
                 return _Meeting(base, mine, settled, self.pool_index).decision()
@@ -213,7 +213,7 @@ class _Meeting:
 
     base: Decision
     mine: Terms
-    findings: list[Finding]
+    evaluations: list[PolicyEvaluation]
     pool_index: PoolIndex
     before: int = 0  # the pools that the pod's own constraints leave
     stuck: bool = False  # whether the pod itself asks for what no known pool has
@@ -226,17 +226,17 @@ class _Meeting:
         stuck = mine == FALSE or (not before and bool(pool_index.pools) and not pool_index.inventory.strays)
         self.before, self.stuck = before, stuck
         met, overruled = self._met(TRUE if stuck else mine)
-        for finding in self.findings:
-            if overruled and finding.policy.name in overruled and finding.policy.policy.when_empty == "deny":
-                return self._denied(finding, overruled, before)
-        applied = [f for f in self.findings if f.outcome == "applied" and f.policy.name not in overruled]
+        for evaluation in self.evaluations:
+            if overruled and evaluation.policy.name in overruled and evaluation.policy.policy.when_empty == "deny":
+                return self._denied(evaluation, overruled, before)
+        applied = [f for f in self.evaluations if f.outcome == "applied" and f.policy.name not in overruled]
         after = pool_index.every if met is None else reach(met.groups, TRUE if stuck else mine, pool_index)
         after &= before if not stuck else pool_index.every
         placement, operations = self._written(applied, met, after)
         unspread = _overruled_spread(applied, pod)
         left = 0 if stuck else after
         pools = PoolNames(pool_index.names(before), pool_index.names(left), self._untolerated(left, placement))
-        warnings = words.warnings(self.findings, overruled, pools, unspread, stuck=stuck)
+        warnings = words.warnings(self.evaluations, overruled, pools, unspread, stuck=stuck)
         idle = _without_effect(applied, unspread, pod, placement)
         outcomes = self._outcomes(applied, {**overruled, **idle}, placement, operations, after)
         decision = replace(
@@ -252,51 +252,51 @@ class _Meeting:
 
     def _met(self, mine: Terms) -> tuple[NodeSet | None, dict[str, str]]:
         """All regions together; or by priority those that leave something, and why the others are overruled."""
-        wanting = [f for f in self.findings if f.outcome == "applied" and f.region is not None]
+        wanting = [f for f in self.evaluations if f.outcome == "applied" and f.region is not None]
         everything = self._meet_all(wanting)
         if everything is None or alive(everything, mine, self.pool_index):
             return everything, {}
-        kept: list[Finding] = []
+        kept: list[PolicyEvaluation] = []
         overruled: dict[str, str] = {}
-        for finding in wanting:
-            together = self._meet_all([*kept, finding])
+        for evaluation in wanting:
+            together = self._meet_all([*kept, evaluation])
             if together is not None and alive(together, mine, self.pool_index):
-                kept.append(finding)
+                kept.append(evaluation)
             else:
-                overruled[finding.policy.name] = words.emptiness(finding, kept, mine, self.pool_index)
+                overruled[evaluation.policy.name] = words.emptiness(evaluation, kept, mine, self.pool_index)
         return self._meet_all(kept), overruled
 
-    def _meet_all(self, findings: Sequence[Finding]) -> NodeSet | None:
-        together = plain_meet([finding.region for finding in findings])
+    def _meet_all(self, evaluations: Sequence[PolicyEvaluation]) -> NodeSet | None:
+        together = plain_meet([evaluation.region for evaluation in evaluations])
         if together is not None:
             return together
         failed: dict[str, str] = {}
-        multiplied: list[Finding] = []
-        for finding in findings:
-            assert finding.region is not None
-            multiplied.append(finding)
+        multiplied: list[PolicyEvaluation] = []
+        for evaluation in evaluations:
+            assert evaluation.region is not None
+            multiplied.append(evaluation)
             try:
-                together = finding.region if together is None else intersection(together, finding.region)
+                together = evaluation.region if together is None else intersection(together, evaluation.region)
             except TooMany as error:
-                failed[finding.policy.name] = self._multiplied(error, multiplied)
+                failed[evaluation.policy.name] = self._multiplied(error, multiplied)
                 multiplied.pop()
         if failed:
             raise _Failure(failed)
         return together
 
-    def _denied(self, finding: Finding, overruled: Mapping[str, str], before: int) -> Decision:
+    def _denied(self, evaluation: PolicyEvaluation, overruled: Mapping[str, str], before: int) -> Decision:
         outcomes = tuple(
             PolicyOutcome(f.policy.name, "overruled", overruled[f.policy.name], f.error)
             if f.policy.name in overruled
             else _outcome(f)
-            for f in self.findings
+            for f in self.evaluations
         )
         pools = PoolNames(self.pool_index.names(before))
-        message = f"policy {finding.policy.name}: {overruled[finding.policy.name]}"
+        message = f"policy {evaluation.policy.name}: {overruled[evaluation.policy.name]}"
         return replace(self.base, allowed=False, message=message, policies=outcomes, pools=pools)
 
     def _written(
-        self, applied: Sequence[Finding], met: NodeSet | None, after: int
+        self, applied: Sequence[PolicyEvaluation], met: NodeSet | None, after: int
     ) -> tuple[Placement, tuple[Operation, ...]]:
         """What the policies come to, and how it is written. Fails each that brings more than a pod can carry."""
         try:
@@ -307,17 +307,17 @@ class _Meeting:
             raise _Failure(failed) from error
 
     def _carried(
-        self, applied: Sequence[Finding], met: NodeSet | None, after: int
+        self, applied: Sequence[PolicyEvaluation], met: NodeSet | None, after: int
     ) -> tuple[Placement, tuple[Operation, ...]]:
         """What these policies come to, and the patch. Raises TooMany if a pod can't carry it."""
         placement = self._placement(applied, met, after)
         affordable(placement.required)
         return placement, patch(self.base.subject.pod, placement)
 
-    def _too_much(self, applied: Sequence[Finding], after: int) -> dict[str, str]:
+    def _too_much(self, applied: Sequence[PolicyEvaluation], after: int) -> dict[str, str]:
         """The policies that bring more than a pod can carry, given those before them that don't; and why."""
         failed: dict[str, str] = {}
-        kept, rest, step = list[Finding](), list(applied), 1
+        kept, rest, step = list[PolicyEvaluation](), list(applied), 1
         while rest:
             error = self._excess([*kept, *rest[:step]], after)
             if error is None:
@@ -329,7 +329,7 @@ class _Meeting:
                 rest = rest[1:]
         return failed
 
-    def _excess(self, applied: Sequence[Finding], after: int) -> TooMany | None:
+    def _excess(self, applied: Sequence[PolicyEvaluation], after: int) -> TooMany | None:
         """What these policies together bring too much of."""
         try:
             self._carried(applied, self._meet_all([f for f in applied if f.region is not None]), after)
@@ -337,14 +337,14 @@ class _Meeting:
             return error
         return None
 
-    def _multiplied(self, error: TooMany, findings: Sequence[Finding]) -> str:
+    def _multiplied(self, error: TooMany, evaluations: Sequence[PolicyEvaluation]) -> str:
         """An error, and whose alternatives multiply, for a person who wants to know which are too many."""
         own, wishes = OF_POD in error.what, WISHES in error.what
         factors = [f"{len(self.mine)} of the pod's own"] if own and len(self.mine) > 1 else []
-        for finding in findings if not wishes else ():
-            count = 1 if finding.region is None else self._width(finding.region, self.pool_index.every)
+        for evaluation in evaluations if not wishes else ():
+            count = 1 if evaluation.region is None else self._width(evaluation.region, self.pool_index.every)
             if count > 1:
-                factors.append(f"{count} of policy {finding.policy.name}")
+                factors.append(f"{count} of policy {evaluation.policy.name}")
         return f"{error} ({', times '.join(factors)})" if len(factors) > 1 else str(error)
 
     def _width(self, region: NodeSet, after: int) -> int:
@@ -354,7 +354,7 @@ class _Meeting:
         except TooMany as error:
             return error.count
 
-    def _placement(self, applied: Sequence[Finding], met: NodeSet | None, after: int) -> Placement:
+    def _placement(self, applied: Sequence[PolicyEvaluation], met: NodeSet | None, after: int) -> Placement:
         return Placement(
             TRUE if met is None or self._held(met, after) else node_terms(met, after, self.pool_index),
             self._preferred(applied, after),
@@ -373,14 +373,14 @@ class _Meeting:
             elsewhere &= ~mask
         return not elsewhere and _holds_already(self.mine, met, self.pool_index)
 
-    def _preferred(self, applied: Sequence[Finding], after: int) -> tuple[tuple[int, Term], ...]:
+    def _preferred(self, applied: Sequence[PolicyEvaluation], after: int) -> tuple[tuple[int, Term], ...]:
         """Wishes with their weights, and fallback tiers above them.
 
         All wishes that one node can fulfil weigh less than one tier; a wish too light for that is left out. The tiers
         leave as much room under 100 as the wishes need, for weights that passed it would all have to be rounded.
         What a wish weighs does not depend on the pools that are left, so that it is the same when fewer are.
         """
-        wishes = [wish for finding in applied for wish in finding.wishes]
+        wishes = [wish for evaluation in applied for wish in evaluation.wishes]
         ranks = _ranks(applied)
         if ranks:
             room = _room(ranks, applied)
@@ -425,21 +425,21 @@ class _Meeting:
         }
         return tuple((weight, wish) for weight, wish in wishes if wish not in said)
 
-    def _tolerations(self, applied: Sequence[Finding], after: int) -> list[Toleration]:
+    def _tolerations(self, applied: Sequence[PolicyEvaluation], after: int) -> list[Toleration]:
         """For each taint of the pools that are left that an entry of a policy names."""
         wanted: dict[Taint, Toleration] = {}
-        for finding in applied:
-            for index, taint in self._taints(after) if finding.policy.tolerate else ():
-                if taint not in wanted and self._names(finding, index, taint):
+        for evaluation in applied:
+            for index, taint in self._taints(after) if evaluation.policy.tolerate else ():
+                if taint not in wanted and self._names(evaluation, index, taint):
                     wanted[taint] = toleration_for(taint._asdict())
         return [wanted[taint] for taint in sorted(wanted)]
 
-    def _tolerated(self, finding: Finding, after: int) -> list[Toleration]:
+    def _tolerated(self, evaluation: PolicyEvaluation, after: int) -> list[Toleration]:
         """Those that one policy names. Where that is an error, nobody asked it: another one had named the taint."""
         wanted: dict[Taint, Toleration] = {}
-        for index, taint in self._taints(0 if self.stuck else after) if finding.policy.tolerate else ():
+        for index, taint in self._taints(0 if self.stuck else after) if evaluation.policy.tolerate else ():
             with suppress(_Failure):
-                if taint not in wanted and self._names(finding, index, taint):
+                if taint not in wanted and self._names(evaluation, index, taint):
                     wanted[taint] = toleration_for(taint._asdict())
         return list(wanted.values())
 
@@ -447,11 +447,11 @@ class _Meeting:
         for index in members(pools):
             yield from ((index, taint) for taint in self.pool_index.pools[index].taints if taint.effect in HARD_EFFECTS)
 
-    def _names(self, finding: Finding, index: int, taint: Taint) -> bool:
+    def _names(self, evaluation: PolicyEvaluation, index: int, taint: Taint) -> bool:
         """Whether a policy names a taint of a pool; it is asked once, for asking costs. Raises _Failure."""
-        question = finding.policy.name, index, taint
+        question = evaluation.policy.name, index, taint
         if question not in self.answers:
-            self.answers[question] = _named(finding, self.pool_index.pools[index].view, taint)
+            self.answers[question] = _named(evaluation, self.pool_index.pools[index].view, taint)
         return self.answers[question]
 
     def _untolerated(self, after: int, placement: Placement) -> tuple[str, ...]:
@@ -464,7 +464,7 @@ class _Meeting:
 
     def _outcomes(
         self,
-        applied: Sequence[Finding],
+        applied: Sequence[PolicyEvaluation],
         overruled: Mapping[str, str],
         placement: Placement,
         operations: Sequence[Operation],
@@ -473,37 +473,39 @@ class _Meeting:
         """Every outcome. A policy that applies is satisfied where nothing that it asks for is in the patch."""
         writing = self._writing(applied, placement, after) if operations else ()
         outcomes = []
-        for finding in self.findings:
-            name = finding.policy.name
+        for evaluation in self.evaluations:
+            name = evaluation.policy.name
             if name in overruled:
-                outcomes.append(PolicyOutcome(name, "overruled", overruled[name], finding.error))
-            elif finding.outcome != "applied" or name in writing:
-                outcomes.append(_outcome(finding))
+                outcomes.append(PolicyOutcome(name, "overruled", overruled[name], evaluation.error))
+            elif evaluation.outcome != "applied" or name in writing:
+                outcomes.append(_outcome(evaluation))
             else:
-                message = self._unchanged(finding, applied, after)
-                outcomes.append(PolicyOutcome(name, "satisfied", message, finding.error))
+                message = self._unchanged(evaluation, applied, after)
+                outcomes.append(PolicyOutcome(name, "satisfied", message, evaluation.error))
         return tuple(outcomes)
 
-    def _writing(self, applied: Sequence[Finding], placement: Placement, after: int) -> Collection[str]:
+    def _writing(self, applied: Sequence[PolicyEvaluation], placement: Placement, after: int) -> Collection[str]:
         """The policies that ask for something that is written, be it that others ask for it, too."""
         if len(applied) == 1:
             return (applied[0].policy.name,)
-        names = {finding.policy.name for finding in applied if self._narrows(finding)}
+        names = {evaluation.policy.name for evaluation in applied if self._narrows(evaluation)}
         rest = [f for f in applied if f.policy.name not in names and not f.policy.only_requires]
         if rest:
             pod = self.base.subject.pod
             this = added(pod, placement)
-            for finding in rest:
-                wished = (term for wish in (*finding.tiers, *finding.wishes) for term in self._named_by(wish, after))
-                if asked(finding, pod, this, wished, self._tolerated(finding, after)):
-                    names.add(finding.policy.name)
+            for evaluation in rest:
+                wished = (
+                    term for wish in (*evaluation.tiers, *evaluation.wishes) for term in self._named_by(wish, after)
+                )
+                if asked(evaluation, pod, this, wished, self._tolerated(evaluation, after)):
+                    names.add(evaluation.policy.name)
         # nobody narrows the pod, but those that say so together have ruled out pools that it does not name
-        return names or {finding.policy.name for finding in applied if finding.region is not None}
+        return names or {evaluation.policy.name for evaluation in applied if evaluation.region is not None}
 
-    def _narrows(self, finding: Finding) -> bool:
+    def _narrows(self, evaluation: PolicyEvaluation) -> bool:
         """Whether a policy requires what the pod does not ask for itself."""
         try:
-            return finding.region is not None and not _holds_already(self.mine, finding.region, self.pool_index)
+            return evaluation.region is not None and not _holds_already(self.mine, evaluation.region, self.pool_index)
         except TooMany:
             return True
 
@@ -514,37 +516,44 @@ class _Meeting:
         except TooMany:
             return FALSE
 
-    def _unchanged(self, finding: Finding, applied: Sequence[Finding], after: int) -> str:
+    def _unchanged(self, evaluation: PolicyEvaluation, applied: Sequence[PolicyEvaluation], after: int) -> str:
         """Why nothing of a policy is written."""
-        if finding.policy.only_denies:
+        if evaluation.policy.only_denies:
             return words.DENIES_NOTHING
-        gave_way = _overruled_spread(applied, self.base.subject.pod).get(finding.policy.name)
+        gave_way = _overruled_spread(applied, self.base.subject.pod).get(evaluation.policy.name)
         if gave_way:
             return gave_way
-        if finding.region is not None or finding.spread or finding.pod_affinity or finding.pod_anti_affinity:
+        if (
+            evaluation.region is not None
+            or evaluation.spread
+            or evaluation.pod_affinity
+            or evaluation.pod_anti_affinity
+        ):
             return words.HELD
-        if self._tolerated(finding, after) or _of_pools(finding.tiers, after):
+        if self._tolerated(evaluation, after) or _of_pools(evaluation.tiers, after):
             return words.HELD
-        wishes = [wish for wish in finding.wishes if _of_pools((wish,), after)]
+        wishes = [wish for wish in evaluation.wishes if _of_pools((wish,), after)]
         if wishes:
             ranks = _ranks(applied)
             light = bool(ranks) and not any(wish.weight for wish in _room(ranks, applied).lighter(wishes))
             return words.TOO_LIGHT if light else words.HELD
-        return words.ABOUT_NONE if finding.policy.prefer or finding.policy.fallback else words.NO_TAINT
+        return words.ABOUT_NONE if evaluation.policy.prefer or evaluation.policy.fallback else words.NO_TAINT
 
 
-def _refused(base: Decision, findings: Sequence[Finding]) -> Decision | None:
-    refusal = _refusal(findings)
-    return replace(base, allowed=False, message=refusal, policies=tuple(map(_outcome, findings))) if refusal else None
+def _refused(base: Decision, evaluations: Sequence[PolicyEvaluation]) -> Decision | None:
+    refusal = _refusal(evaluations)
+    return (
+        replace(base, allowed=False, message=refusal, policies=tuple(map(_outcome, evaluations))) if refusal else None
+    )
 
 
-def _refusal(findings: Iterable[Finding]) -> str:
+def _refusal(evaluations: Iterable[PolicyEvaluation]) -> str:
     """Why the pod is refused before anything meets: a `deny` that holds, or a failure under failurePolicy Fail."""
-    for finding in findings:
-        if finding.outcome == "denied":
-            return f"policy {finding.policy.name}: {finding.message}"
-        if finding.outcome == "failed" and finding.policy.policy.failure_policy == "Fail":
-            return f"policy {finding.policy.name} could not be decided: {finding.error}"
+    for evaluation in evaluations:
+        if evaluation.outcome == "denied":
+            return f"policy {evaluation.policy.name}: {evaluation.message}"
+        if evaluation.outcome == "failed" and evaluation.policy.policy.failure_policy == "Fail":
+            return f"policy {evaluation.policy.name} could not be decided: {evaluation.error}"
     return ""
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from engine.bundle import Outcome, Revision
-from engine.evaluation import Finding
+from engine.evaluation import PolicyEvaluation
 from engine.nodeselector import EVERYWHERE, TRUE
 from engine.placement import NOTHING, Operation, Placement, placed
 from engine.pods import IncomingPod, owner_of
@@ -124,8 +124,8 @@ def placement_json(placement: Placement) -> dict[str, Any]:
     return data
 
 
-def _outcome(finding: Finding) -> PolicyOutcome:
-    return PolicyOutcome(finding.policy.name, finding.outcome, finding.message, finding.error)
+def _outcome(evaluation: PolicyEvaluation) -> PolicyOutcome:
+    return PolicyOutcome(evaluation.policy.name, evaluation.outcome, evaluation.message, evaluation.error)
 
 
 def outcome_of(decision: Decision) -> str:

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from engine.evaluation import Finding, Wish, heaviest_overlap
+from engine.evaluation import PolicyEvaluation, Wish, heaviest_overlap
 from engine.placement import MAX_WEIGHT, united
 
 
-def _items(applied: Iterable[Finding]) -> dict[tuple[str, int], int]:
+def _items(applied: Iterable[PolicyEvaluation]) -> dict[tuple[str, int], int]:
     """The most that each item of each policy weighs on one node."""
     heaviest: dict[tuple[str, int], int] = {}
-    for finding in applied:
-        for wish in finding.wishes:
-            item = (finding.policy.name, wish.item)
+    for evaluation in applied:
+        for wish in evaluation.wishes:
+            item = (evaluation.policy.name, wish.item)
             heaviest[item] = max(heaviest.get(item, 0), wish.weight)
     return heaviest
 
 
-def _ranks(applied: Iterable[Finding]) -> list[Wish]:
+def _ranks(applied: Iterable[PolicyEvaluation]) -> list[Wish]:
     """The tiers of all policies by their levels, the best ones of each policy on one."""
-    tiered = [finding for finding in applied if finding.tiers]
-    top = max((finding.tiers[0].weight for finding in tiered), default=0)
+    tiered = [evaluation for evaluation in applied if evaluation.tiers]
+    top = max((evaluation.tiers[0].weight for evaluation in tiered), default=0)
     return [Wish(t.region, t.weight * top // f.tiers[0].weight) for f in tiered for t in f.tiers]
 
 
@@ -37,7 +37,7 @@ class _Room(NamedTuple):
         return [Wish(w.region, w.weight * min(self.step - 1, self.total) // self.total) for w in wishes]
 
 
-def _room(ranks: Sequence[Wish], applied: Iterable[Finding]) -> _Room:
+def _room(ranks: Sequence[Wish], applied: Iterable[PolicyEvaluation]) -> _Room:
     total, most = sum(_items(applied).values()), max(heaviest_overlap(ranks), 1)
     return _Room(max((MAX_WEIGHT - total) // most, MAX_WEIGHT // (most + 1), 1), total)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from engine.decision.decision import Decision, PoolNames
-from engine.evaluation import Finding, NodeSet, alive, intersection, reach
+from engine.evaluation import NodeSet, PolicyEvaluation, alive, intersection, reach
 from engine.nodeselector import TRUE, Terms
 from engine.pods import IncomingPod, owner_of
 from engine.pools import PoolIndex
@@ -34,15 +34,15 @@ def subject_name(subject: IncomingPod) -> str:
     return f"{kind} {subject.namespace_name}/{name}"
 
 
-def sentence(decision: Decision, applied: Sequence[Finding], *, stuck: bool) -> str:
+def sentence(decision: Decision, applied: Sequence[PolicyEvaluation], *, stuck: bool) -> str:
     """Where the pod may run and which policies say so."""
     who = subject_name(decision.subject)
-    applied = [finding for finding in applied if not finding.policy.only_denies]
+    applied = [evaluation for evaluation in applied if not evaluation.policy.only_denies]
     if not applied:
         return f"no policy says where {who} may run; it may run wherever it asks to"
     where = _where(who, decision.pools, applied, stuck=stuck)
     done = {outcome.name: outcome.message for outcome in decision.policies if outcome.outcome == "satisfied"}
-    reasons = [_reason(finding) for finding in applied if finding.policy.name not in done]
+    reasons = [_reason(evaluation) for evaluation in applied if evaluation.policy.name not in done]
     reasons += _unwritten({name: done[name] for name in (f.policy.name for f in applied) if name in done})
     return f"{where}: {'; '.join(reasons)}"
 
@@ -57,7 +57,7 @@ def _unwritten(reasons: Mapping[str, str]) -> Iterator[str]:
             yield f"{listed(names)} {'changes' if len(names) == 1 else 'change'} nothing: {reason}"
 
 
-def _where(who: str, pools: PoolNames, applied: Sequence[Finding], *, stuck: bool) -> str:
+def _where(who: str, pools: PoolNames, applied: Sequence[PolicyEvaluation], *, stuck: bool) -> str:
     if stuck:
         return f"{who} asks for nodes that no known pool has, and stays that way"
     confined = any(f.region is not None and f.region.anywhere is None for f in applied)
@@ -69,11 +69,11 @@ def _where(who: str, pools: PoolNames, applied: Sequence[Finding], *, stuck: boo
     return f"{who} may run in {listed(pools.after)} ({len(pools.after)} of {len(pools.before)} pools)"
 
 
-def _reason(finding: Finding) -> str:
-    policy = finding.policy
+def _reason(evaluation: PolicyEvaluation) -> str:
+    policy = evaluation.policy
     if policy.only_requires and policy.require:
         return policy.reason
-    said = [f"requires it ({finding.policy.wanted})"] if policy.require else []
+    said = [f"requires it ({evaluation.policy.wanted})"] if policy.require else []
     said += ["prefers some nodes"] if policy.prefer else []
     said += ["ranks nodes to fall back to"] if policy.fallback else []
     said += ["tolerates taints"] if policy.tolerate else []
@@ -83,13 +83,15 @@ def _reason(finding: Finding) -> str:
     return f"{policy.name} {listed(said) or 'has nothing against it'}"
 
 
-def emptiness(finding: Finding, kept: Sequence[Finding], mine: Terms, pool_index: PoolIndex) -> str:
+def emptiness(
+    evaluation: PolicyEvaluation, kept: Sequence[PolicyEvaluation], mine: Terms, pool_index: PoolIndex
+) -> str:
     """Why a policy leaves no pool: what it asks for, which pools that is, and what the other side allows."""
-    assert finding.region is not None
-    alone = pool_index.names(reach(finding.region.groups, TRUE, pool_index))
-    if not alive(finding.region, TRUE, pool_index):
-        failed = f" ({finding.error})" if finding.error else ""
-        return f"{finding.policy.wanted}: no pool satisfies it{failed}"
+    assert evaluation.region is not None
+    alone = pool_index.names(reach(evaluation.region.groups, TRUE, pool_index))
+    if not alive(evaluation.region, TRUE, pool_index):
+        failed = f" ({evaluation.error})" if evaluation.error else ""
+        return f"{evaluation.policy.wanted}: no pool satisfies it{failed}"
     others: NodeSet | None = None
     for other in kept:
         assert other.region is not None
@@ -102,17 +104,17 @@ def emptiness(finding: Finding, kept: Sequence[Finding], mine: Terms, pool_index
     sides += [f"policy {other.policy.name} ({other.policy.wanted})" for other in kept]
     leave = "leaves" if len(sides) == 1 and kept else "leave"
     if not alone:
-        return f"{finding.policy.wanted}: {listed(sides)} {leave} no such node, so nothing is left"
+        return f"{evaluation.policy.wanted}: {listed(sides)} {leave} no such node, so nothing is left"
     beside = others is not None and alive(others, mine, pool_index)
     rest = listed(allowed) or ("only nodes of no pool" if beside else "nothing")
     return (
-        f"{finding.policy.wanted}: that leaves {listed(alone)}, but {listed(sides)} "
+        f"{evaluation.policy.wanted}: that leaves {listed(alone)}, but {listed(sides)} "
         f"{leave} {rest}{elsewhere}, so nothing is left"
     )
 
 
 def warnings(
-    findings: Iterable[Finding],
+    evaluations: Iterable[PolicyEvaluation],
     overruled: Mapping[str, str],
     pools: PoolNames,
     unspread: Mapping[str, str],
@@ -121,9 +123,9 @@ def warnings(
 ) -> list[str]:
     """What whoever created the pod should be told."""
     told = [
-        f"policy {finding.policy.name} is left out: {overruled[finding.policy.name]}"
-        for finding in findings
-        if finding.policy.name in overruled and finding.policy.policy.when_empty == "warn"
+        f"policy {evaluation.policy.name} is left out: {overruled[evaluation.policy.name]}"
+        for evaluation in evaluations
+        if evaluation.policy.name in overruled and evaluation.policy.policy.when_empty == "warn"
     ]
     told += [f"policy {name}: {reason}" for name, reason in unspread.items()]
     if stuck:

@@ -1,9 +1,9 @@
 """TODO."""
 
 from engine.evaluation.nodeset import NodeSet, alive, intersection, node_set_of, node_terms, plain_meet, reach
-from engine.evaluation.outcome import UNSELECTED, Finding
+from engine.evaluation.outcome import UNSELECTED, PolicyEvaluation
 from engine.evaluation.pod_facts import POLICY_BUDGET, PodFacts
-from engine.evaluation.policy import exempted, exempting, judge
+from engine.evaluation.policy import evaluate_policy, exempted, exempting
 from engine.evaluation.pool_facts import Inputs, PoolFacts
 from engine.evaluation.preferences import Wish, heaviest_overlap
 from engine.evaluation.scores import scored
@@ -13,20 +13,20 @@ __all__ = [
     "POLICY_BUDGET",
     "UNSELECTED",
     "ByNode",
-    "Finding",
     "Inputs",
     "NodeSet",
     "PodFacts",
+    "PolicyEvaluation",
     "PoolFacts",
     "Verdict",
     "Wish",
     "alive",
     "both_hold",
+    "evaluate_policy",
     "exempted",
     "exempting",
     "heaviest_overlap",
     "intersection",
-    "judge",
     "node_set_of",
     "node_terms",
     "plain_meet",

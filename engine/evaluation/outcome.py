@@ -14,7 +14,7 @@ UNSELECTED = "its selectors do not match"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PolicyEvaluation:
     """What one policy says of one pod. `outcome` is `applied` until the policies have met.
 
     The weights of `tiers` are levels: each more than what a node of worse tiers comes to.
@@ -32,9 +32,9 @@ class Finding:
     pod_anti_affinity: tuple[WeightedPodTerm, ...] = ()
     arguments: Arguments = field(default=(), repr=False)
 
-    def failed(self, reason: str) -> Finding:
+    def failed(self, reason: str) -> PolicyEvaluation:
         """The same policy, failed after all."""
-        return Finding(self.policy, "failed", "", reason)
+        return PolicyEvaluation(self.policy, "failed", "", reason)
 
 
 class PolicyFailed(Exception):  # noqa: N818 - an outcome of a policy rather than an error of ours

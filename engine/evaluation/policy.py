@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.bundle import PodTerm, Spread
 from engine.evaluation.nodeset import NodeSet, intersection, node_set_of
-from engine.evaluation.outcome import UNSELECTED, Finding, PolicyFailed
+from engine.evaluation.outcome import UNSELECTED, PolicyEvaluation, PolicyFailed
 from engine.evaluation.pod_facts import PodFacts
 from engine.evaluation.pool_facts import Inputs
 from engine.evaluation.preferences import Wish, tiers_of, with_disjoint_terms
@@ -41,40 +41,40 @@ def exempting(
     return matching, failed
 
 
-def exempted(policy: CompiledPolicy, matching: Iterable[CompiledExemption]) -> Finding | None:
+def exempted(policy: CompiledPolicy, matching: Iterable[CompiledExemption]) -> PolicyEvaluation | None:
     """That a policy leaves a pod alone, if one of the exemptions that match is about it."""
     for one in matching:
         if one.covers(policy.name):
-            return Finding(policy, "notMatched", f"exempt by `{one.exemption.name}`: {one.exemption.reason}")
+            return PolicyEvaluation(policy, "notMatched", f"exempt by `{one.exemption.name}`: {one.exemption.reason}")
     return None
 
 
-def judge(policy: CompiledPolicy, pod_facts: PodFacts) -> Finding:
+def evaluate_policy(policy: CompiledPolicy, pod_facts: PodFacts) -> PolicyEvaluation:
     """What a policy says of a pod: not matched, failed, denied, or applied with its regions and wishes."""
     if policy.selective and not (
         policy.pod_selector.matches(pod_facts.labels) and policy.namespace_selector.matches(pod_facts.namespace_labels)
     ):
-        return Finding(policy, "notMatched", UNSELECTED)
-    known: Finding | None = pod_facts.pool_facts.findings.get(policy.name)
+        return PolicyEvaluation(policy, "notMatched", UNSELECTED)
+    known: PolicyEvaluation | None = pod_facts.pool_facts.evaluations.get(policy.name)
     if known is not None:
         return known
     arguments = pod_facts.arguments(policy)
     try:
         unmet = _first(policy.match_conditions, arguments, holding=False) if policy.match_conditions else None
         if unmet is not None:
-            return Finding(policy, "notMatched", f"`{unmet.name}` is false")
+            return PolicyEvaluation(policy, "notMatched", f"`{unmet.name}` is false")
         if not rolled_out(policy.name, policy.policy.rollout, pod_facts.subject):
             share = f"rolled out to {policy.policy.rollout} % of workloads, not to this one"
-            return Finding(policy, "notRolledOut", share)
+            return PolicyEvaluation(policy, "notRolledOut", share)
         denial = _first(policy.deny, arguments, holding=True) if policy.deny else None
         if denial is not None:
-            return Finding(policy, "denied", denial.message or f"`{denial.text}`")
-        finding = _placed(policy, arguments, pod_facts)
+            return PolicyEvaluation(policy, "denied", denial.message or f"`{denial.text}`")
+        evaluation = _placed(policy, arguments, pod_facts)
         if policy.pool_only:
-            pod_facts.pool_facts.findings[policy.name] = finding
-        return finding
+            pod_facts.pool_facts.evaluations[policy.name] = evaluation
+        return evaluation
     except (PolicyFailed, BudgetExceeded, TooMany) as failure:
-        return Finding(policy, "failed", "", str(failure))
+        return PolicyEvaluation(policy, "failed", "", str(failure))
 
 
 def _first(conditions: Iterable[Condition], arguments: Arguments, *, holding: bool) -> Condition | None:
@@ -101,17 +101,17 @@ def _holds(condition: Condition, arguments: Arguments) -> bool:
         raise PolicyFailed(f"{condition.place}: {error}") from error
 
 
-def _placed(policy: CompiledPolicy, arguments: Arguments, pod_facts: PodFacts) -> Finding:
+def _placed(policy: CompiledPolicy, arguments: Arguments, pod_facts: PodFacts) -> PolicyEvaluation:
     inputs, pod = pod_facts.inputs(arguments), pod_facts.subject.pod
     verdict = _required(policy.require, inputs)
     where = None if verdict is None else node_set_of(verdict, pod_facts.pool_index, confined=bool(policy.tolerate))
     error = "" if verdict is None else _required_error(policy.require, verdict, inputs)
     if policy.only_requires:
-        return Finding(policy, "applied", policy.wanted, error, where)
+        return PolicyEvaluation(policy, "applied", policy.wanted, error, where)
     errors = [error] if error else []
     wishes = tuple(_wishes(policy, inputs, errors))
     error = next(iter(errors), "") or _first_error(policy.fallback, inputs)
-    return Finding(
+    return PolicyEvaluation(
         policy,
         "applied",
         policy.wanted,

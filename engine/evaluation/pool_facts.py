@@ -37,7 +37,7 @@ class PoolFacts:
         self.settled: dict[int, ByPool] = {}
         self.indexes: dict[int, PoolLookup] = {}
         self.exhausted: dict[int, str] = {}
-        self.findings: dict[str, Any] = {}  # of policies that read nothing of the pod, as they are first judged
+        self.evaluations: dict[str, Any] = {}  # of policies that read nothing of the pod, as they are first judged
         for leaf in leaves:
             try:
                 if leaf.bridge is not None:

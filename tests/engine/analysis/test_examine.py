@@ -567,7 +567,9 @@ def test_no_conflict_of_constant_policies_is_missed(given_specs: list[dict[str, 
     bundle, program = bundle_of(policies)
     ((_, inventory),) = inventories_of(bundle)
     decider = Decider(program, inventory)
-    there = {frozenset(f.policy.name for f in clash.findings) for each in UNIVERSE for clash in clashes(decider, each)}
+    there = {
+        frozenset(f.policy.name for f in clash.evaluations) for each in UNIVERSE for clash in clashes(decider, each)
+    }
     told = {frozenset(conflict.policies) for conflict in examine(bundle, program, [("", inventory)]).conflicts}
     assert there <= told
 
