@@ -16,7 +16,7 @@ from engine.evaluation import (
     Inputs,
     NodeSet,
     Verdict,
-    Wish,
+    WeightedNodes,
     alive,
     both_hold,
     intersection,
@@ -96,7 +96,7 @@ class Stage:
             return False
         return not alive(where, TRUE, self.pool_index)
 
-    def scored(self, item: CompiledPreference) -> tuple[Wish, ...] | None:
+    def scored(self, item: CompiledPreference) -> tuple[WeightedNodes, ...] | None:
         """What a score that no pod decides comes to, by weight; None if that can't be told."""
         try:
             return tuple(scored(item.score, self._inputs, [])) if item.score else ()

@@ -28,7 +28,7 @@ from engine.evaluation import (
     PodFacts,
     PolicyEvaluation,
     PoolFacts,
-    Wish,
+    WeightedNodes,
     alive,
     evaluate_policy,
     exempted,
@@ -384,7 +384,7 @@ class _Meeting:
         ranks = _ranks(applied)
         if ranks:
             room = _room(ranks, applied)
-            ranked = within(MAX_WEIGHT, [Wish(rank.region, room.step * rank.weight) for rank in ranks])
+            ranked = within(MAX_WEIGHT, [WeightedNodes(rank.region, room.step * rank.weight) for rank in ranks])
             weighed = [*room.lighter(wishes), *ranked]
         else:
             weighed = within(MAX_WEIGHT, wishes)
@@ -509,7 +509,7 @@ class _Meeting:
         except TooMany:
             return True
 
-    def _named_by(self, wish: Wish, after: int) -> Terms:
+    def _named_by(self, wish: WeightedNodes, after: int) -> Terms:
         """The terms of a wish; none of one that takes too many, which is only left where it weighs nothing."""
         try:
             return self._wished(wish.region, after)

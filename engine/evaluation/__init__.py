@@ -5,7 +5,7 @@ from engine.evaluation.outcome import UNSELECTED, PolicyEvaluation
 from engine.evaluation.pod_facts import POLICY_BUDGET, PodFacts
 from engine.evaluation.policy import evaluate_policy, exempted, exempting
 from engine.evaluation.pool_facts import Inputs, PoolFacts
-from engine.evaluation.preferences import Wish, heaviest_overlap
+from engine.evaluation.preferences import WeightedNodes, heaviest_overlap
 from engine.evaluation.scores import scored
 from engine.evaluation.verdicts import ByNode, Verdict, both_hold
 
@@ -19,7 +19,7 @@ __all__ = [
     "PolicyEvaluation",
     "PoolFacts",
     "Verdict",
-    "Wish",
+    "WeightedNodes",
     "alive",
     "both_hold",
     "evaluate_policy",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from engine.bundle import Outcome
 from engine.evaluation.nodeset import NodeSet
-from engine.evaluation.preferences import Wish
+from engine.evaluation.preferences import WeightedNodes
 from engine.placement import Constraint, WeightedPodTerm
 from engine.program import Arguments, CompiledPolicy
 
@@ -25,8 +25,8 @@ class PolicyEvaluation:
     message: str = ""
     error: str = ""
     region: NodeSet | None = None
-    wishes: tuple[Wish, ...] = ()
-    tiers: tuple[Wish, ...] = ()
+    wishes: tuple[WeightedNodes, ...] = ()
+    tiers: tuple[WeightedNodes, ...] = ()
     spread: tuple[Constraint, ...] = ()
     pod_affinity: tuple[WeightedPodTerm, ...] = ()
     pod_anti_affinity: tuple[WeightedPodTerm, ...] = ()

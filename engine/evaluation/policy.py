@@ -13,7 +13,7 @@ from engine.evaluation.nodeset import NodeSet, intersection, node_set_of
 from engine.evaluation.outcome import UNSELECTED, PolicyEvaluation, PolicyFailed
 from engine.evaluation.pod_facts import PodFacts
 from engine.evaluation.pool_facts import Inputs
-from engine.evaluation.preferences import Wish, tiers_of, with_disjoint_terms
+from engine.evaluation.preferences import WeightedNodes, tiers_of, with_disjoint_terms
 from engine.evaluation.scores import scored
 from engine.evaluation.verdicts import ByPool, Verdict, both_hold
 from engine.language import BudgetExceeded, CelError
@@ -153,18 +153,18 @@ def _first_error(rules: Iterable[Rule], inputs: Inputs) -> str:
     return ""
 
 
-def _wishes(policy: CompiledPolicy, inputs: Inputs, errors: list[str]) -> Iterable[Wish]:
+def _wishes(policy: CompiledPolicy, inputs: Inputs, errors: list[str]) -> Iterable[WeightedNodes]:
     pool_index = inputs.pool_facts.pool_index
     errors += filter(None, [_first_error([item.rule for item in policy.prefer if item.rule], inputs)])
     for place, item in enumerate(policy.prefer):
         where = None if item.rule is None else node_set_of(inputs.decide(item.rule.tree), pool_index)
         if item.score is None:
-            yield Wish(with_disjoint_terms(where or NodeSet(())), item.weight, place)
+            yield WeightedNodes(with_disjoint_terms(where or NodeSet(())), item.weight, place)
             continue
         failed: list[str] = []
         for one in scored(item.score, inputs, failed):
             nodes = one.region if where is None else with_disjoint_terms(intersection(one.region, where))
-            yield Wish(nodes, one.weight, place)
+            yield WeightedNodes(nodes, one.weight, place)
         errors += [f"prefer[{place}].score: {error}" for error in failed]
 
 

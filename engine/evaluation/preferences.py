@@ -13,7 +13,7 @@ from engine.program import Rule
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class WeightedNodes:
     """Nodes that are preferred, with a weight of 1 to 100. No node counts for two wishes of one `item` of a policy."""
 
     region: NodeSet
@@ -21,7 +21,7 @@ class Wish:
     item: int = 0
 
 
-def heaviest_overlap(wishes: Iterable[Wish]) -> int:
+def heaviest_overlap(wishes: Iterable[WeightedNodes]) -> int:
     """The most that the weights of wishes for the same nodes of a pool add up to, whatever other pools are left."""
     layers: dict[Term, dict[int, int]] = {}
     for wish in wishes:
@@ -41,7 +41,7 @@ def _laid(parts: Mapping[int, int], mask: int, weight: int) -> dict[int, int]:
     return split | ({mask: weight} if mask else {})
 
 
-def tiers_of(rules: Sequence[Rule], inputs: Inputs) -> tuple[Wish, ...]:
+def tiers_of(rules: Sequence[Rule], inputs: Inputs) -> tuple[WeightedNodes, ...]:
     """Each tier without the nodes of those before it, so that a node counts once, for its best tier.
 
     Where no affinity can say that, nodes of better tiers count for it, too; the weights are levels that allow for it.
@@ -59,7 +59,7 @@ def tiers_of(rules: Sequence[Rule], inputs: Inputs) -> tuple[Wish, ...]:
         tiers.append(with_disjoint_terms(rest))
         shared.append(shares)
         earlier.append(tier)
-    return tuple(map(Wish, tiers, _levels(shared)))
+    return tuple(map(WeightedNodes, tiers, _levels(shared)))
 
 
 def _levels(shared: Sequence[bool]) -> list[int]:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from engine.evaluation.nodeset import NodeSet
 from engine.evaluation.pool_facts import Inputs
-from engine.evaluation.preferences import Wish, with_disjoint_terms
+from engine.evaluation.preferences import WeightedNodes, with_disjoint_terms
 from engine.evaluation.read_tracking import WatchedPool, is_inferred
 from engine.language import CelError
 from engine.nodeselector import TRUE, Terms, both, within_limit
@@ -15,14 +15,14 @@ from engine.pools import Cases, words_of
 from engine.program import Arguments, CasesOf, Reads, Score
 
 
-def scored(score: Score, inputs: Inputs, errors: list[str]) -> Iterable[Wish]:
+def scored(score: Score, inputs: Inputs, errors: list[str]) -> Iterable[WeightedNodes]:
     """A score as wishes: one for each weight, on the nodes that have it."""
     pool_index, weights = inputs.pool_facts.pool_index, dict[tuple[int, Terms], int]()
     if not score.reads_pool and not score.reads_capacity:
         arguments = (*inputs.arguments, None)
         for guard, value in values_anywhere(score, arguments, errors):
             if weight := _clipped(value):
-                yield Wish(NodeSet(((pool_index.every, within_limit(guard)),), guard), weight)
+                yield WeightedNodes(NodeSet(((pool_index.every, within_limit(guard)),), guard), weight)
         return
     for i, cases, reads in by_pool_values(score, inputs, errors):
         for guard, value in cases:
@@ -31,7 +31,7 @@ def scored(score: Score, inputs: Inputs, errors: list[str]) -> Iterable[Wish]:
                     terms = both(within_limit(guard), demanded)
                     weights[weight, terms] = weights.get((weight, terms), 0) | mask
     for (weight, terms), mask in weights.items():
-        yield Wish(with_disjoint_terms(NodeSet(((mask, terms),))), weight)
+        yield WeightedNodes(with_disjoint_terms(NodeSet(((mask, terms),))), weight)
 
 
 def _clipped(value: object) -> int:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from engine.decision.decision import Decision
-from engine.evaluation import NodeSet, Wish, heaviest_overlap
+from engine.evaluation import NodeSet, WeightedNodes, heaviest_overlap
 from engine.evaluation.preferences import _levels
 from engine.nodeselector import TRUE, integers, one_of, term_of
 from tests.engine.builders import decide, inventory, pod
@@ -191,8 +191,8 @@ def test_wishes_for_the_same_nodes_are_stacked_pool_by_pool() -> None:
     a, b = (term_of({"k": one_of([value])}) for value in "ab")
     bound = term_of({"k": integers(3)})
 
-    def wish(weight: int, *groups: tuple[int, Any], anywhere: Any = None) -> Wish:
-        return Wish(NodeSet(groups, anywhere), weight)
+    def wish(weight: int, *groups: tuple[int, Any], anywhere: Any = None) -> WeightedNodes:
+        return WeightedNodes(NodeSet(groups, anywhere), weight)
 
     assert heaviest_overlap([]) == 0
     assert heaviest_overlap([wish(3, (0b11, (a,))), wish(4, (0b01, (a,))), wish(5, (0b10, (a,)))]) == 8
@@ -283,8 +283,9 @@ def test_where_tiers_leave_no_room_wishes_are_left_out() -> None:
 def test_wishes_for_nodes_of_any_pool_are_stacked_on_those_of_each() -> None:
     (b,) = anywhere = (term_of({"k": one_of("b")}),)
     apart = [
-        Wish(NodeSet(((1 << i, (term_of({"k": one_of("a")}),)),), anywhere), weight) for i, weight in enumerate((1, 2))
+        WeightedNodes(NodeSet(((1 << i, (term_of({"k": one_of("a")}),)),), anywhere), weight)
+        for i, weight in enumerate((1, 2))
     ]
     assert heaviest_overlap(apart) == 3
     for mask in (0b001, 0b100):
-        assert heaviest_overlap([*apart, Wish(NodeSet(((mask, (b,)),)), 5)]) == 8
+        assert heaviest_overlap([*apart, WeightedNodes(NodeSet(((mask, (b,)),)), 5)]) == 8
