@@ -32,15 +32,15 @@ from engine.documents import (
 )
 
 KINDS = ("Bundle", "PlacementPolicy", "PlacementTest")
-EFFECTS = ("require", "prefer", "fallback", "tolerate", "spread", "podAffinity", "podAntiAffinity", "deny")
+POLICY_EFFECTS = ("require", "prefer", "fallback", "tolerate", "spread", "podAffinity", "podAntiAffinity", "deny")
 
 
 # Documents to values
 
 
 def _policy(name: str, span: Span, read: Read, spec: Map, problems: Problems) -> Policy:
-    if not any(spec.key(effect) for effect in EFFECTS):
-        effects = ", ".join(f"`{effect}`" for effect in EFFECTS)
+    if not any(spec.key(effect) for effect in POLICY_EFFECTS):
+        effects = ", ".join(f"`{effect}`" for effect in POLICY_EFFECTS)
         named = f"policy `{name}`" if name else "a policy"
         bad(problems, "no-effect", f"{named} does nothing", span, f"at least one of {effects}")
     for each in ("matchConditions", "variables"):

@@ -40,7 +40,7 @@ from engine.pools.evidence import Declared
 from engine.pools.pool import Taint
 from engine.pools.providers import BY_NAME, WORDS
 
-EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _DERIVED = {
     "zones": WORDS["zone"],
     "regions": WORDS["region"],
@@ -123,7 +123,7 @@ def _taint(read: Read, *_: object) -> Any:
 TAINT = {
     "key": Field(label_key, required=True),
     "value": Field(label_value, ""),
-    "effect": Field(choice(*EFFECTS), required=True),
+    "effect": Field(choice(*TAINT_EFFECTS), required=True),
 }
 POOL = {
     "name": Field(filled, required=True),

@@ -8,7 +8,7 @@ import pytest
 
 from engine.bundle.fields import POLICY
 from engine.bundle.model import Bundle, Expression, PodTerm, Policy, Preference, Revision, Spread, digest
-from engine.bundle.reader import EFFECTS, parse_bundle
+from engine.bundle.reader import POLICY_EFFECTS, parse_bundle
 from engine.bundle.selector import EVERYTHING, LabelRequirement, Selector
 from engine.documents import Problem, Source
 
@@ -343,7 +343,7 @@ def test_everything_that_is_wrong_is_told_at_once_and_in_order() -> None:
     assert [len(policy.require) for policy in bundle.policies] == [1]
 
 
-@pytest.mark.parametrize("effect", EFFECTS)
+@pytest.mark.parametrize("effect", POLICY_EFFECTS)
 def test_one_effect_is_enough(effect: str) -> None:
     items = {
         "spread": "{topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}",
@@ -354,7 +354,7 @@ def test_one_effect_is_enough(effect: str) -> None:
 
 
 def test_all_effects_are_fields() -> None:
-    assert set(EFFECTS) <= POLICY.keys()
+    assert set(POLICY_EFFECTS) <= POLICY.keys()
 
 
 # What is wrong with documents and files
