@@ -30,7 +30,7 @@ def aggregated(decisions: Iterable[Decision]) -> list[Finding]:
     """One line for each owner and effect, in order of the owners."""
     counts: dict[tuple[str, str, tuple[str, ...], bool], int] = {}
     for decision in decisions:
-        key = (title(decision.subject), effect(decision), _involved(decision), not decision.allowed)
+        key = (title(decision.incoming), effect(decision), _involved(decision), not decision.allowed)
         counts[key] = counts.get(key, 0) + 1
     return sorted((Finding(*key, pods) for key, pods in counts.items()), key=lambda f: (f.owner, f.effect))
 

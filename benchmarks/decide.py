@@ -109,7 +109,7 @@ def pod(terms: int = 0) -> dict[str, Any]:
     return {"metadata": {"generateName": "web-", "labels": labels, "annotations": {"a": "b"}}, "spec": spec}
 
 
-def subject(given: dict[str, Any]) -> IncomingPod:
+def incoming(given: dict[str, Any]) -> IncomingPod:
     """The pod on its way into a namespace."""
     namespace = {"metadata": {"name": "team", "labels": {"kubernetes.io/metadata.name": "team"}}}
     request = {"operation": "CREATE", "namespace": "team", "dryRun": False, "userInfo": {"username": "u", "groups": []}}
@@ -169,7 +169,7 @@ def measurements(quick: bool) -> Mapping[str, Callable[[], float]]:
         Decider(five, hundred),
         Decider(ten, hundred),
     )
-    plain, crowded = subject(pod()), subject(pod(20))
+    plain, crowded = incoming(pod()), incoming(pod(20))
     for decider, one in ((small, plain), (large, plain), (sparse, plain), (worst, crowded)):
         decision = decider.decide(one)
         assert decision.allowed, decision.message

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.pods and not names_cluster(args):
         raise CommandError("say which pods: --pods FILE…, or --context NAME for those of a cluster")
     deciding = decider(args)
-    decisions = [deciding.decide(subject) for subject in _subjects(args)]
+    decisions = [deciding.decide(incoming) for incoming in _incoming_pods(args)]
     found = [decision for decision in decisions if changes(decision)]
     if args.output == "json":
         print(json.dumps([decision.as_json() for decision in decisions], indent=2))
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     return int(bool(found))
 
 
-def _subjects(args: argparse.Namespace) -> tuple[IncomingPod, ...]:
+def _incoming_pods(args: argparse.Namespace) -> tuple[IncomingPod, ...]:
     found = manifests(args.pods) if args.pods else of_cluster(args, "/api/v1/pods", "Pod")
     return pods_from_documents([*replayed(found), *namespaces(args)])
 
@@ -70,7 +70,7 @@ def _tell(findings: Sequence[Finding], decisions: Sequence[Decision], found: Seq
         print(table(rows, ("OWNER", "PODS", "EFFECT", "POLICIES")))
         print()
     refused = sum(not decision.allowed for decision in found)
-    owners = len({title(decision.subject) for decision in decisions})
+    owners = len({title(decision.incoming) for decision in decisions})
     told = f"{amount(len(decisions), 'pod')} of {amount(owners, 'workload')}: "
     told += styled(f"{len(found) - refused} would change", RED if found else GREEN) + f", {refused} would be refused"
     print(told)

@@ -41,10 +41,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     deciding = decider(args)
-    subjects = pods_from_documents([*manifests(args.pods), *namespaces(args)])
-    if not subjects:
+    incoming_pods = pods_from_documents([*manifests(args.pods), *namespaces(args)])
+    if not incoming_pods:
         raise CommandError(f"no pod and no workload in {', '.join(args.pods)}")
-    decisions = [deciding.decide(subject) for subject in subjects]
+    decisions = [deciding.decide(incoming) for incoming in incoming_pods]
     if args.output == "json":
         print(json.dumps([decision.as_json(show_pod=args.show_pod) for decision in decisions], indent=2))
         return 0

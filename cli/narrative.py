@@ -65,7 +65,7 @@ def visible(pod: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _headline(decision: Decision) -> Iterator[str]:
-    who = title(decision.subject)
+    who = title(decision.incoming)
     if who.lower() not in decision.message.lower():
         yield styled(who, BOLD)
     yield styled(wrapped(decision.message[:1].upper() + decision.message[1:]), GREEN if decision.allowed else RED)
@@ -103,7 +103,7 @@ def _reason(policy: PolicyOutcome) -> str:
 
 
 def _change(decision: Decision) -> Iterator[str]:
-    before, after = visible(decision.subject.pod), visible(decision.patched)
+    before, after = visible(decision.incoming.pod), visible(decision.patched)
     for line in coloured(unified(before, after, ("the pod as it came", "the pod as placed"))):
         yield f"  {line}".rstrip()
     yield ""

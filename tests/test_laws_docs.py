@@ -83,8 +83,8 @@ def placed(example: Json, pod: Json) -> tuple[Json, tuple[Json, ...]]:
     assert bundle is not None, problems
     manifests, _ = parse_manifests(Source("pools.yaml", FLEET))
     request = {"operation": "CREATE", "namespace": "team", "dryRun": False, "userInfo": {"username": "u", "groups": []}}
-    subject = IncomingPod(pod, {"metadata": {"name": "team", "labels": {}}}, request)
-    decision = Decider(compile_bundle(bundle), inventory_from_documents(manifests)).decide(subject)
+    incoming = IncomingPod(pod, {"metadata": {"name": "team", "labels": {}}}, request)
+    decision = Decider(compile_bundle(bundle), inventory_from_documents(manifests)).decide(incoming)
     assert decision.allowed, decision.message
     assert "failed" not in [policy.outcome for policy in decision.policies], decision.policies
     return jsonpatch.apply_patch(pod, list(decision.patch)), decision.patch

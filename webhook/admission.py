@@ -35,7 +35,7 @@ log = logging.getLogger("bayplan.admission")
 class Decides(Protocol):
     """What answers for a pod: a Decider of the engine."""
 
-    def decide(self, subject: IncomingPod) -> Decision: ...
+    def decide(self, incoming: IncomingPod) -> Decision: ...
 
 
 class Active(Protocol):
@@ -97,9 +97,9 @@ class Admission:
             return Answer(503, review.failure(503, "ServiceUnavailable", error)), "error"
         name = request.namespace or str(pod["metadata"]["namespace"])
         namespace = await self._namespace(name)
-        subject = IncomingPod(pod, namespace or named(name), review.subject_request(request, name))
+        incoming = IncomingPod(pod, namespace or named(name), review.request_of(request, name))
         try:
-            decision = decider.decide(subject)
+            decision = decider.decide(incoming)
             outcome = outcome_of(decision)
             answer = Answer(200, review.encode(respond(request.uid, decision, outcome)))
             self._count(decision)
@@ -108,7 +108,7 @@ class Admission:
         except Exception as error:
             bug = error
         # outside of the handler, for a traceback quotes whatever exception was being handled
-        return self._failed(request, decider, subject, bug), "error"
+        return self._failed(request, decider, incoming, bug), "error"
 
     async def _namespace(self, name: str) -> Mapping[str, Any] | None:
         if self.namespaces is None:
@@ -148,10 +148,10 @@ class Admission:
             line["policies"] = [p for p in data["policies"] if p["outcome"] != "notMatched"]
         self.decisions.write(review.encode_json(line))
 
-    def _failed(self, request: review.Request, decider: Decides, subject: IncomingPod, error: Exception) -> Answer:
+    def _failed(self, request: review.Request, decider: Decides, incoming: IncomingPod, error: Exception) -> Answer:
         """Answer for a bug of ours. The log gets the traceback, but never what the pod's environment holds."""
         log.error(
-            "bug while deciding request %s: please report it\n%s", request.uid, _traceback(decider, subject, error)
+            "bug while deciding request %s: please report it\n%s", request.uid, _traceback(decider, incoming, error)
         )
         if self.failure_policy == "Ignore":
             warning = f"bayplan could not decide about this pod and left it as it is (request {request.uid})"
@@ -204,12 +204,12 @@ def named(name: str) -> Mapping[str, Any]:
     return {"metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}}}
 
 
-def _traceback(decider: Decides, subject: IncomingPod, error: Exception) -> str:
+def _traceback(decider: Decides, incoming: IncomingPod, error: Exception) -> str:
     """The traceback of the same bug on the pod without its environment: no value of it can be in there.
 
     Where the bug does not show then, only the place and the type are told, for an exception's text may quote anything.
     """
-    clean = IncomingPod(without_environment(subject.pod), subject.namespace, subject.request, subject.owner)
+    clean = IncomingPod(without_environment(incoming.pod), incoming.namespace, incoming.request, incoming.owner)
     try:
         decision = decider.decide(clean)
         review.encode(respond("", decision, outcome_of(decision)))

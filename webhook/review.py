@@ -172,7 +172,7 @@ def pod_of(request: Request) -> dict[str, Any]:
     return pod
 
 
-def subject_request(request: Request, namespace: str) -> Mapping[str, Any]:
+def request_of(request: Request, namespace: str) -> Mapping[str, Any]:
     """What an expression may read of the request, as `request`."""
     return {
         "operation": request.operation,

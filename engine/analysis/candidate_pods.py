@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from engine.analysis.cases import subjects
+from engine.analysis.cases import incoming_pods
 from engine.analysis.stage import Stage
-from engine.analysis.witness import Wanted, subject_of, variants
+from engine.analysis.witness import Wanted, incoming_of, variants
 from engine.bundle import Bundle, Case, Policy, Test
-from engine.decision import subject_name
+from engine.decision import described_pod
 from engine.documents import BundleError, RequestError, parse_manifests
 from engine.evaluation import PolicyEvaluation
 from engine.pods import IncomingPod, pods_from_documents, rolled_out
@@ -25,7 +25,7 @@ class Candidate:
     """A pod to try, and what it is called in messages."""
 
     words: str
-    subject: IncomingPod
+    incoming: IncomingPod
 
 
 # Pods to try
@@ -36,19 +36,19 @@ def own_pods(bundle: Bundle) -> Iterator[Candidate]:
     for test in bundle.tests:
         for case in test.cases:
             words = f"the pod of test case `{test.name}: {case.name}`"
-            yield from (Candidate(words, subject) for subject in pods_of_case(bundle, test, case))
+            yield from (Candidate(words, incoming) for incoming in pods_of_case(bundle, test, case))
     examples = [source for source in bundle.sources if source.name.startswith("examples/")]
     documents = [one for source in examples for one in parse_manifests(source)[0]]
     try:
         found = pods_from_documents(documents)
     except RequestError:
         return
-    yield from (Candidate(f"{subject_name(subject)} of the examples", subject) for subject in found)
+    yield from (Candidate(f"{described_pod(incoming)} of the examples", incoming) for incoming in found)
 
 
 def pods_of_case(bundle: Bundle, test: Test, case: Case) -> tuple[IncomingPod, ...]:
     try:
-        return subjects(bundle, test, case)
+        return incoming_pods(bundle, test, case)
     except (BundleError, RequestError):
         return ()
 
@@ -65,14 +65,14 @@ def candidate_for(wanted: Wanted, policies: Iterable[Policy]) -> Candidate | Non
     """A pod as wanted that these policies have been rolled out to."""
     partial = [policy for policy in policies if policy.rollout < 100]
     for name in NAMES if partial else NAMES[:1]:
-        subject = subject_of(wanted, name)
-        if subject is None:
+        incoming = incoming_of(wanted, name)
+        if incoming is None:
             return None
-        if all(rolled_out(policy.name, policy.rollout, subject) for policy in partial):
-            return Candidate(str(wanted), subject)
+        if all(rolled_out(policy.name, policy.rollout, incoming) for policy in partial):
+            return Candidate(str(wanted), incoming)
     return None
 
 
 def evaluations(candidates: Iterable[Candidate], stages: Sequence[Stage]) -> Iterator[tuple[PolicyEvaluation, Stage]]:
     for candidate, stage in product(candidates, stages):
-        yield from ((evaluation, stage) for evaluation in stage.decider.evaluations(candidate.subject))
+        yield from ((evaluation, stage) for evaluation in stage.decider.evaluations(candidate.incoming))

@@ -66,7 +66,7 @@ def run_tests(bundle: Bundle, program: Program, wanted: Callable[[str], bool] = 
         if cases:
             decider = Decider(program, inventory_of(bundle, test), cluster=test.cluster, params=test.params)
             for case in cases:
-                yield run_case(test, case, decider, subjects(bundle, test, case))
+                yield run_case(test, case, decider, incoming_pods(bundle, test, case))
 
 
 def inventory_of(bundle: Bundle, test: Test) -> Inventory:
@@ -74,7 +74,7 @@ def inventory_of(bundle: Bundle, test: Test) -> Inventory:
     return inventory_from_documents([one for name in test.pools for one in _manifests(bundle, name)])
 
 
-def subjects(bundle: Bundle, test: Test, case: Case) -> tuple[IncomingPod, ...]:
+def incoming_pods(bundle: Bundle, test: Test, case: Case) -> tuple[IncomingPod, ...]:
     """The pods that a case is about."""
     source = case.span.source
     documents = _manifests(bundle, case.file) if case.file else [Manifest(source, _typed(case.pod or {}))]
@@ -132,7 +132,7 @@ def _fits(name: str, expected: Json, actual: Json) -> bool:
 
 
 def _added_tolerations(decision: Decision) -> list[Json]:
-    before = decision.subject.pod.get("spec", {}).get("tolerations") or []
+    before = decision.incoming.pod.get("spec", {}).get("tolerations") or []
     return [toleration for toleration in _spec(decision).get("tolerations") or [] if toleration not in before]
 
 

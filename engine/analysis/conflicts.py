@@ -44,7 +44,7 @@ class Conflict:
 
     def as_json(self) -> dict[str, Any]:
         """For `-o json`: the witness as the objects that the webhook would be sent."""
-        subject = self.witness.subject
+        incoming = self.witness.incoming
         return {
             "policies": list(self.policies),
             "overruled": self.overruled,
@@ -53,9 +53,9 @@ class Conflict:
             "pools": {name: list(pools) for name, pools in self.pools.items()},
             "witness": {
                 "description": self.witness.words,
-                "pod": subject.pod,
-                "namespace": subject.namespace,
-                "request": subject.request,
+                "pod": incoming.pod,
+                "namespace": incoming.namespace,
+                "request": incoming.request,
             },
         }
 
@@ -91,12 +91,12 @@ class ConflictSearch:
             program = replace(self.program, mode="enforce")
             decider = Decider(program, inventory_of(self.bundle, test), cluster=test.cluster, params=test.params)
             for case in cases:
-                for subject in pods_of_case(self.bundle, test, case):
-                    yield from (clash.names for clash in clashes(decider, subject))
+                for incoming in pods_of_case(self.bundle, test, case):
+                    yield from (clash.names for clash in clashes(decider, incoming))
 
     def _try(self, candidate: Candidate) -> None:
         for stage in self.stages:
-            for clash in clashes(stage.decider, candidate.subject):
+            for clash in clashes(stage.decider, candidate.incoming):
                 if clash.names not in self.found and clash.names not in self.known:
                     self.found[clash.names] = _conflict(stage, candidate, clash)
 
@@ -162,21 +162,21 @@ class Clash:
         return frozenset(evaluation.policy.name for evaluation in self.evaluations)
 
 
-def clashes(decider: Decider, subject: IncomingPod) -> list[Clash]:
+def clashes(decider: Decider, incoming: IncomingPod) -> list[Clash]:
     """For each enforced policy that a decision overrules, the smallest sets of others to blame, which have their way.
 
     They are pairs with it; where no other policy alone is to blame but all together are, the fewest that are. Each of
     them alone leaves some pool. None for a pod that is refused or left alone for another reason.
     """
     evaluations = [
-        evaluation for evaluation in decider.evaluations(subject) if evaluation.policy.policy.mode == "enforce"
+        evaluation for evaluation in decider.evaluations(incoming) if evaluation.policy.policy.mode == "enforce"
     ]
     wanting = [
         f for f in evaluations if f.outcome == "applied" and f.region and alive(f.region, TRUE, decider.pool_index)
     ]
     if len(wanting) < 2:
         return []
-    decision = decider.decide(subject)
+    decision = decider.decide(incoming)
     overruled = {outcome.name for outcome in decision.policies if outcome.outcome == "overruled"}
     kept: list[PolicyEvaluation] = []
     found: list[Clash] = []

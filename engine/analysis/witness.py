@@ -102,7 +102,7 @@ def variants(policy: Policy, params: Mapping[str, object]) -> list[Wanted]:
     return [*found, *([everything] if everything not in found else [])]
 
 
-def subject_of(wanted: Wanted, name: str = "witness") -> IncomingPod | None:
+def incoming_of(wanted: Wanted, name: str = "witness") -> IncomingPod | None:
     """A pod as wanted on its way into the cluster; None where the API server would not take such a pod."""
     labels, spaces = _chosen(wanted.labels), _chosen(wanted.namespace)
     namespace = spaces.get(NAME_LABEL, "witness")
@@ -122,10 +122,10 @@ def subject_of(wanted: Wanted, name: str = "witness") -> IncomingPod | None:
         check_pod(objects["pod"])
         source = Source("witness", "")
         documents = [Manifest(source, objects["pod"]), Manifest(source, objects["namespaceObject"])]
-        subjects = pods_from_documents(documents, request=objects["request"])
+        incoming_pods = pods_from_documents(documents, request=objects["request"])
     except (RequestError, TypeError, KeyError):
         return None
-    return subjects[0]
+    return incoming_pods[0]
 
 
 def _dotted(path: Path) -> str:

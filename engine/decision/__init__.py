@@ -3,7 +3,7 @@
 from engine.decision.decide import LEFT_ALONE, NOBODY, OWN_NAMESPACE, Decider
 from engine.decision.decision import Decision, PolicyOutcome, PoolNames, outcome_of
 from engine.decision.weigh import within
-from engine.decision.words import listed, subject_name, title
+from engine.decision.words import described_pod, listed, title
 
 __all__ = [
     "LEFT_ALONE",
@@ -13,9 +13,9 @@ __all__ = [
     "Decision",
     "PolicyOutcome",
     "PoolNames",
+    "described_pod",
     "listed",
     "outcome_of",
-    "subject_name",
     "title",
     "within",
 ]

@@ -112,25 +112,25 @@ class Decider:
     def _nobody(self) -> Arguments:
         return (Budget(POLICY_BUDGET), *NOBODY, *self.constants)
 
-    def decide(self, subject: IncomingPod) -> Decision:
+    def decide(self, incoming: IncomingPod) -> Decision:
         """What follows for one pod. Never raises for what a bundle or a pod may hold."""
-        reason = self._hands_off(subject)
+        reason = self._hands_off(incoming)
         if self.mode == "off" or reason:
             outcome: Outcome = "off" if self.mode == "off" else "notMatched"
             outcomes = tuple(PolicyOutcome(p.name, outcome, reason) for p in self.program.policies)
-            return Decision(subject, self.program.revision, self.mode, True, reason or "switched off", outcomes)
-        evaluations = self.evaluations(subject)
+            return Decision(incoming, self.program.revision, self.mode, True, reason or "switched off", outcomes)
+        evaluations = self.evaluations(incoming)
         audited = [f for f in evaluations if f.policy.policy.mode == "audit"]
         if not audited:
-            return self._complete(evaluations, self._decided(subject, evaluations))
-        decision = self._decided(subject, [f for f in evaluations if f.policy.policy.mode == "enforce"])
+            return self._complete(evaluations, self._decided(incoming, evaluations))
+        decision = self._decided(incoming, [f for f in evaluations if f.policy.policy.mode == "enforce"])
         if any(f.outcome in ("applied", "denied", "failed") for f in audited):
-            decision = replace(decision, audited=self._decided(subject, evaluations))
+            decision = replace(decision, audited=self._decided(incoming, evaluations))
         return self._complete(evaluations, decision)
 
-    def evaluations(self, subject: IncomingPod) -> list[PolicyEvaluation]:
+    def evaluations(self, incoming: IncomingPod) -> list[PolicyEvaluation]:
         """What each policy that its selector does not rule out says of a pod by itself, in the program's order."""
-        pod_facts = PodFacts(subject, self.pool_facts, self.constants)
+        pod_facts = PodFacts(incoming, self.pool_facts, self.constants)
         candidates = self._candidates.of(pod_facts.labels)
         if not self.program.exemptions:
             return [evaluate_policy(policy, pod_facts) for policy in candidates]
@@ -160,11 +160,11 @@ class Decider:
         all_outcomes = (*outcomes, *(decision.audited.policies if decision.audited else ()))
         return _discreet(decision, self._telling) if any(outcome.error for outcome in all_outcomes) else decision
 
-    def _hands_off(self, subject: IncomingPod) -> str:
+    def _hands_off(self, incoming: IncomingPod) -> str:
         """Why a pod is left alone; empty if it is not."""
-        metadata = subject.pod.get("metadata") or {}
-        if subject.namespace_name in self.left_alone:
-            return f"pods in namespace {subject.namespace_name} are left alone"
+        metadata = incoming.pod.get("metadata") or {}
+        if incoming.namespace_name in self.left_alone:
+            return f"pods in namespace {incoming.namespace_name} are left alone"
         if MIRROR in (metadata.get("annotations") or {}):
             return "mirror pods are left alone"
         owner = controller(metadata)
@@ -172,12 +172,12 @@ class Decider:
             return "pods of DaemonSets are left alone"
         return ""
 
-    def _decided(self, subject: IncomingPod, evaluations: Sequence[PolicyEvaluation]) -> Decision:
-        base = Decision(subject, self.program.revision, self.mode, True, "")
+    def _decided(self, incoming: IncomingPod, evaluations: Sequence[PolicyEvaluation]) -> Decision:
+        base = Decision(incoming, self.program.revision, self.mode, True, "")
         refused = _refused(base, evaluations)
         if refused:
             return refused
-        if (subject.pod.get("spec") or {}).get("nodeName"):
+        if (incoming.pod.get("spec") or {}).get("nodeName"):
             outcomes = tuple(
                 PolicyOutcome(f.policy.name, "notMatched", "the pod names its node", f.error)
                 if f.outcome == "applied"
@@ -190,7 +190,7 @@ class Decider:
     def _placed(self, base: Decision, evaluations: Sequence[PolicyEvaluation]) -> Decision:
         """Brings the regions together. A policy that turns out not to be decidable fails; the others try again."""
         try:
-            mine = own(base.subject.pod)
+            mine = own(base.incoming.pod)
         except TooMany as error:
             reason = f"the pod's own constraints: {error}"
             settled = [f.failed(reason) if f.outcome == "applied" else f for f in evaluations]
@@ -221,7 +221,7 @@ class _Meeting:
 
     def decision(self) -> Decision:
         """The decision. Raises _Failure where a policy turns out not to be decidable."""
-        pool_index, pod, mine = self.pool_index, self.base.subject.pod, self.mine
+        pool_index, pod, mine = self.pool_index, self.base.incoming.pod, self.mine
         before = reach(((pool_index.every, TRUE),), mine, pool_index)
         stuck = mine == FALSE or (not before and bool(pool_index.pools) and not pool_index.inventory.strays)
         self.before, self.stuck = before, stuck
@@ -312,7 +312,7 @@ class _Meeting:
         """What these policies come to, and the patch. Raises TooMany if a pod can't carry it."""
         placement = self._placement(applied, met, after)
         affordable(placement.required)
-        return placement, patch(self.base.subject.pod, placement)
+        return placement, patch(self.base.incoming.pod, placement)
 
     def _too_much(self, applied: Sequence[PolicyEvaluation], after: int) -> dict[str, str]:
         """The policies that bring more than a pod can carry, given those before them that don't; and why."""
@@ -402,7 +402,7 @@ class _Meeting:
 
     def _not_preferred_yet(self, wishes: Sequence[tuple[int, Term]], after: int) -> tuple[tuple[int, Term], ...]:
         """Without what the pod prefers already in other words: somebody else has left fewer pools since it was said."""
-        affinity = ((self.base.subject.pod.get("spec") or {}).get("affinity") or {}).get("nodeAffinity") or {}
+        affinity = ((self.base.incoming.pod.get("spec") or {}).get("affinity") or {}).get("nodeAffinity") or {}
         existing = [
             (one.get("weight") or 0, parse_term(one.get("preference") or {})) for one in affinity.get(PREFERRED) or ()
         ]
@@ -455,7 +455,7 @@ class _Meeting:
         return self.answers[question]
 
     def _untolerated(self, after: int, placement: Placement) -> tuple[str, ...]:
-        tolerations = [*((self.base.subject.pod.get("spec") or {}).get("tolerations") or ()), *placement.tolerations]
+        tolerations = [*((self.base.incoming.pod.get("spec") or {}).get("tolerations") or ()), *placement.tolerations]
         barred = 0
         for taint, pools in self.pool_index.hard_taints.items():
             if pools & after and not any(tolerates(one, taint._asdict()) for one in tolerations):
@@ -491,7 +491,7 @@ class _Meeting:
         names = {evaluation.policy.name for evaluation in applied if self._narrows(evaluation)}
         rest = [f for f in applied if f.policy.name not in names and not f.policy.only_requires]
         if rest:
-            pod = self.base.subject.pod
+            pod = self.base.incoming.pod
             this = added(pod, placement)
             for evaluation in rest:
                 wished = (
@@ -520,7 +520,7 @@ class _Meeting:
         """Why nothing of a policy is written."""
         if evaluation.policy.only_denies:
             return words.DENIES_NOTHING
-        gave_way = _overruled_spread(applied, self.base.subject.pod).get(evaluation.policy.name)
+        gave_way = _overruled_spread(applied, self.base.incoming.pod).get(evaluation.policy.name)
         if gave_way:
             return gave_way
         if (

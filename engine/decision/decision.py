@@ -41,7 +41,7 @@ class Decision:
     that the policies in audit mode would have led to, None where there are none.
     """
 
-    subject: IncomingPod = field(repr=False)
+    incoming: IncomingPod = field(repr=False)
     revision: Revision
     mode: Mode
     allowed: bool
@@ -66,15 +66,15 @@ class Decision:
     @property
     def patched(self) -> Mapping[str, Any]:
         """The pod as it is after the patch; the given one where nothing changes."""
-        return placed(self.subject.pod, self.placement) if self.patch else self.subject.pod
+        return placed(self.incoming.pod, self.placement) if self.patch else self.incoming.pod
 
     def as_json(self, *, show_pod: bool = False) -> dict[str, Any]:
         """The decision as data, in one shape for every reader; keys may come, none will be renamed."""
-        owner = owner_of(self.subject)
+        owner = owner_of(self.incoming)
         data: dict[str, Any] = {
             "pod": {
-                "namespace": self.subject.namespace_name,
-                "name": self.subject.name,
+                "namespace": self.incoming.namespace_name,
+                "name": self.incoming.name,
                 "owner": owner and {"apiVersion": owner.api_version, "kind": owner.kind, "name": owner.name},
             },
             "revision": str(self.revision),

@@ -21,7 +21,7 @@ def _discreet(decision: Decision, telling: frozenset[str]) -> Decision:
 
     What these say may be made of it in any way, so nothing is left but where it is.
     """
-    quiet = redactor(decision.subject.pod)
+    quiet = redactor(decision.incoming.pod)
     told = [outcome.error for outcome in decision.policies if outcome.error and outcome.name in telling]
 
     def hide(text: str) -> str:

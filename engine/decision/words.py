@@ -27,16 +27,16 @@ def listed(names: Sequence[str], joint: str = "and") -> str:
     return f" {joint} ".join(part for part in (", ".join(names[:-1]), "".join(names[-1:])) if part)
 
 
-def subject_name(subject: IncomingPod) -> str:
+def described_pod(incoming: IncomingPod) -> str:
     """`Deployment team-a/trainer`, or `pod team-a/trainer-0` where nobody owns it."""
-    owner = owner_of(subject)
-    kind, name = (owner.kind, owner.name) if owner else ("pod", subject.name or "without a name")
-    return f"{kind} {subject.namespace_name}/{name}"
+    owner = owner_of(incoming)
+    kind, name = (owner.kind, owner.name) if owner else ("pod", incoming.name or "without a name")
+    return f"{kind} {incoming.namespace_name}/{name}"
 
 
 def sentence(decision: Decision, applied: Sequence[PolicyEvaluation], *, stuck: bool) -> str:
     """Where the pod may run and which policies say so."""
-    who = subject_name(decision.subject)
+    who = described_pod(decision.incoming)
     applied = [evaluation for evaluation in applied if not evaluation.policy.only_denies]
     if not applied:
         return f"no policy says where {who} may run; it may run wherever it asks to"
@@ -135,8 +135,8 @@ def warnings(
     return told
 
 
-def title(subject: IncomingPod) -> str:
+def title(incoming: IncomingPod) -> str:
     """`Deployment shop/web`, `Pod shop/web`."""
-    owner = owner_of(subject)
-    kind, name = (owner.kind, owner.name) if owner else ("Pod", subject.name)
-    return f"{kind} {subject.namespace_name}/{name}"
+    owner = owner_of(incoming)
+    kind, name = (owner.kind, owner.name) if owner else ("Pod", incoming.name)
+    return f"{kind} {incoming.namespace_name}/{name}"

@@ -60,19 +60,19 @@ class PodFacts:
         "labels",
         "namespace_labels",
         "seen",
-        "subject",
+        "incoming",
     )
 
-    def __init__(self, subject: IncomingPod, pool_facts: PoolFacts, constants: tuple[object, ...]) -> None:
-        self.subject, self.pool_facts, self.pool_index = subject, pool_facts, pool_facts.pool_index
-        self.labels = labels_of(subject.pod)
-        self.namespace_labels = (subject.namespace.get("metadata") or {}).get("labels") or {}
+    def __init__(self, incoming: IncomingPod, pool_facts: PoolFacts, constants: tuple[object, ...]) -> None:
+        self.incoming, self.pool_facts, self.pool_index = incoming, pool_facts, pool_facts.pool_index
+        self.labels = labels_of(incoming.pod)
+        self.namespace_labels = (incoming.namespace.get("metadata") or {}).get("labels") or {}
         self.seen: dict[int, Verdict] = {}
         self._left, self._given = REQUEST_BUDGET, 0
         self._budget = Budget(0)
         self._plain: tuple[Any, ...] | None = None
         self._inputs: Inputs | None = None
-        self._shared = (subject.pod, subject.namespace, subject.request, NO_VARIABLES, *constants)
+        self._shared = (incoming.pod, incoming.namespace, incoming.request, NO_VARIABLES, *constants)
 
     def arguments(self, policy: CompiledPolicy) -> Arguments:
         """The arguments of a policy's functions, with a fresh budget."""

@@ -63,7 +63,7 @@ def evaluate_policy(policy: CompiledPolicy, pod_facts: PodFacts) -> PolicyEvalua
         unmet = _first(policy.match_conditions, arguments, holding=False) if policy.match_conditions else None
         if unmet is not None:
             return PolicyEvaluation(policy, "notMatched", f"`{unmet.name}` is false")
-        if not rolled_out(policy.name, policy.policy.rollout, pod_facts.subject):
+        if not rolled_out(policy.name, policy.policy.rollout, pod_facts.incoming):
             share = f"rolled out to {policy.policy.rollout} % of workloads, not to this one"
             return PolicyEvaluation(policy, "notRolledOut", share)
         denial = _first(policy.deny, arguments, holding=True) if policy.deny else None
@@ -102,7 +102,7 @@ def _holds(condition: Condition, arguments: Arguments) -> bool:
 
 
 def _placed(policy: CompiledPolicy, arguments: Arguments, pod_facts: PodFacts) -> PolicyEvaluation:
-    inputs, pod = pod_facts.inputs(arguments), pod_facts.subject.pod
+    inputs, pod = pod_facts.inputs(arguments), pod_facts.incoming.pod
     verdict = _required(policy.require, inputs)
     where = None if verdict is None else node_set_of(verdict, pod_facts.pool_index, confined=bool(policy.tolerate))
     error = "" if verdict is None else _required_error(policy.require, verdict, inputs)

@@ -29,10 +29,10 @@ def pods_from_documents(
         for place, data in objects
         if data.get("kind") == "Namespace" and _has_name(data, place)
     }
-    subjects = (
-        _subject(place, data, namespaces, namespace or DEFAULT_NAMESPACE, request or {}) for place, data in objects
+    incoming_pods = (
+        _incoming(place, data, namespaces, namespace or DEFAULT_NAMESPACE, request or {}) for place, data in objects
     )
-    return tuple(subject for subject in subjects if subject is not None)
+    return tuple(incoming for incoming in incoming_pods if incoming is not None)
 
 
 def named(name: str, given: Object | None = None) -> Object:
@@ -75,7 +75,7 @@ def _has_name(data: Object, place: str) -> bool:
     raise RequestError(f"{place}metadata.name", "the namespace has no name")
 
 
-def _subject(
+def _incoming(
     place: str, data: Object, namespaces: Mapping[str, Object], namespace: str, request: Object
 ) -> IncomingPod | None:
     template = None if data.get("kind") == "Pod" else pod_template(data)

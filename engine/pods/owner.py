@@ -17,13 +17,13 @@ _HASHES = {
 _SCHEDULED = re.compile(r"-\d{8,}$")
 
 
-def owner_of(subject: IncomingPod) -> Owner | None:
+def owner_of(incoming: IncomingPod) -> Owner | None:
     """The workload as its author knows it: the Deployment rather than its ReplicaSet, the CronJob rather than its Job.
 
     A ReplicaSet is called like its Deployment, a dash and the label `pod-template-hash`; the Job of a CronJob ends in
     the minute that it was scheduled for (https://kubernetes.io/docs/concepts/workloads/controllers/).
     """
-    return subject.owner or owner_in_pod(subject.pod.get("metadata") or {})
+    return incoming.owner or owner_in_pod(incoming.pod.get("metadata") or {})
 
 
 def owner_in_pod(metadata: Mapping[str, Any]) -> Owner | None:

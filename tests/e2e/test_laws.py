@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from engine.decision import Decision
 from tests.engine.laws import in_force, patched
 from tests.engine.matching import admits, tolerates
-from tests.engine.worlds import NAMES, World, a_pod, a_world, as_triple, subject
+from tests.engine.worlds import NAMES, World, a_pod, a_world, as_triple, incoming
 
 from .controlplane import ControlPlane, Json, unschedulable, wait_for
 
@@ -25,7 +25,7 @@ def test_the_api_server_accepts_every_patched_pod(cluster: ControlPlane, namespa
     while accepted < ACCEPTED:
         engine = a_world(dice, nodes=0).decider()
         for pod in (a_pod(dice) for _ in range(PODS)):
-            decision = engine.decide(subject(pod))
+            decision = engine.decide(incoming(pod))
             if decision.patch:
                 new = bare(patched(pod, decision), "pod")
                 made = cluster.create_pod(namespace, new, dry_run=True)
@@ -93,7 +93,7 @@ def predicted(world: World, name: str, dice: random.Random) -> Iterator[Predicti
             text = text.replace(f'"{own}"', f'"{name}-{own}"')
         pod = json.loads(text)
         pod["spec"]["nodeSelector"] = {**pod["spec"].get("nodeSelector", {}), "world": name}
-        decision = engine.decide(subject(pod))
+        decision = engine.decide(incoming(pod))
         if decision.allowed:
             alone = may_run_on(World((), (), world.nodes), pod, decision)
             new = bare(patched(pod, decision), f"{name}-{number}")

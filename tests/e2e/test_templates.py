@@ -69,17 +69,17 @@ def test_the_pod_that_a_controller_makes(cluster: ControlPlane, namespace: str, 
     group = "/api/v1" if given["apiVersion"] == "v1" else f"/apis/{given['apiVersion']}"
     cluster.api("POST", f"{group}/namespaces/{namespace}/{'jobs' if name == 'indexed' else name}", given)
     real = wait_for(lambda: next(iter(cluster.pods(namespace)), None), f"a pod of {given['kind']}")
-    (subject,) = pods_from_documents([Manifest(Source("f", ""), given)], namespace=namespace)
-    assert without_chance(subject.pod) == without_chance(real)
-    assert subject.owner is not None
-    assert (subject.owner.kind, subject.owner.name) == (given["kind"], "web")
+    (incoming,) = pods_from_documents([Manifest(Source("f", ""), given)], namespace=namespace)
+    assert without_chance(incoming.pod) == without_chance(real)
+    assert incoming.owner is not None
+    assert (incoming.owner.kind, incoming.owner.name) == (given["kind"], "web")
 
 
 def test_a_bare_pod(cluster: ControlPlane, namespace: str) -> None:
     given = {"apiVersion": "v1", "kind": "Pod", "metadata": {**METADATA, "name": "web"}, "spec": SPEC}
     real = cluster.create_pod(namespace, given)
-    (subject,) = pods_from_documents([Manifest(Source("f", ""), given)], namespace=namespace)
-    assert without_chance(subject.pod) == without_chance(real)
+    (incoming,) = pods_from_documents([Manifest(Source("f", ""), given)], namespace=namespace)
+    assert without_chance(incoming.pod) == without_chance(real)
 
 
 def without_chance(pod: Mapping[str, Json]) -> Json:

@@ -75,7 +75,7 @@ def pod(**more: Any) -> dict[str, Any]:
     return {"metadata": metadata, "spec": {"containers": [{"name": "c", "image": "i"}], **more}}
 
 
-def subject(given: dict[str, Any] | None = None, namespace: str = "team", **labels: str) -> IncomingPod:
+def incoming(given: dict[str, Any] | None = None, namespace: str = "team", **labels: str) -> IncomingPod:
     """A pod on its way into a namespace."""
     metadata = {"name": namespace, "labels": {"kubernetes.io/metadata.name": namespace, **labels}}
     user = {"username": "jane", "groups": ["dev"]}
@@ -85,7 +85,7 @@ def subject(given: dict[str, Any] | None = None, namespace: str = "team", **labe
 
 def decide(*specs: str, given: dict[str, Any] | None = None, **options: Any) -> Decision:
     """One decision."""
-    return decider(*specs, **options).decide(subject(given))
+    return decider(*specs, **options).decide(incoming(given))
 
 
 def outcomes(decision: Decision) -> dict[str, str]:
@@ -95,7 +95,7 @@ def outcomes(decision: Decision) -> dict[str, str]:
 
 def patched(decision: Decision) -> Any:
     """The spec after the patch, by an independent library."""
-    return jsonpatch.apply_patch(decision.subject.pod, list(decision.patch))["spec"]
+    return jsonpatch.apply_patch(decision.incoming.pod, list(decision.patch))["spec"]
 
 
 def required(decision: Decision) -> Any:

@@ -733,7 +733,7 @@ def _inventory(objects: Iterable[Json]) -> Inventory:
     return inventory_from_documents([Manifest(source, plain(each), each) for each in values])
 
 
-def subject(pod: Mapping[str, Any]) -> IncomingPod:
+def incoming(pod: Mapping[str, Any]) -> IncomingPod:
     """The pod on its way into a namespace."""
     namespace = {"metadata": {"name": "team", "labels": {"kubernetes.io/metadata.name": "team"}}}
     request = {"operation": "CREATE", "namespace": "team", "dryRun": False, "userInfo": {"username": "u", "groups": []}}

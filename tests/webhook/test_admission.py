@@ -62,19 +62,19 @@ class Broken:
     def __init__(self, part: str = "env") -> None:
         self.part = part
 
-    def decide(self, subject: IncomingPod) -> Decision:
-        container = subject.pod["spec"]["containers"][0]
-        raise KeyError(f"bug at {container.get(self.part) or subject.pod['metadata']}")
+    def decide(self, incoming: IncomingPod) -> Decision:
+        container = incoming.pod["spec"]["containers"][0]
+        raise KeyError(f"bug at {container.get(self.part) or incoming.pod['metadata']}")
 
 
 class Shy:
     """A decider with a bug that shows only where there is an environment, and quotes it."""
 
-    def decide(self, subject: IncomingPod) -> Decision:
-        for entry in subject.pod["spec"]["containers"][0]["env"]:
+    def decide(self, incoming: IncomingPod) -> Decision:
+        for entry in incoming.pod["spec"]["containers"][0]["env"]:
             if entry["value"]:
                 raise ValueError(entry["value"])
-        return ENFORCE.decide(subject)
+        return ENFORCE.decide(incoming)
 
 
 class Webhook:

@@ -23,19 +23,19 @@ from webhook.admission import Admission
 SAMPLES = sorted(path.parent for path in Path("policies").glob("*/bundle.yaml"))
 
 
-def answered(decider: Decider, subject: IncomingPod) -> dict[str, Any]:
+def answered(decider: Decider, incoming: IncomingPod) -> dict[str, Any]:
     """What the webhook answers for a pod: the response of its AdmissionReview, the Namespace from its memory."""
     request = {
         "uid": "u",
         "kind": {"group": "", "version": "v1", "kind": "Pod"},
         "resource": {"group": "", "version": "v1", "resource": "pods"},
-        "namespace": subject.namespace_name,
+        "namespace": incoming.namespace_name,
         "operation": "CREATE",
         "userInfo": {},
-        "object": subject.pod,
+        "object": incoming.pod,
     }
     review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
-    namespaces = SimpleNamespace(get=lambda _name: subject.namespace, fetch=lambda _name: None)
+    namespaces = SimpleNamespace(get=lambda _name: incoming.namespace, fetch=lambda _name: None)
     admission = Admission(SimpleNamespace(decider=decider), Metrics("0"), namespaces)
     answer = asyncio.run(admission.answer(json.dumps(review).encode()))
     response: dict[str, Any] = json.loads(answer.body)["response"]
@@ -50,11 +50,11 @@ def test_explain_and_the_webhook_agree(sample: Path, capsys: pytest.CaptureFixtu
     assert main(arguments) == 0
     explained = json.loads(capsys.readouterr().out)
     decider = Decider(compile_bundle(load_bundle(sample)), inventory_from_documents(read_documents(pools)))
-    subjects = pods_from_documents(read_documents(examples))
+    incoming_pods = pods_from_documents(read_documents(examples))
 
-    assert len(subjects) == len(explained) > 0
-    for subject, said in zip(subjects, explained, strict=True):
-        response = answered(decider, subject)
+    assert len(incoming_pods) == len(explained) > 0
+    for incoming, said in zip(incoming_pods, explained, strict=True):
+        response = answered(decider, incoming)
         patch = json.loads(base64.b64decode(response["patch"])) if "patch" in response else []
         assert (response["allowed"], patch) == (said["allowed"], said["patch"] if said["allowed"] else [])
         assert said["allowed"] or said["message"] in response["status"]["message"]

@@ -21,7 +21,7 @@ def test_reads_the_request() -> None:
     assert reviews.creates_pod(request)
     assert reviews.pod_of(request) == pod({"app": "web"})
     assert request.uid == UID
-    assert reviews.subject_request(request, "shop") == {
+    assert reviews.request_of(request, "shop") == {
         "operation": "CREATE",
         "namespace": "shop",
         "dryRun": True,

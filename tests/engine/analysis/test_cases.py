@@ -62,7 +62,7 @@ def test_every_pod_of_a_file_must_be_as_expected() -> None:
     (result,) = results("  prefer: [{expression: pool.name == 'a', weight: 1}]\n", test, examples__two=pods)
     assert not result.passed
     assert result.decision
-    assert result.decision.subject.name == "b"
+    assert result.decision.incoming.name == "b"
     assert (result.expected, result.actual) == ({"pools": ["a"]}, {"pools": ["b"]})
 
 

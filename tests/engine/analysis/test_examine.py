@@ -86,15 +86,15 @@ def test_two_policies_that_one_pod_can_meet_and_no_pool() -> None:
     (conflict,) = examination.conflicts
     assert (conflict.policies, conflict.overruled, conflict.refused) == (("arm", "gold"), "gold", True)
     assert conflict.pools == {"arm": ("arm",), "gold": ("gold",)}
-    subject = conflict.witness.subject
-    assert subject.pod["metadata"]["labels"] == {"arch": "arm", "class": "gold"}
-    assert subject.namespace["metadata"]["labels"]["team"] == "a"
-    assert not Decider(program, inventories_of(bundle)[0][1]).decide(subject).allowed
+    incoming = conflict.witness.incoming
+    assert incoming.pod["metadata"]["labels"] == {"arch": "arm", "class": "gold"}
+    assert incoming.namespace["metadata"]["labels"]["team"] == "a"
+    assert not Decider(program, inventories_of(bundle)[0][1]).decide(incoming).allowed
     (problem,) = examination.problems
     assert (problem.rule, problem.severity, str(problem.span)) == ("conflicting-policies", "warning", problem_place())
     for words in ("`arm` leaves arm", "`gold` leaves gold", "such a pod is refused", "`class: gold`", "`team: a`"):
         assert words in problem.message
-    assert conflict.as_json()["witness"]["pod"] == subject.pod
+    assert conflict.as_json()["witness"]["pod"] == incoming.pod
 
 
 def problem_place() -> str:
@@ -495,14 +495,14 @@ def test_what_is_claimed_holds(given_specs: list[dict[str, Any]]) -> None:
     for conflict in examination.conflicts:
         only = replace(program, policies=tuple(p for p in program.policies if p.name in conflict.policies))
         for some in (program, only):
-            decision = Decider(some, inventory).decide(conflict.witness.subject)
+            decision = Decider(some, inventory).decide(conflict.witness.incoming)
             assert any(said.outcome == "overruled" for said in decision.policies)
         for name in conflict.policies:
             alone = replace(program, policies=tuple(p for p in program.policies if p.name == name))
-            alone_decision = Decider(alone, inventory).decide(conflict.witness.subject)
+            alone_decision = Decider(alone, inventory).decide(conflict.witness.incoming)
             assert alone_decision.pools.after == conflict.pools[name]
             assert alone_decision.pools.after
-        real = decider.decide(conflict.witness.subject)
+        real = decider.decide(conflict.witness.incoming)
         assert real.allowed is not conflict.refused
         assert {said.name: said.outcome for said in real.policies}[conflict.overruled] == "overruled"
     for problem in examination.problems:
@@ -523,26 +523,26 @@ def tells_nothing_apart(problem: Problem, spec: dict[str, Any], name: str) -> No
     policy = bundle_of({name: yaml.safe_dump(spec)})[0].policies[0]
     starts = [item.expression.excerpt.whole.start for item in policy.prefer]
     tiers = [item.excerpt.whole.start for item in policy.fallback]
-    for subject in UNIVERSE:
+    for incoming in UNIVERSE:
         if problem.span.start in starts:
-            weights = weighed(spec, spec["prefer"][starts.index(problem.span.start)], subject)
+            weights = weighed(spec, spec["prefer"][starts.index(problem.span.start)], incoming)
             assert len(set(weights)) < 2
             assert "no node" not in problem.message or not any(weights)
         else:
             place = tiers.index(problem.span.start)
             mine, *earlier = (
-                weighed(spec, {**tier, "weight": 1}, subject)
+                weighed(spec, {**tier, "weight": 1}, incoming)
                 for tier in (spec["fallback"][place], *spec["fallback"][:place])
             )
             assert all(any(others) for own, *others in zip(mine, *earlier, strict=True) if own) or place == 0
             assert place or len(set(mine)) < 2
 
 
-def weighed(spec: dict[str, Any], item: dict[str, Any], subject: IncomingPod) -> list[int]:
+def weighed(spec: dict[str, Any], item: dict[str, Any], incoming: IncomingPod) -> list[int]:
     """The weight that each node that a policy leaves to a pod gets of one preference; none where it does not apply."""
     alone = {**spec, "prefer": [item], "fallback": [], "priority": 0}
     bundle, program = bundle_of({"alone": yaml.safe_dump(alone)})
-    decision = Decider(program, inventories_of(bundle)[0][1]).decide(subject)
+    decision = Decider(program, inventories_of(bundle)[0][1]).decide(incoming)
     if decision.policies[0].outcome not in ("applied", "satisfied"):
         return []
     affinity = decision.patched["spec"].get("affinity", {}).get("nodeAffinity", {})
@@ -554,8 +554,8 @@ def weighed(spec: dict[str, Any], item: dict[str, Any], subject: IncomingPod) ->
     return [sum(weight for weight, wish in wishes if wish.admits(labels)) for labels in here]
 
 
-def effect(decider: Decider, subject: IncomingPod) -> Any:
-    decision = decider.decide(subject)
+def effect(decider: Decider, incoming: IncomingPod) -> Any:
+    decision = decider.decide(incoming)
     return decision.allowed, decision.pools, decision.patch, decision.warnings
 
 

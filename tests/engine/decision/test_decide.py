@@ -15,13 +15,13 @@ from tests.engine.builders import (
     GOLD,
     decide,
     decider,
+    incoming,
     inventory,
     outcomes,
     patched,
     pod,
     preferred,
     required,
-    subject,
 )
 
 # Requirements
@@ -249,7 +249,7 @@ def test_a_pod_that_gets_a_name_stays_on_its_side_of_a_rollout() -> None:
     for i in range(40):
         asked = {"metadata": {"generateName": f"job{i}-", "labels": {"app": "web"}}}
         named = {"metadata": {**asked["metadata"], "name": f"job{i}-x7k2p"}}
-        one, other = (outcomes(engine.decide(subject(pod(**each))))["one"] for each in (asked, named))
+        one, other = (outcomes(engine.decide(incoming(pod(**each))))["one"] for each in (asked, named))
         assert one == other
         sides.add(one)
     assert sides == {"applied", "notRolledOut"}
@@ -270,7 +270,7 @@ def test_a_rollout_is_sticky_and_grows() -> None:
         sides[percent] = {
             i
             for i in range(300)
-            if outcomes(engine.decide(subject(pod(metadata={"name": f"w{i}"}))))["one"] == "applied"
+            if outcomes(engine.decide(incoming(pod(metadata={"name": f"w{i}"}))))["one"] == "applied"
         }
 
     assert not sides[0]
@@ -393,7 +393,7 @@ def test_an_audited_policy_changes_nothing_and_says_what_it_would() -> None:
 def test_hands_off(given: dict[str, Any], namespace: str) -> None:
     """Law 12: not even `deny` judges these."""
     engine = decider(GOLD, "deny: [{expression: 'true'}]", namespaces=["bayplan-system"])
-    decision = engine.decide(subject(given, namespace))
+    decision = engine.decide(incoming(given, namespace))
 
     assert decision.allowed
     assert decision.patch == ()
@@ -473,8 +473,8 @@ def test_what_parameters_decide_costs_no_pod_anything() -> None:
     specs = ["\n".join([dear, f"priority: {i}"]) for i in (3, 2, 1)]
     bundle = "{params: {l: [1, 2, 3]}}"
     engine, other = (decider(*specs, plain, bundle=bundle) for _ in range(2))
-    other.decide(subject(pod(containers=[light])))
-    one, two = (each.decide(subject(pod(containers=[heavy]))) for each in (engine, other))
+    other.decide(incoming(pod(containers=[light])))
+    one, two = (each.decide(incoming(pod(containers=[heavy]))) for each in (engine, other))
     assert one.as_json() == two.as_json()
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.engine.laws import patched, uphold
 from tests.engine.matching import PREFERRED, admits, matches_term, tolerates
 from tests.engine.oracle import Answer
-from tests.engine.worlds import TAINTED, Json, World, a_pod, a_world, as_text, subject
+from tests.engine.worlds import TAINTED, Json, World, a_pod, a_world, as_text, incoming
 from tests.examples import examples
 
 CASES = st.randoms(use_true_random=False).map(lambda dice: (a_world(dice, nodes=12), a_pod(dice)))
@@ -44,7 +44,7 @@ def answer(pod: Json, nodes: list[Json]) -> Answer:
 def test_the_patched_pod_is_admitted_exactly_where_it_should_be(case: Case) -> None:
     """Laws 1 to 3, 6 and 7; and a denial is right: nothing that could exist is left."""
     world, pod = case
-    decision = world.decider().decide(subject(pod))
+    decision = world.decider().decide(incoming(pod))
     new, nodes = patched(pod, decision), [*world.nodes, *TAINTED]
     uphold(world, pod, decision, new, answer(pod, nodes), answer(new, nodes))
 
@@ -55,9 +55,9 @@ def test_deciding_again_changes_nothing(case: Case) -> None:
     """Law 4."""
     world, pod = case
     engine = world.decider()
-    first = engine.decide(subject(pod))
+    first = engine.decide(incoming(pod))
     if first.allowed:
-        again = engine.decide(subject(patched(pod, first)))
+        again = engine.decide(incoming(patched(pod, first)))
         assert (again.allowed, again.patch) == (True, ())
 
 
@@ -66,7 +66,7 @@ def test_deciding_again_changes_nothing(case: Case) -> None:
 def test_order_does_not_matter(case: Case, dice: random.Random) -> None:
     """Law 5: of policies, pools and labels; equal inputs give byte-equal patches and sentences."""
     world, pod = case
-    one, other = world.decider().decide(subject(pod)), world.decider(dice).decide(subject(turned(pod)))
+    one, other = world.decider().decide(incoming(pod)), world.decider(dice).decide(incoming(turned(pod)))
 
     assert as_text(one) == as_text(other)
 
@@ -83,7 +83,7 @@ def turned(value: Any) -> Any:
 def test_audit_decides_the_same_and_answers_nothing(case: Case) -> None:
     """Law 8."""
     world, pod = case
-    enforced, audited = (world.decider(mode=mode).decide(subject(pod)) for mode in ("enforce", "audit"))
+    enforced, audited = (world.decider(mode=mode).decide(incoming(pod)) for mode in ("enforce", "audit"))
 
     assert (audited.patch, audited.allowed, audited.policies) == (enforced.patch, enforced.allowed, enforced.policies)
     assert (audited.answer_patch, audited.refused) == ((), False)

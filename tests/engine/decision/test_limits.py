@@ -552,8 +552,8 @@ def test_how_the_pod_spells_its_fields_leaves_no_trace() -> None:
     one, other = decide(BASE, given=asking(terms)), decide(BASE, given=asking(turned))
 
     assert str(one.patch) == str(other.patch)
-    assert jsonpatch.apply_patch(one.subject.pod, list(one.patch)) == jsonpatch.apply_patch(
-        other.subject.pod, list(other.patch)
+    assert jsonpatch.apply_patch(one.incoming.pod, list(one.patch)) == jsonpatch.apply_patch(
+        other.incoming.pod, list(other.patch)
     )
 
 

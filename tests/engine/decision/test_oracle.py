@@ -39,8 +39,8 @@ from tests.engine.worlds import (
     a_pod,
     a_world,
     as_text,
+    incoming,
     node,
-    subject,
 )
 
 NIGHTLY = os.environ.get("BAYPLAN_NIGHTLY") == "1"
@@ -59,7 +59,7 @@ def judged(oracle: Oracle, worlds: Iterable[tuple[World, list[Json]]]) -> Iterat
     cases: list[list[Case]] = []
     for world, pods in worlds:
         engine = world.decider()
-        decisions = [engine.decide(subject(pod)) for pod in pods]
+        decisions = [engine.decide(incoming(pod)) for pod in pods]
         cases.append([(world, pod, one, patched(pod, one)) for pod, one in zip(pods, decisions, strict=True)])
     asked = (
         ([each for _, pod, _, new in some for each in (pod, new)], [*some[0][0].nodes, *TAINTED]) for some in cases
@@ -102,12 +102,12 @@ def test_deciding_again_in_another_order(seed: int) -> None:
         world = a_world(dice)
         one, other = world.decider(), world.decider(dice)
         for pod in (a_pod(dice) for _ in range(PODS)):
-            decision, turned = one.decide(subject(pod)), other.decide(subject(reversed_keys(pod)))
+            decision, turned = one.decide(incoming(pod)), other.decide(incoming(reversed_keys(pod)))
             assert as_text(decision) == as_text(turned), told(world, pod, decision)
             if decision.allowed:
                 new = patched(pod, decision)
                 for again in (new, respelled(new, dice)):
-                    assert one.decide(subject(again)).patch == (), told(world, pod, decision)
+                    assert one.decide(incoming(again)).patch == (), told(world, pod, decision)
 
 
 def reversed_keys(pod: Json) -> Any:

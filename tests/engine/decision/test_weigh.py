@@ -45,7 +45,7 @@ TIERS: dict[str, Any] = {
 
 def patched(decision: Decision) -> dict[str, Any]:
     """The pod after the patch."""
-    return {**decision.subject.pod, "spec": patched_spec(decision)}
+    return {**decision.incoming.pod, "spec": patched_spec(decision)}
 
 
 def score(decision: Decision, node: Mapping[str, str]) -> int:

@@ -13,7 +13,7 @@ from engine.decision.words import ABOUT_NONE, HELD, NO_TAINT, TOO_LIGHT
 from engine.evaluation import UNSELECTED
 from engine.nodeselector import TRUE
 from engine.pools import Inventory
-from tests.engine.builders import BASE, GOLD, decide, decider, inventory, outcomes, patched, pod, preferred, subject
+from tests.engine.builders import BASE, GOLD, decide, decider, incoming, inventory, outcomes, patched, pod, preferred
 from tests.engine.matching import PREFERRED, REQUIRED
 
 DENY = "deny: [{expression: 'true', message: not today}]"
@@ -34,7 +34,7 @@ def messages(decision: Any) -> dict[str, str]:
     ],
 )
 def test_why_a_pod_is_left_alone(given: dict[str, Any], namespace: str, reason: str) -> None:
-    decision = decider(GOLD, DENY).decide(subject(given, namespace))
+    decision = decider(GOLD, DENY).decide(incoming(given, namespace))
     assert (decision.allowed, decision.message) == (True, reason)
     assert outcomes(decision) == {"one": "notMatched", "two": "notMatched"}
     assert set(messages(decision).values()) == {reason}
@@ -57,7 +57,7 @@ def test_careful() -> None:
 
 def test_a_decider_that_is_told_nothing_enforces_in_a_nameless_cluster() -> None:
     program = decider("require: [{expression: 'cluster.name == \"\" && cluster.labels == {}'}]").program
-    decision = Decider(program, Inventory()).decide(subject())
+    decision = Decider(program, Inventory()).decide(incoming())
     assert (decision.mode, outcomes(decision)) == ("enforce", {"one": "satisfied"})
 
 
@@ -417,7 +417,9 @@ def test_policies_are_asked_exactly_where_their_selector_may_match() -> None:
         chosen = SELECTORS[start : start + 4]
         engine = decider(*(f"podSelector: {{{selector}}}\n{GOLD}" for selector in chosen))
         for labels in pods:
-            decision = engine.decide(subject({"metadata": {"name": "p", "labels": labels}, "spec": {"containers": []}}))
+            decision = engine.decide(
+                incoming({"metadata": {"name": "p", "labels": labels}, "spec": {"containers": []}})
+            )
             said = outcomes(decision)
             for name, place in zip(("one", "two", "three", "four"), range(start, start + 4), strict=True):
                 assert (said[name] != "notMatched") == matches(place, labels), (SELECTORS[place], labels)

@@ -9,7 +9,7 @@ import pytest
 from engine.bundle import parse_bundle
 from engine.documents import BundleError
 from engine.program import compile_bundle
-from tests.engine.builders import GOLD, decider, outcomes, pod, required, subject
+from tests.engine.builders import GOLD, decider, incoming, outcomes, pod, required
 
 BASE = 'require: [{expression: \'pool.labels["tier"] == "base"\'}]'
 
@@ -29,7 +29,7 @@ LABELLED = exemption(
 )
 def test_both_must_say_so(labels: dict[str, str], namespace: dict[str, str], exempt: bool) -> None:
     engine = decider(GOLD, "deny: [{expression: 'true'}]", bundle=LABELLED)
-    decision = engine.decide(subject(pod(metadata={"labels": labels}), **namespace))
+    decision = engine.decide(incoming(pod(metadata={"labels": labels}), **namespace))
     assert decision.allowed == exempt
     if exempt:
         assert outcomes(decision) == {"one": "notMatched", "two": "notMatched"}
@@ -39,7 +39,7 @@ def test_both_must_say_so(labels: dict[str, str], namespace: dict[str, str], exe
 
 def test_an_exemption_is_about_the_policies_that_it_names() -> None:
     engine = decider(GOLD, BASE, bundle=f"{LABELLED}\n    policies: [two]")
-    decision = engine.decide(subject(pod(metadata={"labels": {"skip": "yes"}}), incident="yes"))
+    decision = engine.decide(incoming(pod(metadata={"labels": {"skip": "yes"}}), incident="yes"))
     assert outcomes(decision) == {"one": "applied", "two": "notMatched"}
     assert decision.pools.after == ("gpu",)
 
@@ -55,13 +55,13 @@ def test_an_exemption_is_about_the_policies_that_it_names() -> None:
 )
 def test_conditions(condition: str, exempt: bool) -> None:
     text = exemption(f"    matchConditions: [{{name: c, expression: '{condition}'}}]\nparams: {{open: true}}")
-    decision = decider(GOLD, bundle=text).decide(subject())
+    decision = decider(GOLD, bundle=text).decide(incoming())
     assert outcomes(decision) == {"one": "notMatched" if exempt else "applied"}
 
 
 def test_a_condition_that_fails_exempts_nobody_and_is_recorded() -> None:
     text = exemption('    matchConditions: [{name: c, expression: \'namespaceObject.metadata.labels["x"] == "y"\'}]')
-    (said,) = decider(GOLD, bundle=text).decide(subject()).policies
+    (said,) = decider(GOLD, bundle=text).decide(incoming()).policies
     assert said.outcome == "applied"
     assert "exemption night" in said.error
     assert "no such key" in said.error
@@ -70,7 +70,7 @@ def test_a_condition_that_fails_exempts_nobody_and_is_recorded() -> None:
 def test_a_condition_that_fails_is_told_of_the_policies_that_it_is_about() -> None:
     condition = 'namespaceObject.metadata.labels["x"] == "y"'
     failing = f"    matchConditions: [{{name: c, expression: {condition!r}}}]\n    policies: [two]"
-    one, two = decider(GOLD, GOLD, bundle=exemption(failing)).decide(subject()).policies
+    one, two = decider(GOLD, GOLD, bundle=exemption(failing)).decide(incoming()).policies
     assert (one.error, "exemption night" in two.error) == ("", True)
 
 
@@ -128,18 +128,18 @@ BOUND = {
 
 def test_a_daemon_set_may_be_opted_in_and_stays_on_its_node() -> None:
     given = pod(metadata=OF_A_DAEMON_SET, affinity=BOUND)
-    assert decider(GOLD).decide(subject(given)).patch == ()
+    assert decider(GOLD).decide(incoming(given)).patch == ()
 
     engine = decider(
         GOLD, "tolerate: [{expression: 'taint.key == \"nvidia.com/gpu\"'}]", bundle="handsOn: {daemonSets: true}"
     )
-    decision = engine.decide(subject(given))
+    decision = engine.decide(incoming(given))
     (term,) = required(decision)
     assert term == {
         "matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}],
         "matchExpressions": [{"key": "karpenter.sh/nodepool", "operator": "In", "values": ["gpu"]}],
     }
-    assert engine.decide(subject({**given, "spec": decision.patched["spec"]})).patch == ()
+    assert engine.decide(incoming({**given, "spec": decision.patched["spec"]})).patch == ()
 
 
 @pytest.mark.parametrize(
@@ -155,9 +155,9 @@ def test_a_daemon_set_may_be_opted_in_and_stays_on_its_node() -> None:
 )
 def test_namespaces_may_be_opted_in(given: dict[str, Any], namespace: str, touched: bool) -> None:
     engine = decider(GOLD, bundle="handsOn: {namespaces: [kube-system]}", namespaces=["bayplan-system"])
-    assert bool(engine.decide(subject(given, namespace)).patch) == touched
+    assert bool(engine.decide(incoming(given, namespace)).patch) == touched
 
 
 def test_the_webhook_s_own_namespace_can_not_be_opted_in() -> None:
     engine = decider(GOLD, bundle="handsOn: {namespaces: [kube-system]}", namespaces=["kube-system"])
-    assert engine.decide(subject(namespace="kube-system")).patch == ()
+    assert engine.decide(incoming(namespace="kube-system")).patch == ()

@@ -289,9 +289,9 @@ def test_a_hostile_policy_fails_alone() -> None:
     bundle, problems = parse_bundle(files)
     assert bundle is not None, problems
     decider = Decider(compile_bundle(bundle), Inventory((), 0))
-    subject = IncomingPod(POD, {"metadata": {"name": "b"}}, {"operation": "CREATE", "namespace": "b"})
+    incoming = IncomingPod(POD, {"metadata": {"name": "b"}}, {"operation": "CREATE", "namespace": "b"})
     results = []
-    work = counted(lambda: results.append(decider.decide(subject)))
+    work = counted(lambda: results.append(decider.decide(incoming)))
     (decision,) = results
     outcomes = {each.name: each.outcome for each in decision.policies}
     assert outcomes == {"hostile": "failed", "good": "satisfied"}

@@ -44,17 +44,17 @@ def read(*texts: str, **options: Any) -> tuple[IncomingPod, ...]:
 
 
 def test_a_bare_pod() -> None:
-    (subject,) = read(POD)
-    assert subject.pod["metadata"] == {"name": "p", "namespace": "default"}
-    assert subject.pod["spec"]["schedulerName"] == "default-scheduler"
-    assert (subject.owner, subject.name, subject.namespace_name) == (None, "p", "default")
+    (incoming,) = read(POD)
+    assert incoming.pod["metadata"] == {"name": "p", "namespace": "default"}
+    assert incoming.pod["spec"]["schedulerName"] == "default-scheduler"
+    assert (incoming.owner, incoming.name, incoming.namespace_name) == (None, "p", "default")
     labels = {"kubernetes.io/metadata.name": "default"}
-    assert subject.namespace == {
+    assert incoming.namespace == {
         "apiVersion": "v1",
         "kind": "Namespace",
         "metadata": {"name": "default", "labels": labels},
     }
-    assert subject.request == {
+    assert incoming.request == {
         "operation": "CREATE",
         "namespace": "default",
         "dryRun": False,
@@ -63,18 +63,18 @@ def test_a_bare_pod() -> None:
 
 
 def test_a_workload() -> None:
-    (subject,) = read(DEPLOYMENT)
-    assert (subject.owner, subject.namespace_name) == (Owner("apps/v1", "Deployment", "web"), "shop")
-    assert subject.pod["metadata"]["namespace"] == "shop"
-    assert subject.pod["spec"]["containers"][0]["resources"]["requests"] == {"cpu": "1"}
-    assert subject.request["userInfo"]["username"].endswith(":replicaset-controller")
+    (incoming,) = read(DEPLOYMENT)
+    assert (incoming.owner, incoming.namespace_name) == (Owner("apps/v1", "Deployment", "web"), "shop")
+    assert incoming.pod["metadata"]["namespace"] == "shop"
+    assert incoming.pod["spec"]["containers"][0]["resources"]["requests"] == {"cpu": "1"}
+    assert incoming.request["userInfo"]["username"].endswith(":replicaset-controller")
 
 
 def test_namespaces_are_matched_by_name_wherever_they_stand() -> None:
     other = NAMESPACE.replace("shop", "other").replace("x", "z")
     for texts in ((DEPLOYMENT, NAMESPACE, other), (other, NAMESPACE, DEPLOYMENT)):
-        (subject,) = read(*texts)
-        assert subject.namespace["metadata"]["labels"] == {"team": "x", "kubernetes.io/metadata.name": "shop"}
+        (incoming,) = read(*texts)
+        assert incoming.namespace["metadata"]["labels"] == {"team": "x", "kubernetes.io/metadata.name": "shop"}
 
 
 def test_where_a_pod_goes_that_does_not_say() -> None:
@@ -82,8 +82,8 @@ def test_where_a_pod_goes_that_does_not_say() -> None:
 
 
 def test_a_request_may_be_said() -> None:
-    (subject,) = read(POD, request={"dryRun": True, "userInfo": {"username": "ann"}})
-    assert subject.request == {
+    (incoming,) = read(POD, request={"dryRun": True, "userInfo": {"username": "ann"}})
+    assert incoming.request == {
         "operation": "CREATE",
         "namespace": "default",
         "dryRun": True,
@@ -122,15 +122,15 @@ def test_pods_of_a_cluster_keep_what_they_have() -> None:
         "spec": {"nodeName": "n1", "priority": 5, "containers": [{"name": "a", "image": "a"}]},
         "status": {"phase": "Running"},
     }
-    (subject,) = read(json.dumps(given))
-    assert (subject.pod["spec"]["nodeName"], subject.pod["spec"]["priority"]) == ("n1", 5)
-    assert subject.pod["status"] == {"phase": "Running"}
-    assert subject.request["userInfo"]["username"].endswith(":replicaset-controller")
+    (incoming,) = read(json.dumps(given))
+    assert (incoming.pod["spec"]["nodeName"], incoming.pod["spec"]["priority"]) == ("n1", 5)
+    assert incoming.pod["status"] == {"phase": "Running"}
+    assert incoming.request["userInfo"]["username"].endswith(":replicaset-controller")
 
 
 def test_old_yaml_is_read_as_kubectl_does() -> None:
-    (subject,) = read(POD.replace("spec: {", "spec: {hostNetwork: yes, terminationGracePeriodSeconds: 0o17, "))
-    assert (subject.pod["spec"]["hostNetwork"], subject.pod["spec"]["terminationGracePeriodSeconds"]) == (True, 15)
+    (incoming,) = read(POD.replace("spec: {", "spec: {hostNetwork: yes, terminationGracePeriodSeconds: 0o17, "))
+    assert (incoming.pod["spec"]["hostNetwork"], incoming.pod["spec"]["terminationGracePeriodSeconds"]) == (True, 15)
 
 
 def test_equal_files_give_equal_subjects() -> None:
@@ -233,11 +233,11 @@ def spec_of(part: dict[str, Any], template: dict[str, Any], metadata: Any) -> di
 def test_no_object_breaks_the_reading(kind: tuple[str, str], metadata: Any, spec: Any) -> None:
     data = {"apiVersion": kind[0], "kind": kind[1], "metadata": metadata, "spec": spec, "items": spec}
     try:
-        subjects = pods_from_documents([Manifest(Source("f", ""), data)])
+        incoming_pods = pods_from_documents([Manifest(Source("f", ""), data)])
     except RequestError as error:
         assert str(error).startswith("f: ")  # noqa: PT017 - either outcome is right, a crash is not
     else:
-        assert all(subject.pod["spec"]["containers"] for subject in subjects)
+        assert all(incoming.pod["spec"]["containers"] for incoming in incoming_pods)
 
 
 def test_fields_of_a_newer_api_are_nobodys_business() -> None:

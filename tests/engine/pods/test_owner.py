@@ -27,13 +27,13 @@ def workload(kind: str, name: str, spec: dict[str, Any] | None = None, **metadat
     }
     manifests, problems = parse_manifests(Source("file.yaml", yaml.safe_dump(data)))
     assert not problems
-    (subject,) = pods_from_documents(manifests)
-    return subject
+    (incoming,) = pods_from_documents(manifests)
+    return incoming
 
 
-def side(subject: IncomingPod) -> int:
+def side(incoming: IncomingPod) -> int:
     """The first percentage that reaches it."""
-    return next(percent for percent in range(101) if rolled_out("policy", percent, subject))
+    return next(percent for percent in range(101) if rolled_out("policy", percent, incoming))
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def side(subject: IncomingPod) -> int:
         workload("Rollout", "web"),
     ],
 )
-def test_a_workload_in_a_file_falls_on_the_side_of_its_pod(subject: IncomingPod) -> None:
+def test_a_workload_in_a_file_falls_on_the_side_of_its_pod(incoming: IncomingPod) -> None:
     """A webhook is not told whose template it was."""
-    assert side(subject) == side(IncomingPod(subject.pod, subject.namespace, subject.request))
+    assert side(incoming) == side(IncomingPod(incoming.pod, incoming.namespace, incoming.request))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_workload_in_a_file_falls_on_the_side_of_its_pod(subject: IncomingPod)
 )
 def test_revisions_of_a_workload_fall_on_one_side(label: str, owner: Owner) -> None:
     """Though each has a ReplicaSet of its own."""
-    subjects = [
+    incoming_pods = [
         IncomingPod(
             {
                 "metadata": {
@@ -78,7 +78,7 @@ def test_revisions_of_a_workload_fall_on_one_side(label: str, owner: Owner) -> N
         for revision in ("5d9f", "77b6")
     ]
 
-    assert [owner_of(subject) for subject in subjects] == [owner, owner]
-    assert side(subjects[0]) == side(subjects[1])
+    assert [owner_of(incoming) for incoming in incoming_pods] == [owner, owner]
+    assert side(incoming_pods[0]) == side(incoming_pods[1])
     if owner.kind == "Rollout":
-        assert side(subjects[0]) == side(workload("Rollout", "web"))
+        assert side(incoming_pods[0]) == side(workload("Rollout", "web"))

@@ -22,7 +22,7 @@ from engine.pools.inventory import inventory_from_documents
 from engine.pools.pool import Inventory, Pool
 from engine.pools.reads import Read
 from engine.program import Arguments, Leaf
-from tests.engine.builders import decide, decider, outcomes, subject
+from tests.engine.builders import decide, decider, incoming, outcomes
 from tests.engine.pools.test_renewal import POOLS
 
 GKE = "cloud.google.com/gke-nodepool"
@@ -169,13 +169,13 @@ def test_a_renewed_decider_keeps_what_it_knows(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("engine.evaluation.pool_facts._by_pool", spy)
     pools = tuple(Pool(f"p{i}", "", {"np": f"p{i}"}, {"np": f"p{i}"}, gpus=i) for i in range(4))
     engine = decider("require: [{expression: pool.gpus > 1}]", pools=Inventory(pools))
-    engine.decide(subject())
+    engine.decide(incoming())
     again = engine.renewed(Inventory(pools[1:]))
     assert again.pool_index.carried_over == CarriedOver(((1, 3, 0),), ())
     assert known == [None, *engine.pool_facts.settled.values()]
     (before,), (after,) = engine.pool_facts.settled.values(), again.pool_facts.settled.values()
     assert (before.true, after.true) == (0b1100, 0b110)
-    assert again.decide(subject()).pools.after == ("p2", "p3")
+    assert again.decide(incoming()).pools.after == ("p2", "p3")
 
 
 def test_pools_whose_selectors_cross_are_told_apart() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.pools.index import CarriedOver, PoolIndex
 from engine.pools.pool import Inventory, Pool, Taint
-from tests.engine.builders import decider, pod, subject
+from tests.engine.builders import decider, incoming, pod
 from tests.examples import examples
 
 SPECS = (
@@ -60,7 +60,7 @@ def test_renewed_is_as_good_as_new(inventories: list[Inventory]) -> None:
         engine = engine.renewed(inventory)
         fresh = decider(*SPECS, pools=inventory)
         for given_pod in PODS:
-            assert data(engine.decide(subject(given_pod))) == data(fresh.decide(subject(given_pod)))
+            assert data(engine.decide(incoming(given_pod))) == data(fresh.decide(incoming(given_pod)))
 
 
 def data(decision: Any) -> dict[str, Any]:
