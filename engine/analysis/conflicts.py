@@ -172,7 +172,7 @@ def clashes(decider: Decider, incoming: IncomingPod) -> list[Clash]:
         evaluation for evaluation in decider.evaluations(incoming) if evaluation.policy.policy.mode == "enforce"
     ]
     wanting = [
-        f for f in evaluations if f.outcome == "applied" and f.region and alive(f.region, TRUE, decider.pool_index)
+        f for f in evaluations if f.outcome == "applied" and f.nodes and alive(f.nodes, TRUE, decider.pool_index)
     ]
     if len(wanting) < 2:
         return []
@@ -203,19 +203,19 @@ def _to_blame(
 
 def _empty(evaluations: Sequence[PolicyEvaluation], pool_index: PoolIndex) -> bool:
     """Whether nothing is left where all of these have their way; not if that can't be told."""
-    together = evaluations[0].region
+    together = evaluations[0].nodes
     try:
         for evaluation in evaluations[1:]:
-            if together is None or evaluation.region is None:
+            if together is None or evaluation.nodes is None:
                 return False
-            together = intersection(together, evaluation.region)
+            together = intersection(together, evaluation.nodes)
     except TooMany:
         return False
     return together is not None and not alive(together, TRUE, pool_index)
 
 
 def _conflict(stage: Stage, witness: Candidate, clash: Clash) -> Conflict:
-    regions = {evaluation.policy.name: evaluation.region for evaluation in clash.evaluations}
+    regions = {evaluation.policy.name: evaluation.nodes for evaluation in clash.evaluations}
     pools = {
         name: stage.pool_index.names(pools_reached(where, stage.pool_index)) for name, where in regions.items() if where
     }

@@ -142,11 +142,7 @@ def _doubt_satisfiability(
     untold = {p.name for p in policies if p.require and any(stage.left(p) is None for stage in stages)}
     unproven = untold | {policy.name for policy in policies if policy.require and not requires_the_same_always(policy)}
     for evaluation, stage in evaluations(candidates, stages):
-        if (
-            evaluation.policy.name in unproven
-            and evaluation.region
-            and alive(evaluation.region, TRUE, stage.pool_index)
-        ):
+        if evaluation.policy.name in unproven and evaluation.nodes and alive(evaluation.nodes, TRUE, stage.pool_index):
             unproven.discard(evaluation.policy.name)
     for name in unproven:
         doubts.add(name, "no pod was found for which some pool satisfies what it requires, and there may be one")

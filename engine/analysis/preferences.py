@@ -46,7 +46,7 @@ def idle_preferences(
                 yield _prefers_nothing(excerpt, said, policy)
     for evaluation, stage in evaluations(candidates, stages) if unproven else ():
         for wish in evaluation.wishes:
-            if (evaluation.policy.name, wish.item) in unproven and _matters(wish.region, evaluation, stage):
+            if (evaluation.policy.name, wish.item) in unproven and _matters(wish.nodes, evaluation, stage):
                 unproven.discard((evaluation.policy.name, wish.item))
     for name in sorted({name for name, _ in unproven}):
         doubts.add(name, "no pod was found for which what it prefers matters, and there may be one")
@@ -91,9 +91,9 @@ def _flat_score(policy: CompiledPolicy, item: CompiledPreference, stage: Stage) 
     scored = stage.scored(item)
     if left is None or scored is None or (item.rule and where is None):
         return None
-    weights = [(w.weight, w.region if where is None else in_both(w.region, where)) for w in scored]
+    weights = [(w.weight, w.nodes if where is None else in_both(w.nodes, where)) for w in scored]
     told = [
-        (weight, region) for weight, region in weights if region is None or not stage.nowhere(in_both(left, region), ())
+        (weight, nodes) for weight, nodes in weights if nodes is None or not stage.nowhere(in_both(left, nodes), ())
     ]
     if not told:
         return 0
@@ -120,7 +120,7 @@ def _lateness(policy: CompiledPolicy, place: int, stages: Iterable[Stage]) -> st
 
 
 def _matters(wish: NodeSet, evaluation: PolicyEvaluation, stage: Stage) -> bool:
-    left = evaluation.region or stage.everywhere
+    left = evaluation.nodes or stage.everywhere
     met = in_both(wish, left)
     return met is not None and alive(met, TRUE, stage.pool_index) and not covers(wish, left, stage)
 
@@ -143,11 +143,11 @@ def tied_tiers(
 
 def _come_out_equal(evaluation: PolicyEvaluation, stage: Stage) -> bool:
     """Whether a tier weighs no more than a worse one, where its policy leaves nodes of both, and all can be written."""
-    weights = {wish.region: wish.weight for wish in within(MAX_WEIGHT, list(evaluation.tiers))}
-    left = evaluation.region or stage.everywhere
-    reached = [in_both(tier.region, left) for tier in evaluation.tiers]
+    weights = {wish.nodes: wish.weight for wish in within(MAX_WEIGHT, list(evaluation.tiers))}
+    left = evaluation.nodes or stage.everywhere
+    reached = [in_both(tier.nodes, left) for tier in evaluation.tiers]
     written = [
-        weights[tier.region]
+        weights[tier.nodes]
         for tier, nodes in zip(evaluation.tiers, reached, strict=True)
         if nodes is not None and alive(nodes, TRUE, stage.pool_index)
     ]
@@ -157,7 +157,7 @@ def _come_out_equal(evaluation: PolicyEvaluation, stage: Stage) -> bool:
         terms = [
             term
             for tier in evaluation.tiers
-            for term in node_terms(tier.region, stage.pool_index.every, stage.pool_index)
+            for term in node_terms(tier.nodes, stage.pool_index.every, stage.pool_index)
         ]
         affordable(terms)
     except TooMany:

@@ -146,9 +146,9 @@ def _here(where: NodeSet, pool: int) -> Terms:
 
 def in_any(regions: Iterable[NodeSet | None]) -> NodeSet:
     """The nodes of any of these regions; what can't be told is left out."""
-    known = [region for region in regions if region is not None]
-    outside = [region.anywhere for region in known if region.anywhere is not None]
-    groups = tuple(group for region in known for group in region.groups)
+    known = [nodes for nodes in regions if nodes is not None]
+    outside = [nodes.anywhere for nodes in known if nodes.anywhere is not None]
+    groups = tuple(group for nodes in known for group in nodes.groups)
     return NodeSet(groups, tuple(term for terms in outside for term in terms) if outside else None)
 
 

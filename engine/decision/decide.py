@@ -252,7 +252,7 @@ class _Meeting:
 
     def _met(self, mine: Terms) -> tuple[NodeSet | None, dict[str, str]]:
         """All regions together; or by priority those that leave something, and why the others are overruled."""
-        wanting = [f for f in self.evaluations if f.outcome == "applied" and f.region is not None]
+        wanting = [f for f in self.evaluations if f.outcome == "applied" and f.nodes is not None]
         everything = self._meet_all(wanting)
         if everything is None or alive(everything, mine, self.pool_index):
             return everything, {}
@@ -267,16 +267,16 @@ class _Meeting:
         return self._meet_all(kept), overruled
 
     def _meet_all(self, evaluations: Sequence[PolicyEvaluation]) -> NodeSet | None:
-        together = plain_meet([evaluation.region for evaluation in evaluations])
+        together = plain_meet([evaluation.nodes for evaluation in evaluations])
         if together is not None:
             return together
         failed: dict[str, str] = {}
         multiplied: list[PolicyEvaluation] = []
         for evaluation in evaluations:
-            assert evaluation.region is not None
+            assert evaluation.nodes is not None
             multiplied.append(evaluation)
             try:
-                together = evaluation.region if together is None else intersection(together, evaluation.region)
+                together = evaluation.nodes if together is None else intersection(together, evaluation.nodes)
             except TooMany as error:
                 failed[evaluation.policy.name] = self._multiplied(error, multiplied)
                 multiplied.pop()
@@ -332,7 +332,7 @@ class _Meeting:
     def _excess(self, applied: Sequence[PolicyEvaluation], after: int) -> TooMany | None:
         """What these policies together bring too much of."""
         try:
-            self._carried(applied, self._meet_all([f for f in applied if f.region is not None]), after)
+            self._carried(applied, self._meet_all([f for f in applied if f.nodes is not None]), after)
         except TooMany as error:
             return error
         return None
@@ -342,15 +342,15 @@ class _Meeting:
         own, wishes = OF_POD in error.what, WISHES in error.what
         factors = [f"{len(self.mine)} of the pod's own"] if own and len(self.mine) > 1 else []
         for evaluation in evaluations if not wishes else ():
-            count = 1 if evaluation.region is None else self._width(evaluation.region, self.pool_index.every)
+            count = 1 if evaluation.nodes is None else self._width(evaluation.nodes, self.pool_index.every)
             if count > 1:
                 factors.append(f"{count} of policy {evaluation.policy.name}")
         return f"{error} ({', times '.join(factors)})" if len(factors) > 1 else str(error)
 
-    def _width(self, region: NodeSet, after: int) -> int:
+    def _width(self, nodes: NodeSet, after: int) -> int:
         """How many node selector terms a region takes."""
         try:
-            return sum(term.width for term in node_terms(region, after, self.pool_index))
+            return sum(term.width for term in node_terms(nodes, after, self.pool_index))
         except TooMany as error:
             return error.count
 
@@ -384,19 +384,19 @@ class _Meeting:
         ranks = _ranks(applied)
         if ranks:
             room = _room(ranks, applied)
-            ranked = within(MAX_WEIGHT, [WeightedNodes(rank.region, room.step * rank.weight) for rank in ranks])
+            ranked = within(MAX_WEIGHT, [WeightedNodes(rank.nodes, room.step * rank.weight) for rank in ranks])
             weighed = [*room.lighter(wishes), *ranked]
         else:
             weighed = within(MAX_WEIGHT, wishes)
         preferred: list[tuple[int, Term]] = []
         for wish in weighed:
             if wish.weight:
-                preferred += [(wish.weight, term) for term in self._wished(wish.region, after)]
+                preferred += [(wish.weight, term) for term in self._wished(wish.nodes, after)]
         return self._not_preferred_yet(preferred, after)
 
-    def _wished(self, region: NodeSet, after: int) -> Terms:
+    def _wished(self, nodes: NodeSet, after: int) -> Terms:
         try:
-            return node_terms(region, after, self.pool_index)
+            return node_terms(nodes, after, self.pool_index)
         except TooMany as error:
             raise TooMany(error.count, WISHES) from error
 
@@ -500,19 +500,19 @@ class _Meeting:
                 if asked(evaluation, pod, this, wished, self._tolerated(evaluation, after)):
                     names.add(evaluation.policy.name)
         # nobody narrows the pod, but those that say so together have ruled out pools that it does not name
-        return names or {evaluation.policy.name for evaluation in applied if evaluation.region is not None}
+        return names or {evaluation.policy.name for evaluation in applied if evaluation.nodes is not None}
 
     def _narrows(self, evaluation: PolicyEvaluation) -> bool:
         """Whether a policy requires what the pod does not ask for itself."""
         try:
-            return evaluation.region is not None and not _holds_already(self.mine, evaluation.region, self.pool_index)
+            return evaluation.nodes is not None and not _holds_already(self.mine, evaluation.nodes, self.pool_index)
         except TooMany:
             return True
 
     def _named_by(self, wish: WeightedNodes, after: int) -> Terms:
         """The terms of a wish; none of one that takes too many, which is only left where it weighs nothing."""
         try:
-            return self._wished(wish.region, after)
+            return self._wished(wish.nodes, after)
         except TooMany:
             return FALSE
 
@@ -523,12 +523,7 @@ class _Meeting:
         gave_way = _overruled_spread(applied, self.base.incoming.pod).get(evaluation.policy.name)
         if gave_way:
             return gave_way
-        if (
-            evaluation.region is not None
-            or evaluation.spread
-            or evaluation.pod_affinity
-            or evaluation.pod_anti_affinity
-        ):
+        if evaluation.nodes is not None or evaluation.spread or evaluation.pod_affinity or evaluation.pod_anti_affinity:
             return words.HELD
         if self._tolerated(evaluation, after) or _of_pools(evaluation.tiers, after):
             return words.HELD

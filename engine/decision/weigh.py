@@ -23,7 +23,7 @@ def _ranks(applied: Iterable[PolicyEvaluation]) -> list[WeightedNodes]:
     """The tiers of all policies by their levels, the best ones of each policy on one."""
     tiered = [evaluation for evaluation in applied if evaluation.tiers]
     top = max((evaluation.tiers[0].weight for evaluation in tiered), default=0)
-    return [WeightedNodes(t.region, t.weight * top // f.tiers[0].weight) for f in tiered for t in f.tiers]
+    return [WeightedNodes(t.nodes, t.weight * top // f.tiers[0].weight) for f in tiered for t in f.tiers]
 
 
 class _Room(NamedTuple):
@@ -34,7 +34,7 @@ class _Room(NamedTuple):
 
     def lighter(self, wishes: Iterable[WeightedNodes]) -> list[WeightedNodes]:
         """Wishes made so light that those of one node weigh less than one level, also such as weigh nothing now."""
-        return [WeightedNodes(w.region, w.weight * min(self.step - 1, self.total) // self.total) for w in wishes]
+        return [WeightedNodes(w.nodes, w.weight * min(self.step - 1, self.total) // self.total) for w in wishes]
 
 
 def _room(ranks: Sequence[WeightedNodes], applied: Iterable[PolicyEvaluation]) -> _Room:
@@ -49,11 +49,11 @@ def within(limit: int, wishes: list[WeightedNodes]) -> list[WeightedNodes]:
     """
     if sum(wish.weight for wish in wishes) <= limit or (most := heaviest_overlap(wishes)) <= limit:
         return wishes
-    together = united((wish.weight, wish.region) for wish in wishes)
-    return [WeightedNodes(region, max(1, weight * limit // most)) for region, weight in together.items() if weight]
+    together = united((wish.weight, wish.nodes) for wish in wishes)
+    return [WeightedNodes(nodes, max(1, weight * limit // most)) for nodes, weight in together.items() if weight]
 
 
 def _of_pools(wishes: Iterable[WeightedNodes], pools: int) -> bool:
     """Whether any of these wishes is for nodes of these pools, or of no pool."""
-    said = (wish.region for wish in wishes if wish.weight)
-    return any(region.anywhere or any(mask & pools for mask, _ in region.groups) for region in said)
+    said = (wish.nodes for wish in wishes if wish.weight)
+    return any(nodes.anywhere or any(mask & pools for mask, _ in nodes.groups) for nodes in said)

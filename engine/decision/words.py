@@ -60,8 +60,8 @@ def _unwritten(reasons: Mapping[str, str]) -> Iterator[str]:
 def _where(who: str, pools: PoolNames, applied: Sequence[PolicyEvaluation], *, stuck: bool) -> str:
     if stuck:
         return f"{who} asks for nodes that no known pool has, and stays that way"
-    confined = any(f.region is not None and f.region.anywhere is None for f in applied)
-    if not any(f.region is not None for f in applied):
+    confined = any(f.nodes is not None and f.nodes.anywhere is None for f in applied)
+    if not any(f.nodes is not None for f in applied):
         return f"{who} may run wherever it asks to"
     if not confined:
         now = f" (now in {listed(pools.after)})" if pools.after else ""
@@ -87,15 +87,15 @@ def emptiness(
     evaluation: PolicyEvaluation, kept: Sequence[PolicyEvaluation], mine: Terms, pool_index: PoolIndex
 ) -> str:
     """Why a policy leaves no pool: what it asks for, which pools that is, and what the other side allows."""
-    assert evaluation.region is not None
-    alone = pool_index.names(reach(evaluation.region.groups, TRUE, pool_index))
-    if not alive(evaluation.region, TRUE, pool_index):
+    assert evaluation.nodes is not None
+    alone = pool_index.names(reach(evaluation.nodes.groups, TRUE, pool_index))
+    if not alive(evaluation.nodes, TRUE, pool_index):
         failed = f" ({evaluation.error})" if evaluation.error else ""
         return f"{evaluation.policy.wanted}: no pool satisfies it{failed}"
     others: NodeSet | None = None
     for other in kept:
-        assert other.region is not None
-        others = other.region if others is None else intersection(others, other.region)
+        assert other.nodes is not None
+        others = other.nodes if others is None else intersection(others, other.nodes)
     groups = ((pool_index.every, TRUE),) if others is None else others.groups
     allowed = pool_index.names(reach(groups, mine, pool_index))
     common = [name for name in alone if name in allowed]

@@ -70,12 +70,12 @@ def reach(groups: Iterable[Group], own: Terms, pool_index: PoolIndex) -> int:
     return reached
 
 
-def alive(region: NodeSet, own: Terms, pool_index: PoolIndex) -> bool:
+def alive(nodes: NodeSet, own: Terms, pool_index: PoolIndex) -> bool:
     """Whether any node can possibly be left: of a pool, or, where pools don't matter and such nodes exist, of none."""
-    if reach(region.groups, own, pool_index):
+    if reach(nodes.groups, own, pool_index):
         return True
     outside = not pool_index.pools or pool_index.inventory.strays > 0
-    return outside and region.anywhere is not None and next(_met(region.anywhere, own), None) is not None
+    return outside and nodes.anywhere is not None and next(_met(nodes.anywhere, own), None) is not None
 
 
 def _met(a: Terms, b: Terms) -> Iterator[Term]:
@@ -85,9 +85,9 @@ def _met(a: Terms, b: Terms) -> Iterator[Term]:
     return (met for one in a for other in b if not (met := one & other).impossible)
 
 
-def node_terms(region: NodeSet, pools: int, pool_index: PoolIndex) -> Terms:
+def node_terms(nodes: NodeSet, pools: int, pool_index: PoolIndex) -> Terms:
     """The terms that exactly the nodes of a region match, of its pools only these. Raises TooMany."""
-    if region.anywhere is not None:
-        return region.anywhere
-    parts = (both(pool_index.selector(mask & pools), terms) for mask, terms in region.groups if mask & pools)
+    if nodes.anywhere is not None:
+        return nodes.anywhere
+    parts = (both(pool_index.selector(mask & pools), terms) for mask, terms in nodes.groups if mask & pools)
     return simplify(term for part in parts for term in part)

@@ -24,7 +24,7 @@ class PolicyEvaluation:
     outcome: Outcome
     message: str = ""
     error: str = ""
-    region: NodeSet | None = None
+    nodes: NodeSet | None = None
     wishes: tuple[WeightedNodes, ...] = ()
     tiers: tuple[WeightedNodes, ...] = ()
     spread: tuple[Constraint, ...] = ()

@@ -163,7 +163,7 @@ def _wishes(policy: CompiledPolicy, inputs: Inputs, errors: list[str]) -> Iterab
             continue
         failed: list[str] = []
         for one in scored(item.score, inputs, failed):
-            nodes = one.region if where is None else with_disjoint_terms(intersection(one.region, where))
+            nodes = one.nodes if where is None else with_disjoint_terms(intersection(one.nodes, where))
             yield WeightedNodes(nodes, one.weight, place)
         errors += [f"prefer[{place}].score: {error}" for error in failed]
 

@@ -16,7 +16,7 @@ from engine.program import Rule
 class WeightedNodes:
     """Nodes that are preferred, with a weight of 1 to 100. No node counts for two wishes of one `item` of a policy."""
 
-    region: NodeSet
+    nodes: NodeSet
     weight: int
     item: int = 0
 
@@ -25,8 +25,8 @@ def heaviest_overlap(wishes: Iterable[WeightedNodes]) -> int:
     """The most that the weights of wishes for the same nodes of a pool add up to, whatever other pools are left."""
     layers: dict[Term, dict[int, int]] = {}
     for wish in wishes:
-        where = wish.region.anywhere
-        for mask, terms in wish.region.groups if where is None else ((-1, where),):
+        where = wish.nodes.anywhere
+        for mask, terms in wish.nodes.groups if where is None else ((-1, where),):
             for term in terms:
                 layers[term] = _laid(layers.get(term, {}), mask, wish.weight)
     return max((weight for parts in layers.values() for weight in parts.values()), default=0)

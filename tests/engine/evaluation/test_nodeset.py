@@ -43,18 +43,18 @@ def regions(draw: st.DrawFn) -> NodeSet:
     return NodeSet(said, draw(st.one_of(st.none(), st.just(TRUE), conditions)))
 
 
-def inside(region: NodeSet) -> set[int]:
+def inside(nodes: NodeSet) -> set[int]:
     """Which of NODES are in a region, as it says itself."""
     return {
         n
         for n, (i, labels) in enumerate(NODES)
-        if any(mask >> i & 1 and admits(terms, labels) for mask, terms in region.groups)
+        if any(mask >> i & 1 and admits(terms, labels) for mask, terms in nodes.groups)
     }
 
 
-def outside(region: NodeSet) -> set[int] | None:
+def outside(nodes: NodeSet) -> set[int] | None:
     """Which nodes of no pool are; None where none are meant."""
-    return None if region.anywhere is None else {n for n, one in enumerate(STRAYS) if admits(region.anywhere, one)}
+    return None if nodes.anywhere is None else {n for n, one in enumerate(STRAYS) if admits(nodes.anywhere, one)}
 
 
 @given(regions(), regions())
@@ -77,8 +77,8 @@ def test_whole_pools_meet_at_once(masks: list[int]) -> None:
         assert together is None
         return
     one_by_one = given_regions[0]
-    for region in given_regions[1:]:
-        one_by_one = intersection(one_by_one, region)
+    for nodes in given_regions[1:]:
+        one_by_one = intersection(one_by_one, nodes)
     assert together == one_by_one
     assert together.groups == () or all(mask for mask, _ in together.groups)
 
@@ -102,20 +102,20 @@ def test_anything_but_whole_pools_meets_one_by_one(other: NodeSet | None) -> Non
 
 
 @given(regions(), st.integers(0, FLEET.every))
-def test_terms_match_exactly_the_nodes(region: NodeSet, pools: int) -> None:
-    terms = node_terms(region, pools, FLEET)
-    if region.anywhere is not None:
-        assert terms == region.anywhere
+def test_terms_match_exactly_the_nodes(nodes: NodeSet, pools: int) -> None:
+    terms = node_terms(nodes, pools, FLEET)
+    if nodes.anywhere is not None:
+        assert terms == nodes.anywhere
         return
     matched = {n for n, (_, labels) in enumerate(NODES) if admits(terms, labels)}
-    assert matched == {n for n in inside(region) if pools >> NODES[n][0] & 1}
+    assert matched == {n for n in inside(nodes) if pools >> NODES[n][0] & 1}
     assert not any(admits(terms, labels) for labels in STRAYS)
 
 
 @given(regions(), conditions)
-def test_the_pools_that_are_reached(region: NodeSet, own: Terms) -> None:
-    reached = reach(region.groups, own, FLEET)
-    assert reached == sum({1 << NODES[n][0] for n in inside(region) if admits(own, NODES[n][1])})
+def test_the_pools_that_are_reached(nodes: NodeSet, own: Terms) -> None:
+    reached = reach(nodes.groups, own, FLEET)
+    assert reached == sum({1 << NODES[n][0] for n in inside(nodes) if admits(own, NODES[n][1])})
 
 
 def test_pools_are_reached_by_any_of_the_terms() -> None:
@@ -128,12 +128,12 @@ def test_pools_are_reached_by_any_of_the_terms() -> None:
 
 
 @pytest.mark.parametrize("strays", [0, 2])
-@given(region=regions(), own=conditions)
-def test_alive_is_any_node_at_all(strays: int, region: NodeSet, own: Terms) -> None:
+@given(nodes=regions(), own=conditions)
+def test_alive_is_any_node_at_all(strays: int, nodes: NodeSet, own: Terms) -> None:
     pool_index = PoolIndex(Inventory(POOLS, strays))
-    there = outside(region) or set()
+    there = outside(nodes) or set()
     beside = strays > 0 and any(admits(own, STRAYS[n]) for n in there)
-    assert alive(region, own, pool_index) == (beside or any(admits(own, NODES[n][1]) for n in inside(region)))
+    assert alive(nodes, own, pool_index) == (beside or any(admits(own, NODES[n][1]) for n in inside(nodes)))
 
 
 def test_without_pools_only_nodes_of_no_pool_are_left() -> None:
