@@ -51,16 +51,16 @@ class PodFacts:
     __slots__ = (
         "_budget",
         "_given",
-        "_left",
         "_inputs",
+        "_left",
         "_plain",
         "_shared",
-        "pool_index",
-        "pool_facts",
+        "incoming",
         "labels",
         "namespace_labels",
+        "pool_facts",
+        "pool_index",
         "seen",
-        "incoming",
     )
 
     def __init__(self, incoming: IncomingPod, pool_facts: PoolFacts, constants: tuple[object, ...]) -> None:
