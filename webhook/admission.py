@@ -18,13 +18,13 @@ from typing import Any, Literal, Protocol
 from msgspec import UNSET
 
 from audit import DecisionLog, now
+from engine.bundle import FailurePolicy
 from engine.decision import Decision, outcome_of
 from engine.documents import RequestError
-from engine.pods import IncomingPod, without_environment
+from engine.pods import IncomingPod, named, without_environment
 from telemetry import Metrics
 from webhook import review
 
-FailurePolicy = Literal["Ignore", "Fail"]
 LogDecisions = Literal["changed", "all", "none"]
 OPERATIONS = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
 SHORT = ("pod", "revision", "mode", "allowed", "message", "warnings")
@@ -197,11 +197,6 @@ def audit_annotations(decision: Decision, outcome: str) -> dict[str, str]:
     if would is not None and not would.allowed:
         kept["message"] = review.annotation(would.message)
     return kept
-
-
-def named(name: str) -> Mapping[str, Any]:
-    """A Namespace of which nothing is known but its name, and so the label that the API server gives each."""
-    return {"metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}}}
 
 
 def _traceback(decider: Decides, incoming: IncomingPod, error: Exception) -> str:

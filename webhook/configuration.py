@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
+from engine.bundle import FailurePolicy
 from engine.decision import LEFT_ALONE
-from webhook.admission import FailurePolicy
+from engine.pods import NAME_LABEL
 
 NAME = "bayplan-dev"
 """Not what the chart calls its own: applying one must not replace the other."""
@@ -75,4 +76,4 @@ def configuration(
 
 def _namespaces(operator: str, names: Iterable[str]) -> dict[str, Any]:
     """Namespaces by the one label that nobody can change."""
-    return {"key": "kubernetes.io/metadata.name", "operator": operator, "values": sorted(set(names))}
+    return {"key": NAME_LABEL, "operator": operator, "values": sorted(set(names))}

@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 from audit import DecisionLog
 from cluster import NODES, InCluster, LivePools, Namespaces, Reflector, connect, inside, own_namespace
 from delivery import Activation, LiveInventory, Stages, decider_of, program_from
+from engine.bundle import FailurePolicy
 from engine.decision import OWN_NAMESPACE
 from engine.pools import POOL_LABELS
 from telemetry import Metrics, configure_logging
-from webhook.admission import Admission, FailurePolicy, LogDecisions
+from webhook.admission import Admission, LogDecisions
 from webhook.app import Mutate, admission_app, health_app
 from webhook.certificates import Certificate, development, development_folder
 from webhook.configuration import configuration

@@ -9,6 +9,7 @@ from typing import Any
 from engine.bundle import Bundle, Case, Test
 from engine.decision import Decider, Decision
 from engine.documents import BundleError, Manifest, Problem, Source, Span, parse_manifests
+from engine.names import PREFERRED, REQUIRED
 from engine.pods import IncomingPod, pods_from_documents
 from engine.pools import Inventory, inventory_from_documents
 from engine.program import Program
@@ -149,8 +150,8 @@ def _affinity(decision: Decision, *path: str) -> Json:
 
 
 _REQUIRED, _PREFERRED = (
-    "requiredDuringSchedulingIgnoredDuringExecution",
-    "preferredDuringSchedulingIgnoredDuringExecution",
+    REQUIRED,
+    PREFERRED,
 )
 
 FIELDS: Mapping[str, Callable[[Decision], Json]] = {

@@ -46,7 +46,6 @@ from engine.documents import (
     head,
     identifier,
     integer,
-    is_label_key,
     items,
     label_key,
     mapping,
@@ -56,6 +55,7 @@ from engine.documents import (
     some,
     text,
 )
+from engine.names import is_label_key
 
 # Tables of fields
 

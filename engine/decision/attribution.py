@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from engine.evaluation import PolicyEvaluation
+from engine.names import PREFERRED, REQUIRED
 from engine.nodeselector import Term, parse_term
 from engine.placement import (
-    PREFERRED,
-    REQUIRED,
     Identity,
     Placement,
     Toleration,

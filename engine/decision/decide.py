@@ -39,11 +39,11 @@ from engine.evaluation import (
     reach,
 )
 from engine.language import Budget
+from engine.names import PREFERRED
 from engine.nodeselector import FALSE, TRUE, Term, Terms, TooMany, affordable, both, implies, parse_term
 from engine.placement import (
     MAX_WEIGHT,
     OF_POD,
-    PREFERRED,
     WISHES,
     Operation,
     Placement,

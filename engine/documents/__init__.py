@@ -2,7 +2,6 @@
 
 from engine.documents.composer import oversize, parse_documents
 from engine.documents.manifests import Manifest, parse_manifests
-from engine.documents.names import is_label_key
 from engine.documents.problems import BundleError, Problem, RequestError, did_you_mean, ordered
 from engine.documents.quantity import canonical, parse_quantity
 from engine.documents.shapes import (
@@ -75,7 +74,6 @@ __all__ = [
     "head",
     "identifier",
     "integer",
-    "is_label_key",
     "items",
     "kind_of",
     "label_key",

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from engine.documents.names import is_dns_label, is_identifier, is_label_key, is_label_value, is_subdomain
 from engine.documents.problems import Problem, did_you_mean
 from engine.documents.scalars import core
 from engine.documents.source import Span
 from engine.documents.tree import List, Map, Plain, Scalar, Value, kind_of, older_meaning, plain
+from engine.names import is_dns_label, is_identifier, is_label_key, is_label_value, is_subdomain
 
 
 class Bad:

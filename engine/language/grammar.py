@@ -52,29 +52,6 @@ IN.2 : /in(?![A-Za-z0-9_])/
 %override BYTES_LIT.4 : /[bB]/ (MLSTRING_LIT | STRING_LIT)
 """
 
-RESERVED = frozenset(
-    {
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-    }
-)
-KEYWORDS = frozenset(("false", "in", "null", "true"))
-
 
 def grammar() -> str:
     """The whole grammar, for Lark."""

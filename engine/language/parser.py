@@ -37,6 +37,7 @@ from engine.language.syntax import (
     qualified,
 )
 from engine.language.values import Uint
+from engine.names import KEYWORDS, RESERVED
 
 MAX_LENGTH = 16_384
 MAX_WORDS = 4_096
@@ -108,7 +109,7 @@ class _Wrong(Node):
     parts: tuple[Node, ...] = ()
 
 
-_TAKEN = grammar.RESERVED | grammar.KEYWORDS
+_TAKEN = RESERVED | KEYWORDS
 _Parts = list[Any]  # what Lark hands over: tokens, nodes, and what other callbacks returned
 
 
@@ -166,7 +167,7 @@ class _Builder(Transformer[Any, Any]):
 
     def member_dot(self, parts: _Parts) -> Node:
         operand, _, question, name = parts
-        if name in grammar.KEYWORDS:
+        if name in KEYWORDS:
             return _wrong(name, partial(mistakes.reserved_word, word=str(name)), operand)
         optional, at = question is not None, _start(name)
         return Select(
@@ -181,7 +182,7 @@ class _Builder(Transformer[Any, Any]):
 
     def member_dot_arg(self, parts: _Parts) -> Node:
         target, _, name, _, arguments, closing = parts
-        if name in grammar.KEYWORDS:
+        if name in KEYWORDS:
             return _wrong(name, partial(mistakes.reserved_word, word=str(name)), target, *(arguments or ()))
         return _method(target, name, tuple(arguments or ()), _end(closing))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -10,19 +9,16 @@ from itertools import pairwise
 from operator import and_, itemgetter, or_, xor
 from typing import Any, NamedTuple, TypeAlias
 
+from engine.names import MAX_NAME, is_label_value
+
 Expression: TypeAlias = dict[str, Any]  # {"key": ..., "operator": ..., "values": [...]}
 SelectorTerm: TypeAlias = dict[str, list[Expression]]  # {"matchExpressions": [...], "matchFields": [...]}
 Span: TypeAlias = tuple[int, int]
 
 MAX_INTEGER = 2**63 - 1
-MAX_LENGTH = 63
 NODE_NAME = "/metadata.name"
 
 ALL_INTEGERS: tuple[Span, ...] = ((0, MAX_INTEGER),)
-_NAME = r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)"
-_LEGAL_VALUE = re.compile(rf"{_NAME}?")
-_LEGAL_NAME = re.compile(_NAME)
-_LEGAL_PREFIX = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
 _MANY_SPELLINGS = 23  # at least half of the spellings of any integer: 45 of one with 19 digits, 63 of one with one
 _KEY = itemgetter(0)
 _REMEMBERED = 8_192  # strings and expressions whose meaning is kept, the last ones used
@@ -30,21 +26,6 @@ _REMEMBERED = 8_192  # strings and expressions whose meaning is kept, the last o
 
 class Inexpressible(Exception):  # noqa: N818 - says what the set is
     """A set that no list of match expressions says: strings that are no integers, without naming them."""
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def legal_value(value: str) -> bool:
-    """Can a label have this value? Empty, or up to 63 of `A-Za-z0-9-_.` that begin and end with a letter or digit."""
-    return _LEGAL_VALUE.fullmatch(value) is not None
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def legal_key(key: str) -> bool:
-    """Can a label have this key? A name like a value's, not empty, perhaps behind a DNS subdomain and a slash."""
-    prefix, slash, name = key.rpartition("/")
-    if slash and not (len(prefix) <= 253 and _LEGAL_PREFIX.fullmatch(prefix)):
-        return False
-    return _LEGAL_NAME.fullmatch(name) is not None
 
 
 def integer(value: str) -> int | None:
@@ -129,7 +110,7 @@ class LabelStates(NamedTuple):
         """How many values `alternatives` writes, at most."""
         if is_plain(self):
             return len(self.odd)
-        return len(self.odd) + (MAX_LENGTH if self.others else 2 * len(self.spans))
+        return len(self.odd) + (MAX_NAME if self.others else 2 * len(self.spans))
 
     def alternatives(self, key: str) -> list[list[Expression]]:
         """Lists of match expressions, one of which must hold: legal for the API server, disjoint, in a fixed order.
@@ -177,12 +158,12 @@ ABSENT = LabelStates(True, False, (), frozenset())
 
 def one_of(values: Iterable[str]) -> LabelStates:
     """The label is present with one of these values. What can't be a label value is left out."""
-    return canonical(False, False, (), frozenset(filter(legal_value, values)))
+    return canonical(False, False, (), frozenset(filter(is_label_value, values)))
 
 
 def none_of(values: Iterable[str]) -> LabelStates:
     """The label is absent, or has a value other than these: Kubernetes' NotIn."""
-    return canonical(True, True, ALL_INTEGERS, frozenset(filter(legal_value, values)))
+    return canonical(True, True, ALL_INTEGERS, frozenset(filter(is_label_value, values)))
 
 
 def integers(low: int = 0, high: int = MAX_INTEGER) -> LabelStates:
@@ -212,7 +193,7 @@ def from_expression(expression: Mapping[str, Any]) -> LabelStates:
 
 @lru_cache(maxsize=_REMEMBERED)
 def _read(operator: str, values: tuple[str, ...]) -> LabelStates:
-    if not all(legal_value(value) for value in values):
+    if not all(is_label_value(value) for value in values):
         return NONE
     match operator:
         case "In" if values:
@@ -300,7 +281,7 @@ def canonical(absent: bool, others: bool, spans: tuple[Span, ...], odd: frozense
 
 def _spellings(number: int) -> frozenset[str]:
     digits = str(number)
-    return frozenset(digits.zfill(length) for length in range(len(digits), MAX_LENGTH + 1))
+    return frozenset(digits.zfill(length) for length in range(len(digits), MAX_NAME + 1))
 
 
 def _listed(key: str, operator: str, values: Iterable[str]) -> list[Expression]:

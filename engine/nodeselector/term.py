@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeAlias
 
+from engine.names import is_label_key
 from engine.nodeselector.states import (
     ALL_INTEGERS,
     ANY,
@@ -18,7 +19,6 @@ from engine.nodeselector.states import (
     from_expression,
     is_any,
     label_key,
-    legal_key,
 )
 
 Requirements: TypeAlias = tuple[tuple[str, LabelStates], ...]
@@ -141,7 +141,7 @@ def term_of(requirements: Mapping[str, LabelStates]) -> Term:
     """The term of these requirements. A key that can't be a label's is absent from every node."""
     kept = []
     for key, values in sorted(requirements.items()):
-        if key != NODE_NAME and not legal_key(key):
+        if key != NODE_NAME and not is_label_key(key):
             values = ANY if values.absent else NONE
         if values.impossible:
             return NOWHERE

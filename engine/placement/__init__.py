@@ -2,7 +2,7 @@
 
 from engine.placement.json_patch import Operation, patch
 from engine.placement.placement import NOTHING, Placement, labels_of, placed
-from engine.placement.pod_affinity import PREFERRED, REQUIRED, Identity, WeightedPodTerm, pod_term, term_identity
+from engine.placement.pod_affinity import Identity, WeightedPodTerm, pod_term, term_identity
 from engine.placement.pod_selector import written_out
 from engine.placement.preferred import WISHES
 from engine.placement.required import OF_POD, own
@@ -20,8 +20,6 @@ __all__ = [
     "MAX_WEIGHT",
     "NOTHING",
     "OF_POD",
-    "PREFERRED",
-    "REQUIRED",
     "WISHES",
     "Constraint",
     "Identity",

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.names import PREFERRED, REQUIRED
 from engine.nodeselector import TRUE, Term, Terms
 from engine.placement import pod_affinity, spread
-from engine.placement.pod_affinity import PREFERRED, REQUIRED, WeightedPodTerm
+from engine.placement.pod_affinity import WeightedPodTerm
 from engine.placement.preferred import preferences
 from engine.placement.required import Json, narrowed
 from engine.placement.spread import Constraint

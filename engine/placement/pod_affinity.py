@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from engine.names import PREFERRED, REQUIRED
 from engine.nodeselector import Term
 from engine.placement.pod_selector import counted_pods
 from engine.placement.weights import capped, united
@@ -12,9 +13,6 @@ from engine.placement.weights import capped, united
 PodTerm: TypeAlias = Mapping[str, Any]
 WeightedPodTerm: TypeAlias = tuple[int | None, PodTerm]  # weight 1..100, or None where the term is required
 Identity: TypeAlias = tuple[str, Term, frozenset[str], Term | None]
-
-REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
-PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 
 
 def pod_term(

@@ -13,6 +13,7 @@ from itertools import product
 from math import prod
 from typing import Any, TypeAlias
 
+from engine.names import REQUIRED
 from engine.nodeselector import (
     MAX_TERMS,
     MAX_VALUES,
@@ -31,7 +32,6 @@ from engine.nodeselector import (
     term_of,
     widest,
 )
-from engine.placement.pod_affinity import REQUIRED
 
 Json: TypeAlias = Mapping[str, Any]
 SelectorTerm: TypeAlias = Mapping[str, Any]

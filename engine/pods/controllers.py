@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.documents import RequestError
+from engine.names import REQUIRED
 from engine.pods.incoming import Owner
 
 Json = Any
@@ -149,7 +150,7 @@ def _daemon_set(workload: Object, template: Object, name: str, namespace: str) -
     spec = pod["spec"]
     affinity = dict(_at(spec, "affinity") or {})
     term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [NODE]}]}
-    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    required = {REQUIRED: {"nodeSelectorTerms": [term]}}
     affinity["nodeAffinity"] = {**(_at(affinity, "nodeAffinity") or {}), **required}
     taints = [("not-ready", "NoExecute"), ("unreachable", "NoExecute"), ("disk-pressure", "NoSchedule")]
     taints += [(key, "NoSchedule") for key in ("memory-pressure", "pid-pressure", "unschedulable")]

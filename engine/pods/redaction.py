@@ -78,7 +78,7 @@ def without_environment(pod: Mapping[str, Any]) -> dict[str, Any]:
     metadata: Mapping[str, Any] = pod.get("metadata") or {}
     kept = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != LAST_APPLIED}
     spec = dict(pod.get("spec") or {})
-    for group in ("containers", "initContainers", "ephemeralContainers"):
+    for group in CONTAINERS:
         if isinstance(spec.get(group), Sequence):
             spec[group] = [_without_values(container) for container in spec[group]]
     return {**pod, "metadata": {**metadata, "annotations": kept}, "spec": spec}

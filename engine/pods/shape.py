@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.documents import RequestError
+from engine.names import PREFERRED, REQUIRED
 
 Json = Any
 Object = Mapping[str, Json]
@@ -29,8 +30,8 @@ _POD_TERM = {
     "mismatchLabelKeys": [str],
 }
 _POD_AFFINITY = {
-    "requiredDuringSchedulingIgnoredDuringExecution": [_POD_TERM],
-    "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": int, "podAffinityTerm": _POD_TERM}],
+    REQUIRED: [_POD_TERM],
+    PREFERRED: [{"weight": int, "podAffinityTerm": _POD_TERM}],
 }
 _AMOUNTS = {"limits": {"*": (str, int, float)}, "requests": {"*": (str, int, float)}}
 _CONTAINER = {"name": str, "image": str, "env": [{}], "resources": _AMOUNTS, "ports": [{}]}
@@ -60,8 +61,8 @@ POD: Check = {
         "schedulerName": str,
         "affinity": {
             "nodeAffinity": {
-                "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [_NODE_TERM]},
-                "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": int, "preference": _NODE_TERM}],
+                REQUIRED: {"nodeSelectorTerms": [_NODE_TERM]},
+                PREFERRED: [{"weight": int, "preference": _NODE_TERM}],
             },
             "podAffinity": _POD_AFFINITY,
             "podAntiAffinity": _POD_AFFINITY,

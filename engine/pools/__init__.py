@@ -5,19 +5,16 @@ from engine.pools.inventory import inventory_from_documents, inventory_problems
 from engine.pools.membership import inventory_from_pools
 from engine.pools.nodes import NodeGroup, group, pool_of
 from engine.pools.pool import Inventory, Pool, Taint
-from engine.pools.providers import ARCH, INSTANCE_TYPE, OS, POOL_LABELS, REGION, WORDS, ZONE
+from engine.pools.providers import NODE_WORDS, POOL_FIELDS, POOL_LABELS, WORD_OF
 from engine.pools.reads import Read
 from engine.pools.words import Cases, Label, PortableWord, Words, words_of
 
 __all__ = [
-    "ARCH",
     "HARD_EFFECTS",
-    "INSTANCE_TYPE",
-    "OS",
+    "NODE_WORDS",
+    "POOL_FIELDS",
     "POOL_LABELS",
-    "REGION",
-    "WORDS",
-    "ZONE",
+    "WORD_OF",
     "Cases",
     "Group",
     "Inventory",

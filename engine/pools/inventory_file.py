@@ -38,17 +38,10 @@ from engine.documents import (
 )
 from engine.pools.evidence import Declared
 from engine.pools.pool import Taint
-from engine.pools.providers import BY_NAME, WORDS
+from engine.pools.providers import BY_NAME, POOL_FIELDS
 
 TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-_DERIVED = {
-    "zones": WORDS["zone"],
-    "regions": WORDS["region"],
-    "instanceTypes": WORDS["instanceType"],
-    "architectures": WORDS["arch"],
-    "operatingSystems": WORDS["os"],
-    "capacityTypes": "karpenter.sh/capacity-type",
-}
+_DERIVED = {**POOL_FIELDS, "capacityTypes": "karpenter.sh/capacity-type"}
 """Fields of `pool` that follow from its labels and values: the label to give instead."""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from engine.pools.providers import ARCH, INSTANCE_TYPE, OS, POOL_LABELS, REGION, ZONE, capacity
+from engine.pools.providers import POOL_FIELDS, POOL_LABELS, capacity
 
 Labels = Mapping[str, str]
 LabelValues = Mapping[str, tuple[str, ...]]
@@ -74,11 +74,7 @@ def _view(pool: Pool) -> dict[str, object]:
         "values": {key: list(some) for key, some in pool.values.items()},
         "annotations": dict(pool.annotations),
         "taints": [taint._asdict() for taint in pool.taints],
-        "zones": _said_by(pool, ZONE),
-        "regions": _said_by(pool, REGION),
-        "instanceTypes": _said_by(pool, INSTANCE_TYPE),
-        "architectures": _said_by(pool, ARCH),
-        "operatingSystems": _said_by(pool, OS),
+        **{name: _said_by(pool, label) for name, label in POOL_FIELDS.items()},
         "capacityTypes": capacity_types(pool.provider, pool.labels, pool.values),
         "nodes": pool.nodes,
         "readyNodes": pool.ready_nodes,

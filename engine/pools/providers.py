@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
 ZONE = "topology.kubernetes.io/zone"
 REGION = "topology.kubernetes.io/region"
@@ -18,10 +19,33 @@ OS = "kubernetes.io/os"
 INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 HOSTNAME = "kubernetes.io/hostname"
 
-WORDS: Mapping[str, str] = MappingProxyType(
-    {"zone": ZONE, "region": REGION, "arch": ARCH, "os": OS, "instanceType": INSTANCE_TYPE}
+
+class NodeWord(NamedTuple):
+    """A portable word of `node`, the field of `pool` that lists what its nodes may say, and the label that says it.
+
+    `label` is None where each provider has its own: see `Provider.capacity`.
+    """
+
+    word: str
+    pool_field: str
+    label: str | None
+
+
+NODE_WORDS: tuple[NodeWord, ...] = (
+    NodeWord("zone", "zones", ZONE),
+    NodeWord("region", "regions", REGION),
+    NodeWord("arch", "architectures", ARCH),
+    NodeWord("os", "operatingSystems", OS),
+    NodeWord("instanceType", "instanceTypes", INSTANCE_TYPE),
+    NodeWord("capacityType", "capacityTypes", None),
 )
-"""The portable words that one label says, the same one with every provider."""
+"""All portable words: whatever is said of one anywhere follows from here."""
+WORDS: Mapping[str, str] = MappingProxyType({word: label for word, _, label in NODE_WORDS if label})
+"""The label of each word that one label says, the same one with every provider."""
+POOL_FIELDS: Mapping[str, str] = MappingProxyType({field: label for _, field, label in NODE_WORDS if label})
+"""The label of each field of `pool` that lists the values of one label."""
+WORD_OF: Mapping[str, str] = MappingProxyType({field: word for word, field, _ in NODE_WORDS})
+"""By the field of `pool` that lists what its nodes may say: the word for what one node says."""
 
 CAPACITY_TYPES = ("spot", "on-demand", "reserved")
 

@@ -6,19 +6,10 @@ from collections.abc import Iterator
 
 from engine.documents import Excerpt, Problem
 from engine.language import Call, Has, Ident, Node, Select, walk
+from engine.pools import WORD_OF
 
 WRITTEN = ("affinity", "tolerations", "topologySpreadConstraints")
 """What policies write: an expression that reads it sees another pod on the second call."""
-
-WORD_OF = {
-    "zones": "zone",
-    "regions": "region",
-    "architectures": "arch",
-    "operatingSystems": "os",
-    "instanceTypes": "instanceType",
-    "capacityTypes": "capacityType",
-}
-"""The fields of `pool` that list what its nodes may be, and the word for what one node is."""
 
 
 def reads_what_policies_write(node: Node, excerpt: Excerpt) -> Iterator[Problem]:

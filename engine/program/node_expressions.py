@@ -46,7 +46,7 @@ from engine.language import (
     keys_of,
 )
 from engine.nodeselector import ABSENT, EXISTS, FALSE, TRUE, Terms, common, integers, union, where
-from engine.pools import WORDS, Cases, Label, PortableWord, Words
+from engine.pools import WORD_OF, Cases, Label, PortableWord, Words
 from engine.program.comparisons import ATOMS, Integer, all_of, compared, equality, holding, holds_something, member_of
 from engine.program.truths import NO, UNKNOWN, YES, Arguments, CasesOf, Truth, TruthOf, choose, conjoin, negate
 
@@ -258,7 +258,7 @@ def _cases(node: Node, names: tuple[str, ...]) -> CasesOf:
             )
         case Select(operand=operand) if _is_labels(operand):
             return _label(lambda *_args: node.field, node.optional)
-        case Select(operand=operand) if _is_node(operand) and node.field in (*WORDS, "capacityType"):
+        case Select(operand=operand) if _is_node(operand) and node.field in WORD_OF.values():
             return _word(node.field, node.optional)
         case Call(function="orValue", target=Node() as target, args=(fallback,)):
             return _or_value(_cases(target, names), _cases(fallback, names))

@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 from engine.language import Call, Has, Ident, Index, Literal, Node, Select, children, free_names
-from engine.pools import ARCH, INSTANCE_TYPE, OS, REGION, ZONE, Read
+from engine.pools import POOL_FIELDS, Read
 from engine.program.model import POD_NAMES
 from engine.program.tree import Reads
-
-DERIVED = {
-    "zones": ZONE,
-    "regions": REGION,
-    "instanceTypes": INSTANCE_TYPE,
-    "architectures": ARCH,
-    "operatingSystems": OS,
-}
-"""The fields of `pool` that are made of one label's values."""
 
 
 def says_without_pool(node: Node) -> bool:
@@ -85,8 +76,8 @@ def _collect_reads(node: Node, found: set[Read]) -> bool:
         ):
             found.add(Read(kind, key))
         case Select(operand=Ident(name="pool" | ".pool")) | Has(operand=Ident(name="pool" | ".pool")):
-            if node.field in DERIVED:
-                found.add(Read("values", DERIVED[node.field]))
+            if node.field in POOL_FIELDS:
+                found.add(Read("values", POOL_FIELDS[node.field]))
             elif node.field == "capacityTypes":
                 found.add(Read("capacity"))
             return node.field in ("labels", "values")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from engine.bundle import Schema
 from engine.language import BOOL, BYTES, DOUBLE, DYN, INT, STRING, ObjectType, Type, list_of, map_of
+from engine.pools import NODE_WORDS
 from engine.program.kubernetes_types import TYPES
 
 # Kubernetes v1.36: defaulting and the built-in admission plugins run before mutating webhooks
@@ -117,12 +118,7 @@ POOL = ObjectType(
         "values": map_of(STRING, _STRINGS),
         "annotations": _LABELS,
         "taints": list_of(TAINT),
-        "zones": _STRINGS,
-        "regions": _STRINGS,
-        "instanceTypes": _STRINGS,
-        "architectures": _STRINGS,
-        "operatingSystems": _STRINGS,
-        "capacityTypes": _STRINGS,
+        **{name: _STRINGS for _, name, _ in NODE_WORDS},
         "nodes": INT,
         "readyNodes": INT,
         "cpu": DOUBLE,
@@ -139,12 +135,7 @@ NODE = ObjectType(
     "Node",
     fields={
         "labels": _LABELS,
-        "zone": STRING,
-        "region": STRING,
-        "arch": STRING,
-        "os": STRING,
-        "instanceType": STRING,
-        "capacityType": STRING,
+        **{word: STRING for word, _, _ in NODE_WORDS},
     },
 )
 """`node`: one node, unknown when a policy is evaluated.

@@ -35,7 +35,8 @@ from engine.language import (
 )
 from engine.nodeselector import TooMany
 from engine.nodeselector.term import admits
-from engine.pools import ZONE, Inventory, Pool, PoolIndex, Taint
+from engine.pools import Inventory, Pool, PoolIndex, Taint
+from engine.pools.providers import ZONE
 from engine.program import POD_NAMES, CompiledPolicy, Program, Truth, compile_bundle, vocabulary
 from engine.program.model import NAMES
 from tests.conformance import expressions

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.names import is_label_key, is_label_value
 from engine.nodeselector.states import (
     ABSENT,
     ANY,
@@ -24,8 +25,6 @@ from engine.nodeselector.states import (
     from_expression,
     integers,
     integers_in,
-    legal_key,
-    legal_value,
     none_of,
     one_of,
 )
@@ -198,22 +197,22 @@ def test_what_can_not_be_a_label_equals_none() -> None:
 
 @pytest.mark.parametrize("value", ["", "a", "A-b_c.9", "x" * 63, "0"])
 def test_legal_values(value: str) -> None:
-    assert legal_value(value)
+    assert is_label_value(value)
 
 
 @pytest.mark.parametrize("value", ["x" * 64, "-", "a-", ".a", "a b", "a/b", "ä", "a\n", "+1", "-1"])
 def test_illegal_values(value: str) -> None:
-    assert not legal_value(value)
+    assert not is_label_value(value)
 
 
 @pytest.mark.parametrize("key", ["a", "kubernetes.io/os", "a.b-c.d/e_F.g", "x" * 63, ("a." * 126 + "a") + "/x"])
 def test_legal_keys(key: str) -> None:
-    assert legal_key(key)
+    assert is_label_key(key)
 
 
 @pytest.mark.parametrize("key", ["", "/a", "a/", "a/b/c", "A.b/c", "-a/b", "x" * 64, "a b", "a" * 254 + "/x", "a..b/c"])
 def test_illegal_keys(key: str) -> None:
-    assert not legal_key(key)
+    assert not is_label_key(key)
     assert term_of({key: EXISTS}) == NOWHERE
     assert term_of({key: one_of(["a"])}) == NOWHERE
     assert term_of({key: none_of(["a"])}) == EVERYWHERE

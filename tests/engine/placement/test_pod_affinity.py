@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import permutations
 from typing import Any
 
-from engine.placement.pod_affinity import PREFERRED, REQUIRED, added_terms, pod_term, term_identity
+from engine.names import PREFERRED, REQUIRED
+from engine.placement.pod_affinity import added_terms, pod_term, term_identity
 from engine.placement.weights import capped
 
 LABELS = {"app": "web", "rev": "1"}

@@ -37,7 +37,7 @@ def side(incoming: IncomingPod) -> int:
 
 
 @pytest.mark.parametrize(
-    "subject",
+    "incoming",
     [
         workload("Deployment", "web"),
         workload("ReplicaSet", "web-abc"),

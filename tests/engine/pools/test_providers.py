@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.documents import is_label_key
-from engine.documents.names import is_label_value
+from engine.names import is_label_key, is_label_value
 from engine.pools.providers import (
     CAPACITY_TYPES,
     POOL_LABELS,

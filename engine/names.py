@@ -1,4 +1,4 @@
-"""Which texts the API server takes as names, labels, taints: its own syntax rules.
+"""Which texts the API server takes as names, labels, taints, and CEL as identifiers: their own syntax rules.
 
 Source: k8s.io/apimachinery/pkg/util/validation and pkg/api/validate/content (1.36).
 """
@@ -6,26 +6,35 @@ Source: k8s.io/apimachinery/pkg/util/validation and pkg/api/validate/content (1.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+"""The fields of an affinity, of nodes or pods, for what must hold and for what is wished for."""
 
 MAX_NAME = 63
 MAX_SUBDOMAIN = 253
+_REMEMBERED = 8_192  # texts that were looked at lately: a decision meets the same labels again and again
 
 _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
 
-_KEYWORDS = {"true", "false", "null", "in"}
+KEYWORDS = frozenset(("false", "in", "null", "true"))
+"""Words that mean something in CEL."""
 _KEPT = {"as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package"}
-RESERVED = frozenset(_KEYWORDS | _KEPT | {"namespace", "return", "var", "void", "while"})
-"""Words that can't be an identifier of CEL (https://github.com/google/cel-spec, language definition, syntax)."""
+RESERVED = frozenset(_KEPT | {"namespace", "return", "var", "void", "while"})
+"""Words that CEL keeps for later (https://github.com/google/cel-spec, language definition, syntax)."""
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def is_label_value(text: str) -> bool:
     """Empty, or at most 63 letters, digits, `-`, `_`, `.`, with a letter or digit at either end."""
     return not text or (len(text) <= MAX_NAME and _LABEL.fullmatch(text) is not None)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def is_label_key(text: str) -> bool:
     """A qualified name: `name`, or `prefix/name` where the prefix is a DNS subdomain."""
     prefix, slash, name = text.rpartition("/")
@@ -44,4 +53,4 @@ def is_subdomain(text: str) -> bool:
 
 def is_identifier(text: str) -> bool:
     """What may stand after `variables.` in an expression."""
-    return _IDENTIFIER.fullmatch(text) is not None and text not in RESERVED
+    return _IDENTIFIER.fullmatch(text) is not None and text not in KEYWORDS and text not in RESERVED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.documents.names import is_dns_label, is_identifier, is_label_key, is_label_value, is_subdomain
+from engine.names import is_dns_label, is_identifier, is_label_key, is_label_value, is_subdomain
 
 
 @pytest.mark.parametrize("text", ["", "a", "A-b_c.9", "x" * 63, "007"])
