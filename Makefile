@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test lint format controlplane mutants bench-decide bench-serve lock clean
+.PHONY: help setup demo test lint format wheel controlplane mutants bench-decide bench-serve lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ format: setup ## rewrite the code in the one format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+wheel: setup ## build the wheel into dist, for `pipx install` or `uv tool install`
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --wheel-dir dist .
+
 controlplane: setup ## build kube-apiserver, etcd, scheduler, controller manager, kubectl and helm once, into a cache
 	tests/controlplane/build || [ $$? = 2 ]
 
@@ -52,4 +55,4 @@ lock: ## rewrite requirements.lock (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock -q
 
 clean: ## remove what setup and tools made
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants

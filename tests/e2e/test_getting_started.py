@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "getting-started.md"
 BLOCK = re.compile(r"^```(console|bash)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)$", re.MULTILINE)
-BEFORE = ("git clone ", "make setup", "export PATH=")
+BEFORE = ("git clone ", "make setup", "export PATH=", "pipx install ", "make wheel")
 """What has happened already when a test runs."""
 ELSEWHERE = ("docker build ",)
 """What takes more than an API server."""
