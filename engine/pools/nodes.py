@@ -72,12 +72,14 @@ TRANSIENT_TAINTS = frozenset(
 )
 """Taints that say how a node is at the moment, not what its pool is for."""
 
-_START_UP = (
+_TRANSIENT_PREFIXES = (
     "startup-taint.cluster-autoscaler.kubernetes.io/",
     "status-taint.cluster-autoscaler.kubernetes.io/",
     "ignore-taint.cluster-autoscaler.kubernetes.io/",
+    "readiness.k8s.io/",
 )
-"""The cluster autoscaler's prefixes for taints that are transient by definition."""
+"""Prefixes of taints that are transient by definition: the cluster autoscaler's, and those of Kubernetes' node readiness
+controller, which removes each once its condition holds."""
 
 GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe")
 
@@ -89,7 +91,7 @@ def is_machine_label(key: str) -> bool:
 
 def is_transient(taint: Taint) -> bool:
     """Whether a taint is of a start-up or of a node's lifecycle."""
-    return taint.key in TRANSIENT_TAINTS or taint.key.startswith(_START_UP)
+    return taint.key in TRANSIENT_TAINTS or taint.key.startswith(_TRANSIENT_PREFIXES)
 
 
 def inventory_from_nodes(nodes: Iterable[Node], pool_labels: Sequence[str] = ()) -> Inventory:

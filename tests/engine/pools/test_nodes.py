@@ -134,12 +134,13 @@ def test_taints_are_those_that_all_nodes_have() -> None:
 def test_taints_of_the_moment_are_none_of_the_pools() -> None:
     transient = [Taint(key, "", "NoSchedule") for key in sorted(TRANSIENT_TAINTS)]
     transient.append(Taint("startup-taint.cluster-autoscaler.kubernetes.io/cni", "", "NoSchedule"))
+    transient.append(Taint("readiness.k8s.io/network", "pending", "NoExecute"))
     assert all(map(is_transient, transient))
     assert pools(node({NODEGROUP: "a"}, taints=[*transient, SPOT]))["a"].taints == (SPOT,)
 
 
 def test_only_listed_lifecycle_taints_are_left_out() -> None:
-    for key in ("node.kubernetes.io/dedicated", "node.cloudprovider.kubernetes.io/mine", "karpenter.sh/mine"):
+    for key in ("node.kubernetes.io/dedicated", "node.cloudprovider.kubernetes.io/mine", "karpenter.sh/mine", "readiness.k8s.io", "x.readiness.k8s.io/a"):
         assert not is_transient(Taint(key, "", "NoSchedule"))
 
 
