@@ -34,9 +34,9 @@ class NodeWord(NamedTuple):
 NODE_WORDS: tuple[NodeWord, ...] = (
     NodeWord("zone", "zones", ZONE),
     NodeWord("region", "regions", REGION),
+    NodeWord("instanceType", "instanceTypes", INSTANCE_TYPE),
     NodeWord("arch", "architectures", ARCH),
     NodeWord("os", "operatingSystems", OS),
-    NodeWord("instanceType", "instanceTypes", INSTANCE_TYPE),
     NodeWord("capacityType", "capacityTypes", None),
 )
 """All portable words: whatever is said of one anywhere follows from here."""
