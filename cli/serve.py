@@ -19,6 +19,7 @@ from pathlib import Path
 
 from cli.errors import CommandError
 from cli.inputs import existing
+from engine.bundle import FAILURE_POLICIES, MODES
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", required=True, metavar="DIR", help="the bundle's folder")
     parser.add_argument(
         "--mode",
-        choices=("enforce", "audit", "off"),
+        choices=MODES,
         default="enforce",
         help="the most that is done; a bundle's or a policy's own mode may be more careful (default: enforce)",
     )
@@ -94,7 +95,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     serving.add_argument(
         "--failure-policy",
-        choices=("Ignore", "Fail"),
+        choices=FAILURE_POLICIES,
         default="Ignore",
         help="what happens to a pod that a bug keeps from being decided (default: Ignore)",
     )

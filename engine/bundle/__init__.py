@@ -1,6 +1,8 @@
 """TODO."""
 
 from engine.bundle.model import (
+    FAILURE_POLICIES,
+    MODES,
     SYSTEM_NAMESPACES,
     Bundle,
     Case,
@@ -8,6 +10,7 @@ from engine.bundle.model import (
     Expression,
     FailurePolicy,
     HandsOn,
+    Mode,
     Named,
     Outcome,
     PodTerm,
@@ -22,6 +25,8 @@ from engine.bundle.reader import parse_bundle
 from engine.bundle.selector import Selector
 
 __all__ = [
+    "FAILURE_POLICIES",
+    "MODES",
     "SYSTEM_NAMESPACES",
     "Bundle",
     "Case",
@@ -29,6 +34,7 @@ __all__ = [
     "Expression",
     "FailurePolicy",
     "HandsOn",
+    "Mode",
     "Named",
     "Outcome",
     "PodTerm",

@@ -8,9 +8,11 @@ from typing import Any
 import semver
 
 from engine.bundle.model import (
+    FAILURE_POLICIES,
     MODES,
     OUTCOMES,
     SYSTEM_NAMESPACES,
+    WHEN_EMPTY,
     Case,
     Exemption,
     Expression,
@@ -174,8 +176,8 @@ POLICY = {
     "podAffinity": Field(_pod_terms, ()),
     "podAntiAffinity": Field(_pod_terms, ()),
     "deny": Field(_expressions, ()),
-    "whenEmpty": Field(choice("deny", "warn", "ignore"), "deny"),
-    "failurePolicy": Field(choice("Ignore", "Fail"), "Ignore"),
+    "whenEmpty": Field(choice(*WHEN_EMPTY), "deny"),
+    "failurePolicy": Field(choice(*FAILURE_POLICIES), "Ignore"),
     "mode": Field(choice(*MODES), "enforce"),
     "rollout": Field(integer(0, 100), 100),
     "priority": Field(integer(-INT32 - 1, INT32), 0),

@@ -5,21 +5,27 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from engine.bundle.params import Schema
 from engine.bundle.selector import EVERYTHING, Selector
 from engine.documents import Excerpt, Plain, Problem, Source, Span
 
-MODES = ("enforce", "audit", "off")
-OUTCOMES = ("applied", "satisfied", "notMatched", "overruled", "denied", "failed", "audited", "off", "notRolledOut")
-
 SYSTEM_NAMESPACES = ("kube-node-lease", "kube-system")
 """Namespaces whose pods are left alone unless `handsOn` names them."""
 
 Mode = Literal["enforce", "audit", "off"]
+Outcome = Literal[
+    "applied", "satisfied", "notMatched", "overruled", "denied", "failed", "audited", "off", "notRolledOut"
+]
 WhenEmpty = Literal["deny", "warn", "ignore"]
 FailurePolicy = Literal["Ignore", "Fail"]
+
+MODES: tuple[Mode, ...] = get_args(Mode)
+"""From the least careful one to the most."""
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+WHEN_EMPTY: tuple[WhenEmpty, ...] = get_args(WhenEmpty)
+FAILURE_POLICIES: tuple[FailurePolicy, ...] = get_args(FailurePolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +218,3 @@ def digest(sources: Iterable[Source]) -> str:
         for part in (source.name.encode(), source.text.encode()):
             total.update(len(part).to_bytes(8, "big") + part)
     return total.hexdigest()
-
-
-Outcome = Literal[
-    "applied", "satisfied", "notMatched", "overruled", "denied", "failed", "audited", "off", "notRolledOut"
-]

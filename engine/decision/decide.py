@@ -12,12 +12,12 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.bundle import SYSTEM_NAMESPACES, Outcome
+from engine.bundle import MODES, SYSTEM_NAMESPACES, Mode, Outcome
 from engine.decision import words
 from engine.decision.attribution import _overruled_spread, _without_effect, added, asked
 from engine.decision.candidates import _Candidates
 from engine.decision.combine import _Failure
-from engine.decision.decision import Decision, Mode, PolicyOutcome, PoolNames, _outcome
+from engine.decision.decision import Decision, PolicyOutcome, PoolNames, _outcome
 from engine.decision.intent import _holds_already, _named
 from engine.decision.redact import _discreet, _may_tell
 from engine.decision.weigh import _of_pools, _ranks, _room, within
@@ -64,13 +64,12 @@ OWN_NAMESPACE = "bayplan"
 """Where Bayplan runs, if nothing else is said."""
 
 MIRROR = "kubernetes.io/config.mirror"
-CAREFUL: Sequence[Mode] = ("enforce", "audit", "off")
 NOBODY = (None,) * len(POD_NAMES)
 
 
 def careful(*modes: str) -> Mode:
     """The most careful of these modes: off, then audit, then enforce."""
-    return max((mode for mode in CAREFUL if mode in modes), key=CAREFUL.index, default="enforce")
+    return max((mode for mode in MODES if mode in modes), key=MODES.index, default="enforce")
 
 
 class Decider:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from engine.bundle import Outcome, Revision
+from engine.bundle import Mode, Outcome, Revision
 from engine.evaluation import PolicyEvaluation
 from engine.nodeselector import EVERYWHERE, TRUE
 from engine.placement import NOTHING, Operation, Placement, placed
 from engine.pods import IncomingPod, owner_of
-
-Mode = Literal["enforce", "audit", "off"]
 
 
 class PolicyOutcome(NamedTuple):
