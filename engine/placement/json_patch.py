@@ -24,10 +24,14 @@ def patch(pod: Mapping[str, Any], placement: Placement) -> tuple[Operation, ...]
 
     Raises TooMany.
     """
-    new = placed(pod, placement)
-    if new is pod:
+    return patch_between(pod, placed(pod, placement))
+
+
+def patch_between(pod: Mapping[str, Any], patched: Mapping[str, Any]) -> tuple[Operation, ...]:
+    """What leads from a pod to the same with a placement worked in: `patched`, the pod itself where nothing changes."""
+    if patched is pod:
         return ()
-    old_spec, new_spec = pod.get("spec") or {}, new["spec"]
+    old_spec, new_spec = pod.get("spec") or {}, patched["spec"]
     pairs = ((f"/spec/{field}", old_spec.get(field), new_spec.get(field)) for field in FIELDS)
     return tuple(operation for path, old, now in pairs for operation in _difference(path, old, now))
 
