@@ -8,7 +8,7 @@ from itertools import pairwise
 from engine.analysis.candidate_pods import Candidate, evaluations
 from engine.analysis.stage import Doubts, Stage, covers, in_any, in_both, requires_the_same_always, rule_reads_pod
 from engine.bundle import Policy
-from engine.decision import within
+from engine.decision import scaled_to
 from engine.documents import Excerpt, Problem
 from engine.evaluation import NodeSet, PolicyEvaluation, alive, node_terms
 from engine.language import free_names, parse
@@ -143,7 +143,7 @@ def tied_tiers(
 
 def _come_out_equal(evaluation: PolicyEvaluation, stage: Stage) -> bool:
     """Whether a tier weighs no more than a worse one, where its policy leaves nodes of both, and all can be written."""
-    weights = {wish.nodes: wish.weight for wish in within(MAX_WEIGHT, list(evaluation.tiers))}
+    weights = {wish.nodes: wish.weight for wish in scaled_to(MAX_WEIGHT, list(evaluation.tiers))}
     left = evaluation.nodes or stage.everywhere
     reached = [in_both(tier.nodes, left) for tier in evaluation.tiers]
     written = [

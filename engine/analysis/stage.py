@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from engine.decision import NOBODY, Decider
+from engine.decision import NO_POD, Decider
 from engine.evaluation import (
     POLICY_BUDGET,
     ByNode,
@@ -51,7 +51,7 @@ class Stage:
         pool_facts = decider.pool_facts
         undecided = {leaf.number: _either(leaf, self.pool_index) for leaf in decider.program.leaves if leaf.reads_pod}
         self._budget = Budget(POLICY_BUDGET)
-        self._seen = Inputs(pool_facts, (self._budget, *NOBODY, *decider.constants), undecided)
+        self._seen = Inputs(pool_facts, (self._budget, *NO_POD, *decider.constants), undecided)
 
     @property
     def _inputs(self) -> Inputs:

@@ -1,13 +1,13 @@
 """TODO."""
 
-from engine.decision.decide import LEFT_ALONE, NOBODY, OWN_NAMESPACE, Decider
+from engine.decision.decide import LEFT_ALONE, NO_POD, OWN_NAMESPACE, Decider
 from engine.decision.decision import Decision, PolicyOutcome, PoolNames, outcome_of
-from engine.decision.weigh import within
+from engine.decision.weigh import scaled_to
 from engine.decision.words import described_pod, listed, title
 
 __all__ = [
     "LEFT_ALONE",
-    "NOBODY",
+    "NO_POD",
     "OWN_NAMESPACE",
     "Decider",
     "Decision",
@@ -16,6 +16,6 @@ __all__ = [
     "described_pod",
     "listed",
     "outcome_of",
+    "scaled_to",
     "title",
-    "within",
 ]

@@ -2,26 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from engine.evaluation import PolicyEvaluation
+from engine.decision import words
+from engine.decision.combine import Given, Met
+from engine.decision.decision import PolicyOutcome, policy_outcome
+from engine.decision.intent import TaintAnswers, Written, holds_already, tolerated
+from engine.decision.weigh import of_pools, ranks, room, wished
+from engine.evaluation import PolicyEvaluation, WeightedNodes
 from engine.names import PREFERRED, REQUIRED
-from engine.nodeselector import Term, parse_term
+from engine.nodeselector import FALSE, Term, Terms, TooMany, parse_term
 from engine.placement import (
     Identity,
-    Placement,
     Toleration,
     combined_constraints,
     constraint_identity,
     counted_labels,
     labels_of,
-    placed,
     term_identity,
 )
 from engine.program import CompiledPolicy
 
 Json = Mapping[str, Any]
+
+
+def outcomes(
+    given: Given,
+    met: Met,
+    written: Written,
+    left_out: Mapping[str, str],
+    gave_way: Mapping[str, str],
+    answers: TaintAnswers,
+) -> tuple[PolicyOutcome, ...]:
+    """Every outcome. A policy that applies is satisfied where nothing that it asks for is in the patch.
+
+    `left_out` are the policies that do nothing at all, `gave_way` those whose spread constraint did; and why.
+    """
+    writing = _writing(given, met, written, answers) if written.operations else ()
+    said = []
+    for evaluation in given.evaluations:
+        name = evaluation.policy.name
+        if name in left_out:
+            said.append(PolicyOutcome(name, "overruled", left_out[name], evaluation.error))
+        elif evaluation.outcome != "applied" or name in writing:
+            said.append(policy_outcome(evaluation))
+        else:
+            message = _unchanged(given, met, written, evaluation, gave_way, answers)
+            said.append(PolicyOutcome(name, "satisfied", message, evaluation.error))
+    return tuple(said)
+
+
+def _writing(given: Given, met: Met, written: Written, answers: TaintAnswers) -> Collection[str]:
+    """The policies that ask for something that is written, be it that others ask for it, too."""
+    applied = written.applied
+    if len(applied) == 1:
+        return (applied[0].policy.name,)
+    names = {evaluation.policy.name for evaluation in applied if _narrows(given, evaluation)}
+    rest = [one for one in applied if one.policy.name not in names and not one.policy.only_requires]
+    if rest:
+        pod = given.incoming.pod
+        this = added(pod, written.patched)
+        for evaluation in rest:
+            terms = (
+                term for wish in (*evaluation.tiers, *evaluation.wishes) for term in _named_by(given, wish, met.after)
+            )
+            if asked(evaluation, pod, this, terms, tolerated(given, met, evaluation, answers)):
+                names.add(evaluation.policy.name)
+    # nobody narrows the pod, but those that say so together have ruled out pools that it does not name
+    return names or {evaluation.policy.name for evaluation in applied if evaluation.nodes is not None}
+
+
+def _narrows(given: Given, evaluation: PolicyEvaluation) -> bool:
+    """Whether a policy requires what the pod does not ask for itself."""
+    nodes = evaluation.nodes
+    try:
+        return nodes is not None and not holds_already(given.own_terms, nodes, given.pool_index)
+    except TooMany:
+        return True
+
+
+def _named_by(given: Given, wish: WeightedNodes, after: int) -> Terms:
+    """The terms of a wish; none of one that takes too many, which is only left where it weighs nothing."""
+    try:
+        return wished(given, wish.nodes, after)
+    except TooMany:
+        return FALSE
+
+
+def _unchanged(
+    given: Given,
+    met: Met,
+    written: Written,
+    evaluation: PolicyEvaluation,
+    gave_way: Mapping[str, str],
+    answers: TaintAnswers,
+) -> str:
+    """Why nothing of a policy is written."""
+    if evaluation.policy.only_denies:
+        return words.DENIES_NOTHING
+    if evaluation.policy.name in gave_way:
+        return gave_way[evaluation.policy.name]
+    if evaluation.nodes is not None or evaluation.spread or evaluation.pod_affinity or evaluation.pod_anti_affinity:
+        return words.HELD
+    if tolerated(given, met, evaluation, answers) or of_pools(evaluation.tiers, met.after):
+        return words.HELD
+    wishes = [wish for wish in evaluation.wishes if of_pools((wish,), met.after)]
+    if wishes:
+        tiers = ranks(written.applied)
+        light = bool(tiers) and not any(wish.weight for wish in room(tiers, written.applied).lighter(wishes))
+        return words.TOO_LIGHT if light else words.HELD
+    return words.ABOUT_NONE if evaluation.policy.prefer or evaluation.policy.fallback else words.NO_TAINT
 
 
 class Added(NamedTuple):
@@ -34,9 +125,9 @@ class Added(NamedTuple):
     spread: Sequence[Json]
 
 
-def added(pod: Json, placement: Placement) -> Added:
-    """What a placement that can be written adds to a pod."""
-    old, new = pod.get("spec") or {}, placed(pod, placement).get("spec") or {}
+def added(pod: Json, patched: Json) -> Added:
+    """What a placement adds to a pod; `patched` is the pod with it worked in."""
+    old, new = pod.get("spec") or {}, patched.get("spec") or {}
     before, after = old.get("affinity") or {}, new.get("affinity") or {}
 
     def fresh(field: str, kind: str) -> Sequence[Json]:
@@ -82,7 +173,7 @@ def _spreads(constraint: Json, pod: Json, this: Added) -> bool:
     return list(alone) != list(existing) and counted_labels(there, labels) == counted_labels(constraint, labels)
 
 
-def _overruled_spread(applied: Sequence[PolicyEvaluation], pod: Mapping[str, Any]) -> dict[str, str]:
+def overruled_spread(applied: Iterable[PolicyEvaluation], pod: Json) -> dict[str, str]:
     """Policies whose spread constraint gave way to another of the same identity, and why."""
     wanted = [(f.policy.name, constraint) for f in applied for constraint in f.spread]
     if not wanted:
@@ -92,19 +183,17 @@ def _overruled_spread(applied: Sequence[PolicyEvaluation], pod: Mapping[str, Any
     return {wanted[index][0]: reason for index, reason in overruled}
 
 
-def _without_effect(
-    applied: Sequence[PolicyEvaluation], unspread: Mapping[str, str], pod: Mapping[str, Any], placement: Placement
-) -> dict[str, str]:
-    """Policies that do nothing but spread, and gave way with all of it; and why."""
-    if not unspread:
+def without_effect(pod: Json, written: Written, gave_way: Mapping[str, str]) -> dict[str, str]:
+    """Policies that do nothing but spread, and gave way with all of it; and why. `gave_way` are all that did."""
+    if not gave_way:
         return {}
     existing, labels = (pod.get("spec") or {}).get("topologySpreadConstraints") or (), labels_of(pod)
-    merged, _ = combined_constraints(existing, placement.spread, labels)
+    merged, _ = combined_constraints(existing, written.placement.spread, labels)
     counts = {constraint_identity(one): counted_labels(one, labels) for one in merged}
     return {
-        evaluation.policy.name: unspread[evaluation.policy.name]
-        for evaluation in applied
-        if evaluation.policy.name in unspread
+        evaluation.policy.name: gave_way[evaluation.policy.name]
+        for evaluation in written.applied
+        if evaluation.policy.name in gave_way
         and _only_spreads(evaluation.policy)
         and all(counts[constraint_identity(one)] != counted_labels(one, labels) for one in evaluation.spread)
     }

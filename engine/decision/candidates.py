@@ -1,13 +1,38 @@
-"""TODO."""
+"""Which pods are left alone, and which policies may be about one of the others."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from engine.decision.decision import PolicyOutcome
+from engine.evaluation import UNSELECTED
+from engine.pods import IncomingPod, controller
 from engine.program import CompiledPolicy
 
+MIRROR = "kubernetes.io/config.mirror"
 
-class _Candidates:
+
+def hands_off(incoming: IncomingPod, namespaces: Collection[str], *, daemon_sets: bool) -> str:
+    """Why a pod is left alone; empty if it is not. `daemon_sets`: pods of DaemonSets are not left alone."""
+    metadata = incoming.pod.get("metadata") or {}
+    if incoming.namespace_name in namespaces:
+        return f"pods in namespace {incoming.namespace_name} are left alone"
+    if MIRROR in (metadata.get("annotations") or {}):
+        return "mirror pods are left alone"
+    owner = controller(metadata)
+    if owner is not None and owner.get("kind") == "DaemonSet" and not daemon_sets:
+        return "pods of DaemonSets are left alone"
+    return ""
+
+
+def resting(policy: CompiledPolicy) -> PolicyOutcome:
+    """The outcome of a policy that is not a candidate."""
+    if policy.policy.mode == "off":
+        return PolicyOutcome(policy.name, "off")
+    return PolicyOutcome(policy.name, "notMatched", UNSELECTED)
+
+
+class Candidates:
     """Policies by a label that their selector asks for, so that one that can't match costs nothing."""
 
     def __init__(self, policies: Sequence[CompiledPolicy]) -> None:

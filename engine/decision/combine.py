@@ -1,12 +1,165 @@
-"""TODO."""
+"""What all policies require of one pod, together: the nodes that are left, and the policies that had to give way."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from engine.decision import words
+from engine.decision.decision import Decision, PolicyOutcome, PoolNames, policy_outcome
+from engine.evaluation import NodeSet, PolicyEvaluation, alive, intersection, node_terms, plain_meet, reach
+from engine.nodeselector import FALSE, TRUE, Terms, TooMany
+from engine.placement import OF_POD, WISHES
+from engine.pods import IncomingPod
+from engine.pools import PoolIndex
 
 
-class _Failure(Exception):  # noqa: N818 - an outcome of policies, caught here
-    """Policies failed while the policies met; why, by their names."""
+class PoliciesFailed(Exception):  # noqa: N818 - an outcome of policies, caught by the Decider
+    """Policies turn out not to be decidable beside the others; `reasons` says why, by their names."""
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
         self.reasons = reasons
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What is known of one pod before its policies are combined.
+
+    `own_terms` are the node selector terms that the pod brings itself, its `nodeSelector` among them; `evaluations` are
+    in the program's order.
+    """
+
+    incoming: IncomingPod
+    pool_index: PoolIndex
+    own_terms: Terms
+    evaluations: Sequence[PolicyEvaluation]
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """What the policies that apply come to, together.
+
+    `nodes` are those that all of them require that are not overruled, None if none requires any; `overruled` says by
+    policy why it is left out. `before` and `after` are masks of pools: those that the pod's own constraints leave, and
+    those that are left when `nodes` are required, too. `unsatisfiable`: the pod's own constraints match no known pool;
+    they do not count for `nodes`, `overruled` and `after` then.
+    """
+
+    nodes: NodeSet | None
+    overruled: Mapping[str, str]
+    before: int
+    after: int
+    unsatisfiable: bool
+
+    @property
+    def left(self) -> int:
+        """The mask of known pools that the pod may go to: none if it asks for what none of them has."""
+        return 0 if self.unsatisfiable else self.after
+
+
+def combined(given: Given) -> Met:
+    """All policies that apply, overruling by priority what would leave nothing. Raises PoliciesFailed."""
+    pool_index, own_terms = given.pool_index, given.own_terms
+    before = reach(((pool_index.every, TRUE),), own_terms, pool_index)
+    unsatisfiable = own_terms == FALSE or (not before and bool(pool_index.pools) and not pool_index.inventory.strays)
+    binding = TRUE if unsatisfiable else own_terms
+    nodes, overruled = _by_priority(given, binding)
+    after = pool_index.every if nodes is None else reach(nodes.groups, binding, pool_index)
+    return Met(nodes, overruled, before, after & (pool_index.every if unsatisfiable else before), unsatisfiable)
+
+
+def _by_priority(given: Given, binding: Terms) -> tuple[NodeSet | None, dict[str, str]]:
+    """What all require together; or by priority what leaves something, and why the other policies are overruled.
+
+    `binding` are the terms of the pod's own that count. Raises PoliciesFailed.
+    """
+    wanting = [one for one in given.evaluations if one.outcome == "applied" and one.nodes is not None]
+    everything = required_together(given, wanting)
+    if everything is None or alive(everything, binding, given.pool_index):
+        return everything, {}
+    kept: list[PolicyEvaluation] = []
+    overruled: dict[str, str] = {}
+    for evaluation in wanting:
+        together = required_together(given, [*kept, evaluation])
+        if together is not None and alive(together, binding, given.pool_index):
+            kept.append(evaluation)
+        else:
+            overruled[evaluation.policy.name] = words.emptiness(evaluation, kept, binding, given.pool_index)
+    return required_together(given, kept), overruled
+
+
+def required_together(given: Given, evaluations: Sequence[PolicyEvaluation]) -> NodeSet | None:
+    """The nodes that each of these requires, None if there are none of these. All must require some.
+
+    Raises PoliciesFailed for those whose terms multiply past what can be said.
+    """
+    together = plain_meet([evaluation.nodes for evaluation in evaluations])
+    if together is not None:
+        return together
+    failed: dict[str, str] = {}
+    met: list[PolicyEvaluation] = []
+    for evaluation in evaluations:
+        assert evaluation.nodes is not None
+        met.append(evaluation)
+        try:
+            together = evaluation.nodes if together is None else intersection(together, evaluation.nodes)
+        except TooMany as error:
+            failed[evaluation.policy.name] = multiplied(given, error, met)
+            met.pop()
+    if failed:
+        raise PoliciesFailed(failed)
+    return together
+
+
+def multiplied(given: Given, error: TooMany, evaluations: Iterable[PolicyEvaluation]) -> str:
+    """An error, and whose alternatives multiply, for a person who wants to know which are too many."""
+    own, wishes = OF_POD in error.what, WISHES in error.what
+    factors = [f"{len(given.own_terms)} of the pod's own"] if own and len(given.own_terms) > 1 else []
+    for evaluation in evaluations if not wishes else ():
+        count = 1 if evaluation.nodes is None else _width(evaluation.nodes, given.pool_index)
+        if count > 1:
+            factors.append(f"{count} of policy {evaluation.policy.name}")
+    return f"{error} ({', times '.join(factors)})" if len(factors) > 1 else str(error)
+
+
+def _width(nodes: NodeSet, pool_index: PoolIndex) -> int:
+    """How many node selector terms it takes to say these nodes, of all pools."""
+    try:
+        return sum(term.width for term in node_terms(nodes, pool_index.every, pool_index))
+    except TooMany as error:
+        return error.count
+
+
+def refused(base: Decision, evaluations: Sequence[PolicyEvaluation]) -> Decision | None:
+    """The refusal if there is one before policies are combined."""
+    message = _refusal(evaluations)
+    if not message:
+        return None
+    return replace(base, allowed=False, message=message, policies=tuple(map(policy_outcome, evaluations)))
+
+
+def _refusal(evaluations: Iterable[PolicyEvaluation]) -> str:
+    """Why the pod is refused: a `deny` that holds, or a failure under failurePolicy Fail. Empty if it is not."""
+    for evaluation in evaluations:
+        if evaluation.outcome == "denied":
+            return f"policy {evaluation.policy.name}: {evaluation.message}"
+        if evaluation.outcome == "failed" and evaluation.policy.policy.failure_policy == "Fail":
+            return f"policy {evaluation.policy.name} could not be decided: {evaluation.error}"
+    return ""
+
+
+def denied(base: Decision, given: Given, met: Met) -> Decision | None:
+    """The refusal of the first policy that is overruled and has `whenEmpty: deny`, if there is one."""
+    for evaluation in given.evaluations if met.overruled else ():
+        name = evaluation.policy.name
+        if name in met.overruled and evaluation.policy.policy.when_empty == "deny":
+            outcomes = tuple(
+                PolicyOutcome(one.policy.name, "overruled", met.overruled[one.policy.name], one.error)
+                if one.policy.name in met.overruled
+                else policy_outcome(one)
+                for one in given.evaluations
+            )
+            pools = PoolNames(given.pool_index.names(met.before))
+            message = f"policy {name}: {met.overruled[name]}"
+            return replace(base, allowed=False, message=message, policies=outcomes, pools=pools)
+    return None

@@ -122,7 +122,8 @@ def placement_json(placement: Placement) -> dict[str, Any]:
     return data
 
 
-def _outcome(evaluation: PolicyEvaluation) -> PolicyOutcome:
+def policy_outcome(evaluation: PolicyEvaluation) -> PolicyOutcome:
+    """The outcome of a policy that stays as it was evaluated."""
     return PolicyOutcome(evaluation.policy.name, evaluation.outcome, evaluation.message, evaluation.error)
 
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""A decision without what its errors quote of the pod's environment."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from engine.pods import reads_environment, redactor, withheld
 from engine.program import CompiledPolicy, Program
 
 
-def _may_tell(policy: CompiledPolicy, program: Program) -> bool:
+def may_read_environment(policy: CompiledPolicy, program: Program) -> bool:
     """Whether a policy, or an exemption from it, may read a pod's environment."""
     exempting = [one.exemption.match_conditions for one in program.exemptions if one.covers(policy.name)]
     said = [*policy.policy.excerpts, *(named.excerpt for conditions in exempting for named in conditions)]
     return any(reads_environment(excerpt.value) for excerpt in said)
 
 
-def _discreet(decision: Decision, telling: frozenset[str]) -> Decision:
+def redacted(decision: Decision, telling: frozenset[str]) -> Decision:
     """The decision without what its errors quote of the pod's environment; `telling` are the policies that may read it.
 
     What these say may be made of it in any way, so nothing is left but where it is.
@@ -37,5 +37,5 @@ def _discreet(decision: Decision, telling: frozenset[str]) -> Decision:
             for name, outcome, message, error in decision.policies
         ),
         warnings=tuple(hide(warning) for warning in decision.warnings),
-        audited=None if decision.audited is None else _discreet(decision.audited, telling),
+        audited=None if decision.audited is None else redacted(decision.audited, telling),
     )

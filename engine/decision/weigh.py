@@ -1,12 +1,71 @@
-"""TODO."""
+"""What preferences weigh: scaled so that all that one node can fulfil fits under 100, tiers above all else."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from engine.evaluation import PolicyEvaluation, WeightedNodes, heaviest_overlap
-from engine.placement import MAX_WEIGHT, united
+from engine.decision.combine import Given
+from engine.evaluation import NodeSet, PolicyEvaluation, WeightedNodes, heaviest_overlap, node_terms
+from engine.names import PREFERRED
+from engine.nodeselector import Term, Terms, TooMany, affordable, both, implies, parse_term
+from engine.placement import MAX_WEIGHT, WISHES, united
+
+
+def preferred(given: Given, applied: Sequence[PolicyEvaluation], after: int) -> tuple[tuple[int, Term], ...]:
+    """Wishes with their weights, and fallback tiers above them. Raises TooMany.
+
+    All wishes that one node can fulfil weigh less than one tier; a wish too light for that is left out. The tiers
+    leave as much room under 100 as the wishes need, for weights that passed it would all have to be rounded.
+    What a wish weighs does not depend on the pools that are left, so that it is the same when fewer are.
+    """
+    wishes = [wish for evaluation in applied for wish in evaluation.wishes]
+    tiers = ranks(applied)
+    if tiers:
+        space = room(tiers, applied)
+        ranked = scaled_to(MAX_WEIGHT, [WeightedNodes(tier.nodes, space.step * tier.weight) for tier in tiers])
+        weighed = [*space.lighter(wishes), *ranked]
+    else:
+        weighed = scaled_to(MAX_WEIGHT, wishes)
+    terms: list[tuple[int, Term]] = []
+    for wish in weighed:
+        if wish.weight:
+            terms += [(wish.weight, term) for term in wished(given, wish.nodes, after)]
+    return _not_preferred_yet(given, terms, after)
+
+
+def wished(given: Given, nodes: NodeSet, after: int) -> Terms:
+    """The terms that say these nodes of the pools `after`. Raises TooMany, which says that it is about wishes."""
+    try:
+        return node_terms(nodes, after, given.pool_index)
+    except TooMany as error:
+        raise TooMany(error.count, WISHES) from error
+
+
+def _not_preferred_yet(given: Given, wishes: Sequence[tuple[int, Term]], after: int) -> tuple[tuple[int, Term], ...]:
+    """Without what the pod prefers already in other words: somebody else has left fewer pools since it was said."""
+    affinity = ((given.incoming.pod.get("spec") or {}).get("affinity") or {}).get("nodeAffinity") or {}
+    existing = [
+        (one.get("weight") or 0, parse_term(one.get("preference") or {})) for one in affinity.get(PREFERRED) or ()
+    ]
+    if not existing or not wishes:
+        return tuple(wishes)
+    affordable((wish for _, wish in wishes), WISHES)
+    wishes = [(weight, one) for weight, wish in wishes for one in wish.split()]
+    own_terms = given.own_terms
+    gone = given.pool_index.selector(given.pool_index.every & ~after)
+
+    def otherwise(wish: Term, one: Term) -> bool:
+        here = both((wish,), own_terms)
+        return one != wish and implies(here, (one,)) and implies(both((one,), own_terms), (wish, *gone))
+
+    wanted, equal = united(wishes), united(existing)
+    said = {
+        wish
+        for wish, weight in wanted.items()
+        if (others := sum(w for w, one in existing if otherwise(wish, one))) and others + equal.get(wish, 0) >= weight
+    }
+    return tuple((weight, wish) for weight, wish in wishes if wish not in said)
 
 
 def _items(applied: Iterable[PolicyEvaluation]) -> dict[tuple[str, int], int]:
@@ -19,14 +78,14 @@ def _items(applied: Iterable[PolicyEvaluation]) -> dict[tuple[str, int], int]:
     return heaviest
 
 
-def _ranks(applied: Iterable[PolicyEvaluation]) -> list[WeightedNodes]:
+def ranks(applied: Iterable[PolicyEvaluation]) -> list[WeightedNodes]:
     """The tiers of all policies by their levels, the best ones of each policy on one."""
     tiered = [evaluation for evaluation in applied if evaluation.tiers]
     top = max((evaluation.tiers[0].weight for evaluation in tiered), default=0)
     return [WeightedNodes(t.nodes, t.weight * top // f.tiers[0].weight) for f in tiered for t in f.tiers]
 
 
-class _Room(NamedTuple):
+class Room(NamedTuple):
     """What one level of tiers weighs, and what all wishes for one node weigh as they are said, at most."""
 
     step: int
@@ -37,12 +96,13 @@ class _Room(NamedTuple):
         return [WeightedNodes(w.nodes, w.weight * min(self.step - 1, self.total) // self.total) for w in wishes]
 
 
-def _room(ranks: Sequence[WeightedNodes], applied: Iterable[PolicyEvaluation]) -> _Room:
-    total, most = sum(_items(applied).values()), max(heaviest_overlap(ranks), 1)
-    return _Room(max((MAX_WEIGHT - total) // most, MAX_WEIGHT // (most + 1), 1), total)
+def room(tiers: Sequence[WeightedNodes], applied: Iterable[PolicyEvaluation]) -> Room:
+    """The room for wishes beneath these tiers, which are those of the same policies."""
+    total, most = sum(_items(applied).values()), max(heaviest_overlap(tiers), 1)
+    return Room(max((MAX_WEIGHT - total) // most, MAX_WEIGHT // (most + 1), 1), total)
 
 
-def within(limit: int, wishes: list[WeightedNodes]) -> list[WeightedNodes]:
+def scaled_to(limit: int, wishes: list[WeightedNodes]) -> list[WeightedNodes]:
     """The wishes, made lighter in proportion if those for the same nodes come to more than the limit.
 
     Rounded down, so that what is added up later does not pass it either.
@@ -53,7 +113,7 @@ def within(limit: int, wishes: list[WeightedNodes]) -> list[WeightedNodes]:
     return [WeightedNodes(nodes, max(1, weight * limit // most)) for nodes, weight in together.items() if weight]
 
 
-def _of_pools(wishes: Iterable[WeightedNodes], pools: int) -> bool:
+def of_pools(wishes: Iterable[WeightedNodes], pools: int) -> bool:
     """Whether any of these wishes is for nodes of these pools, or of no pool."""
     said = (wish.nodes for wish in wishes if wish.weight)
     return any(nodes.anywhere or any(mask & pools for mask, _ in nodes.groups) for nodes in said)

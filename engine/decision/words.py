@@ -34,13 +34,13 @@ def described_pod(incoming: IncomingPod) -> str:
     return f"{kind} {incoming.namespace_name}/{name}"
 
 
-def sentence(decision: Decision, applied: Sequence[PolicyEvaluation], *, stuck: bool) -> str:
+def sentence(decision: Decision, applied: Sequence[PolicyEvaluation], *, unsatisfiable_alone: bool) -> str:
     """Where the pod may run and which policies say so."""
     who = described_pod(decision.incoming)
     applied = [evaluation for evaluation in applied if not evaluation.policy.only_denies]
     if not applied:
         return f"no policy says where {who} may run; it may run wherever it asks to"
-    where = _where(who, decision.pools, applied, stuck=stuck)
+    where = _where(who, decision.pools, applied, unsatisfiable_alone=unsatisfiable_alone)
     done = {outcome.name: outcome.message for outcome in decision.policies if outcome.outcome == "satisfied"}
     reasons = [_reason(evaluation) for evaluation in applied if evaluation.policy.name not in done]
     reasons += _unwritten({name: done[name] for name in (f.policy.name for f in applied) if name in done})
@@ -57,8 +57,8 @@ def _unwritten(reasons: Mapping[str, str]) -> Iterator[str]:
             yield f"{listed(names)} {'changes' if len(names) == 1 else 'change'} nothing: {reason}"
 
 
-def _where(who: str, pools: PoolNames, applied: Sequence[PolicyEvaluation], *, stuck: bool) -> str:
-    if stuck:
+def _where(who: str, pools: PoolNames, applied: Sequence[PolicyEvaluation], *, unsatisfiable_alone: bool) -> str:
+    if unsatisfiable_alone:
         return f"{who} asks for nodes that no known pool has, and stays that way"
     confined = any(f.nodes is not None and f.nodes.anywhere is None for f in applied)
     if not any(f.nodes is not None for f in applied):
@@ -117,9 +117,9 @@ def warnings(
     evaluations: Iterable[PolicyEvaluation],
     overruled: Mapping[str, str],
     pools: PoolNames,
-    unspread: Mapping[str, str],
+    overruled_spread: Mapping[str, str],
     *,
-    stuck: bool,
+    unsatisfiable_alone: bool,
 ) -> list[str]:
     """What whoever created the pod should be told."""
     told = [
@@ -127,8 +127,8 @@ def warnings(
         for evaluation in evaluations
         if evaluation.policy.name in overruled and evaluation.policy.policy.when_empty == "warn"
     ]
-    told += [f"policy {name}: {reason}" for name, reason in unspread.items()]
-    if stuck:
+    told += [f"policy {name}: {reason}" for name, reason in overruled_spread.items()]
+    if unsatisfiable_alone:
         told.append("the pod's own constraints match no known pool")
     if pools.untolerated and len(pools.untolerated) == len(pools.after):
         told.append(f"the pod tolerates the taints of none of the pools that are left: {listed(pools.untolerated)}")

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.decision.attribution import added
 from engine.nodeselector import integers, one_of, term_of
-from engine.placement import Placement, pod_term, term_identity
+from engine.placement import Placement, placed, pod_term, term_identity
 from tests.engine.builders import decide, outcomes, pod
 from tests.engine.matching import PREFERRED, REQUIRED
 
@@ -25,7 +25,7 @@ def test_what_is_there_is_not_added() -> None:
         pod_affinity=((None, ZONE), (5, HOST)),
         pod_anti_affinity=((5, ZONE),),
     )
-    fresh = added(pod(), placement)
+    fresh = added(pod(), placed(pod(), placement))
     assert fresh.preferred == {a, *b.split()}
     assert fresh.pod_affinity == {term_identity(one, {}) for one in (ZONE, HOST)}
     assert fresh.pod_anti_affinity == {term_identity(ZONE, {})}
@@ -38,7 +38,7 @@ def test_what_is_there_is_not_added() -> None:
         "podAntiAffinity": {PREFERRED: [{"weight": 5, "podAffinityTerm": ZONE}]},
     }
     given = pod(affinity=affinity, tolerations=[GPU], topologySpreadConstraints=[SPREAD])
-    rest = added(given, placement)
+    rest = added(given, placed(given, placement))
     assert rest.preferred == set(b.split())
     assert rest.pod_affinity == {term_identity(HOST, {})}
     assert (rest.pod_anti_affinity, list(rest.tolerations), rest.spread) == (frozenset(), [], [SPREAD])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.decision.decide import Decider, careful
+from engine.decision.decide import Decider, most_careful_mode
 from engine.decision.words import ABOUT_NONE, HELD, NO_TAINT, TOO_LIGHT
 from engine.evaluation import UNSELECTED
 from engine.nodeselector import TRUE
@@ -46,8 +46,13 @@ def test_a_webhook_that_is_off_decides_nothing() -> None:
     assert outcomes(decision) == {"one": "off", "two": "off"}
 
 
-def test_careful() -> None:
-    assert (careful(), careful("enforce"), careful("audit", "enforce"), careful("off", "audit")) == (
+def test_most_careful_mode() -> None:
+    assert (
+        most_careful_mode(),
+        most_careful_mode("enforce"),
+        most_careful_mode("audit", "enforce"),
+        most_careful_mode("off", "audit"),
+    ) == (
         "enforce",
         "enforce",
         "audit",

@@ -134,7 +134,7 @@ def test_reads_through_computed_keys_move_with_their_pools(before: Inventory, af
     engine = decider(*COMPUTED, bundle="{params: {key: tier}}", pools=before)
     (leaf,) = engine.program.leaves
     assert leaf.computed
-    nobody = engine._nobody
+    nobody = engine._no_pod
     known = _by_pool(leaf, PoolIndex(before), nobody())
     old = PoolIndex(before)
     moved = _by_pool(leaf, PoolIndex(after, old), nobody(), known)
