@@ -1,4 +1,7 @@
-"""Sets of the states that one label of a node may be in: a Boolean algebra. The package says how it works."""
+"""LabelStates: sets of the states that one label of a node may be in, a Boolean algebra.
+
+The docstring of the package says how it works.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,10 @@ from engine.names import MAX_NAME, is_label_value
 
 Expression: TypeAlias = dict[str, Any]  # {"key": ..., "operator": ..., "values": [...]}
 SelectorTerm: TypeAlias = dict[str, list[Expression]]  # {"matchExpressions": [...], "matchFields": [...]}
-Span: TypeAlias = tuple[int, int]
+Span: TypeAlias = tuple[int, int]  # the first and the last integer, both in
 
 MAX_INTEGER = 2**63 - 1
-NODE_NAME = "/metadata.name"
+NODE_NAME = "/metadata.name"  # the key of a node's name; no label's, for it begins with a slash
 
 ALL_INTEGERS: tuple[Span, ...] = ((0, MAX_INTEGER),)
 _MANY_SPELLINGS = 23  # at least half of the spellings of any integer: 45 of one with 19 digits, 63 of one with one
@@ -29,7 +32,10 @@ class Inexpressible(Exception):  # noqa: N818 - says what the set is
 
 
 def integer(value: str) -> int | None:
-    """The int64 that Kubernetes reads a label value as for `Gt` and `Lt`, or None. Never negative: see above."""
+    """The int64 that Kubernetes reads a label value as for `Gt` and `Lt`, or None.
+
+    Never negative, for no label value begins with a minus.
+    """
     if not value.isdigit() or not value.isascii():
         return None
     number = int(value)
@@ -42,7 +48,7 @@ def label_key(key: str) -> str:
 
 
 class LabelStates(NamedTuple):
-    """A set of states of one label; see the top of this module. Made by the functions below, never by hand.
+    """A set of states of one label; the package's docstring explains the four facts. Made by the functions below.
 
     A tuple, for sets are made, hashed and compared by the thousand; as a tuple it is never used.
     """
@@ -103,11 +109,12 @@ class LabelStates(NamedTuple):
         if self.others:
             return 1
         listed = any(not _within(value, self.spans) for value in self.odd)
+        # one `In`, one for each span (two for that of all integers), one `DoesNotExist`
         return listed + len(self.spans) + (self.spans == ALL_INTEGERS) + self.absent
 
     @property
     def size(self) -> int:
-        """How many values `alternatives` writes, at most."""
+        """How many values `alternatives` writes, at most: strings of `odd`, bounds, spellings of a missing integer."""
         if is_plain(self):
             return len(self.odd)
         return len(self.odd) + (MAX_NAME if self.others else 2 * len(self.spans))
@@ -211,20 +218,24 @@ def _read(operator: str, values: tuple[str, ...]) -> LabelStates:
 
 
 def is_plain(values: LabelStates) -> bool:
+    """Whether integers are treated as other strings are: no bounds were said."""
     return values.spans == (ALL_INTEGERS if values.others else ())
 
 
 def is_any(values: LabelStates) -> bool:
+    """Whether the set is ANY."""
     return values.absent and values.others and not values.odd and values.spans == ALL_INTEGERS
 
 
 def _within(value: str, spans: tuple[Span, ...]) -> bool:
+    """Whether a string is an integer of the spans."""
     if not spans or (number := integer(value)) is None:
         return False
     return _covers(spans, number)
 
 
 def _usual(value: str, others: bool, spans: tuple[Span, ...]) -> bool:
+    """Whether a string is in by `others` and `spans`, that is before `odd` turns the answer round."""
     if others == bool(spans) and (not others or spans == ALL_INTEGERS):
         return others
     number = integer(value)
@@ -232,6 +243,7 @@ def _usual(value: str, others: bool, spans: tuple[Span, ...]) -> bool:
 
 
 def _combined(a: LabelStates, b: LabelStates, keep: Callable[[bool, bool], bool]) -> LabelStates:
+    """The states for which keep(in a, in b)."""
     others = keep(a.others, b.others)
     spans = _swept(a.spans, b.spans, keep)
     odd = frozenset(v for v in a.odd | b.odd if keep(a.holds(v), b.holds(v)) != _usual(v, others, spans))
@@ -250,12 +262,14 @@ def _swept(a: tuple[Span, ...], b: tuple[Span, ...], keep: Callable[[bool, bool]
 
 
 def _complement(spans: tuple[Span, ...]) -> tuple[Span, ...]:
+    """The integers from 0 to 2^63-1 in none of the spans, as spans."""
     if not spans or spans == ALL_INTEGERS:
         return () if spans else ALL_INTEGERS
     return _swept(spans, ALL_INTEGERS, xor)
 
 
 def _covers(spans: tuple[Span, ...], number: int) -> bool:
+    """Whether an integer is in one of the spans, which ascend."""
     place = bisect_right(spans, number, key=_KEY)
     return place > 0 and number <= spans[place - 1][1]
 
@@ -280,6 +294,7 @@ def canonical(absent: bool, others: bool, spans: tuple[Span, ...], odd: frozense
 
 
 def _spellings(number: int) -> frozenset[str]:
+    """The strings of up to 63 digits that say an integer, with leading zeros."""
     digits = str(number)
     return frozenset(digits.zfill(length) for length in range(len(digits), MAX_NAME + 1))
 
@@ -304,7 +319,7 @@ def _bounds(key: str, low: int, high: int) -> Iterator[tuple[int, int, list[Expr
 
 
 def _excluded(values: LabelStates) -> frozenset[str]:
-    """The strings outside of a set that holds nearly all, for a NotIn."""
+    """The strings outside of a set that holds nearly all, for a NotIn. Raises Inexpressible."""
     missing = _complement(values.spans)
     if not _few(missing):
         raise Inexpressible("no match expression says that a label is present and no integer")
@@ -323,6 +338,7 @@ def _said(expressions: Sequence[Expression]) -> str:
 
 
 def is_expressible(values: LabelStates) -> bool:
+    """Whether `alternatives` can say the set, rather than raise Inexpressible."""
     return is_plain(values) or not values.others or _few(_complement(values.spans))
 
 

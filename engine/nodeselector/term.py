@@ -1,4 +1,4 @@
-"""A Term: what is asked of several labels together, as one node selector term does."""
+"""Term: what is asked of several labels of a node (and of its name) together, as one node selector term asks it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Requirements: TypeAlias = tuple[tuple[str, LabelStates], ...]
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Requirements on labels (and the name) of a node that hold together: (key, Values) by ascending key.
+    """Requirements on labels (and the name) of a node that hold together: (key, LabelStates) by ascending key.
 
     Made by `term_of` or `parse_term`, combined by `&`; `Term()` is every node.
     """

@@ -1,4 +1,4 @@
-"""Disjunctions of terms, as node selectors are: unions, intersections, differences, implication, and limits."""
+"""Terms: disjunctions, as node selectors are. Unions, intersections, differences, implication, and their limits."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from operator import or_
 from engine.nodeselector.states import ABSENT, LabelStates, canonical, integers, is_expressible, is_plain, label_key
 from engine.nodeselector.term import EVERYWHERE, FALSE, NOWHERE, TRUE, Requirements, Term, Terms, term_of
 
-MAX_TERMS = 1_000
+MAX_TERMS = 1_000  # node selector terms of one node selector
 MAX_VALUES = 10_000  # of 63 characters each they are 0.7 MB; etcd takes no object of more than 1.5 MiB
-MAX_PAIRS = 20_000
+MAX_PAIRS = 20_000  # pairs of terms that `both` looks at
 TERMS = "node selector terms"
-_COVER_BUDGET = 2_000
+_COVER_BUDGET = 2_000  # terms that one proof of `implies` looks at
 
 
 class TooMany(Exception):  # noqa: N818 - a limit, named as one
@@ -38,7 +38,7 @@ def both(a: Terms, b: Terms) -> Terms:
 
 
 def simplify(terms: Iterable[Term]) -> Terms:
-    """The same nodes in fewer terms, whatever the order of the given ones. Raises TooMany.
+    """The same nodes in fewer terms, whatever the order of the given ones: canonical. Raises TooMany.
 
     Impossible terms and terms within another are dropped, and terms that differ in one key are united.
     """
@@ -76,7 +76,7 @@ def _united(terms: set[Term]) -> set[Term]:
 
 
 def widest(terms: Iterable[Term]) -> set[Term]:
-    """Without the terms that are within another; EVERYWHERE must not be among them, nor one twice.
+    """The terms that are not within another; EVERYWHERE must not be among them, nor one twice.
 
     That other is looked up by the requirement that fewest strings meet, for what is within it names one of these
     strings; if it lists none, by the key that fewest terms have, for what is within it has that key.
@@ -99,6 +99,7 @@ def widest(terms: Iterable[Term]) -> set[Term]:
 def _wider(
     t: Term, by_string: Mapping[tuple[str, str], list[Term]], by_key: Mapping[str, list[Term]]
 ) -> Iterator[Term]:
+    """The terms that t may be within, itself among them."""
     for key, values in t.requirements:
         yield from by_key.get(key, ())
         if _enumerated(values):
@@ -106,10 +107,12 @@ def _wider(
 
 
 def _enumerated(values: LabelStates) -> bool:
+    """Whether the label must be present and has one of finitely many strings."""
     return not values.absent and bool(values.finite)
 
 
 def _union(key: str, rest: Requirements, group: Sequence[Term]) -> Term:
+    """The one term of terms that are alike but for `key`."""
     many = [t[key] for t in group]
     if all(values.finite is not None and not values.absent for values in many):
         values = canonical(False, False, (), frozenset().union(*(each.odd for each in many)))
@@ -173,6 +176,7 @@ def implies(a: Terms, b: Terms) -> bool:
 
 
 def _covered(t: Term, terms: Sequence[Term], budget: list[int]) -> bool:
+    """Whether t lies within the terms together; False, too, where the budget, a list of one number, is spent."""
     if t.impossible or any(t <= u for u in terms):
         return True
     near = [u for u in terms if not (t & u).impossible]
@@ -216,13 +220,16 @@ def where(key: str, values: LabelStates) -> Terms:
 
 
 class Overflow(tuple[Term, ...]):
-    """More terms than can be said. No error as long as nobody asks for them: see `within_limit`."""
+    """More terms than can be said, `size` of them. No error as long as nobody asks for them: see `within_limit`.
+
+    It holds NOWHERE alone, so it is neither FALSE nor TRUE.
+    """
 
     size = 0
 
 
 def within_limit(terms: Terms) -> Terms:
-    """Terms that are about to be said. Raises TooMany."""
+    """The terms given, which somebody is about to use. Raises TooMany for an Overflow."""
     if isinstance(terms, Overflow):
         raise TooMany(terms.size)
     return terms
@@ -235,7 +242,7 @@ def _untold(error: TooMany) -> Terms:
 
 
 def union(*many: Terms) -> Terms:
-    """The nodes of any of these."""
+    """The nodes of any of these; an Overflow where that takes too many terms."""
     if TRUE in many:
         return TRUE
     try:
@@ -245,7 +252,7 @@ def union(*many: Terms) -> Terms:
 
 
 def common(a: Terms, b: Terms) -> Terms:
-    """The nodes of both."""
+    """The nodes of both; an Overflow where that takes too many terms."""
     try:
         return both(within_limit(a), within_limit(b)) if a and b else FALSE
     except TooMany as error:
