@@ -1,4 +1,4 @@
-"""A pool made of what a file or an object declares of it, and of what its nodes are seen to carry."""
+"""Pools made of evidence: what a file or an object declares of one, and what its nodes are seen to carry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What somebody said about a pool; None where nothing was said."""
+    """What somebody said about a pool; None where nothing was said. Units are those of Pool."""
 
     name: str
     selector: Labels
@@ -53,7 +53,10 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the nodes of a pool show: labels that all carry, values of those that vary, taints that all have."""
+    """What the nodes of a pool show: labels that all carry, values of those that vary, taints that all have.
+
+    `cpu` (cores), `memory` (bytes) and `gpus` are those of the node that has most of each.
+    """
 
     labels: Labels
     values: LabelValues

@@ -1,7 +1,9 @@
-"""An inventory made ready for decisions: every pool a bit, every question about pools a mask.
+"""An inventory made ready for decisions: a set of pools is a mask, an integer of which bit i is pool i.
 
-Bit i of a mask is pool i of the inventory, which is sorted by name. What a fleet has answered once it remembers: the
-terms that select a set of pools, which pools can possibly meet a requirement, what observed labels demand again.
+Pools are numbered as they stand in the inventory, sorted by name: `1 << i` is pool i alone, `a & b` are the pools of
+both, `a | b` those of either, `a & ~b` those of a that are not of b. An index remembers what it has answered: the terms
+that select the pools of a mask, which pools can possibly meet a requirement, what observed labels demand again. The
+index of the next inventory takes over what it remembers of pools that did not change (`CarriedOver`).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from engine.pools.membership import Extra, identifying_terms, known_labels, may_
 from engine.pools.pool import Inventory, Pool
 from engine.pools.reads import Read, demanded_again
 
-MAX_REMEMBERED = 10_000
+MAX_REMEMBERED = 10_000  # answers of each kind; past it, all of that kind are forgotten
 HARD_EFFECTS = ("NoSchedule", "NoExecute")
 
 
@@ -24,17 +26,18 @@ Group = tuple[int, Terms]
 
 
 class PoolIndex:
-    """The pools of one inventory as bits. Everything it remembers follows from the inventory alone.
+    """The pools of one inventory as bits of masks. Everything it remembers follows from the inventory alone.
 
-    `inferred` says whether anything is known of any pool by observation only; `hard_taints` are the taints that keep
-    pods away, each with the pools that have it; `shadowed` are the pools all of whose nodes are of more special ones.
+    `every` is the mask of all pools; `providers` and `hard_taints` (the taints that keep pods away) have a mask for
+    each. `shadowed` are the pools all of whose nodes belong to more special ones. `inferred` says whether anything is
+    known of any pool by observation only. `previous` is the index of the inventory before this one.
     """
 
     def __init__(self, inventory: Inventory, previous: PoolIndex | None = None) -> None:
         self.inventory = inventory
         self.pools: tuple[Pool, ...] = inventory.pools
         self.views: tuple[Mapping[str, object], ...] = tuple(pool.view for pool in self.pools)
-        self.every = (1 << len(self.pools)) - 1
+        self.every = (1 << len(self.pools)) - 1  # as many bits set as there are pools
         self.providers = _grouped((pool.provider, 1 << i) for i, pool in enumerate(self.pools))
         self.hard_taints = _grouped(
             (taint, 1 << i)
@@ -48,21 +51,24 @@ class PoolIndex:
         self._possible: dict[tuple[str, LabelStates], int] = {}
         if previous is not None:
             self._take_over(previous)
-        self.shadowed = sum(1 << i for i in self._special if self.known(i).impossible)
+        self.shadowed = sum(1 << i for i in self._special if self.known(i).impossible)  # each bit once: a sum is `|`
         self.inferred = any(pool.observed or not pool.declared for pool in self.pools)
         self._names: dict[int, tuple[str, ...]] = {}
         self._selectors: dict[int, Terms] = {}
         self._demands: dict[frozenset[Read], tuple[Group, ...]] = {}
 
     def names(self, mask: int) -> tuple[str, ...]:
-        """The names of the pools of a mask, in order."""
+        """The names of the pools of a mask, ascending."""
         names = self._names.get(mask)
         if names is None:
             names = _remember(self._names, mask, tuple(self.pools[i].name for i in members(mask)))
         return names
 
     def selector(self, mask: int) -> Terms:
-        """The terms that exactly the nodes of these pools match: alike selectors share a term."""
+        """The terms that exactly the nodes of the pools of a mask match. Raises TooMany.
+
+        Pools whose selectors differ in one label's value share a term.
+        """
         terms = self._selectors.get(mask)
         if terms is None:
             order = self.inventory.order
@@ -71,7 +77,7 @@ class PoolIndex:
         return terms
 
     def possible(self, term: Term) -> int:
-        """The pools that may have a node which the term admits: what they are known by does not contradict it."""
+        """The mask of the pools that may have a node which the term admits: nothing known of them forbids it."""
         mask = self.every & ~self.shadowed
         for key, values in term.requirements:
             some = self._possible.get((key, values))
@@ -82,11 +88,11 @@ class PoolIndex:
         return mask
 
     def known(self, index: int) -> Term:
-        """What every node of one pool is known to carry."""
+        """What every node of pool `index` is known to carry."""
         return term_of(self._known_labels(index))
 
     def special(self, index: int) -> Sequence[Extra]:
-        """What the selectors of more special pools add to that of one pool."""
+        """What the selectors of more special pools add to that of pool `index`."""
         return self._special.get(index, ())
 
     def _known_labels(self, index: int) -> Mapping[str, LabelStates]:
@@ -97,10 +103,11 @@ class PoolIndex:
         return known
 
     def _meeting(self, key: str, values: LabelStates, indexes: Iterable[int]) -> int:
+        """The mask of those pools of `indexes` that may have a node whose label is in one of these states."""
         return sum(1 << i for i in indexes if may_meet(self._known_labels(i), key, values))
 
     def _take_over(self, previous: PoolIndex) -> None:
-        """What the fleet before this one knew of the pools that are still the same."""
+        """Takes over what the index before this one knew of the pools that are still the same."""
         for old, length, new in self.carried_over.moves:
             self._known[new : new + length] = previous._known[old : old + length]
         for (key, values), some in previous._possible.items():
@@ -109,7 +116,10 @@ class PoolIndex:
             )
 
     def demands(self, reads: frozenset[Read], mask: int) -> Iterator[Group]:
-        """The pools of a mask, grouped by what their observed labels, having been read, must be again."""
+        """The pools of a mask, in groups with the terms that demand again what was read and only observed.
+
+        Raises TooMany.
+        """
         groups = self._demands.get(reads)
         if groups is None:
             each = ((demanded_again(pool, reads), 1 << i) for i, pool in enumerate(self.pools))
@@ -120,9 +130,10 @@ class PoolIndex:
 
 
 class CarriedOver(NamedTuple):
-    """What became of the pools of one fleet in the next: runs that moved together, and which pools are new or changed.
+    """What became of the pools of one index in the next: runs that moved together, and which pools are new or changed.
 
-    A run is its first place before, its length, and its first place now.
+    A run in `moves` is pools that follow each other in both: the index of its first before, how many they are, and the
+    index of its first now. `fresh` are the indexes, now, of pools that are new or changed.
     """
 
     moves: tuple[tuple[int, int, int], ...]
@@ -140,34 +151,37 @@ class CarriedOver(NamedTuple):
             place = places.get(pool.name)
             if old is None or place is None or not _same(old, place, new, i):
                 fresh.append(i)
-            elif moves and sum(moves[-1][:2]) == place and moves[-1][1] + moves[-1][2] == i:
+            elif moves and sum(moves[-1][:2]) == place and moves[-1][1] + moves[-1][2] == i:  # goes on with the run
                 moves[-1] = (moves[-1][0], moves[-1][1] + 1, moves[-1][2])
             else:
                 moves.append((place, 1, i))
         return CarriedOver(tuple(moves), tuple(fresh))
 
     def moved(self, mask: int) -> int:
-        """A mask of the fleet before as one of the fleet now, without what is fresh."""
+        """A mask over the pools before as one over the pools now; none of its bits is a fresh pool."""
         now = 0
         for old, length, new in self.moves:
+            # the `length` bits from `old` on are cut out and put where `new` is
             now |= (mask >> old & (1 << length) - 1) << new
         return now
 
 
 def _same(old: PoolIndex, place: int, new: PoolIndex, i: int) -> bool:
+    """Whether a pool is equal in both indexes, and nodes belong to it by the same rule."""
     a, b = old.pools[place], new.pools[i]
     return (a is b or a == b) and old.special(place) == new.special(i)
 
 
 def members(mask: int) -> Iterator[int]:
-    """The indexes of the bits that are set, ascending."""
+    """The indexes of the bits that are set in a mask, ascending."""
     while mask:
-        low = mask & -mask
+        low = mask & -mask  # the lowest bit that is set, alone
         yield low.bit_length() - 1
         mask ^= low
 
 
 def _remember(memory: dict, key: object, value):  # type: ignore[no-untyped-def, type-arg]
+    """The value, kept under its key; a memory that is full begins anew."""
     if len(memory) >= MAX_REMEMBERED:
         memory.clear()
     memory[key] = value
@@ -175,6 +189,7 @@ def _remember(memory: dict, key: object, value):  # type: ignore[no-untyped-def,
 
 
 def _grouped(pairs: Iterable[tuple]) -> dict:  # type: ignore[type-arg]
+    """A mask by key, of pairs of a key and a mask."""
     groups: dict = {}  # type: ignore[type-arg]
     for key, bit in pairs:
         groups[key] = groups.get(key, 0) | bit

@@ -29,11 +29,11 @@ from engine.pools.nodes import group, is_transient, labels_of, pool_of, see
 from engine.pools.pool import Inventory, Labels, Pool
 from engine.pools.providers import pool_label_of, pool_label_order, provider_of
 
-# Documents of all kinds
-
 
 @dataclass(slots=True)
 class _Found:
+    """What the documents read so far declare or show, by kind, and what is wrong with them."""
+
     problems: Problems = field(default_factory=list)
     declared: dict[frozenset[tuple[str, str]], Declared] = field(default_factory=dict)
     node_pools: list[Declared] = field(default_factory=list)
@@ -92,7 +92,7 @@ def inventory_from_objects(objects: Iterable[Mapping[str, Any]], pool_labels: Se
 
 
 def inventory_problems(source: Source) -> tuple[Problem, ...]:
-    """What is wrong with a file that describes pools."""
+    """What is wrong with a file that describes pools, by place; empty where nothing is."""
     documents, problems = parse_manifests(source)
     if problems:
         return problems
@@ -207,7 +207,10 @@ def _combine(found: _Found, pool_labels: Sequence[str]) -> Inventory:
 
 
 def _home(labels: Labels, known: Sequence[Declared], order: Sequence[str]) -> Declared | None:
-    """The first pool that selects a node, but none by a label after another one that says the pool of the node."""
+    """The first of the declared pools that selects a node, None where there is none.
+
+    A pool is passed over if its selector has an identifying label, but not the one that says the node's pool.
+    """
     first = pool_label_of(labels, order)
     for said in known:
         if said.selector.items() <= labels.items() and (

@@ -45,9 +45,6 @@ _DERIVED = {**POOL_FIELDS, "capacityTypes": "karpenter.sh/capacity-type"}
 """Fields of `pool` that follow from its labels and values: the label to give instead."""
 
 
-# Inventory documents
-
-
 def _amount(value: Value, problems: Problems) -> Fraction | Bad:
     said = value.text if isinstance(value, Scalar) and not isinstance(value.value, bool) else ""
     try:
@@ -144,7 +141,7 @@ INVENTORY_DOCUMENT: Shape = record("an inventory", INVENTORY)
 
 
 def explain_derived(problems: Problems) -> Problems:
-    """Says for the fields of `pool` that can't be given where they come from."""
+    """The problems, with a hint where a field of `pool` was given that follows from labels."""
     return [_explained(problem) for problem in problems]
 
 

@@ -1,4 +1,8 @@
-"""To which pool a node belongs, where the selectors of several match it; and what its nodes are known to carry."""
+"""To which pool a node belongs where the selectors of several match it, and what a pool's nodes are known to carry.
+
+Of two pools whose selectors match a node, the *more special* one gets it: one whose selector says more, or whose
+identifying label is looked for earlier. Pools are given by their index in the inventory.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +15,16 @@ from engine.pools.evidence import Declared
 from engine.pools.pool import Inventory, Labels, Pool
 from engine.pools.providers import capacity, pool_label_order
 
-Label = tuple[str, str]
+Label = tuple[str, str]  # key and value
 Extra = Mapping[str, LabelStates]
 """The labels by which the nodes of a more special pool differ from those of a pool whose selector they match, too."""
 
 
 def more_special(inventory: Inventory) -> Mapping[int, list[Extra]]:
-    """By pool, what the selectors of others add to its own that come before it: what tells their nodes from its own.
+    """By pool, what tells the nodes of each more special pool from its own; pools without such a one are left out.
 
-    Of selectors one of which adds to the other, the longer one always does. Of others, where some pool is known to have
-    nodes that both match.
+    Where one selector adds to another, the longer one's pool is always more special. Of others, only where some pool is
+    known to have nodes that both match.
     """
     pools, found = inventory.pools, dict[int, list[Extra]]()
     for winner, loser in (*_longer(pools), *_crossing(inventory)):
@@ -48,17 +52,19 @@ def _longer(pools: Sequence[Pool]) -> Iterator[tuple[int, int]]:
     general = {frozenset(pool.selector.items()): i for i, pool in enumerate(pools)}
     sizes = sorted({len(items) for items in general})
     for items in general if len(sizes) > 1 else ():
+        # a selector of n labels has 2^n parts: they are looked up, unless it is cheaper to try all selectors
         for part in _parts(items, sizes) if 1 << len(items) < len(general) else general:
             if part < items and part in general:
                 yield general[items], general[part]
 
 
 def _parts(items: frozenset[Label], sizes: Iterable[int]) -> Iterator[frozenset[Label]]:
+    """The subsets of a selector's labels, less than all, that have one of these sizes."""
     return (frozenset(some) for size in sizes if size < len(items) for some in combinations(items, size))
 
 
 def _crossing(inventory: Inventory) -> Iterator[tuple[int, int]]:
-    """Pairs of pools that have nodes in common by their selectors, the one first that a node of both belongs to."""
+    """Pairs of pools whose selectors match the same nodes of some pool, the one first that such a node belongs to."""
     pools, order = inventory.pools, inventory.order
     by_label: dict[Label, list[int]] = {}
     for i, pool in enumerate(pools):
@@ -76,12 +82,13 @@ def _crossing(inventory: Inventory) -> Iterator[tuple[int, int]]:
 
 
 def _selected(pool: Pool) -> dict[str, LabelStates]:
+    """What a pool's selector asks of a node, the labels that the node must lack included."""
     selector = {key: one_of([value]) for key, value in pool.selector.items()}
     return selector | dict.fromkeys(pool.without, ABSENT)
 
 
 def identifying_terms(pool: Pool, order: Sequence[str], special: Sequence[Extra]) -> Terms:
-    """What tells the nodes of a pool from all others."""
+    """The terms that exactly the nodes of a pool match. Raises TooMany."""
     if not special:
         return (term_of(_selected(pool)),)
     known = known_labels(pool, order)
@@ -90,6 +97,7 @@ def identifying_terms(pool: Pool, order: Sequence[str], special: Sequence[Extra]
 
 
 def _may_have(known: Mapping[str, LabelStates], labels: Extra) -> bool:
+    """Whether a node of which this is known may have these labels as well."""
     return all(may_meet(known, key, values) for key, values in labels.items())
 
 
@@ -113,6 +121,7 @@ def known_labels(pool: Pool, order: Sequence[str], special: Iterable[Extra] = ()
 
 
 def may_meet(known: Mapping[str, LabelStates], key: str, values: LabelStates) -> bool:
+    """Whether a node of which this is known may have the label in one of these states."""
     return key not in known or not (known[key] & values).impossible
 
 
@@ -141,6 +150,7 @@ def precedence(pool: Pool | Declared, order: Sequence[str], *, declared: bool = 
 
 
 def _place(pool: Pool | Declared, order: Sequence[str]) -> int:
+    """How early in the order a pool's identifying label comes; last where it has none."""
     return next((at for at, key in enumerate(order) if key in pool.selector), len(order))
 
 

@@ -1,4 +1,4 @@
-"""What is known of a pool, and the pools of a cluster together."""
+"""Pool, what is known of nodes that are alike; Taint; Inventory, the pools of a cluster together."""
 
 from __future__ import annotations
 
@@ -67,6 +67,7 @@ class Inventory:
 
 
 def _view(pool: Pool) -> dict[str, object]:
+    """The pool as expressions read it: the fields of `pool`, values of CEL."""
     view: dict[str, object] = {
         "name": pool.name,
         "provider": pool.provider,
@@ -87,6 +88,7 @@ def _view(pool: Pool) -> dict[str, object]:
 
 
 def _said_by(pool: Pool, key: str) -> list[str]:
+    """The values that a label may have on the pool's nodes, sorted."""
     return [pool.labels[key]] if key in pool.labels else list(pool.values.get(key, ()))
 
 

@@ -1,4 +1,4 @@
-"""Which label says what, provider by provider: the pool of a node, and whether it is spot.
+"""Which label says what, provider by provider: the pool of a node, and its capacity type.
 
 The portable words other than `capacityType` are said by the same well-known label everywhere
 (https://kubernetes.io/docs/reference/labels-annotations-taints/). Sources of the rest are each provider's documentation
@@ -83,6 +83,7 @@ class Capacity:
 
     @property
     def keys(self) -> tuple[str, ...]:
+        """The labels of the markers."""
         return tuple(marker.key for marker in self.markers)
 
 

@@ -18,6 +18,7 @@ class Read(NamedTuple):
 
 
 def demanded_again(pool: Pool, reads: frozenset[Read]) -> Terms:
+    """The nodes on which everything that was read of a pool, and was only observed, is still so. Raises TooMany."""
     terms = TRUE
     for read in sorted(reads):
         terms = both(terms, _demanded(pool, read))

@@ -10,7 +10,7 @@ from engine.nodeselector import ABSENT, EXISTS, FALSE, TRUE, Terms, none_of, one
 from engine.pools.providers import CAPACITY_TYPES, WORDS, Capacity, capacity
 
 Cases = tuple[tuple[Terms, object], ...]
-"""Disjoint sets of nodes, each with the value there: a runtime value, a Label, an Integer, or an Optional of one."""
+"""Disjoint sets of nodes, each with a value: one of CEL's, a Label, an Integer of a label, or an Optional of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class PortableWord:
-    """A portable word on the nodes of one provider: its cases, and the nodes that do not say it."""
+    """A portable word on the nodes of one provider: its cases, and the nodes that do not say it (`missing`)."""
 
     cases: Cases
     missing: Terms
@@ -33,12 +33,13 @@ Words = Mapping[str, PortableWord]
 
 @lru_cache(maxsize=64)
 def words_of(provider: str) -> Words:
-    """The portable words as the labels of `provider` say them; an empty provider is a node of no pool."""
+    """The portable words as the labels of `provider` say them; an empty one stands for a node of no pool."""
     words = {word: PortableWord(((where(key, EXISTS), Label(key)),), where(key, ABSENT)) for word, key in WORDS.items()}
     return {**words, "capacityType": _capacity_word(capacity(provider))}
 
 
 def _capacity_word(rule: Capacity | None) -> PortableWord:
+    """`capacityType` by a provider's rule; without one, every node lacks it."""
     if rule is None:
         return PortableWord((), TRUE)
     cases: list[tuple[Terms, object]] = []

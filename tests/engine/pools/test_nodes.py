@@ -140,7 +140,13 @@ def test_taints_of_the_moment_are_none_of_the_pools() -> None:
 
 
 def test_only_listed_lifecycle_taints_are_left_out() -> None:
-    for key in ("node.kubernetes.io/dedicated", "node.cloudprovider.kubernetes.io/mine", "karpenter.sh/mine", "readiness.k8s.io", "x.readiness.k8s.io/a"):
+    for key in (
+        "node.kubernetes.io/dedicated",
+        "node.cloudprovider.kubernetes.io/mine",
+        "karpenter.sh/mine",
+        "readiness.k8s.io",
+        "x.readiness.k8s.io/a",
+    ):
         assert not is_transient(Taint(key, "", "NoSchedule"))
 
 
