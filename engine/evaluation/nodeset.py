@@ -1,4 +1,4 @@
-"""Regions: where a pod may go, as pools with node conditions, and how several of them meet."""
+"""NodeSet: where a pod may go, as masks of pools with terms for their nodes, and how several of them meet."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from engine.pools import Group, PoolIndex
 
 @dataclass(frozen=True, slots=True)
 class NodeSet:
-    """Eligible nodes: disjoint groups of pools, each with the condition on its nodes.
+    """Eligible nodes: disjoint groups of pools (a mask each), with the terms that their nodes must meet.
 
-    `anywhere` is the condition on a node of no pool where membership does not matter (it is then every group's, too),
+    `anywhere` are the terms for a node of no pool, where membership does not matter (they are then every group's, too);
     None where only nodes of these pools are meant.
     """
 
@@ -23,7 +23,10 @@ class NodeSet:
 
 
 def node_set_of(verdict: Verdict, pool_index: PoolIndex, *, confined: bool = False) -> NodeSet:
-    """The nodes on which a verdict is true; `confined` to pools also where it does not depend on them."""
+    """The nodes on which a verdict is true; `confined` to pools also where it does not depend on them.
+
+    Raises TooMany.
+    """
     free = None if confined or verdict.anywhere is None else within_limit(verdict.anywhere[0])
     if isinstance(verdict, ByPool) and not (pool_index.inferred and (verdict.reads or verdict.computed)):
         return NodeSet(((verdict.true, TRUE),) if verdict.true else (), free)
@@ -47,8 +50,8 @@ def intersection(a: NodeSet, b: NodeSet) -> NodeSet:
 
 
 def plain_meet(regions: Sequence[NodeSet | None]) -> NodeSet | None:
-    """The same for regions that are whole pools, at once; None if one of them is anything else, or there are none."""
-    common = -1
+    """The intersection of node sets that are whole pools, at once; None if one is anything else, or there are none."""
+    common = -1  # a mask of all bits
     for each in regions:
         if each is None or each.anywhere is not None or len(each.groups) != 1 or each.groups[0][1] != TRUE:
             return None
@@ -57,7 +60,7 @@ def plain_meet(regions: Sequence[NodeSet | None]) -> NodeSet | None:
 
 
 def reach(groups: Iterable[Group], own: Terms, pool_index: PoolIndex) -> int:
-    """The pools that may have a node of these groups which the pod's own constraints admit."""
+    """The mask of the pools that may have a node of these groups which the pod's own constraints admit."""
     reached = 0
     for mask, terms in groups:
         left = mask & ~reached
@@ -79,14 +82,14 @@ def alive(nodes: NodeSet, own: Terms, pool_index: PoolIndex) -> bool:
 
 
 def _met(a: Terms, b: Terms) -> Iterator[Term]:
-    """What two conditions have in common, one by one: there may be more terms than a pod can carry."""
+    """What two disjunctions have in common, term by term: there may be more terms than a pod can carry."""
     if b == TRUE:
         return iter(a)
     return (met for one in a for other in b if not (met := one & other).impossible)
 
 
 def node_terms(nodes: NodeSet, pools: int, pool_index: PoolIndex) -> Terms:
-    """The terms that exactly the nodes of a region match, of its pools only these. Raises TooMany."""
+    """The terms that exactly the nodes of a node set match, of its pools only those of the mask. Raises TooMany."""
     if nodes.anywhere is not None:
         return nodes.anywhere
     parts = (both(pool_index.selector(mask & pools), terms) for mask, terms in nodes.groups if mask & pools)

@@ -1,4 +1,4 @@
-"""What one policy says of one pod."""
+"""PolicyEvaluation: what one policy says of one pod."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ UNSELECTED = "its selectors do not match"
 class PolicyEvaluation:
     """What one policy says of one pod. `outcome` is `applied` until the policies have met.
 
-    The weights of `tiers` are levels: each more than what a node of worse tiers comes to.
+    `nodes` are those that it requires, None where it requires nothing. `wishes` are what its `prefer` comes to, in
+    weights of 1 to 100; the weights of `tiers`, its `fallback`, are levels: each more than what a node of worse tiers
+    comes to. `error` is why it failed, or what one of its expressions ran into on some pool although it applies.
     """
 
     policy: CompiledPolicy

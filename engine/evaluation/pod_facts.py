@@ -1,4 +1,4 @@
-"""What is the same for all policies that meet one pod: its labels, its Namespace, the budget; and their variables."""
+"""PodFacts: what is the same for all policies on one pod, its labels and the budget; and the policies' variables."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from engine.pods import IncomingPod
 from engine.program import Arguments, CompiledPolicy, Function
 
 POLICY_BUDGET = 200_000
-"""What one policy may spend on one pod, in the units of `engine.language.Budget`: about 50 ms."""
+"""What one policy may spend on one pod, in units of `engine.language.Budget` (about 0.25 µs each): about 50 ms."""
 
 REQUEST_BUDGET = 2_000_000
-"""What all policies together may spend on one pod: about half a second, so that the API server is answered in time."""
+"""What all policies together may spend on one pod, in the same units: about half a second, which a webhook has."""
 
 
 class Variables(dict[str, object]):
-    """A policy's variables: each is computed when it is first asked for. One that fails, fails each time it is used."""
+    """A policy's variables: each is computed when it is first read. One that fails raises its CelError at each read."""
 
     def __init__(self, functions: Mapping[str, Function]) -> None:
         super().__init__()
@@ -43,9 +43,10 @@ NO_VARIABLES = Variables({})
 
 
 class PodFacts:
-    """One pod meeting the policies: what is the same for all of them. Variables are each policy's own.
+    """One pod before the policies: what is the same for all of them. Variables are each policy's own.
 
-    Each policy has a budget, of what all of them together have left.
+    Each policy has a budget of at most POLICY_BUDGET, out of what REQUEST_BUDGET leaves. `seen` are the verdicts on
+    leaves that read the pod, by the leaf's number. `constants` are the values of `cluster` and `params`.
     """
 
     __slots__ = (
@@ -77,7 +78,7 @@ class PodFacts:
     def arguments(self, policy: CompiledPolicy) -> Arguments:
         """The arguments of a policy's functions, with a fresh budget."""
         if not policy.variables:
-            # tolerations are judged after all policies were, on a budget that no other policy spends of
+            # tolerations are evaluated after all policies, on a budget that no other policy spends of
             return (self._fresh_budget(), *self._shared) if policy.tolerate else self.plain_arguments()
         pod, namespace, request, _, *constants = self._shared
         variables = Variables(policy.variables)
@@ -91,12 +92,13 @@ class PodFacts:
         return self._plain
 
     def inputs(self, arguments: Arguments) -> Inputs:
-        """The pod's view of the ground, by these arguments."""
+        """What expressions are decided with, by these arguments: the last ones if the arguments are the same."""
         if self._inputs is None or self._inputs.arguments is not arguments:
             self._inputs = Inputs(self.pool_facts, arguments, self.seen)
         return self._inputs
 
     def _fresh_budget(self) -> Budget:
+        """A new budget; what the last one has left goes back to the request's."""
         self._left -= self._given - max(0, self._budget.left)
         self._given = max(0, min(POLICY_BUDGET, self._left))
         self._budget = Budget(self._given)

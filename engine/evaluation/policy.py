@@ -1,6 +1,6 @@
-"""One policy and one pod: whether it applies, whether it refuses the pod, and where it wants it.
+"""One policy and one pod: whether it applies, whether it denies the pod, and which nodes it requires and prefers.
 
-What comes out knows nothing of the other policies; `decide` brings them together.
+What comes out knows nothing of the other policies; `engine.decision` puts them together.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ def exempted(policy: CompiledPolicy, matching: Iterable[CompiledExemption]) -> P
 
 
 def evaluate_policy(policy: CompiledPolicy, pod_facts: PodFacts) -> PolicyEvaluation:
-    """What a policy says of a pod: not matched, failed, denied, or applied with its regions and wishes."""
+    """What a policy says of a pod: not matched, not rolled out, failed, denied, or applied with the nodes it wants.
+
+    The budget, limits on terms and what fails outright end in the outcome `failed`: nothing is raised.
+    """
     if policy.selective and not (
         policy.pod_selector.matches(pod_facts.labels) and policy.namespace_selector.matches(pod_facts.namespace_labels)
     ):
@@ -127,6 +130,7 @@ def _placed(policy: CompiledPolicy, arguments: Arguments, pod_facts: PodFacts) -
 
 
 def _required(rules: Sequence[Rule], inputs: Inputs) -> Verdict | None:
+    """The verdict on all rules together, None where there are none. Raises BudgetExceeded."""
     if len(rules) == 1:
         return inputs.decide(rules[0].tree)
     every = inputs.pool_facts.pool_index.every
@@ -154,6 +158,7 @@ def _first_error(rules: Iterable[Rule], inputs: Inputs) -> str:
 
 
 def _wishes(policy: CompiledPolicy, inputs: Inputs, errors: list[str]) -> Iterable[WeightedNodes]:
+    """What `prefer` comes to, `item` being the place in it; `errors` says what an entry ran into. Raises TooMany."""
     pool_index = inputs.pool_facts.pool_index
     errors += filter(None, [_first_error([item.rule for item in policy.prefer if item.rule], inputs)])
     for place, item in enumerate(policy.prefer):
@@ -191,6 +196,7 @@ def _pod_term(item: PodTerm, pod: Mapping[str, Any]) -> WeightedPodTerm:
 def _selector(
     pod: Mapping[str, Any], label_selector: Mapping[str, Any] | None, keys: tuple[str, ...], what: str
 ) -> dict[str, Any]:
+    """The label selector with the pod's values of `keys` written out. Raises PolicyFailed where none is left."""
     selector = written_out(labels_of(pod), label_selector, keys)
     if selector is None:
         raise PolicyFailed(f"{what} would count no pod: the pod has none of the labels that it selects by")

@@ -1,4 +1,8 @@
-"""Boolean expressions decided for all pools of an inventory at once, and remembered where the pod does not matter."""
+"""Boolean expressions decided for all pools of an inventory at once, and remembered where the pod does not matter.
+
+PoolFacts is what is decided once per inventory, Inputs what is decided for one pod on top of it. Masks are those of
+`engine.pools`: bit i is pool i.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +19,13 @@ from engine.program import NO, UNKNOWN, YES, Arguments, Both, Choice, Leaf, Not,
 
 
 class PoolFacts:
-    """What verdicts stand on: a fleet, and what is the same for every pod on it.
+    """What verdicts stand on: the index of an inventory, and what is the same for every pod on its pools.
 
-    Leaves that read nothing of a pod are decided here, once; `nobody` are the arguments of a function that is called
-    without one: a fresh budget, then the values of the variables in their order. What one of them can't be decided
-    with is said of it in `exhausted`, and fails whoever asks for it. `previous` is the ground of the same leaves and
-    constants on the fleet before this one: what it says of pools that are still the same is taken over.
+    Leaves that read nothing of a pod are decided here, once, and stand in `settled` by their number; comparisons of the
+    pod with the pool become `indexes`. `nobody` gives the arguments of a function that is called without a pod: a fresh
+    budget, then the values of the variables in their order. A leaf whose budget did not suffice is in `exhausted`, with
+    the error that whoever asks for it gets. `previous` are the facts of the same leaves and constants on the inventory
+    before this one: what they say of pools that are still the same is taken over.
     """
 
     def __init__(
@@ -37,7 +42,7 @@ class PoolFacts:
         self.settled: dict[int, ByPool] = {}
         self.indexes: dict[int, PoolLookup] = {}
         self.exhausted: dict[int, str] = {}
-        self.evaluations: dict[str, Any] = {}  # of policies that read nothing of the pod, as they are first judged
+        self.evaluations: dict[str, Any] = {}  # by name, of policies that read nothing of the pod
         for leaf in leaves:
             try:
                 if leaf.bridge is not None:
@@ -60,7 +65,7 @@ class PoolFacts:
 
 
 class Inputs:
-    """One decision's view of a ground: the pod's values, and the leaves that were decided for it so far."""
+    """What expressions are decided with: facts of pools, the pod's values, leaves decided so far (`seen`)."""
 
     __slots__ = ("arguments", "pool_facts", "seen")
 
@@ -68,7 +73,7 @@ class Inputs:
         self.pool_facts, self.arguments, self.seen = pool_facts, arguments, seen
 
     def decide(self, tree: Tree) -> Verdict:
-        """The verdict on an expression. Raises BudgetExceeded."""
+        """The verdict on an expression; one that can't be computed is an error in it. Raises BudgetExceeded."""
         match tree:
             case Leaf():
                 verdict = self.pool_facts.settled.get(tree.number) or self.seen.get(tree.number)
@@ -93,9 +98,9 @@ class Inputs:
         return self._first_error(tree, erring) if erring else ""
 
     def _outlook(self, tree: Tree) -> tuple[int, int, int]:
-        """The pools with a node on which an expression can be true, those where false, those where an error.
+        """The masks of the pools with a node on which an expression can be true, can be false, and is an error.
 
-        One more bit than there are pools stands for a node of none.
+        The bit after the last pool's stands for a node of no pool.
         """
         match tree:
             case Leaf():
@@ -116,6 +121,7 @@ class Inputs:
                 return true & a[0] | false & b[0], true & a[1] | false & b[1], error | true & a[2] | false & b[2]
 
     def _first_error(self, tree: Tree, erring: int) -> str:
+        """What the first part that is an error on one of the pools `erring` runs into."""
         match tree:
             case Leaf():
                 here = self._outlook(tree)[2] & erring
@@ -144,6 +150,7 @@ class Inputs:
 
 
 def _leaf(leaf: Leaf, inputs: Inputs) -> Verdict:
+    """The verdict on a leaf that was not settled before. Raises BudgetExceeded."""
     pool_facts = inputs.pool_facts
     if leaf.number in pool_facts.exhausted:
         raise BudgetExceeded(pool_facts.exhausted[leaf.number])
@@ -162,6 +169,7 @@ def _leaf(leaf: Leaf, inputs: Inputs) -> Verdict:
 
 
 def _by_pool(leaf: Leaf, pool_index: PoolIndex, arguments: Arguments, known: ByPool | None = None) -> ByPool:
+    """A leaf decided pool by pool; `known` is the verdict on the index before, of which only fresh pools are new."""
     assert leaf.function is not None
     true = pool_index.carried_over.moved(known.true) if known else 0
     false = pool_index.carried_over.moved(known.false) if known else 0
@@ -182,6 +190,7 @@ def _by_pool(leaf: Leaf, pool_index: PoolIndex, arguments: Arguments, known: ByP
 
 
 def _moved(computed: Mapping[int, Reads], pool_index: PoolIndex) -> dict[int, Reads]:
+    """Reads by pool of the index before as those of this one, without pools that are fresh."""
     return {
         i - old + new: reads
         for i, reads in computed.items()
@@ -191,8 +200,9 @@ def _moved(computed: Mapping[int, Reads], pool_index: PoolIndex) -> dict[int, Re
 
 
 def _outlook(verdict: Verdict, every: int) -> tuple[int, int, int]:
+    """The masks of a verdict: can be true, can be false, is an error; see `Inputs._outlook`."""
     true = false = wrong = 0
-    beside = every + 1
+    beside = every + 1  # `every` has the lowest bits set: one more is the next bit alone, a node of no pool
     anywhere = () if verdict.anywhere is None else ((beside, verdict.anywhere),)
     for mask, truth in (*verdict.cases(every), *anywhere):
         true |= mask if truth[0] != FALSE else 0
@@ -202,6 +212,7 @@ def _outlook(verdict: Verdict, every: int) -> tuple[int, int, int]:
 
 
 def _error(leaf: Leaf, inputs: Inputs, erring: int) -> str:
+    """What a leaf runs into on the first of the pools `erring`, found by running it once more."""
     pool_index = inputs.pool_facts.pool_index
     pool = next((pool_index.pools[i] for i in members(erring & pool_index.every)), None) if leaf.reads_pool else None
     where = f" (pool `{pool.name}`)" if pool else ""
@@ -215,6 +226,7 @@ def _error(leaf: Leaf, inputs: Inputs, erring: int) -> str:
 
 
 def _node_leaf(leaf: Leaf, truth: TruthOf, inputs: Inputs) -> Verdict:
+    """A leaf over `node`: once where no pool matters, else by provider, or pool by pool where it reads the pool."""
     pool_index = inputs.pool_facts.pool_index
     if not leaf.reads_pool and not leaf.reads_capacity:
         everywhere = truth((*inputs.arguments, None), words_of(""))

@@ -17,9 +17,9 @@ from engine.program import CONTAINS, ORDERED, Arguments, PodPoolComparison
 class PoolLookup:
     """The pools by the value that a comparison asks of them; called with the pod's value.
 
-    It answers with the pools on which the comparison is true, and false. Equality is looked up, order is found in a
-    sorted list: `below[k]` are the pools whose value is one of the k smallest. A NaN, which has no place in the order,
-    is neither.
+    It answers with two masks: the pools on which the comparison is true, and those on which it is false. `masks` are
+    the pools by value, `known` those that have one. Equality is looked up, order is found in a sorted list: `below[k]`
+    are the pools whose value is one of the k smallest. On a NaN, which has no place in the order, it is neither.
     """
 
     __slots__ = ("below", "known", "masks", "operator", "values")
@@ -54,7 +54,10 @@ class PoolLookup:
 def lookup_of(
     bridge: PodPoolComparison, pool_index: PoolIndex, nobody: Arguments, known: PoolLookup | None = None
 ) -> PoolLookup:
-    """The index of a fleet's pools, `known` being that of the fleet before it. Raises BudgetExceeded."""
+    """The lookup of a comparison over all pools; `known` is that of the index before. Raises BudgetExceeded.
+
+    A pool on which the value is an error is in none of the masks.
+    """
     moved = pool_index.carried_over.moved
     masks = {value: moved(mask) for value, mask in known.masks.items()} if known else {}
     valued = moved(known.known) if known else 0

@@ -1,4 +1,4 @@
-"""Preferred nodes with their weights: how much they add up to, and tiers without the nodes of better ones."""
+"""WeightedNodes, what policies prefer: how much the weights add up to, and tiers without the nodes of better ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from engine.program import Rule
 
 @dataclass(frozen=True, slots=True)
 class WeightedNodes:
-    """Nodes that are preferred, with a weight of 1 to 100. No node counts for two wishes of one `item` of a policy."""
+    """Nodes that are preferred, with a weight of 1 to 100, or a level where they are a tier.
+
+    No node is in two WeightedNodes of one `item`, the place in the policy's `prefer`.
+    """
 
     nodes: NodeSet
     weight: int
@@ -22,18 +25,21 @@ class WeightedNodes:
 
 
 def heaviest_overlap(wishes: Iterable[WeightedNodes]) -> int:
-    """The most that the weights of wishes for the same nodes of a pool add up to, whatever other pools are left."""
+    """The most that weights for the same nodes of a pool add up to, whatever other pools are left.
+
+    Nodes are the same where their terms are equal.
+    """
     layers: dict[Term, dict[int, int]] = {}
     for wish in wishes:
         where = wish.nodes.anywhere
-        for mask, terms in wish.nodes.groups if where is None else ((-1, where),):
+        for mask, terms in wish.nodes.groups if where is None else ((-1, where),):  # -1 is all pools
             for term in terms:
                 layers[term] = _laid(layers.get(term, {}), mask, wish.weight)
     return max((weight for parts in layers.values() for weight in parts.values()), default=0)
 
 
 def _laid(parts: Mapping[int, int], mask: int, weight: int) -> dict[int, int]:
-    """Disjoint masks of pools with a weight each, and one more weight on some pools."""
+    """Disjoint masks of pools with what weights add up to there (`parts`), and one more weight on the pools `mask`."""
     split: dict[int, int] = {}
     for part, known in parts.items():
         split |= {pools: known + more for pools, more in ((part & mask, weight), (part & ~mask, 0)) if pools}
@@ -45,6 +51,7 @@ def tiers_of(rules: Sequence[Rule], inputs: Inputs) -> tuple[WeightedNodes, ...]
     """Each tier without the nodes of those before it, so that a node counts once, for its best tier.
 
     Where no affinity can say that, nodes of better tiers count for it, too; the weights are levels that allow for it.
+    Raises BudgetExceeded and TooMany.
     """
     pool_index = inputs.pool_facts.pool_index
     earlier: list[NodeSet] = []
@@ -95,12 +102,12 @@ def _less(tier: NodeSet, better: NodeSet, pool_index: PoolIndex) -> tuple[NodeSe
 
 
 def _difference(a: Terms, b: Terms) -> tuple[Terms, bool]:
-    """`a` without `b`; where no affinity says that, `a` as it is, and True."""
+    """`a` without `b`, and False; where no affinity says that, `a` as it is, and True. Raises TooMany."""
     rest = difference(a, b)
     return (rest, False) if all(map(can_be_said, rest)) else (a, True)
 
 
 def with_disjoint_terms(wanted: NodeSet) -> NodeSet:
-    """The same nodes in terms that no node matches twice, for each match adds its weight."""
+    """The same nodes in terms that no node matches twice, for each match adds its weight. Raises TooMany."""
     groups = tuple((mask, disjoint(terms)) for mask, terms in wanted.groups)
     return NodeSet(groups, None if wanted.anywhere is None else disjoint(wanted.anywhere))

@@ -16,7 +16,10 @@ from engine.program import Arguments, CasesOf, Reads, Score
 
 
 def scored(score: Score, inputs: Inputs, errors: list[str]) -> Iterable[WeightedNodes]:
-    """A score as wishes: one for each weight, on the nodes that have it."""
+    """A score as WeightedNodes: one for each weight, on the nodes that have it. Raises BudgetExceeded and TooMany.
+
+    Pools on which it is an error are left out, and `errors` says why.
+    """
     pool_index, weights = inputs.pool_facts.pool_index, dict[tuple[int, Terms], int]()
     if not score.reads_pool and not score.reads_capacity:
         arguments = (*inputs.arguments, None)
@@ -35,7 +38,7 @@ def scored(score: Score, inputs: Inputs, errors: list[str]) -> Iterable[Weighted
 
 
 def _clipped(value: object) -> int:
-    """A score as a weight: rounded, at least 0 and at most 100; what is no number weighs nothing."""
+    """A score as a weight: rounded, at least 0 and at most 100; what is no number, or a NaN, weighs nothing."""
     if not isinstance(value, (int, float)) or isinstance(value, bool) or value != value:
         return 0
     return round(min(100.0, max(0.0, float(value))))

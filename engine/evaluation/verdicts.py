@@ -1,8 +1,8 @@
 """Where an expression is true and where it is false: pools, or nodes of pools; elsewhere it is an error.
 
 Most expressions do not read `node`, so that each pool is in one of three states: two masks say it all, and `&& || !`
-and `?:` are a few operations on integers (Flat). Where `node` is read, the pools fall into cases that share a pair of
-node conditions (Cased; see `engine.program.node_expressions` for the pair).
+and `?:` are a few operations on integers (ByPool). Where `node` is read, the pools fall into cases that share a Truth,
+a pair of Terms (ByNode; see `engine/program/node_expressions.py` for the pair). Bit i of a mask is pool i.
 
 What the pod and the parameters alone decide disappears here: `false && x` reads nothing of x. Two things follow from
 what is left. `anywhere` is the truth on a node of any conceivable pool, or of none, where no pool needs to be looked at
@@ -25,7 +25,10 @@ NOTHING_COMPUTED: Mapping[int, Reads] = MappingProxyType({})
 
 
 class ByPool(NamedTuple):
-    """Every pool true, false or an error as a whole. `computed` are reads that only some pools made, by pool."""
+    """Every pool true, false or an error as a whole: masks of the pools where true, and where false.
+
+    `computed` are reads through computed keys, by the index of the pool that they were made of.
+    """
 
     true: int
     false: int
@@ -34,13 +37,13 @@ class ByPool(NamedTuple):
     computed: Mapping[int, Reads] = NOTHING_COMPUTED
 
     def cases(self, every: int) -> list[tuple[int, Truth]]:
-        """The pools by what the expression is on their nodes; disjoint, and all pools together."""
+        """Masks of pools with what the expression is on their nodes; disjoint, and all pools (`every`) together."""
         parts = ((self.true, YES), (self.false, NO), (every & ~(self.true | self.false), UNKNOWN))
         return [(mask, truth) for mask, truth in parts if mask]
 
 
 class ByNode(NamedTuple):
-    """Pools by a pair of node conditions."""
+    """Pools by what the expression is on their nodes: disjoint masks, all pools together, each with a Truth."""
 
     split: tuple[tuple[int, Truth], ...]
     anywhere: Truth | None = None
@@ -48,7 +51,7 @@ class ByNode(NamedTuple):
     computed: Mapping[int, Reads] = NOTHING_COMPUTED
 
     def cases(self, _every: int) -> list[tuple[int, Truth]]:
-        """The pools by what the expression is on their nodes; disjoint, and all pools together."""
+        """As ByPool's: masks of pools with what the expression is on their nodes."""
         return list(self.split)
 
 
@@ -65,7 +68,7 @@ def invert(verdict: Verdict) -> Verdict:
 
 
 def both_hold(left: Verdict, other: Callable[[], Verdict], every: int) -> Verdict:
-    """`left && other`; what is settled on one side alone reads nothing of the other."""
+    """`left && other()`; what is settled on one side alone reads nothing of the other. `every` is all pools' mask."""
     if left.anywhere == NO:
         return left
     right = other()
@@ -106,13 +109,14 @@ def choice(test: Verdict, yes: Verdict, no: Verdict, every: int) -> Verdict:
 
 
 def _united(a: Mapping[int, Reads], b: Mapping[int, Reads]) -> Mapping[int, Reads]:
+    """What was read of each pool on either side."""
     if not a or not b:
         return a or b
     return {pool: a.get(pool, NOTHING_READ) | b.get(pool, NOTHING_READ) for pool in a.keys() | b.keys()}
 
 
 def truths(verdict: Verdict, pool_index: PoolIndex) -> list[tuple[int, Terms]]:
-    """The nodes on which a verdict is true, by pools: masks and terms, with what was read demanded again."""
+    """The nodes on which a verdict is true, as masks and terms, with what was read demanded again. Raises TooMany."""
     groups: dict[Terms, int] = {}
     for mask, (true, _) in verdict.cases(pool_index.every):
         if true == FALSE:
@@ -126,6 +130,7 @@ def truths(verdict: Verdict, pool_index: PoolIndex) -> list[tuple[int, Terms]]:
 
 
 def _by_reads(verdict: Verdict, mask: int) -> list[tuple[Reads, int]]:
+    """The pools of a mask, as masks, by what was read of them."""
     if not verdict.computed:
         return [(verdict.reads, mask)]
     groups: dict[Reads, int] = {}
