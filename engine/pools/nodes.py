@@ -78,8 +78,8 @@ _TRANSIENT_PREFIXES = (
     "ignore-taint.cluster-autoscaler.kubernetes.io/",
     "readiness.k8s.io/",
 )
-"""Prefixes of taints that are transient by definition: the cluster autoscaler's, and those of Kubernetes' node readiness
-controller, which removes each once its condition holds."""
+"""Prefixes of taints that are transient by definition: the cluster autoscaler's, and that of the node readiness
+controller (kubernetes-sigs), which removes each once its condition holds."""
 
 GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe")
 
