@@ -13,7 +13,19 @@ import os
 from importlib.abc import ResourceLoader
 from typing import Any
 
-from lark import Lark, Transformer
+from lark import Lark, Token, Transformer
+from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+
+__all__ = [
+    "Lark",
+    "Token",
+    "Transformer",
+    "UnexpectedCharacters",
+    "UnexpectedInput",
+    "UnexpectedToken",
+    "build",
+    "grammar",
+]
 
 # Chains of && and || are flat, so that a thousand operands are one node's children and not a thousand levels.
 # A sign belongs to the number (contextual lexing keeps `a -1` a subtraction), for only so can -2^63 be written.

@@ -13,11 +13,9 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
-from lark import Lark, Token, Transformer
-from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
-
 from engine.documents import Excerpt, Problem
 from engine.language import grammar, mistakes
+from engine.language.grammar import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 from engine.language.syntax import (
     OPERATORS,
     Bind,
