@@ -1,4 +1,11 @@
-"""TODO."""
+"""What follows for one pod from all policies together: the decision, and the words that explain it.
+
+`Decider` takes a compiled bundle and an inventory, and for each pod what every policy says by itself
+(`engine.evaluation`). Read `decide` first, top to bottom. What it calls, in this order: `candidates` (which policies can
+be about the pod at all), `combine` (what all of them require together, and who gives way), `weigh` and `intent` (what is
+written into the pod), `attribution` (whose doing that is), `words` (the sentence), `redact` (what errors must not tell).
+What comes out is a `Decision`, of which the webhook, the command line, the audit and the analysis are readers.
+"""
 
 from engine.decision.decide import LEFT_ALONE, NO_POD, OWN_NAMESPACE, Decider
 from engine.decision.decision import Decision, PolicyOutcome, PoolNames, outcome_of
@@ -6,16 +13,16 @@ from engine.decision.weigh import scaled_to
 from engine.decision.words import described_pod, listed, title
 
 __all__ = [
-    "LEFT_ALONE",
-    "NO_POD",
-    "OWN_NAMESPACE",
-    "Decider",
-    "Decision",
-    "PolicyOutcome",
-    "PoolNames",
-    "described_pod",
-    "listed",
-    "outcome_of",
-    "scaled_to",
-    "title",
+    "LEFT_ALONE",  # the namespaces whose pods are left alone, besides Bayplan's own
+    "NO_POD",  # the arguments of a function that stand for the pod, where there is none
+    "OWN_NAMESPACE",  # where Bayplan runs, if nothing else is said
+    "Decider",  # a program on an inventory: decides about pods
+    "Decision",  # the outcome for one pod, as a value and as JSON
+    "PolicyOutcome",  # what one policy did about one pod
+    "PoolNames",  # the pools that a pod may go to, before and after
+    "described_pod",  # a pod in words: its workload, or its name
+    "listed",  # names as a sentence lists them
+    "outcome_of",  # denied, mutated or unchanged
+    "scaled_to",  # weights made lighter in proportion, so that those of one node stay within a limit
+    "title",  # a pod's workload as a heading
 ]
