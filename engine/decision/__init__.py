@@ -2,9 +2,9 @@
 
 `Decider` takes a compiled bundle and an inventory, and for each pod what every policy says by itself, which
 `engine.evaluation` tells. Read `decide` first, top to bottom. What it calls, in this order: `candidates` (which
-policies can be about the pod at all), `combine` (what all of them require together, and who gives way), `weigh` and `intent`
-(what is written into the pod), `attribution` (whose doing that is), `words` (the sentence), `redact` (what errors must
-not tell). What comes out is a `Decision`, of which webhook, command line, audit and analysis are readers.
+policies can be about the pod at all), `combine` (what all of them require together, and who gives way), `weigh` and
+`intent` (what is written into the pod), `attribution` (whose doing that is), `words` (the sentence), `redact` (what
+errors must not tell). What comes out is a `Decision`, of which webhook, command line, audit and analysis are readers.
 """
 
 from engine.decision.decide import LEFT_ALONE, NO_POD, OWN_NAMESPACE, Decider
