@@ -12,7 +12,7 @@ from engine.decision.weigh import preferred
 from engine.evaluation import NodeSet, PolicyEvaluation, node_terms
 from engine.language import BudgetExceeded, CelError
 from engine.nodeselector import TRUE, Terms, TooMany, affordable, implies
-from engine.placement import Operation, Placement, Toleration, patch_between, placed, tolerates, toleration_for
+from engine.placement import Operation, Placement, Toleration, patch, placed, tolerates, toleration_for
 from engine.pools import HARD_EFFECTS, PoolIndex, Taint, members
 
 
@@ -81,7 +81,7 @@ def _carried(given: Given, met: Met, applied: Sequence[PolicyEvaluation], answer
     affordable(placement.required)
     pod = given.incoming.pod
     patched = placed(pod, placement)
-    return Written(applied, placement, patched, patch_between(pod, patched))
+    return Written(applied, placement, patched, patch(pod, patched))
 
 
 def _too_much(given: Given, met: Met, applied: Sequence[PolicyEvaluation], answers: TaintAnswers) -> dict[str, str]:

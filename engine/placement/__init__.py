@@ -1,6 +1,6 @@
 """TODO."""
 
-from engine.placement.json_patch import Operation, patch, patch_between
+from engine.placement.json_patch import Operation, patch
 from engine.placement.placement import NOTHING, Placement, labels_of, placed
 from engine.placement.pod_affinity import Identity, WeightedPodTerm, pod_term, term_identity
 from engine.placement.pod_selector import written_out
@@ -33,7 +33,6 @@ __all__ = [
     "labels_of",
     "own",
     "patch",
-    "patch_between",
     "placed",
     "pod_term",
     "spread_constraint",

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from engine.placement.placement import Placement, placed
 from engine.placement.required import in_order
 
 Operation: TypeAlias = dict[str, Any]
@@ -19,16 +18,11 @@ FIELDS = ("affinity", "tolerations", "topologySpreadConstraints")
 _STRICTER = ("maxSkew", "minDomains")  # the only values within an entry of the pod's own that ever change
 
 
-def patch(pod: Mapping[str, Any], placement: Placement) -> tuple[Operation, ...]:
-    """What to do to a pod so that the placement holds: nothing where it holds already, the same for equal inputs.
+def patch(pod: Mapping[str, Any], patched: Mapping[str, Any]) -> tuple[Operation, ...]:
+    """What leads from a pod to the same with a placement worked in: `patched`, the pod itself where nothing changes.
 
-    Raises TooMany.
+    The same for equal inputs.
     """
-    return patch_between(pod, placed(pod, placement))
-
-
-def patch_between(pod: Mapping[str, Any], patched: Mapping[str, Any]) -> tuple[Operation, ...]:
-    """What leads from a pod to the same with a placement worked in: `patched`, the pod itself where nothing changes."""
     if patched is pod:
         return ()
     old_spec, new_spec = pod.get("spec") or {}, patched["spec"]

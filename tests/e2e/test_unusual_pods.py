@@ -8,7 +8,8 @@ import jsonpatch
 import pytest
 
 from engine.nodeselector import Term, parse_term
-from engine.placement import Placement, patch
+from engine.placement import Placement
+from tests.engine.builders import patch_of
 from tests.engine.matching import REQUIRED
 
 from .controlplane import ApiError, ControlPlane, Json
@@ -79,7 +80,7 @@ def test_what_the_api_server_lets_change_on_a_gated_pod(cluster: ControlPlane, n
     """Its terms may only be said more about, so a patch that fits at creation may come too late for a gated pod."""
     spec, required, allowed = OF_GATED_PODS[name]
     made = cluster.create_pod(namespace, pod("t", spec={**spec, **GATED}))
-    operations = patch(made, Placement(tuple(required)))
+    operations = patch_of(made, Placement(tuple(required)))
     answer = cluster.request(
         "PATCH",
         f"/api/v1/namespaces/{namespace}/pods/t",
@@ -97,7 +98,7 @@ def test_what_the_api_server_lets_change_on_a_gated_pod(cluster: ControlPlane, n
 
 def applied(given: Json, required: Sequence[Term]) -> Json:
     """A pod with a placement worked in before it is created."""
-    return jsonpatch.apply_patch(given, list(patch(given, Placement(tuple(required)))))
+    return jsonpatch.apply_patch(given, list(patch_of(given, Placement(tuple(required)))))
 
 
 # Pods that say their node

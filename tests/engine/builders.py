@@ -10,6 +10,7 @@ import yaml
 from engine.bundle import parse_bundle
 from engine.decision import Decider, Decision
 from engine.documents import Source, parse_manifests
+from engine.placement import Operation, Placement, patch, placed
 from engine.pods import IncomingPod
 from engine.pools import Inventory, inventory_from_documents
 from engine.program import compile_bundle
@@ -118,3 +119,8 @@ def preferred(decision: Decision) -> dict[str, int]:
 
 GOLD = 'require: [{expression: \'pool.labels["tier"] == "gold"\', message: gold nodes only}]'
 BASE = 'require: [{expression: \'pool.labels["tier"] == "base"\', message: base nodes only}]'
+
+
+def patch_of(pod: dict[str, Any], placement: Placement) -> tuple[Operation, ...]:
+    """What a placement does to a pod."""
+    return patch(pod, placed(pod, placement))

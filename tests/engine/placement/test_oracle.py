@@ -16,10 +16,10 @@ import jsonpatch
 import pytest
 
 from engine.nodeselector import parse_term, simplify
-from engine.placement.json_patch import patch
 from engine.placement.placement import Placement
 from engine.placement.pod_affinity import pod_term
 from engine.placement.tolerations import toleration_for
+from tests.engine.builders import patch_of
 from tests.engine.matching import REQUIRED
 from tests.engine.oracle import Oracle, built
 from tests.engine.worlds import NAMES, SELECTORS, a_pod, a_spread, a_taint, a_term
@@ -85,10 +85,10 @@ def only(pod: dict[str, Any], policy: list[dict[str, Any]], tolerations: list[An
 def asked(cases: list[Case]) -> Iterator[tuple[list[Any], list[Any]]]:
     for case in cases:
         before = copy.deepcopy(case.pod)
-        operations = patch(case.pod, case.placement)
+        operations = patch_of(case.pod, case.placement)
         assert case.pod == before
         patched = jsonpatch.apply_patch(case.pod, list(copy.deepcopy(operations)))
-        assert patch(patched, case.placement) == ()
+        assert patch_of(patched, case.placement) == ()
         policy_alone = only(case.pod, case.policy, list(case.placement.tolerations))
         yield [case.pod, patched, policy_alone], case.nodes
 
