@@ -1,4 +1,13 @@
-"""TODO."""
+"""A bundle compiled: every expression checked and turned into what runs.
+
+In the pipeline: a `Bundle` goes in, `compile_bundle` gives a `Program`, or raises BundleError with every problem of
+every expression. A program's rules are `Tree`s of `Leaf`s: an expression over pools is taken apart at `&& || !` and
+`?:`, so that evaluation decides each leaf once for all pools, and equal leaves once for all policies. A leaf over
+`node` becomes a function to a `Truth`: the node selector terms where it is true, and where it is false.
+
+Start with `model.py` (what a program is) and `compiler.py`. `node_expressions.py` says how an expression over an
+unknown node becomes node selector terms; `vocabulary.py` has the types of `pod`, `pool`, `node` and the others.
+"""
 
 from engine.program.compiler import compile_bundle
 from engine.program.model import (
@@ -29,39 +38,39 @@ from engine.program.truths import NO, UNKNOWN, YES, Arguments, CasesOf, Truth, T
 from engine.program.vocabulary import NAMESPACE, POD, PRESENT, REQUEST
 
 __all__ = [
-    "CONTAINS",
-    "NAMESPACE",
-    "NO",
-    "NOTHING_READ",
-    "ORDERED",
-    "POD",
-    "POD_NAMES",
-    "PRESENT",
-    "REQUEST",
-    "UNKNOWN",
-    "YES",
-    "Arguments",
-    "Both",
-    "CasesOf",
-    "Choice",
-    "CompiledExemption",
-    "CompiledPolicy",
-    "CompiledPreference",
-    "Condition",
-    "Function",
-    "Leaf",
-    "Not",
-    "PodPoolComparison",
-    "Program",
-    "Reads",
-    "Rule",
-    "Score",
-    "Tree",
-    "Truth",
-    "TruthOf",
-    "choose",
-    "compile_bundle",
-    "conjoin",
-    "leaves_of",
-    "negate",
+    "CONTAINS",  # the operator of a PodPoolComparison: the pool's value is in the pod's list
+    "NAMESPACE",  # the type of `namespaceObject`
+    "NO",  # the Truth of what is false on every node
+    "NOTHING_READ",  # Reads of nothing
+    "ORDERED",  # by comparison operator: is the pod's value to be less, and may it be equal
+    "POD",  # the type of `pod`
+    "POD_NAMES",  # the variables that depend on the pod and its request
+    "PRESENT",  # by type, the fields that every admitted object has though the models do not require them
+    "REQUEST",  # the type of `request`
+    "UNKNOWN",  # the Truth of what is an error on every node
+    "YES",  # the Truth of what is true on every node
+    "Arguments",  # the arguments of a compiled function: a budget, then the variables' values in order
+    "Both",  # a Tree: `left && right`
+    "CasesOf",  # a function of Arguments and Words that gives the Cases of a value
+    "Choice",  # a Tree: `test ? yes : no`
+    "CompiledExemption",  # an exemption and its compiled conditions
+    "CompiledPolicy",  # a policy and its compiled expressions
+    "CompiledPreference",  # an entry of `prefer`: a Rule with a weight of 1 to 100, or a Score
+    "Condition",  # a boolean expression that reads no pool, compiled; or one over a taint
+    "Function",  # a compiled expression, called with Arguments
+    "Leaf",  # a Tree: a part of an expression that is decided as a whole
+    "Not",  # a Tree: `!inner`
+    "PodPoolComparison",  # a Leaf's comparison of a value of the pod with one of the pool
+    "Program",  # a compiled bundle
+    "Reads",  # a frozenset of Read: what an expression reads of a pool
+    "Rule",  # a boolean expression over pools and a node, compiled, with its message and place
+    "Score",  # a number-valued expression over pools and a node, compiled
+    "Tree",  # Leaf, Not, Both or Choice
+    "Truth",  # a pair of Terms: the nodes where a boolean is true, and where it is false
+    "TruthOf",  # a function of Arguments and Words that gives the Truth of a boolean
+    "choose",  # the Truth of `test ? yes : no`
+    "compile_bundle",  # the Program of a Bundle; raises BundleError
+    "conjoin",  # the Truth of `left && right`
+    "leaves_of",  # the Leafs of a Tree
+    "negate",  # the Truth of `!truth`
 ]

@@ -13,7 +13,7 @@ WRITTEN = ("affinity", "tolerations", "topologySpreadConstraints")
 
 
 def reads_what_policies_write(node: Node, excerpt: Excerpt) -> Iterator[Problem]:
-    """Law 4 (deciding again changes nothing) is promised for bundles that do not do this.
+    """Warns where an expression reads what policies write, for then deciding again may change something (law 4).
 
     An expression that takes `pod` or `pod.spec` as a whole may read of it what it likes.
     """
@@ -41,7 +41,10 @@ def _is_spec(node: Node) -> bool:
 
 
 def mixed_pool(node: Node, excerpt: Excerpt, said: frozenset[str]) -> Iterator[Problem]:
-    """`"spot" in pool.capacityTypes` also holds of a mixed pool. `said` are the words that `require` asks the node."""
+    """Warns of `"spot" in pool.capacityTypes`, which also holds of a pool with other types.
+
+    `said` are the portable words that the policy asks of the node itself.
+    """
     for each in walk(node):
         match each:
             case Call(function="@in", args=(_, Select(operand=Ident(name="pool"), field=field))) if (
@@ -54,7 +57,7 @@ def mixed_pool(node: Node, excerpt: Excerpt, said: frozenset[str]) -> Iterator[P
 
 
 def words_said(node: Node) -> Iterator[str]:
-    """The portable words that an expression asks of the node."""
+    """The fields of `node` that an expression reads, portable words among them."""
     for each in walk(node):
         match each:
             case Select(operand=Ident(name="node"), field=field):

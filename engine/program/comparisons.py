@@ -1,4 +1,9 @@
-"""Comparisons of what a node's labels say with values: the node selector terms where they are true, and where false."""
+"""Comparisons of what a node's labels say with values: the Truth of each, as node selector terms.
+
+Two values are compared case by case (`compared`); an Atom compares one value of each side, one of which may be a Label
+or an Integer: whatever string, or integer, the node's label says. Numbers compare as in Kubernetes: beside a double, an
+integer is made one.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +41,7 @@ class Integer:
 
 
 def all_of(truths: Sequence[Truth], budget: Budget) -> Truth:
-    """All of them together, as `conjoin` would have it one by one."""
+    """All of them together, as `conjoin` would have it one by one. Raises BudgetExceeded."""
     if truths and truths[-1] == NO:
         return NO
     budget.spend(sum(_work(no) for _, no in truths))
@@ -58,14 +63,16 @@ def all_of(truths: Sequence[Truth], budget: Budget) -> Truth:
 
 
 def _work(terms: Terms) -> int:
-    """What it costs to combine these terms with others, in units of a budget."""
+    """What it costs to combine these terms with others, in units of `engine.language.Budget`."""
     return sum(1 + len(t.requirements) for t in terms)
 
 
 Atom = Callable[[object, object], Truth]
+"""A comparison of two values, at most one of which is a Label or an Integer."""
 
 
 def compared(left: Cases, right: Cases, atom: Atom) -> Truth:
+    """The Truth of a comparison of two values, each in cases: where two cases meet, what the atom says."""
     if len(left) == len(right) == 1 and left[0][0] == right[0][0] == TRUE:
         return atom(left[0][1], right[0][1])
     true, false = list[Terms](), list[Terms]()
@@ -80,6 +87,7 @@ def compared(left: Cases, right: Cases, atom: Atom) -> Truth:
 
 
 def holds_something(value: object) -> bool:
+    """Whether a value is an optional that is not empty."""
     return isinstance(value, Optional) and value.value is not NO_VALUE
 
 
@@ -93,6 +101,7 @@ def holding(cases: Cases) -> Truth:
 
 
 def equality(a: object, b: object) -> Truth:
+    """`a == b`: where it is true, and where false. Where a label is absent, or no integer, it is neither."""
     if isinstance(b, (Label, Integer)):
         a, b = b, a
     if isinstance(a, Optional) and isinstance(b, Optional) and holds_something(a) and holds_something(b):
@@ -110,6 +119,7 @@ def _inequality(a: object, b: object) -> Truth:
 
 
 def member_of(budget: Budget, value: object, members: object) -> Truth:
+    """`value in members`, a tuple. Raises BudgetExceeded."""
     assert isinstance(members, tuple)
     if isinstance(value, Label):
         values = one_of([member for member in members if isinstance(member, str)])
@@ -136,6 +146,8 @@ def _neighbours(bound: float) -> tuple[int, int]:
 
 
 def _ordered(function: str) -> Atom:
+    """The atom of `_<_`, `_<=_`, `_>_` or `_>=_`."""
+
     def ordered(a: object, b: object) -> Truth:
         if isinstance(b, Integer):
             return _ordered(MIRRORED[function])(b, a)
@@ -151,7 +163,7 @@ def _ordered(function: str) -> Atom:
 
 
 def _bounded(key: str, function: str, bound: float) -> Truth:
-    """Where the integer that the label says is less (or more) than `bound`, and where it is not."""
+    """Where the integer that the label says is less (or more) than `bound`, and where it is not; a NaN has no order."""
     if math.isnan(bound):
         return UNKNOWN
     if math.isinf(bound):
@@ -182,6 +194,7 @@ def _number(value: object) -> float | None:
 EXACT = 2.0**53
 """From here on several integers are one double."""
 LARGE = range(1, MAX_INTEGER + 1)
+"""The integers in which `bisect` looks for those that are one double; never made a list."""
 COMPARED: Mapping[str, Callable[[int, int], bool]] = {
     "_<_": operator.lt,
     "_<=_": operator.le,
@@ -189,4 +202,5 @@ COMPARED: Mapping[str, Callable[[int, int], bool]] = {
     "_>=_": operator.ge,
 }
 MIRRORED = {"_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
+"""The operator that says the same with its operands exchanged."""
 ATOMS: Mapping[str, Atom] = {"_==_": equality, "_!=_": _inequality, **{name: _ordered(name) for name in COMPARED}}

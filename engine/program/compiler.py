@@ -1,4 +1,4 @@
-"""A bundle, compiled: every expression parsed, type-checked and turned into what a decision can run.
+"""Bundle to Program: every expression parsed, type-checked and turned into what a decision runs.
 
 `compile_bundle` says everything that is wrong with a bundle's expressions at once.
 """
@@ -74,7 +74,11 @@ def compile_bundle(bundle: Bundle) -> Program:
 
 
 class _Compiler:
-    """Collects problems and shared leaves while the policies of one bundle are compiled."""
+    """Collects problems and shared leaves while the policies of one bundle are compiled.
+
+    `_scope` is the name of the policy at work, `_given` what holds wherever its expressions are evaluated, `_used` the
+    variables that they read so far, `_rules` its rules so far.
+    """
 
     def __init__(self, bundle: Bundle) -> None:
         self.problems: list[Problem] = []
@@ -148,6 +152,7 @@ class _Compiler:
         return (node,) if asked and node else ()
 
     def _warn_of_mixed_pools(self) -> None:
+        """Warns of the rules compiled so far, those of `require`."""
         said = frozenset(word for node, _ in self._rules for word in advice.words_said(node))
         for node, excerpt in self._rules:
             self.problems += advice.mixed_pool(node, excerpt, said)
@@ -169,6 +174,7 @@ class _Compiler:
         return functions, {**self._roots, "variables": ObjectType("variables", fields=fields)}
 
     def _checked(self, excerpt: Excerpt, roots: Mapping[str, Type], result: Type | None) -> Node | None:
+        """The tree of an expression with its types, None where it has an error; its problems are collected."""
         node, problems = parse(excerpt)
         self.problems += problems
         if node is None:
@@ -189,16 +195,19 @@ class _Compiler:
         return self._functions[key]
 
     def _key(self, node: Node) -> str:
+        """What equal expressions share; the policy's name is in it where they read its variables."""
         own = self._scope if "variables" in free_names(node) else ""
         return f"{own}\n{shape(node)}"
 
     def _test(self, excerpt: Excerpt, message: str, roots: Mapping[str, Type], name: str = "") -> Condition | None:
+        """A match condition or an entry of `deny`, compiled."""
         node = self._checked(excerpt, roots, BOOL)
         return (
             Condition(self._function(node, NAMES), message, excerpt.value, str(excerpt.whole), name) if node else None
         )
 
     def _taint_test(self, item: Expression, roots: Mapping[str, Type], policy: Policy) -> Condition | None:
+        """An entry of `tolerate`, compiled."""
         node = self._checked(item.excerpt, roots, BOOL)
         if node is None:
             return None
@@ -266,6 +275,7 @@ class _Compiler:
                 return self._leaf(node, excerpt)
 
     def _leaf(self, node: Node, excerpt: Excerpt) -> Leaf | None:
+        """The leaf of an expression: a new one, or the one that an equal expression has."""
         key = self._key(node)
         if key in self.leaves and not reads_node(node):
             return self.leaves[key]
@@ -305,7 +315,7 @@ class _Compiler:
 
 
 def _comparable(operator: str, left: Type, right: Type) -> bool:
-    """Whether an index answers a comparison of these types: equality as in Python's dictionaries, order as in lists."""
+    """Whether a PoolLookup can answer a comparison of these types: by a dictionary's equality or by a list's order."""
     if operator in ORDERED:
         return (left == right == STRING) or (left in NUMBERS and right in NUMBERS)
     if operator == "@in":

@@ -1,4 +1,4 @@
-"""A compiled bundle, as frozen values. It knows nothing of YAML or of syntax trees."""
+"""A Program, which is a compiled bundle, and its parts, as frozen values. It knows nothing of YAML or syntax trees."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Function: TypeAlias = Callable[..., object]
 POD_NAMES = ("pod", "namespaceObject", "request", "variables")
 CONSTANT_NAMES = ("cluster", "params")
 NAMES = (*POD_NAMES, *CONSTANT_NAMES, "pool")
-"""The arguments of every compiled function after the budget, in order; `taint` follows where taints are judged."""
+"""The arguments of every compiled function after the budget, in order; `taint` follows in `tolerate`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One boolean expression over pools and a node, with what its author says of it and where it stands."""
+    """One boolean expression over pools and a node, with its author's `message`, its `text`, and where it stands."""
 
     tree: Tree
     message: str
@@ -40,7 +40,10 @@ class CompiledPreference:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A number-valued expression: `function` where it does not read `node`, `cases` where it does."""
+    """A number-valued expression: `function` where it does not read `node`, `cases` where it does.
+
+    `reads` is what its text says that it reads of a pool; `computed`, that there are computed keys besides.
+    """
 
     function: Function | None
     cases: CasesOf | None
@@ -63,10 +66,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class CompiledPolicy:
-    """A policy, ready to be decided. `wanted` is what it requires, in its author's words where there are some.
+    """A policy, ready to be evaluated. `wanted` is what it requires, in its author's words where there are some.
 
-    `reason` says so in a sentence. What a `pool_only` policy says of a pod that it selects follows from the inventory
-    alone.
+    `reason` says so in a sentence. A `selective` policy has selectors that ask for something. What a `pool_only` policy
+    says of a pod that it selects follows from the inventory alone.
     """
 
     policy: Policy
@@ -117,7 +120,7 @@ class CompiledPolicy:
 
 @dataclass(frozen=True, slots=True)
 class CompiledExemption:
-    """An exemption, ready to be decided."""
+    """An exemption, ready to be matched with pods."""
 
     exemption: Exemption
     match_conditions: tuple[Condition, ...]

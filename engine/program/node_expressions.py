@@ -1,4 +1,4 @@
-"""Expressions over `node`, one node that nobody knows yet: what an affinity has to say so that it means the same.
+"""Expressions over `node`, one node that is not known yet: what an affinity has to say so that it means the same.
 
 A boolean expression over an unknown node has no value, it has two sets of nodes: those on which it is true and those on
 which it is false. On the nodes in neither, it is an error: CEL's third value. That pair, a `Truth`, is all there is:
@@ -51,14 +51,14 @@ from engine.program.comparisons import ATOMS, Integer, all_of, compared, equalit
 from engine.program.truths import NO, UNKNOWN, YES, Arguments, CasesOf, Truth, TruthOf, choose, conjoin, negate
 
 T = TypeVar("T")
-MAX_UNROLLED = 1000
+MAX_UNROLLED = 1000  # elements that `all` or `exists` may walk
 UNROLLED = 100
-"""What one step of a macro costs besides its body, in units of a budget."""
+"""What one step of a macro costs besides its body, in units of `engine.language.Budget`."""
 EXPECTED = "one label compared with values, membership, presence or integer bounds, joined by `&&`, `||`, `!` and `?:`"
 
 
 class InexpressibleError(Exception):
-    """What an affinity can't say, and where: offsets into the expression."""
+    """What an affinity can't say, and the node of the syntax tree that asks for it. It does not leave this module."""
 
     def __init__(self, node: Node, what: str) -> None:
         self.node, self.what = node, what
@@ -75,6 +75,7 @@ def compile_cases(node: Node, names: Sequence[str], excerpt: Excerpt) -> CasesOf
 
 
 def _refused(compiled: Callable[[], T], excerpt: Excerpt) -> T | Problem:
+    """What a compilation gives, or the problem where it meets what no affinity can say."""
     try:
         return compiled()
     except InexpressibleError as refusal:
@@ -83,6 +84,7 @@ def _refused(compiled: Callable[[], T], excerpt: Excerpt) -> T | Problem:
 
 
 def reads_node(node: Node) -> bool:
+    """Whether an expression reads `node`."""
     return "node" in free_names(node)
 
 
@@ -233,6 +235,7 @@ def _unrolled(node: Comprehension, names: tuple[str, ...]) -> TruthOf:
 
 
 def _elements(items: object, variables: int) -> list[tuple[object, ...]]:
+    """By step, the values of a macro's one or two variables. Raises CelError where it can't walk, or too far."""
     size = len(items) if isinstance(items, (list, tuple, dict)) else 0
     if size > MAX_UNROLLED:
         raise CelError(f"a list of {size} elements, each of which would become a node selector requirement")
@@ -243,7 +246,7 @@ def _elements(items: object, variables: int) -> list[tuple[object, ...]]:
     raise CelError("neither a list nor a map")
 
 
-# Values: cases, and how two of them compare.
+# Values: what each construct makes of the cases inside it. `comparisons.py` compares two of them.
 
 
 def _cases(node: Node, names: tuple[str, ...]) -> CasesOf:
@@ -279,12 +282,14 @@ def _cases(node: Node, names: tuple[str, ...]) -> CasesOf:
 
 
 def _constant_cases(node: Node, names: tuple[str, ...]) -> CasesOf:
+    """Cases of known values only: a weight can't be what a label says."""
     if _may_be_label(node):
         raise InexpressibleError(node, "a number that a node's label says")
     return _cases(node, names)
 
 
 def _deny(node: Node) -> CasesOf:
+    """Raises InexpressibleError, where an expression is wanted."""
     raise InexpressibleError(node, _described(node))
 
 

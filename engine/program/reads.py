@@ -18,7 +18,7 @@ def says_without_pool(node: Node) -> bool:
 
 
 def beyond_author(node: Node) -> bool:
-    """Whether a condition is about what the pod's author does not write."""
+    """Whether a condition is about what the pod's author does not write: the Namespace, or who asks."""
     if "pod" in free_names(node):
         return False
     return "namespaceObject" in free_names(node) or _reads_user(node)
@@ -33,6 +33,7 @@ def _reads_user(node: Node) -> bool:
 
 
 def variables_read(node: Node) -> set[str]:
+    """The names of the policy's variables that an expression reads."""
     match node:
         case Select(operand=Ident(name="variables"), field=name) | Has(operand=Ident(name="variables"), field=name):
             return {name}
@@ -56,6 +57,7 @@ def reads_of(node: Node) -> tuple[Reads, bool]:
 
 
 def _collect_reads(node: Node, found: set[Read]) -> bool:
+    """Adds what an expression reads of a pool; whether labels or values are read in another way than by a known key."""
     match node:
         case Ident(name="pool" | ".pool"):
             found.add(Read("all"))
@@ -87,6 +89,7 @@ def _collect_reads(node: Node, found: set[Read]) -> bool:
 
 
 def reads_capacity_type(node: Node) -> bool:
+    """Whether an expression reads `node.capacityType`, which each provider's labels say in another way."""
     match node:
         case (
             Select(operand=Ident(name="node"), field="capacityType")
@@ -98,6 +101,7 @@ def reads_capacity_type(node: Node) -> bool:
 
 
 def reads_taint_key(node: Node) -> bool:
+    """Whether an expression reads `taint.key`."""
     match node:
         case Select(operand=Ident(name="taint"), field="key"):
             return True

@@ -1,4 +1,4 @@
-"""Boolean expressions over pools taken apart at `&& || !` and `?:`, down to leaves that are functions."""
+"""Tree: a boolean expression over pools, taken apart at `&& || !` and `?:` down to leaves that are functions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class Leaf:
     """The smallest parts of an expression that are decided as a whole.
 
     `number` tells leaves apart within a program; equal expressions share a leaf. `function` computes one that does not
-    read `node`, `truth` one that does.
+    read `node`, `truth` one that does. `reads` is what the text says that it reads of a pool; `computed`, that there
+    are computed keys besides. `bridge` is there where a lookup can answer the leaf instead of its function.
     """
 
     number: int
@@ -34,10 +35,10 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class PodPoolComparison:
-    """A leaf that compares a value of the pod with a value of the pool, so that an index over the pools answers it.
+    """A leaf's comparison of a value of the pod with one of the pool, which a lookup over the pools can answer.
 
     `operator` is cel-spec's name, read with the pod's value on the left: `_==_`, `_<_`, `@in` (the pod's value in the
-    pool's list) and so on. Both are functions of the usual arguments.
+    pool's list) and so on. `pod` and `pool` are functions of the usual arguments.
     """
 
     operator: str
@@ -86,7 +87,7 @@ def leaves_of(tree: Tree) -> Iterator[Leaf]:
 
 
 CONTAINS = "contains"
-"""Not one of cel-spec's: `@in` the other way round, the pool's value in the pod's list."""
+"""The operator `@in` the other way round, the pool's value in the pod's list. cel-spec has no name for it."""
 
 ORDERED: Mapping[str, tuple[bool, bool]] = {
     "_<_": (True, False),

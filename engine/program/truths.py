@@ -1,4 +1,4 @@
-"""The truth of an expression over an unknown node: the nodes where it is true, and those where it is false."""
+"""Truth: the nodes on which an expression over an unknown node is true, and those on which it is false."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from engine.nodeselector import FALSE, TRUE, Terms, common, union
 from engine.pools import Cases, Words
 
 Truth = tuple[Terms, Terms]
-"""The nodes on which a boolean is true, and those on which it is false."""
+"""The nodes on which a boolean is true, and those on which it is false. On the others it is an error."""
 
 Arguments = tuple[object, ...]
 """A budget, the values of the variables in their fixed order, then those of the macros around."""
@@ -18,10 +18,11 @@ CasesOf = Callable[[Arguments, Words], Cases]
 
 YES: Truth = (TRUE, FALSE)
 NO: Truth = (FALSE, TRUE)
-UNKNOWN: Truth = (FALSE, FALSE)
+UNKNOWN: Truth = (FALSE, FALSE)  # an error on every node
 
 
 def negate(truth: Truth) -> Truth:
+    """`!truth`: an error stays one."""
     return truth[1], truth[0]
 
 
