@@ -1,9 +1,11 @@
-"""YAML whose every value still knows where it stood.
+"""YAML events to values that know where they stood. The one module of the engine that imports yaml.
 
 A bundle is read in a small and safe part of YAML: no anchors, aliases, merge keys or tags, no duplicate keys, only text
-as keys. Plain scalars mean what `scalars` says.
+as keys. Manifests (`strict` is false) may have anchors, aliases and merge keys. Plain scalars mean what `scalars.py`
+says.
 
-Nothing here is an object of YAML's making: PyYAML gives events, we make three kinds of frozen values from them.
+Nothing here is an object of YAML's making: PyYAML gives events, the Composer makes the three kinds of frozen values of
+`tree.py` from them.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from engine.documents.source import Source, Span
 from engine.documents.tree import List, Map, Scalar, Style, Value, kind_of
 
 MAX_CHARACTERS = 1 << 20
-"""Of one file of a bundle."""
+"""Characters of one file of a bundle."""
 MAX_DEPTH = 64
 MAX_SKIPPED = 200
 """Levels of nesting that are read, and that are read over for the sake of what follows."""
@@ -46,6 +48,7 @@ _Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 def unreadable(source: Source, limit: int) -> tuple[Problem, ...]:
+    """Why a text is not read as YAML at all: more than `limit` characters, or one that can't stand there."""
     if len(source.text) > limit:
         return (oversize(source, f"{len(source.text):,} characters", f"{limit:,} characters"),)
     match = _FORBIDDEN.search(source.text)
@@ -75,6 +78,8 @@ class _Open:
 
 @dataclass(slots=True)
 class Composer:
+    """Makes values of one source's events; `problems` is what is wrong so far. `strict` is for a bundle's files."""
+
     source: Source
     strict: bool
     problems: list[Problem] = field(default_factory=list)
@@ -85,6 +90,7 @@ class Composer:
     _too_deep: int = 0
 
     def compose(self) -> tuple[Value, ...]:
+        """The documents, empty ones left out; after a syntax error nothing more is read."""
         loader = _Loader(self.source.text)
         try:
             # scanning takes time in proportion to the square of the depth

@@ -14,7 +14,7 @@ from engine.documents.source import Source
 from engine.documents.tree import List, Plain, Scalar, Value
 
 MAX_MANIFESTS = 1 << 29
-"""Of one file of Kubernetes objects, say all pods of a cluster."""
+"""Characters of one file of Kubernetes objects, say all pods of a cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,11 @@ def manifest(value: Value) -> Plain:
 
 
 def _manifest_key(key: Scalar) -> str:
+    """A key as JSON has it: true, false and integers of YAML 1.1 spelled out."""
     meaning = key.text if key.style else kubectl(key.text)
     if isinstance(meaning, bool):
         return str(meaning).lower()
     return str(meaning) if isinstance(meaning, int) else key.text
 
-
-# From events to values
 
 _SPACE = re.compile(r"\s*")

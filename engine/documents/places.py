@@ -1,4 +1,8 @@
-"""Where each character of a scalar's text stands in its file, through quotes, escapes and folded lines."""
+"""Where each character of a scalar's text stands in its file, through quotes, escapes and folded lines.
+
+PyYAML tells only where a scalar begins and ends. So its source is decoded once more, each character with its offset;
+if that gives another text than PyYAML's, the offsets are not known.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
 from engine.documents.source import Span
-
-# From a scalar's characters back to the source's
 
 Placed: TypeAlias = list[tuple[str, int]]
 """Characters of a value, each with the offset in the source that it came from."""
@@ -66,11 +68,13 @@ def _flow(text: str, start: int, end: int, character: Callable[[int], tuple[str,
 
 
 def end_of_match(pattern: re.Pattern[str], text: str, at: int) -> int:
+    """Where a pattern's match at an offset ends; the offset itself where there is none."""
     match = pattern.match(text, at)
     return match.end() if match else at
 
 
 def _folded(text: str, start: int, stop: int) -> Placed:
+    """White space of a flow scalar: one line break is a space, of several all but the first stay."""
     breaks = [match.start() for match in _BREAK.finditer(text, start, stop)]
     if not breaks:
         return [(text[at], at) for at in range(start, stop)]
@@ -82,6 +86,7 @@ _HEX = {"x": 2, "u": 4, "U": 8}
 
 
 def _escaped(text: str, at: int) -> tuple[str, int]:
+    """The character at an offset of a double quoted scalar, and the length of how it is written."""
     if text[at] != "\\":
         return text[at], 1
     letter = text[at + 1]
@@ -112,6 +117,7 @@ def _block(text: str, start: int, *, folded: bool) -> Iterator[Placed]:
 
 
 def _block_indented(text: str, at: int, indent: int, chomping: str, *, folded: bool) -> Placed:
+    """A block scalar whose lines are indented by `indent` spaces; `chomping` is its header's indicators."""
     placed: Placed = []
     trailing, at = _blank_lines(text, at, indent)
     leading: Placed = []

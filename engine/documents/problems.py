@@ -1,9 +1,9 @@
-"""Whose fault is it: the bundle's author, the request, or us.
+"""Problem, and whose fault an error is: the bundle's author's, the request's, or a bug.
 
 Exception
 ├── BundleError      the bundle's author: a list of problems, each with its place in the bundle
 ├── RequestError     whoever sent the request or the object: a field path and what is wrong there
-└── (anything else)  a bug of ours: a traceback in the log and a plain answer
+└── (anything else)  a bug in Bayplan: a traceback in the log and a plain answer
 """
 
 from __future__ import annotations

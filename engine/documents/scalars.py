@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import re
 
-# What plain scalars mean
-
 _CORE_WORDS: dict[str, bool | None] = {
     "": None,
     "~": None,
@@ -20,7 +18,7 @@ _INT = re.compile(r"[-+]?[0-9]+")
 _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _SPECIAL = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(?:nan|NaN|NAN)")
-_MAX_DIGITS = 400
+_MAX_DIGITS = 400  # characters of a number; longer ones are text
 
 _OLD_WORDS = {
     **_CORE_WORDS,

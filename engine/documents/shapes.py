@@ -1,7 +1,7 @@
 """Typed reading of documents: tables of fields instead of code that picks values apart.
 
-A *shape* reads a positioned value and gives a plain or typed one, or `BAD` after having said what is wrong. A *record*
-is a shape made from a table of fields. Nothing stops at the first problem.
+A *shape* is a function that reads a positioned value and gives a plain or typed one, or appends a Problem and gives
+`BAD`. A *record* is a shape made from a table of fields. Nothing stops at the first problem, and nothing is raised.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class Bad:
 BAD: Final = Bad()
 Problems: TypeAlias = list[Problem]
 Shape: TypeAlias = Callable[[Value, Problems], Any]
+"""Reads a value; appends what is wrong with it, and gives BAD then."""
 Read: TypeAlias = dict[str, Any]
 """A record's fields by name; those that were refused are missing, those that were not given have their default."""
 
@@ -125,6 +126,7 @@ def expression(value: Value, problems: Problems) -> Any:
 
 
 def boolean(value: Value, problems: Problems) -> bool | Bad:
+    """`true` or `false`, of which YAML 1.1 has more spellings."""
     if isinstance(value, Scalar) and isinstance(value.value, bool):
         return value.value
     older = older_meaning(value) if isinstance(value, Scalar) else ""

@@ -1,4 +1,7 @@
-"""Text with positions: where something stands in a bundle's file, and how to show it to its author."""
+"""Source, Span and Excerpt: where something stands in a file, and how to show it to its author.
+
+Offsets count code points; lines and columns count from 1.
+"""
 
 from __future__ import annotations
 

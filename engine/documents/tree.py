@@ -1,4 +1,4 @@
-"""What a document holds, each value with the place where it stood: scalars, lists and maps, all frozen."""
+"""Value: what a document holds, with the place where it stood. A Scalar, List or Map, all frozen."""
 
 from __future__ import annotations
 
