@@ -1,4 +1,13 @@
-"""TODO."""
+"""CEL as Kubernetes speaks it: text to a typed tree, a tree to a Python function, and the functions of the library.
+
+In the pipeline: `parse` makes a tree of an Excerpt, `check` gives its nodes types, `Ledger` estimates what it may cost,
+and `compile_expression` makes a function `f(budget, *values)` of it. Each says what is wrong as Problems, with carets.
+A function that runs gives a CEL value, or raises CelError (the expression has no value) or BudgetExceeded.
+The package knows nothing of pods or pools: who calls `check` says which variables there are, and of which types.
+
+Start with `syntax.py` (the tree) and `values.py` (what is computed with), then `parser.py`, `checker.py` and
+`codegen.py`. `functions/` has the library, one module for each family.
+"""
 
 from engine.language.checker import check
 from engine.language.dispatch import dispatcher
@@ -39,48 +48,48 @@ from engine.language.values import (
 )
 
 __all__ = [
-    "BOOL",
-    "BYTES",
-    "DOUBLE",
-    "DYN",
-    "ERROR",
-    "INT",
-    "NOTHING",
-    "NO_VALUE",
-    "OPERATORS",
-    "OVERLOADS",
-    "STRING",
-    "UINT",
-    "Budget",
-    "BudgetExceeded",
-    "Call",
-    "CelError",
-    "Comprehension",
-    "Has",
-    "Ident",
-    "Index",
-    "Ledger",
-    "ListLiteral",
-    "Literal",
-    "NoSuchKey",
-    "Node",
-    "ObjectType",
-    "Optional",
-    "Overload",
-    "Select",
-    "Type",
-    "check",
-    "children",
-    "compare",
-    "compile_expression",
-    "dispatcher",
-    "equal",
-    "free_names",
-    "keys_of",
-    "list_of",
-    "map_of",
-    "parse",
-    "said",
-    "shape",
-    "walk",
+    "BOOL",  # the type bool
+    "BYTES",  # the type bytes
+    "DOUBLE",  # the type double
+    "DYN",  # the type of what only run time can tell
+    "ERROR",  # the type of what has been complained about: fits everywhere
+    "INT",  # the type int
+    "NOTHING",  # the empty Optional
+    "NO_VALUE",  # what an empty Optional holds; expressions never see it
+    "OPERATORS",  # cel-spec's name by operator: `_+_` of `+`
+    "OVERLOADS",  # the Overloads of the library by function
+    "STRING",  # the type string
+    "UINT",  # the type uint
+    "Budget",  # what a run may still spend, in units of about 0.25 µs
+    "BudgetExceeded",  # the error of a run that took too long or made something too large
+    "Call",  # a Node: a function, method or operator with its arguments
+    "CelError",  # the error of an expression that has no value
+    "Comprehension",  # a Node: a macro that walks a list or map
+    "Has",  # a Node: `has(operand.field)`
+    "Ident",  # a Node: a variable or a type's name
+    "Index",  # a Node: `operand[index]`
+    "Ledger",  # the estimated costs of one policy's expressions
+    "ListLiteral",  # a Node: `[a, b]`
+    "Literal",  # a Node: a constant
+    "NoSuchKey",  # the CelError of a key that a map or object lacks
+    "Node",  # a part of a syntax tree, with its place and type
+    "ObjectType",  # a Type with fields
+    "Optional",  # CEL's optional as a value
+    "Overload",  # one signature of one function of the library
+    "Select",  # a Node: `operand.field`
+    "Type",  # a CEL type
+    "check",  # a tree with types, and what is wrong with it
+    "children",  # the Nodes directly inside of one
+    "compare",  # -1, 0 or 1 for two values of an order; raises CelError
+    "compile_expression",  # the Python function of a checked tree
+    "dispatcher",  # a function that chooses the Overload by the values it meets
+    "equal",  # CEL's `==` of two values
+    "free_names",  # the variables that a tree reads
+    "keys_of",  # the keys of a map in one order
+    "list_of",  # the type of a list
+    "map_of",  # the type of a map
+    "parse",  # the tree of an Excerpt, or what is wrong with it
+    "said",  # a type in words, as messages write it
+    "shape",  # a text that equal expressions share
+    "walk",  # a Node and all Nodes inside
 ]

@@ -3,6 +3,10 @@
 As strict as the API server's checker: `1 == 1.0` and a list of strings and ints are errors, and `dyn()` leaves a
 question to run time. All mistakes of an expression are collected; a part that has been complained about is of type
 ERROR, which fits everywhere, so that one mistake is one complaint.
+
+The rules for all kinds of nodes stand in one file, as methods of one class: they call each other as deep as the tree
+goes, and share the type parameters, the scope and the problems. The words of the problems are in `mistakes.py`, the
+rules of type parameters in `unify.py`.
 """
 
 from __future__ import annotations
@@ -614,7 +618,7 @@ _NAMESPACES = frozenset(name.rpartition(".")[0] for name in OVERLOADS if "." in 
 
 
 def _constant(node: Node) -> object:
-    """The value of a literal, converted or not; ABSENT for anything else, and for what fails to convert."""
+    """The value of a literal, converted or not; NO_VALUE for anything else, and for what fails to convert."""
     if isinstance(node, Literal):
         return node.value
     if not isinstance(node, Call) or node.function not in (*_CONVERSIONS, "dyn") or len(node.args) != 1:

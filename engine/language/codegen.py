@@ -1,4 +1,4 @@
-"""Python source from a checked tree: what `engine.evaluate` compiles and runs.
+"""Python source from a checked tree: what `evaluate.py` compiles and runs.
 
 Interpreting a tree costs a Python call for each node, some 60 ns; a policy that reads four labels of a pod has twenty
 nodes, and a cluster has hundreds of policies. Python source for the same expression costs what Python needs to run it:
@@ -22,12 +22,15 @@ in place. A function whose argument is `dyn` is chosen by the values that it mee
 variable is computed here (`_constant`).
 
 **Optionals** that are made only to be asked at once are never made: `a.?b.?c.orValue(d)` handles the value itself, or
-ABSENT (`_maybe`).
+NO_VALUE, which is called ABSENT in generated source (`_maybe`).
 
 **Limits.** Python refuses more than 20 nested blocks and 200 nested parentheses. Past MAX_BLOCKS an operand becomes a
 function of its own, and every MAX_PARENTHESES levels a value is put into a variable. Recursion here is bounded by the
 parser's limit on nesting. No name or text of the author becomes a Python name: roots are n0, n1…, everything else is
 numbered too, and string constants are written by repr().
+
+The writer of all constructs stands in one file, as methods of one class: they call each other as deep as the tree goes,
+and share the lines, names and limits of the function that is being written.
 """
 
 from __future__ import annotations
@@ -71,8 +74,8 @@ from engine.language.values import BudgetExceeded, CelError, TypeValue, map_of
 
 FILENAME = "<expression>"
 ENTRY = "expression"
-MAX_BLOCKS = 8
-MAX_PARENTHESES = 25
+MAX_BLOCKS = 8  # nested, past which an operand becomes a function
+MAX_PARENTHESES = 25  # levels of a value, after which it is put into a variable
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +294,7 @@ class _Writer:
         return result
 
     def _logic(self, node: Call, scope: Scope) -> str:
-        """A chain of `&&` or `||`: see the essay."""
+        """A chain of `&&` or `||`: see "Errors" at the top of this module."""
         neutral = node.function == "_&&_"
         operands = list(_chain(node, node.function))
         parts = [self.apart(operand, scope, condition=True) for operand in operands]
@@ -386,7 +389,7 @@ class _Writer:
     # --- optionals
 
     def _maybe(self, node: Node, scope: Scope) -> str:
-        """Source of what an optional holds: its value, or ABSENT."""
+        """Source of what an optional holds: its value, or NO_VALUE."""
         constant = self._constant(node, scope)
         match node:
             case Select() | Index() if constant is _VARIES and (node.optional or _is_optional(node.operand)):

@@ -1,4 +1,4 @@
-"""Calling a function of the library when its overload shows only from the values, and paying for it."""
+"""Calls of the library's functions: the overload is chosen by the values where types leave it open, and paid for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOLDING = 1000  # units of budget for a call on constants at compile time
 
 
 def charged(overload: Overload) -> Callable[..., object]:
-    """A function `f(budget, *arguments)` whose every call pays what the overload says."""
+    """A function `f(budget, *arguments)` whose every call pays what the overload says. Raises BudgetExceeded."""
     implementation, cost = overload.implementation, overload.cost
     assert implementation is not None
 
@@ -26,7 +26,10 @@ def charged(overload: Overload) -> Callable[..., object]:
 
 
 def dispatcher(function: str, method: bool, arity: int) -> Callable[..., object]:
-    """A function that chooses the overload by the arguments it meets, as where an argument is `dyn`."""
+    """A function `f(budget, *arguments)` that chooses the overload by the arguments it meets, as where one is `dyn`.
+
+    A call raises NoSuchOverload where none fits, BudgetExceeded, or what the implementation raises.
+    """
     styled = [o for o in OVERLOADS.get(function, ()) if len(o.parameters) == arity and o.implementation]
     candidates = [o for o in styled if o.method is method] or styled
     chosen: dict[tuple[type, ...], Overload] = {}

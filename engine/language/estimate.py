@@ -42,8 +42,8 @@ EXPRESSION_LIMIT = 1_000_000
 POLICY_LIMIT = 10_000_000
 """Kubernetes' PerCallLimit and RuntimeCELCostBudget: of one expression, and of a policy's expressions together."""
 
-LARGE, PLACE, TEXT = 64, 512, 256
-_ENDLESS = 1 << 62
+LARGE, PLACE, TEXT = 64, 512, 256  # elements of a list or map, elements at one place, characters of a string
+_ENDLESS = 1 << 62  # a cost that needs no counting any more
 _NAMES = ("name", "nodeName", "schedulerName", "priorityClassName", "serviceAccountName", "serviceAccount", "hostname")
 TEXTS: Mapping[str, int] = {
     **dict.fromkeys(_NAMES, 253),
@@ -241,6 +241,8 @@ _STEPS: Mapping[str, tuple[int, int]] = {
 
 
 class _Estimator:
+    """Visits one expression; `shares` are the costs of its parts so far."""
+
     def __init__(self, roots: Mapping[str, Size]) -> None:
         self.roots = roots
         self.shares: list[Share] = []

@@ -2,12 +2,12 @@
 
 What a run may raise, and nothing else:
 
-- CelError: the expression has no value. In generated code (`engine.emit`) Python's own errors on plain data mean the
+- CelError: the expression has no value. In generated code (`codegen.py`) Python's own errors on plain data mean the
   same, and become CelErrors at the border, or where `&&`, `||` and macros absorb them: KeyError (no such key),
   IndexError (index out of bounds), TypeError and AttributeError (a value of another type than expected). They count
-  only if a line of generated code raised them: from deeper down they are bugs of ours and pass through as they are.
+  only if a line of generated code raised them: from deeper down they are bugs and pass through as they are.
 - BudgetExceeded: the run was too long, too large or too deep. Nothing in an expression absorbs it.
-- any other exception: a bug of ours, or of whoever evaluates `variables` lazily.
+- any other exception: a bug here, or in what evaluates `variables` lazily.
 """
 
 from __future__ import annotations
@@ -131,6 +131,7 @@ def _is_in(budget: Budget, value: object, container: object) -> bool:
         if not isinstance(value, str):
             budget.left -= 2 * len(container)
         else:
+            # a unit for 8 elements, and for each element one for 256 characters of the string
             budget.left -= (len(container) >> 3) + (len(value) >> 8) * len(container)
         if budget.left < 0 or value.__class__ in (list, tuple, dict):
             budget.spend(by_content(container))
@@ -145,7 +146,7 @@ def _same_text(budget: Budget, a: object, b: object) -> bool:
 
 
 def _contains(budget: Budget, text: str, part: str) -> bool:
-    budget.left -= len(text) >> 6
+    budget.left -= len(text) >> 6  # a unit for 64 characters
     if budget.left < 0:
         budget.spend(0)
     return part in text

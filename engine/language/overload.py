@@ -9,7 +9,7 @@ from engine.language.types import Type, TypeParameter
 
 A, B = TypeParameter("A"), TypeParameter("B")
 MAX_CONTENT = 1 << 15  # elements, those of elements included, of a value that is compared or written out as a whole
-BEYOND = 1 << 40  # more than any budget
+BEYOND = 1 << 40  # units, more than any budget has
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ def by_length(*arguments: object) -> int:
     units = 0
     for argument in arguments:
         if isinstance(argument, (str, bytes)):
-            units += len(argument) >> 6
+            units += len(argument) >> 6  # divided by 64
         elif isinstance(argument, (list, tuple, dict)):
-            units += len(argument) >> 3
+            units += len(argument) >> 3  # divided by 8
     return units
 
 
@@ -53,7 +53,7 @@ def by_pairs(first: object, second: object) -> int:
 
 
 def by_square(argument: object, *_: object) -> int:
-    """For what compares every element of a list with every other."""
+    """For what compares every element of a list with every other: half the square."""
     return content(argument) ** 2 >> 1
 
 

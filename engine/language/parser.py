@@ -3,6 +3,10 @@
 Lark calls the methods of `_Builder` bottom-up, one at each reduction, so no depth of nesting can exhaust the stack.
 What is wrong but still has a shape (a number that is too large, a macro with too few arguments) becomes a `_Wrong` node
 and is reported when the whole text has been read; what has no shape ends the reading at its first place.
+
+Callbacks, macros, constants and the diagnosis of what can't be read stand in one file, for all of them make or explain
+the same nodes and `_Wrong`s; each has a section of its own. The grammar is in `grammar.py`, the words of the problems
+are in `mistakes.py`.
 """
 
 from __future__ import annotations

@@ -90,4 +90,4 @@ def price(pattern: str) -> int:
 
 def matching(text: str, pattern: Pattern) -> int:
     """What matching costs at most, in the same units."""
-    return (len(text) + 1) * pattern.size >> 5
+    return (len(text) + 1) * pattern.size >> 5  # divided by 32

@@ -235,6 +235,7 @@ OPERATORS = {
     "&&": "_&&_",
     "||": "_||_",
 }
+"""cel-spec's name of each operator between two operands."""
 
 
 def qualified(node: Node) -> str | None:

@@ -2,7 +2,7 @@
 
 A CEL value is plain wherever Python has an exact counterpart: int, float, bool, str, bytes, None, list (or tuple) and
 dict (JSON objects as the API server sends them). An unsigned integer is a Uint; timestamps, durations, optionals and
-types are the small frozen classes below; the libraries add theirs (`engine.functions`). Values never change once made.
+types are the small frozen classes below; the libraries add theirs (`functions/`). Values never change once made.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Budget:
         self.left = limit
 
     def spend(self, units: int) -> None:
-        """Takes units away, or raises BudgetExceeded."""
+        """Takes units away. Raises BudgetExceeded where less was left."""
         self.left -= units
         if self.left < 0:
             raise BudgetExceeded("the expression exceeded its run-time budget")
@@ -67,7 +67,7 @@ class Uint(int):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Timestamp:
-    """A moment: nanoseconds since 1970-01-01T00:00:00Z. `offset` (seconds east of UTC) is how it was written: it
+    """A point in time: nanoseconds since 1970-01-01T00:00:00Z. `offset` (seconds east of UTC) is how it was written: it
     shows in `string(t)` alone, as in Kubernetes.
     """
 
@@ -83,7 +83,7 @@ class Duration:
 
 
 class Absent:
-    """The one value `ABSENT`: what an empty optional holds. Expressions never see it."""
+    """The class of the one value `NO_VALUE`: what an empty optional holds. Expressions never see it."""
 
     __slots__ = ()
 
@@ -97,7 +97,7 @@ NO_VALUE: Final = Absent()
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Optional:
-    """CEL's optional: `value` is ABSENT in the empty one. Selecting in an optional gives an optional."""
+    """CEL's optional: `value` is NO_VALUE in the empty one. Selecting in an optional gives an optional."""
 
     value: object
 
@@ -109,7 +109,7 @@ NOTHING: Final = Optional(NO_VALUE)
 
 
 def optional(value: object) -> Optional:
-    """The optional of a value or of ABSENT."""
+    """The optional of a value or of NO_VALUE."""
     return NOTHING if value is NO_VALUE else Optional(value)
 
 
@@ -219,7 +219,7 @@ ORDERED: Final = frozenset({bool, int, Uint, float, str, bytes, Timestamp, Durat
 
 
 def find(container: object, key: object) -> object:
-    """The value at a key of a map or an index of a list, or ABSENT; what holds nothing has nothing at any key.
+    """The value at a key of a map or an index of a list, or NO_VALUE; what holds nothing has nothing at any key.
 
     Raises CelError for a key of a type that the list or map can't have.
 
