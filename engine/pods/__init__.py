@@ -1,4 +1,12 @@
-"""TODO."""
+"""Pods on their way into a cluster, and what surrounds them.
+
+In the pipeline this is the other input beside bundle and pools: an `IncomingPod` is a pod with its Namespace and its
+request, as plain JSON. The webhook makes one of a review; `pods_from_documents` makes them of files, a workload's
+template included, as the controllers and the API server's defaults would. `owner_of` says whose pod it is. `redactor`
+and `without_environment` keep the values of a pod's environment out of errors and logs.
+
+Start with `incoming.py`, then `manifests.py` (files to pods) and `owner.py`.
+"""
 
 from engine.pods.incoming import IncomingPod
 from engine.pods.manifests import NAME_LABEL, named, pods_from_documents
@@ -8,16 +16,16 @@ from engine.pods.rollout import rolled_out
 from engine.pods.shape import check_pod
 
 __all__ = [
-    "NAME_LABEL",
-    "IncomingPod",
-    "check_pod",
-    "controller",
-    "named",
-    "owner_of",
-    "pods_from_documents",
-    "reads_environment",
-    "redactor",
-    "rolled_out",
-    "withheld",
-    "without_environment",
+    "NAME_LABEL",  # the label that the API server gives each Namespace: its name
+    "IncomingPod",  # a pod with its Namespace, its request and its owner
+    "check_pod",  # raises RequestError for a pod that the API server could not decode
+    "controller",  # the owner reference of a pod's controller, or None
+    "named",  # a Namespace as the API server shows it, with the label of its name
+    "owner_of",  # the Owner (apiVersion, kind, name) of a pod, None for a bare one
+    "pods_from_documents",  # the IncomingPods of files; raises RequestError
+    "reads_environment",  # whether an expression may read a pod's environment
+    "redactor",  # a function that hides values of one pod's environment in texts
+    "rolled_out",  # whether a policy's rollout, in percent, has reached a pod's workload
+    "withheld",  # an error without its words, its place only
+    "without_environment",  # a pod without the values of its environment
 ]

@@ -1,7 +1,7 @@
 """The pods that workloads' controllers would make from their templates.
 
 Sources: k8s.io/kubernetes/pkg/controller (controller_utils.go GetPodFromTemplate; deployment, statefulset, daemon, job,
-cronjob) and the labels that the API server adds to a Job's template. Names and hashes that depend on the moment are
+cronjob) and the labels that the API server adds to a Job's template. Names and hashes that depend on the time are
 made up from the template: the same workload always gives the same pod.
 """
 
@@ -48,7 +48,7 @@ def pod_of_workload(workload: Object, template: Object, name: str, namespace: st
 
 
 def user_of(pod: Object) -> Pod:
-    """`userInfo` of the request by which a pod's controller creates it, nobody for a bare pod."""
+    """`userInfo` of the request by which a pod's controller creates it, an empty one for a bare pod."""
     references = _at(pod, "metadata").get("ownerReferences") or () if _at(pod, "metadata") else ()
     kind = next((str(each.get("kind", "")) for each in references if each.get("controller")), "")
     name = _ACCOUNTS.get(kind)

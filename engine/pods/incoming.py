@@ -1,4 +1,4 @@
-"""What a decision is about: one pod on its way into the cluster."""
+"""IncomingPod, what a decision is about: one pod on its way into the cluster. And Owner, the workload that it is of."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class IncomingPod:
     """A pod with what surrounds it; all three objects are plain JSON as the API server prints it.
 
     `request` has the keys of `request` in expressions: `operation`, `namespace`, `dryRun` and `userInfo` (`username`,
-    `uid`, `groups`). `owner` is the workload whose template made the pod, None for a bare pod or where nobody said.
+    `uid`, `groups`). `owner` is the workload whose template made the pod, None for a bare pod or where it is not known.
     """
 
     pod: Object = field(repr=False)

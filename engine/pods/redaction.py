@@ -1,4 +1,4 @@
-"""What errors must not tell: the values of a pod's environment.
+"""Redaction: the values of a pod's environment, kept out of errors and out of logs.
 
 An expression may read them, and an error quotes the value that it met (`cannot convert "…" to int`); that sentence goes
 to whoever creates the pod, and to the log.
@@ -51,6 +51,7 @@ def redactor(pod: Mapping[str, Any]) -> Callable[[str], str]:
 
 
 def _tells(found: re.Match[str], text: str, secrets: frozenset[str]) -> bool:
+    """Whether a quoted part of a text is a value of the environment, or a piece of one."""
     try:
         said = json.loads(found.group())
     except ValueError:

@@ -1,4 +1,4 @@
-"""On which side of a percentage rollout a workload falls: always on the same."""
+"""Percentage rollout of a policy: on which side a workload falls, always on the same."""
 
 from __future__ import annotations
 
@@ -23,4 +23,4 @@ def rolled_out(policy: str, percent: int, incoming: IncomingPod) -> bool:
     name = owner.name if owner else str(metadata.get("generateName") or metadata.get("name") or "")
     identity = (policy, incoming.namespace_name, owner.kind if owner else "Pod", name)
     digest = hashlib.sha256("\0".join(identity).encode()).digest()
-    return int.from_bytes(digest[:8], "big") * 100 < percent << 64
+    return int.from_bytes(digest[:8], "big") * 100 < percent << 64  # 64 bits of the digest, as a share of 2^64

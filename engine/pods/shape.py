@@ -1,4 +1,4 @@
-"""What a pod or workload must look like where the engine reads it. Unknown fields are nobody's business."""
+"""The types that the API server insists on in a pod or workload, where the engine reads it. Others are not checked."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from engine.names import PREFERRED, REQUIRED
 Json = Any
 Object = Mapping[str, Json]
 
-
-# The shape that the API server insists on, where placement reads a pod
 
 Check = Any
 """A type, `[check]` for a list, `{"*": check}` for a map, `{field: check}` for an object that may have other fields."""
@@ -101,6 +99,7 @@ def check_pod(pod: Object) -> None:
 
 
 def check_object(given: Object, wanted: Check, place: str) -> None:
+    """Raises RequestError, with the field's path after `place`, where an object does not pass a check."""
     try:
         _check(given, wanted, "")
     except RequestError as error:
