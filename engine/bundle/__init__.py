@@ -1,4 +1,11 @@
-"""TODO."""
+"""A bundle as its author wrote it: policies, exemptions, tests and constants, as frozen values.
+
+In the pipeline: files (name to text) go in, `parse_bundle` gives a `Bundle` and every problem of their documents. Its
+expressions are still text, as `Excerpt`s; `engine.program` compiles them.
+
+Start with `model.py` (what a bundle is); `fields.py` has the tables of all fields, `reader.py` puts the documents of
+the files together, `params.py` checks constants against their schema, `selector.py` matches labels.
+"""
 
 from engine.bundle.model import (
     FAILURE_POLICIES,
@@ -25,25 +32,25 @@ from engine.bundle.reader import parse_bundle
 from engine.bundle.selector import Selector
 
 __all__ = [
-    "FAILURE_POLICIES",
-    "MODES",
-    "SYSTEM_NAMESPACES",
-    "Bundle",
-    "Case",
-    "Exemption",
-    "Expression",
-    "FailurePolicy",
-    "HandsOn",
-    "Mode",
-    "Named",
-    "Outcome",
-    "PodTerm",
-    "Policy",
-    "Preference",
-    "Revision",
-    "Schema",
-    "Selector",
-    "Spread",
-    "Test",
-    "parse_bundle",
+    "FAILURE_POLICIES",  # ???
+    "MODES",  # ???
+    "SYSTEM_NAMESPACES",  # namespaces whose pods are left alone unless `handsOn` names them
+    "Bundle",  # policies, exemptions, tests and constants, and the files that they were read from
+    "Case",  # one case of a Test: a pod and what to expect
+    "Exemption",  # pods that policies leave alone, and why
+    "Expression",  # an expression and the message of its author
+    "FailurePolicy",  # ???
+    "HandsOn",  # what of system pods is not left alone after all
+    "Mode",  # ???
+    "Named",  # a variable or a match condition: name and expression
+    "Outcome",  # what became of a policy for one pod, in one word
+    "PodTerm",  # an entry of `podAffinity` or `podAntiAffinity`
+    "Policy",  # one PlacementPolicy
+    "Preference",  # an entry of `prefer`: an expression with a weight of 1 to 100, or a score
+    "Revision",  # what exactly is active: name, version, SHA-256 of the files
+    "Schema",  # what a constant of `params` may be
+    "Selector",  # a Kubernetes label selector
+    "Spread",  # an entry of `spread`: a topology spread constraint
+    "Test",  # one PlacementTest: cases, and the pools that they run on
+    "parse_bundle",  # the Bundle of files, and everything that is wrong with them
 ]

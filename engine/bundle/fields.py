@@ -59,7 +59,7 @@ from engine.documents import (
 )
 from engine.names import is_label_key
 
-# Tables of fields
+# Each table of fields stands after the functions that make a value of what was read.
 
 
 def _expression(read: Read, *_: object) -> Any:
@@ -319,6 +319,7 @@ METADATA = {
 
 
 def document_shape(kind: str) -> Shape:
+    """The Shape of a whole document of one of SPECS' kinds; `spec` is read to a pair, what was read and its Map."""
     what, spec = SPECS[kind]
     metadata = record(f"{what}'s metadata", METADATA)
     fields = {
@@ -331,6 +332,7 @@ def document_shape(kind: str) -> Shape:
 
 
 def check_unique_names(value: Value | None, problems: Problems) -> None:
+    """Appends a problem for each entry of a list that has the `name` of an earlier one."""
     seen: set[str] = set()
     for item in value.items if isinstance(value, List) else ():
         name = item.get("name") if isinstance(item, Map) else None

@@ -1,4 +1,4 @@
-"""What a bundle says, as frozen values. Expressions are text with its place; compiling tells what they are worth."""
+"""Bundle and its parts, as frozen values. Expressions are text with its place; `engine.program` compiles them."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class Exemption:
 
 @dataclass(frozen=True, slots=True)
 class HandsOn:
-    """What is not left alone after all: pods of DaemonSets, and some of LEFT_ALONE."""
+    """What is not left alone after all: pods of DaemonSets, and those of some of SYSTEM_NAMESPACES."""
 
     daemon_sets: bool = False
     namespaces: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What a bundle says its constants are: a small part of the schemas of Kubernetes' custom resources.
+"""Schema, what a bundle says its constants are: a small part of the schemas of Kubernetes' custom resources.
 
 Without a schema the constants' own types hold. With one, an empty list has a type, a constant may be left to the
 clusters that need it, and what a test or a cluster lays over the bundle's constants is known to fit its expressions.
@@ -85,7 +85,7 @@ schema_of_params = _shape
 
 
 def fitted(schema: Schema, said: Any, value: Value, problems: Problems, *, partial: bool = False) -> Any:
-    """The constant, with whole numbers made numbers where the schema says so; says where it does not fit.
+    """The constant, with whole numbers made numbers where the schema says so; a problem or BAD where it does not fit.
 
     `partial` is for constants that are laid over others: none of them has to be there.
     """

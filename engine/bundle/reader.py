@@ -1,4 +1,4 @@
-"""A bundle's documents, read: what `bundle.yaml`, `policies/` and `tests/` say, and all that is wrong with them."""
+"""Files to a Bundle: what `bundle.yaml`, `policies/` and `tests/` say, and all that is wrong with them."""
 
 from __future__ import annotations
 

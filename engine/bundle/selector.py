@@ -1,4 +1,4 @@
-"""Kubernetes' label selectors: which labels match.
+"""Selector, a label selector of Kubernetes, as policies select pods and Namespaces by: which labels match.
 
 `matchLabels` and `matchExpressions` are all to hold; an empty selector matches everything
 (https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors).
