@@ -1,4 +1,12 @@
-"""TODO."""
+"""What follows for a pod, worked into its own constraints and written as a patch.
+
+The end of the pipeline: a `Placement` (terms that are required, weighted preferences, tolerations, spread constraints,
+pod terms) and a pod go in; `placed` gives the pod with the placement worked in, `patch` the RFC 6902 operations that
+make it so. What the pod says itself is narrowed and never replaced, and what already holds is not written. It knows no
+policy: `engine.decision` says what is intended.
+
+Start with `placement.py`, then `required.py` (required node affinity, the hard part) and `json_patch.py`.
+"""
 
 from engine.placement.json_patch import Operation, patch
 from engine.placement.placement import NOTHING, Placement, labels_of, placed
@@ -17,28 +25,28 @@ from engine.placement.tolerations import Toleration, tolerates, toleration_for
 from engine.placement.weights import MAX_WEIGHT, united
 
 __all__ = [
-    "MAX_WEIGHT",
-    "NOTHING",
-    "OF_POD",
-    "WISHES",
-    "Constraint",
-    "Identity",
-    "Operation",
-    "Placement",
-    "Toleration",
-    "WeightedPodTerm",
-    "combined_constraints",
-    "constraint_identity",
-    "counted_labels",
-    "labels_of",
-    "own",
-    "patch",
-    "placed",
-    "pod_term",
-    "spread_constraint",
-    "term_identity",
-    "tolerates",
-    "toleration_for",
-    "united",
-    "written_out",
+    "MAX_WEIGHT",  # 100, the largest weight of a preference
+    "NOTHING",  # the Placement that changes nothing
+    "OF_POD",  # "node selector terms of the pod": what there is too much of, in messages
+    "WISHES",  # "preferences": what there is too much of, in messages
+    "Constraint",  # a topology spread constraint, in Kubernetes' own fields
+    "Identity",  # what a pod affinity term means: equal where two mean the same
+    "Operation",  # one RFC 6902 operation
+    "Placement",  # what policies intend for one pod
+    "Toleration",  # a toleration, in Kubernetes' own fields
+    "WeightedPodTerm",  # a weight of 1 to 100, None where required, and a pod affinity term
+    "combined_constraints",  # the pod's spread constraints with those wanted, and what was overruled
+    "constraint_identity",  # topology key and whenUnsatisfiable, of which the API server takes one each
+    "counted_labels",  # the Term of the pods that a spread constraint counts
+    "labels_of",  # a pod's labels
+    "own",  # the Terms of the nodes that a pod's own constraints admit
+    "patch",  # the Operations that make a placement hold; raises TooMany
+    "placed",  # the pod with a placement worked in; raises TooMany
+    "pod_term",  # a pod affinity term, in Kubernetes' own fields
+    "spread_constraint",  # a topology spread constraint, in Kubernetes' own fields
+    "term_identity",  # the Identity of a pod affinity term
+    "tolerates",  # whether a toleration lets a pod onto a node with a taint
+    "toleration_for",  # the narrowest toleration of a taint
+    "united",  # weights by what they are for, added up
+    "written_out",  # the one label selector of a policy's labelSelector and matchLabelKeys
 ]

@@ -1,4 +1,4 @@
-"""What policies intend for one pod, as a value, and the pod with it worked in."""
+"""Placement, what policies intend for one pod, and the pod with it worked in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class Placement:
     """What follows from policies for one pod.
 
     `required` is where it may run, `preferred` are (weight, term) pairs; `tolerations`, `spread` and the pod terms are
-    in Kubernetes' own fields: see `tolerations.toleration_for`, `spread.constraint` and `podaffinity.pod_term`.
+    in Kubernetes' own fields: see `toleration_for`, `spread_constraint` and `pod_term`. Weights are those of policies,
+    of any size: `placed` makes them 1 to 100.
     Of spread constraints with one identity the first wins.
     """
 
@@ -91,4 +92,5 @@ def _part(value: Json | None, field: str) -> Json:
 
 
 def _grown(existing: Sequence[Any] | None, more: Sequence[Any]) -> Sequence[Any] | None:
+    """A list with more at its end; the very same one where there is no more."""
     return [*(existing or ()), *more] if more else existing

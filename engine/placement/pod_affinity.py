@@ -45,7 +45,7 @@ def added_terms(
 ) -> tuple[tuple[PodTerm, ...], tuple[Mapping[str, Any], ...]]:
     """The required terms and the weighted ones that a pod's `podAffinity` (or anti-affinity) lacks, in a fixed order.
 
-    A wish is not repeated beside the same requirement, nor beside the same wish that weighs as much, or more.
+    A weighted term is not repeated beside the same required one, nor beside the same one that weighs as much, or more.
     """
     required = {term_identity(item, labels) for item in existing.get(REQUIRED) or ()}
     preferred = united(

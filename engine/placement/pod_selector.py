@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.nodeselector import ANY, EVERYWHERE, NOWHERE, Term, from_expression, label_key, none_of, one_of, term_of
 
-# Labels that differ between the revisions or the replicas of one workload.
+# labels that differ between the revisions or the replicas of one workload
 CHANGING_LABELS = frozenset(
     {
         "pod-template-hash",

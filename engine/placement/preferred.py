@@ -10,7 +10,7 @@ from engine.placement.required import Json
 from engine.placement.weights import capped, united
 
 WISHES = "preferences"
-"""What there may be too many of."""
+"""What there may be too many of, in TooMany's message."""
 
 
 def preferences(wanted: Sequence[tuple[int, Term]], existing: Iterable[Json] = ()) -> list[dict[str, Any]]:

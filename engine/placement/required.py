@@ -36,7 +36,7 @@ from engine.nodeselector import (
 Json: TypeAlias = Mapping[str, Any]
 SelectorTerm: TypeAlias = Mapping[str, Any]
 Addition: TypeAlias = Mapping[str, Sequence[Expression]]  # to `matchExpressions` or `matchFields`
-Choices: TypeAlias = list[list[Addition]]  # one of each
+Choices: TypeAlias = list[list[Addition]]  # one addition of each inner list
 
 OF_POD = f"{TERMS} of the pod"
 
@@ -47,7 +47,10 @@ _CONTRADICTION: tuple[Expression, ...] = (
 
 
 def own(pod: Json) -> Terms:
-    """The nodes that a pod's nodeSelector and required node affinity admit: FALSE where they admit none."""
+    """The nodes that a pod's nodeSelector and required node affinity admit: FALSE where they admit none.
+
+    Raises TooMany.
+    """
     selector = _selected(pod)
     terms = _required(pod)
     if terms is None:
