@@ -17,7 +17,7 @@ from engine.pods import IncomingPod, pods_from_documents, rolled_out
 from engine.program import CompiledPolicy, Program
 
 NAMES = tuple(f"witness-{i}" for i in range(200))
-"""Which side of a rollout a pod falls on depends on its name."""
+"""Names to try, for which side of a rollout a pod falls on depends on its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,8 @@ class Candidate:
     incoming: IncomingPod
 
 
-# Pods to try
-
-
 def own_pods(bundle: Bundle) -> Iterator[Candidate]:
-    """The pods of a bundle's tests and examples, as far as they can be read: `test` tells what can't."""
+    """The pods of a bundle's tests and examples, as far as they can be read; `bayplan test` says what can't."""
     for test in bundle.tests:
         for case in test.cases:
             words = f"the pod of test case `{test.name}: {case.name}`"
@@ -47,6 +44,7 @@ def own_pods(bundle: Bundle) -> Iterator[Candidate]:
 
 
 def pods_of_case(bundle: Bundle, test: Test, case: Case) -> tuple[IncomingPod, ...]:
+    """The pods of a test case, none where they can't be read."""
     try:
         return incoming_pods(bundle, test, case)
     except (BundleError, RequestError):
@@ -54,6 +52,7 @@ def pods_of_case(bundle: Bundle, test: Test, case: Case) -> tuple[IncomingPod, .
 
 
 def made_up_pods(policies: Iterable[CompiledPolicy], program: Program) -> Iterator[Candidate]:
+    """Pods made up from what each policy selects and compares."""
     for policy in policies:
         for wanted in variants(policy.policy, program.params):
             candidate = candidate_for(wanted, (policy.policy,))
@@ -62,7 +61,7 @@ def made_up_pods(policies: Iterable[CompiledPolicy], program: Program) -> Iterat
 
 
 def candidate_for(wanted: Wanted, policies: Iterable[Policy]) -> Candidate | None:
-    """A pod as wanted that these policies have been rolled out to."""
+    """A pod as wanted that these policies have been rolled out to; None where none of NAMES gives one."""
     partial = [policy for policy in policies if policy.rollout < 100]
     for name in NAMES if partial else NAMES[:1]:
         incoming = incoming_of(wanted, name)
@@ -74,5 +73,6 @@ def candidate_for(wanted: Wanted, policies: Iterable[Policy]) -> Candidate | Non
 
 
 def evaluations(candidates: Iterable[Candidate], stages: Sequence[Stage]) -> Iterator[tuple[PolicyEvaluation, Stage]]:
+    """What each policy says of each candidate, on each stage."""
     for candidate, stage in product(candidates, stages):
         yield from ((evaluation, stage) for evaluation in stage.decider.evaluations(candidate.incoming))

@@ -71,12 +71,12 @@ def run_tests(bundle: Bundle, program: Program, wanted: Callable[[str], bool] = 
 
 
 def inventory_of(bundle: Bundle, test: Test) -> Inventory:
-    """The pools of a test."""
+    """The pools of a test. Raises BundleError or RequestError."""
     return inventory_from_documents([one for name in test.pools for one in _manifests(bundle, name)])
 
 
 def incoming_pods(bundle: Bundle, test: Test, case: Case) -> tuple[IncomingPod, ...]:
-    """The pods that a case is about."""
+    """The pods that a case is about. Raises BundleError where there are none, RequestError for one that is no pod."""
     source = case.span.source
     documents = _manifests(bundle, case.file) if case.file else [Manifest(source, _typed(case.pod or {}))]
     namespaces = [Manifest(source, _typed(namespace, "Namespace")) for namespace in test.namespaces]

@@ -1,4 +1,4 @@
-"""Policies that leave a pod no pool together: the search for them, and the problems that tell of what it found."""
+"""Policies that leave a pod no pool together: the search for them, and the problems that report what it found."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_CANDIDATES = 2_000
 COMBINATIONS = 16
 """Of these, for one pair."""
 MAX_TOLD = 5
-"""Conflicts that are told in full of one policy that gives way; all are in the list."""
+"""Conflicts that are reported in full of one policy that gives way; all are in the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,9 @@ class Conflict:
         }
 
 
-# Conflicts
-
-
 @dataclass(slots=True)
 class ConflictSearch:
-    """The search for pods that policies leave no pool."""
+    """The search for pods that policies leave no pool. `known` are conflicts that the bundle's tests expect."""
 
     bundle: Bundle
     program: Program
@@ -141,6 +138,7 @@ class ConflictSearch:
                 self._try(candidate)
 
     def _may_conflict(self, a: CompiledPolicy, b: CompiledPolicy) -> bool:
+        """Whether some pod may be selected by both, and what they leave may be disjoint."""
         mine, yours = selected(a.policy), selected(b.policy)
         if mine is None or yours is None or (mine & yours) is None:
             return False
@@ -202,7 +200,7 @@ def _to_blame(
 
 
 def _empty(evaluations: Sequence[PolicyEvaluation], pool_index: PoolIndex) -> bool:
-    """Whether nothing is left where all of these have their way; not if that can't be told."""
+    """Whether nothing is left where all of these have their way; False if that takes too many terms to say."""
     together = evaluations[0].nodes
     try:
         for evaluation in evaluations[1:]:
@@ -229,7 +227,7 @@ def _expects_conflict(case: Case) -> bool:
 
 
 def conflict_problems(conflicts: Iterable[Conflict], bundle: Bundle, inventories: int) -> Iterator[Problem]:
-    """Problems that tell of the first few conflicts of each policy that gives way, and name the others."""
+    """Problems that report the first MAX_TOLD conflicts of each policy that gives way, and name the others."""
     by_overruled: dict[str, list[Conflict]] = {}
     for conflict in conflicts:
         by_overruled.setdefault(conflict.overruled, []).append(conflict)
@@ -253,6 +251,7 @@ def _conflicting(conflict: Conflict, bundle: Bundle, inventories: int) -> Proble
 
 
 def quoted(names: Sequence[str]) -> str:
+    """Names in backticks: `a`, `b` and `c`."""
     return listed([f"`{name}`" for name in names])
 
 

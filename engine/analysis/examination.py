@@ -1,9 +1,9 @@
-"""Conflicts found before they hurt: what policies do to each other, and to nothing, on the pools of an inventory.
+"""Examination: what policies do to each other, or do not do at all, on the pools of an inventory.
 
 Five claims are made, each of them certain for the given inventories, or not made at all:
 
 - Policies that leave a pod no pool together, though each leaves some. The pod is shown, and the engine has decided it.
-  Pods that are tried are those of the bundle's tests and examples, and those made up in `witness`.
+  Pods that are tried are those of the bundle's tests and examples, and those made up in `witness.py`.
 - A policy that no pool satisfies, for no pod. What depends on the pod is taken to be true and false at once, on every
   node; what can't be true even so never is.
 - A preference that is true on no node that its policy leaves, or on every one, for the same reason; one whose score is
@@ -123,7 +123,7 @@ def _cluster_fields(excerpt: Excerpt) -> frozenset[str]:
     return frozenset(read) if len(read) == every else frozenset(("name", "labels"))
 
 
-# Policies that no pool satisfies, and redundant ones
+# Policies that no pool satisfies
 
 
 def _unsatisfiable(policy: CompiledPolicy, stage: Stage) -> Problem:

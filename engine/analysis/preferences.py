@@ -26,12 +26,10 @@ def _names_read(excerpt: Excerpt) -> frozenset[str]:
     return free_names(node) if node else frozenset()
 
 
-# Preferences that never matter
-
-
 def idle_preferences(
     policies: Sequence[CompiledPolicy], stages: Sequence[Stage], candidates: Sequence[Candidate], doubts: Doubts
 ) -> Iterator[Problem]:
+    """A problem for each preference, score or tier that never matters; doubts for those of which no pod shows it."""
     unproven: set[tuple[str, int]] = set()
     for policy in policies:
         for place, item in enumerate(policy.prefer):
@@ -85,7 +83,7 @@ def _flatness(policy: CompiledPolicy, place: int, item: CompiledPreference, stag
 
 
 def _flat_score(policy: CompiledPolicy, item: CompiledPreference, stage: Stage) -> int | None:
-    """The one weight that a score comes to on all nodes that are left, None if that can't be told or there are more."""
+    """The one weight that a score comes to on all nodes that are left, None past a limit, or if there are more."""
     left = stage.left(policy)
     where = None if item.rule is None else stage.widest((item.rule,))
     scored = stage.scored(item)
@@ -120,6 +118,7 @@ def _lateness(policy: CompiledPolicy, place: int, stages: Iterable[Stage]) -> st
 
 
 def _matters(wish: NodeSet, evaluation: PolicyEvaluation, stage: Stage) -> bool:
+    """Whether some of the nodes that a policy leaves are preferred, and some are not."""
     left = evaluation.nodes or stage.everywhere
     met = in_both(wish, left)
     return met is not None and alive(met, TRUE, stage.pool_index) and not covers(wish, left, stage)

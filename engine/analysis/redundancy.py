@@ -99,5 +99,6 @@ def _shape(excerpt: Excerpt, policy: Policy) -> str:
 
 
 def redundant_policy(policy: CompiledPolicy, other: CompiledPolicy) -> Problem:
+    """The problem of a policy that another makes redundant."""
     message = f"`{policy.name}` changes nothing: `{other.name}` applies wherever it does, and leaves no other nodes"
     return Problem("redundant-policy", message, policy.policy.span, hint="leave it out", severity="warning")

@@ -1,6 +1,6 @@
-"""A program on an inventory as `check` looks at it: what is known of its pools counts, what depends on a pod does not.
+"""Stage: a program on an inventory, whatever the pod. What is known of pools counts, what depends on a pod does not.
 
-Regions are looked at in a scene without a pod: what a rule that reads `pod` says is taken to be true and false at once.
+Nodes are looked at without a pod: what a rule that reads `pod` says is taken to be true and false at once.
 """
 
 from __future__ import annotations
@@ -40,9 +40,6 @@ class Doubts:
         self.by_policy[policy] = f"{known}; {words}" if known else words
 
 
-# What holds for every pod
-
-
 class Stage:
     """An inventory, the bundle's program on it, and what its policies come to for every conceivable pod."""
 
@@ -55,12 +52,12 @@ class Stage:
 
     @property
     def _inputs(self) -> Inputs:
-        """What is asked next; each question has a budget of its own."""
+        """The inputs of the next question, which has a budget of its own: POLICY_BUDGET units."""
         self._budget.left = POLICY_BUDGET
         return self._seen
 
     def widest(self, rules: Sequence[Rule], *, confined: bool = False) -> NodeSet | None:
-        """A region that holds every node on which the rules can be true, whatever the pod; None if they can't be told.
+        """A node set with every node on which the rules can be true, whatever the pod; None past a limit or the budget.
 
         It is exact where no rule reads the pod.
         """
@@ -81,7 +78,7 @@ class Stage:
         return NodeSet(((self.pool_index.every, TRUE),), TRUE)
 
     def left(self, policy: CompiledPolicy) -> NodeSet | None:
-        """The nodes that a policy can leave, at most; None if that can't be told."""
+        """The nodes that a policy can leave, at most; None past a limit or the budget."""
         if not policy.require:
             return self.everywhere
         return self.widest(policy.require, confined=bool(policy.tolerate))
@@ -91,13 +88,13 @@ class Stage:
         return self.nowhere(self.left(policy), policy.require)
 
     def nowhere(self, where: NodeSet | None, rules: Iterable[Rule]) -> bool:
-        """Whether a widest region of these rules is empty. Nodes of no pool are hard to tell where a pod decides."""
+        """Whether the widest node set of these rules is empty; False where a pod decides and nodes of no pool exist."""
         if where is None or (self.pool_index.inventory.strays and any(map(rule_reads_pod, rules))):
             return False
         return not alive(where, TRUE, self.pool_index)
 
     def scored(self, item: CompiledPreference) -> tuple[WeightedNodes, ...] | None:
-        """What a score that no pod decides comes to, by weight; None if that can't be told."""
+        """What a score that no pod decides comes to, by weight; None past a limit or the budget."""
         try:
             return tuple(scored(item.score, self._inputs, [])) if item.score else ()
         except (TooMany, BudgetExceeded):
@@ -118,6 +115,7 @@ def _either(leaf: Leaf, pool_index: PoolIndex) -> Verdict:
 
 
 def rule_reads_pod(rule: Rule) -> bool:
+    """Whether what a rule says depends on the pod."""
     return any(leaf.reads_pod for leaf in leaves_of(rule.tree))
 
 
@@ -127,6 +125,7 @@ def requires_the_same_always(policy: CompiledPolicy) -> bool:
 
 
 def disjoint_in(stage: Stage, a: NodeSet | None, b: NodeSet | None) -> bool:
+    """Whether two node sets may have no node in common; True where that is not known."""
     try:
         return a is None or b is None or not alive(intersection(a, b), TRUE, stage.pool_index)
     except TooMany:
@@ -134,18 +133,19 @@ def disjoint_in(stage: Stage, a: NodeSet | None, b: NodeSet | None) -> bool:
 
 
 def pools_reached(where: NodeSet, pool_index: PoolIndex) -> int:
+    """The mask of the pools that may have a node of the set; `>> i & 1` is pool i's bit."""
     return sum(
         1 << i for i in range(len(pool_index.pools)) if any(pool_index.possible(t) >> i & 1 for t in _here(where, i))
     )
 
 
 def _here(where: NodeSet, pool: int) -> Terms:
-    """The nodes of a region in one pool."""
+    """The terms for the nodes of a node set in one pool."""
     return tuple(t for mask, terms in where.groups if mask >> pool & 1 for t in terms)
 
 
 def in_any(regions: Iterable[NodeSet | None]) -> NodeSet:
-    """The nodes of any of these regions; what can't be told is left out."""
+    """The nodes of any of these node sets; None, a set that is not known, is left out."""
     known = [nodes for nodes in regions if nodes is not None]
     outside = [nodes.anywhere for nodes in known if nodes.anywhere is not None]
     groups = tuple(group for nodes in known for group in nodes.groups)
@@ -153,6 +153,7 @@ def in_any(regions: Iterable[NodeSet | None]) -> NodeSet:
 
 
 def in_both(a: NodeSet | None, b: NodeSet | None) -> NodeSet | None:
+    """The nodes of both node sets; None where one is not known, or it takes too many terms."""
     try:
         return None if a is None or b is None else intersection(a, b)
     except TooMany:
@@ -160,7 +161,7 @@ def in_both(a: NodeSet | None, b: NodeSet | None) -> NodeSet | None:
 
 
 def covers(wish: NodeSet, left: NodeSet, stage: Stage) -> bool:
-    """Whether a wish holds of every node that is left. What is known of a pool's nodes counts."""
+    """Whether preferred nodes (`wish`) are all nodes that are left. What is known of a pool's nodes counts."""
     pool_index = stage.pool_index
     beside = left.anywhere if pool_index.inventory.strays else None
     if beside is not None and (wish.anywhere is None or not implies(beside, wish.anywhere)):

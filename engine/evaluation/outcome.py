@@ -39,5 +39,5 @@ class PolicyEvaluation:
         return PolicyEvaluation(self.policy, "failed", "", reason)
 
 
-class PolicyFailed(Exception):  # noqa: N818 - an outcome of a policy rather than an error of ours
+class PolicyFailed(Exception):  # noqa: N818 - an outcome of a policy, not a bug
     """A policy can't be decided for this pod; the text says why."""
