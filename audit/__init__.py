@@ -1,4 +1,9 @@
-"""What decisions come to: the decision log, findings about workloads, replays, differences."""
+"""What decisions come to: the decision log, findings about workloads, replays of running pods, and diffs.
+
+Above the engine, for whoever looks at many decisions or at one in detail. `DecisionLog` writes a line for each;
+`replayed` gives running pods as they were created, to be decided again; `aggregated` counts decisions as `Finding`s;
+`unified` shows what a decision changed. Start with `findings.py`.
+"""
 
 from audit.difference import as_yaml, unified
 from audit.findings import Finding, aggregated, changes
@@ -6,12 +11,12 @@ from audit.records import DecisionLog, now
 from audit.replay import replayed
 
 __all__ = [
-    "DecisionLog",
-    "Finding",
-    "aggregated",
-    "as_yaml",
-    "changes",
-    "now",
-    "replayed",
-    "unified",
+    "DecisionLog",  # JSON lines on their way to a stream, from a thread of its own
+    "Finding",  # what would happen to a number of pods of one owner
+    "aggregated",  # the Findings of decisions, one for each owner and effect
+    "as_yaml",  # plain data as YAML that people read
+    "changes",  # whether there is anything to say about a decision
+    "now",  # the time in RFC 3339, UTC, with microseconds
+    "replayed",  # documents with running pods as they were created, finished ones left out
+    "unified",  # the lines of a unified diff of two objects as YAML
 ]

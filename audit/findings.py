@@ -1,4 +1,4 @@
-"""What decisions come to: one line for each workload and effect."""
+"""Finding: what decisions come to, one line for each workload and effect."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine.decision import Decision, title
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What would happen to the pods of one owner that would happen to all of them alike."""
+    """What would happen alike to some pods of one owner; `pods` is how many, `policies` are those with a part in it."""
 
     owner: str
     effect: str
@@ -20,7 +20,7 @@ class Finding:
 
 
 def changes(decision: Decision) -> bool:
-    """Whether there is something to tell: a patch, a refusal, a policy that failed, or one that only audits."""
+    """Whether there is something to report: a patch, a refusal, a policy that failed, or one that only audits."""
     audited = decision.audited
     failed = any(policy.outcome in ("failed", "overruled") for policy in decision.policies)
     return bool(decision.patch) or not decision.allowed or failed or (audited is not None and changes(audited))

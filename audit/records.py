@@ -1,4 +1,4 @@
-"""The decision log: one JSON line per decision, written behind admission's back.
+"""DecisionLog: one JSON line per decision, written by a thread of its own.
 
 A line is encoded where the decision is made and handed to one writer thread. The buffer is bounded: when whoever reads
 the log is too slow, lines are dropped and counted, and no admission ever waits.
@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 MAX_LINES = 10_000
 MAX_BYTES = 16 * 1024 * 1024
+"""Lines, and bytes of all lines together, that may wait for the writer."""
 GATHER_SECONDS = 0.02
 """How long the writer lets lines gather, so that it is not woken for each."""
 FLUSH_SECONDS = 2.0

@@ -12,7 +12,7 @@ Node = Mapping[str, Any]
 
 
 class LivePools:
-    """`engine.pools.nodes.inventory_from_nodes`, remembering.
+    """Makes the inventory of Nodes as `inventory_from_nodes` does, and remembers the pools.
 
     Nodes are compared by identity: whoever hands them over keeps an object as long as the Node is the same. Five
     thousand Nodes take a fifth of a second the first time; one that changes afterwards costs its own pool.

@@ -161,7 +161,7 @@ class Reflector(Generic[T]):
             return None
 
     def items(self) -> list[T]:
-        """What is kept of all objects, at one moment, by name."""
+        """What is kept of all objects at one time, sorted by name."""
         return [item for _, item in sorted(self._items.copy().items())]
 
     def _run(self) -> None:

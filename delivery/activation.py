@@ -35,7 +35,7 @@ SWITCH_SECONDS = 0.001
 
 log = logging.getLogger("bayplan.activation")
 process_log = logging.getLogger("bayplan")
-"""What a bundle warns of is told by the process as a whole, as what keeps it from starting is."""
+"""What a bundle warns of is logged by the process as a whole, as what keeps it from starting is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Activation:
     """The decider that is active, kept up to date with its sources."""
 
     def __init__(self, stages: Stages, metrics: Metrics, bundle: Path, inventories: Sequence[Path] = ()) -> None:
-        """`bundle` and `inventories` are looked at for changes; `nodes_changed` is told of all others."""
+        """`bundle` and `inventories` are looked at for changes; whoever watches Nodes calls `nodes_changed`."""
         self.decider: Decider | None = None
         self._stages, self._metrics = stages, metrics
         self._bundle, self._inventories = bundle, tuple(inventories)

@@ -1,4 +1,4 @@
-"""The one module of the engine that reads files: a bundle's folder, and files of Kubernetes objects."""
+"""Reading from disk: a bundle's folder, and files of Kubernetes objects. The engine itself reads neither."""
 
 from __future__ import annotations
 

@@ -1,10 +1,13 @@
-"""What the process tells of itself: metrics and logs."""
+"""What the process says of itself: metrics for Prometheus, and logs on standard error.
+
+Below everything that runs, beside the engine, which knows neither. `Metrics` is handed to whoever counts.
+"""
 
 from telemetry.logs import configure_logging
 from telemetry.metrics import CONTENT_TYPE, Metrics
 
 __all__ = [
-    "CONTENT_TYPE",
-    "Metrics",
-    "configure_logging",
+    "CONTENT_TYPE",  # of Prometheus' text format, as bytes
+    "Metrics",  # the counters and gauges of one webhook process
+    "configure_logging",  # sets up one line per record on standard error
 ]

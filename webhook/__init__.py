@@ -1,16 +1,21 @@
-"""Admission over HTTP: reviews in, answers out; its certificate, configuration and process."""
+"""Admission over HTTP: AdmissionReviews in, answers out; with its certificate, its configuration and its process.
+
+The front of the pipeline: `review.py` reads a review to a pod and its request, `admission.py` has it decided and makes
+the answer, `app.py` and `server.py` serve it over TLS, and `process.py` puts all of it together with delivery, cluster
+and telemetry. Start with `admission.py`; it needs no HTTP.
+"""
 
 from webhook.certificates import CertificateError, development, server_context
 from webhook.process import Options, serve
 from webhook.server import ListenError, address_of, listen
 
 __all__ = [
-    "CertificateError",
-    "ListenError",
-    "Options",
-    "address_of",
-    "development",
-    "listen",
-    "serve",
-    "server_context",
+    "CertificateError",  # the error of a certificate and key that can't be served
+    "ListenError",  # the error of an address that can't be listened on
+    "Options",  # what `bayplan serve` is given
+    "address_of",  # `HOST:PORT` of a listening socket
+    "development",  # a new certificate, its key and its authority, for development
+    "listen",  # a listening socket for `HOST:PORT`; raises ListenError
+    "serve",  # serves until SIGTERM or SIGINT
+    "server_context",  # the TLS context of a server, without certificates
 ]

@@ -1,7 +1,7 @@
 """From the body of a request to the body of an answer: the webhook without HTTP.
 
 Whatever happens, the API server gets an answer that it understands. A request that can't be read is its sender's fault
-and gets a 400 with the field; a pod that a policy refuses gets a review that says so; a bug of ours is logged with its
+and gets a 400 with the field; a pod that a policy refuses gets a review that says so; a bug is logged with its
 traceback and answered as the failure policy says.
 """
 
@@ -149,7 +149,7 @@ class Admission:
         self.decisions.write(review.encode_json(line))
 
     def _failed(self, request: review.Request, decider: Decides, incoming: IncomingPod, error: Exception) -> Answer:
-        """Answer for a bug of ours. The log gets the traceback, but never what the pod's environment holds."""
+        """Answer for a bug. The log gets the traceback, but never what the pod's environment holds."""
         log.error(
             "bug while deciding request %s: please report it\n%s", request.uid, _traceback(decider, incoming, error)
         )
@@ -202,7 +202,7 @@ def audit_annotations(decision: Decision, outcome: str) -> dict[str, str]:
 def _traceback(decider: Decides, incoming: IncomingPod, error: Exception) -> str:
     """The traceback of the same bug on the pod without its environment: no value of it can be in there.
 
-    Where the bug does not show then, only the place and the type are told, for an exception's text may quote anything.
+    Where the bug does not show then, only place and type are logged, for an exception's text may quote anything.
     """
     clean = IncomingPod(without_environment(incoming.pod), incoming.namespace, incoming.request, incoming.owner)
     try:

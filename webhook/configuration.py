@@ -35,7 +35,7 @@ def configuration(
     `only` the namespaces whose pods are sent, all if empty.
 
     Left out are what the webhook would leave alone anyway: pods of DaemonSets, mirror pods, and the namespaces
-    kube-system, kube-node-lease and the webhook's own. Pods with a `nodeName` are sent, for `deny` judges them.
+    kube-system, kube-node-lease and the webhook's own. Pods with a `nodeName` are sent, for `deny` is about them, too.
     """
     namespaces = [_namespaces("NotIn", LEFT_ALONE | {namespace})]
     if only:

@@ -31,7 +31,7 @@ GARBAGE = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What `bayplan serve` can be told; the help of its flags says what each means."""
+    """What `bayplan serve` is given; the help of its flags says what each means. `shutdown_delay` is in seconds."""
 
     bundle: str
     mode: str = "enforce"

@@ -35,7 +35,7 @@ class Resource(Struct, frozen=True, rename="camel"):
 
 
 class Request(Struct, frozen=True, rename="camel"):
-    """The request of a review. `object` is the pod as JSON; fields that nobody reads are not decoded."""
+    """The request of a review. `object` is the pod as JSON; fields that are not read are not decoded."""
 
     uid: str
     operation: str
@@ -102,7 +102,7 @@ def decode(body: bytes | bytearray) -> Request:
 
 
 def creates_pod(request: Request) -> bool:
-    """Whether the request creates a pod; everything else is none of Bayplan's business."""
+    """Whether the request creates a pod; everything else is allowed as it is."""
     resource = request.resource
     return (
         request.operation == "CREATE"

@@ -1,4 +1,4 @@
-"""What a pod must look like where the engine reads it. Unknown fields are nobody's business: a newer API has more."""
+"""The types of a pod's fields where the engine reads them, for msgspec. Others are not checked."""
 
 from __future__ import annotations
 
