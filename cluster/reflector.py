@@ -29,6 +29,7 @@ from telemetry import Metrics
 T = TypeVar("T")
 MAX_PAGE = 256 * 1024 * 1024
 MAX_LINE = 32 * 1024 * 1024
+"""Bytes of one page of a list, and of one event of a watch."""
 
 log = logging.getLogger("bayplan.cluster")
 

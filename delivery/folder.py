@@ -14,7 +14,7 @@ MAX_FILE = 1 << 20
 MAX_FILES = 1_000
 MAX_BUNDLE = 16 << 20
 MAX_MANIFESTS = 1 << 29
-"""Limits: bytes of one file of a bundle, files of a bundle, bytes of all of them, bytes of a file of objects."""
+"""Limits: bytes of one file of a bundle, files of a bundle, characters of all of them, bytes of a file of objects."""
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
