@@ -32,16 +32,16 @@ from engine.bundle.reader import parse_bundle
 from engine.bundle.selector import Selector
 
 __all__ = [
-    "FAILURE_POLICIES",  # ???
-    "MODES",  # ???
+    "FAILURE_POLICIES",  # all of FailurePolicy
+    "MODES",  # all of Mode, from the least careful to the most careful
     "SYSTEM_NAMESPACES",  # namespaces whose pods are left alone unless `handsOn` names them
     "Bundle",  # policies, exemptions, tests and constants, and the files that they were read from
     "Case",  # one case of a Test: a pod and what to expect
     "Exemption",  # pods that policies leave alone, and why
     "Expression",  # an expression and the message of its author
-    "FailurePolicy",  # ???
+    "FailurePolicy",  # what an error makes of a policy: Ignore or Fail
     "HandsOn",  # what of system pods is not left alone after all
-    "Mode",  # ???
+    "Mode",  # enforce, audit or off
     "Named",  # a variable or a match condition: name and expression
     "Outcome",  # what became of a policy for one pod, in one word
     "PodTerm",  # an entry of `podAffinity` or `podAntiAffinity`

@@ -21,10 +21,10 @@ from engine.pools.words import Cases, Label, PortableWord, Words, words_of
 
 __all__ = [
     "HARD_EFFECTS",  # the taint effects that keep pods away
-    "NODE_WORDS",  # ???
-    "POOL_FIELDS",  # ???
+    "NODE_WORDS",  # the portable words of `node`, each with its field of `pool` and its label
+    "POOL_FIELDS",  # the label whose values each such field of `pool` lists
     "POOL_LABELS",  # the providers' labels that identify a pool, Karpenter's first
-    "WORD_OF",  # ???
+    "WORD_OF",  # by field of `pool`: the word for what one node says
     "Cases",  # disjoint Terms, each with the value of an expression on its nodes
     "Group",  # a mask of pools, and the Terms of their nodes that are meant
     "Inventory",  # the pools of a cluster, sorted by name, and how many nodes belong to none
