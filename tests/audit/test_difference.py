@@ -1,3 +1,5 @@
+"""audit.difference: YAML as people write it, and what differs in it."""
+
 from __future__ import annotations
 
 import yaml

@@ -1,4 +1,4 @@
-"""Lines of the decision log arrive in order or are counted as lost, and writing never waits."""
+"""audit.records: lines of the decision log arrive in order or are counted as lost, and writing never waits."""
 
 from __future__ import annotations
 

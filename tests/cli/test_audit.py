@@ -1,3 +1,5 @@
+"""cli.audit: what `bayplan audit` tells of the pods that run."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""cli.check: what `bayplan check` tells of a bundle."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""cli.explain: what `bayplan explain` tells of a pod."""
+
 from __future__ import annotations
 
 import copy

@@ -1,3 +1,5 @@
+"""cli.init: the bundle that `bayplan init` writes."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""cli.main: commands, their help, and how they end."""
+
 from __future__ import annotations
 
 import argparse

@@ -1,3 +1,5 @@
+"""cli.pools: what `bayplan pools` tells of an inventory."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""cli.terminal: tables, sentences, colours and amounts."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""cli.test: what `bayplan test` tells of a bundle's own tests."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Remembering changes nothing: live pools are the pools that all Nodes make."""
+"""cluster.live_pools: remembering changes nothing: live pools are the pools that all Nodes make."""
 
 from __future__ import annotations
 

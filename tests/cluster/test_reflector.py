@@ -1,4 +1,4 @@
-"""The copy of a cluster's objects converges, whatever the API server and the network do."""
+"""cluster.reflector: the copy of a cluster's objects converges, whatever the API server and the network do."""
 
 from __future__ import annotations
 

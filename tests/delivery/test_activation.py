@@ -1,4 +1,4 @@
-"""What decides is replaced when its sources change, and only by something sound."""
+"""delivery.activation: what decides is replaced when its sources change, and only by something sound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way in which files change is seen, and nothing else."""
+"""delivery.fingerprint: every way in which files change is seen, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""engine.load: folders and files, and what is refused of them."""
+"""delivery.folder: folders and files, and what is refused of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A second opinion on engine.controllers and engine.defaults: what the real controllers and API server make."""
+"""A second opinion on engine.pods.controllers and defaults: what the real controllers and API server make."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from engine.documents import Source, parse_manifests
 from engine.placement import Operation, Placement, patch, placed
 from engine.pods import IncomingPod
 from engine.pools import Inventory, inventory_from_documents
+from engine.pools.inventory import inventory_from_objects
 from engine.program import compile_bundle
 
 FLEET = """
@@ -44,6 +45,19 @@ def inventory(text: str = FLEET) -> Inventory:
     manifests, problems = parse_manifests(Source("pools.yaml", text))
     assert not problems
     return inventory_from_documents(manifests)
+
+
+def pools_of_nodes(*labels: dict[str, str]) -> Inventory:
+    """The pools that nodes with these labels show."""
+    return inventory_from_objects(
+        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"n{i}", "labels": each}}
+        for i, each in enumerate(labels)
+    )
+
+
+def pools_named(count: int, **more: Any) -> Any:
+    pools = [{"name": f"p{i}", "selector": {"pool": f"p{i}"}, **more} for i in range(1, count + 1)]
+    return inventory(yaml.safe_dump({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": pools}))
 
 
 def decider(*specs: str, bundle: str = "", pools: Inventory | None = None, **options: Any) -> Decider:

@@ -37,3 +37,18 @@ def test_names_of_objects() -> None:
 def test_identifiers() -> None:
     assert all(map(is_identifier, ("a", "_a9", "True", "inner")))
     assert not any(map(is_identifier, ("", "9a", "a-b", "in", "true", "namespace", "ä")))
+
+
+@pytest.mark.parametrize("value", ["", "a", "A-b_c.9", "x" * 63, "0"])
+def test_legal_values(value: str) -> None:
+    assert is_label_value(value)
+
+
+@pytest.mark.parametrize("value", ["x" * 64, "-", "a-", ".a", "a b", "a/b", "ä", "a\n", "+1", "-1"])
+def test_illegal_values(value: str) -> None:
+    assert not is_label_value(value)
+
+
+@pytest.mark.parametrize("key", ["a", "kubernetes.io/os", "a.b-c.d/e_F.g", "x" * 63, ("a." * 126 + "a") + "/x"])
+def test_legal_keys(key: str) -> None:
+    assert is_label_key(key)

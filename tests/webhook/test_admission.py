@@ -1,4 +1,4 @@
-"""What the API server is told, for pods that a bundle knows, does not know, refuses, and breaks on."""
+"""webhook.admission: what is said of pods that a bundle knows, does not know, refuses, and breaks on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certificates are what clients check, and may be replaced while connections come in."""
+"""webhook.certificates: they are what clients check, and may be replaced while connections come in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration that `serve --dev` prints asks for what the webhook answers."""
+"""webhook.configuration: what `serve --dev` prints asks for what the webhook answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Law 9: what `bayplan explain` says of a pod is what the webhook answers for it, for every example of every sample."""
+"""webhook and cli, law 9: `bayplan explain` says what the webhook answers, for every example of every sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bayplan serve` as a process, from its arguments to its exit status."""
+"""webhook.process: `bayplan serve`, from its arguments to its exit status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the API server sends is read, and what it would not understand is never answered."""
+"""webhook.review: what the API server sends is read, and what it would not understand is never answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two ports, over real connections: what HTTP clients of every kind of manners get."""
+"""webhook.server and app: the two ports, over real connections: what HTTP clients of every kind of manners get."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""engine.analysis.cases: a bundle's own tests."""
+
 from __future__ import annotations
 
 import pytest

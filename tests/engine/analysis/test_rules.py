@@ -1,4 +1,4 @@
-"""Every rule has a page with examples that are true, and a golden file with the message that its author sees.
+"""engine: each rule has a page with examples that are true, and a golden file with the message that its author sees.
 
 A page's examples are fenced blocks: `cel` is an expression under `require`, `yaml spec` the fields of a policy's spec,
 `yaml FILE` a file of the bundle; the rest of the bundle is filled in. Run with BAYPLAN_REWRITE=1 to write the golden

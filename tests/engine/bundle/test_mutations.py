@@ -1,4 +1,4 @@
-"""A typo in a bundle is a pointing error or no error, never a traceback."""
+"""engine.bundle: a typo in a bundle is a pointing error or no error, never a traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""engine.bundle: what documents say, and how it is told what is wrong with them."""
+"""engine.bundle.reader: what documents say, and how it is told what is wrong with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""engine.selector: Kubernetes' label selectors."""
+"""engine.bundle.selector: Kubernetes' label selectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose doing a patch is: what a placement adds to a pod, as each policy would have asked for it."""
+"""engine.decision.attribution: whose doing a patch is, as each policy would have asked for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a decision says and does, construct by construct. The laws are in test_decide_laws."""
+"""engine.decision: what a decision says and does, construct by construct. The laws are in test_laws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The laws of placement without Kubernetes' own code: test_decide_oracle's universe, made smaller where one is refuted.
+"""engine.decision: the laws of placement on test_oracle's universe, made smaller where one is refuted.
 
 Every part of it collides with every other; `tests.engine.matching` tells what Kubernetes makes of a pod.
 """

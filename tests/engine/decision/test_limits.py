@@ -1,4 +1,4 @@
-"""Decisions at their limits: too many terms, spent budgets, weights that don't fit, errors in every place."""
+"""engine.decision at its limits: too many terms, spent budgets, weights that don't fit, errors in every place."""
 
 from __future__ import annotations
 
@@ -14,10 +14,19 @@ from hypothesis import strategies as st
 from engine.decision.decision import PoolNames
 from engine.nodeselector import parse_term
 from engine.nodeselector.term import admits
-from engine.pools import Inventory
-from engine.pools.inventory import inventory_from_objects
-from tests.engine.builders import BASE, GOLD, decide, inventory, outcomes, patched, pod, preferred, required
-from tests.engine.decision.test_weigh import pools_named
+from tests.engine.builders import (
+    BASE,
+    GOLD,
+    decide,
+    inventory,
+    outcomes,
+    patched,
+    pod,
+    pools_named,
+    pools_of_nodes,
+    preferred,
+    required,
+)
 from tests.examples import examples
 
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
@@ -40,14 +49,6 @@ def unlike(count: int) -> list[dict[str, Any]]:
         }
         for i in range(count)
     ]
-
-
-def pools_of_nodes(*labels: dict[str, str]) -> Inventory:
-    """The pools that nodes with these labels show."""
-    return inventory_from_objects(
-        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"n{i}", "labels": each}}
-        for i, each in enumerate(labels)
-    )
 
 
 # Terms

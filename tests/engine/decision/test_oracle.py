@@ -1,4 +1,4 @@
-"""The laws of placement at the level of decisions, against Kubernetes' own code.
+"""engine.decision: the laws of placement at the level of decisions, against Kubernetes' own code.
 
 5,000 random cases from fixed seeds, and 21,060 that are all of a small shape; BAYPLAN_NIGHTLY=1 makes it 100,000, and
 510,120 of a larger one.

@@ -1,4 +1,4 @@
-"""Preferences and fallback tiers: what a node's matching terms add up to, as the scheduler counts."""
+"""engine.decision.weigh: what a node's matching preferences and tiers add up to, as the scheduler counts."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from itertools import pairwise, product
 from typing import Any
 
 import pytest
-import yaml
 
 from engine.decision.decision import Decision
 from engine.evaluation import NodeSet, WeightedNodes, heaviest_overlap
 from engine.evaluation.preferences import _levels
 from engine.nodeselector import TRUE, integers, one_of, term_of
-from tests.engine.builders import decide, inventory, pod
+from tests.engine.builders import decide, inventory, pod, pools_named
 from tests.engine.builders import patched as patched_spec
 from tests.engine.matching import PREFERRED, REQUIRED, matches_term
 
@@ -199,11 +198,6 @@ def test_wishes_for_the_same_nodes_are_stacked_pool_by_pool() -> None:
     assert heaviest_overlap([wish(3, (0b11, (a, b))), wish(4, (0b110, (b,))), wish(6, (0b100, (bound,)))]) == 7
     assert heaviest_overlap([wish(3, (0b1, TRUE)), wish(4, (0b10, TRUE)), wish(2, (0b111, TRUE))]) == 6
     assert heaviest_overlap([wish(1, (0b1, (a,)), anywhere=(b,)), wish(2, (0b1, (a,)), anywhere=(b,)), wish(9)]) == 3
-
-
-def pools_named(count: int, **more: Any) -> Any:
-    pools = [{"name": f"p{i}", "selector": {"pool": f"p{i}"}, **more} for i in range(1, count + 1)]
-    return inventory(yaml.safe_dump({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": pools}))
 
 
 def test_weights_do_not_depend_on_the_pools_that_are_left() -> None:

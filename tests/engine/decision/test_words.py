@@ -1,4 +1,4 @@
-"""What a decision says: outcomes and messages, word for word, and which policies are asked at all."""
+"""engine.decision.words: outcomes and messages, word for word, and which policies are asked at all."""
 
 from __future__ import annotations
 

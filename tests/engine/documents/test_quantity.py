@@ -1,4 +1,4 @@
-"""engine.quantity: exact amounts, and how the API server writes them."""
+"""engine.documents.quantity: exact amounts, and how the API server writes them."""
 
 from __future__ import annotations
 

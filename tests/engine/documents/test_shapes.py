@@ -1,4 +1,4 @@
-"""engine.fields: shapes refuse what does not fit, and never break on it."""
+"""engine.documents.shapes: shapes refuse what does not fit, and never break on it."""
 
 from __future__ import annotations
 

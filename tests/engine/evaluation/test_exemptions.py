@@ -1,4 +1,4 @@
-"""Who is let off a policy, who may say so, and what is touched only where a person asked for it."""
+"""engine.evaluation.policy: who is let off, who may say so, and what is touched only where a person asked for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is decided for all pools at once is what evaluating the expression pool by pool and node by node gives.
+"""engine.evaluation: what is decided for all pools at once is what evaluating pool by pool and node by node gives.
 
 Random well-typed conditions over random pods, pools and nodes, compiled twice: as a bundle's `require`, taken apart
 into masks, indexes and node conditions; and as one function, called for each pool and each node of a small universe.

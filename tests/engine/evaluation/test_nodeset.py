@@ -1,4 +1,4 @@
-"""Regions against brute force: every pool of a small fleet, every state of two labels, nodes of no pool too."""
+"""engine.evaluation.nodeset, by brute force: each pool of a small fleet, each state of two labels, nodes of no pool."""
 
 from __future__ import annotations
 

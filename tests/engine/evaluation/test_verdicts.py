@@ -1,58 +1,26 @@
-"""Verdicts against three-valued logic, pool by pool and node by node, and what was read of pools on the way."""
+"""engine.evaluation.verdicts: against three-valued logic, pool by pool and node by node."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
 from itertools import product
-from math import nan
-from operator import eq, ge, gt, le, lt, ne
-from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
-from engine.evaluation.pool_facts import Inputs, PoolFacts
-from engine.evaluation.pool_lookup import PoolLookup
-from engine.evaluation.read_tracking import _Noted
 from engine.evaluation.verdicts import ByNode, ByPool, Verdict, both_hold, choice, invert, truths
-from engine.language import Budget
-from engine.nodeselector import ABSENT, EXISTS, Terms, one_of, term_of
 from engine.nodeselector.term import admits
-from engine.pools import PoolIndex, Read
-from engine.program import CONTAINS, NO, UNKNOWN, YES, Both, Choice, Leaf, Not, Reads, Tree, Truth, leaves_of
-from tests.engine.builders import decide, inventory, required
-from tests.engine.decision.test_limits import pools_of_nodes
-
-POOLS = 3
-EVERY = (1 << POOLS) - 1
-NODES: tuple[dict[str, str], ...] = ({}, {"x": "1"}, {"x": "2"})
-ONE: Terms = (term_of({"x": one_of(["1"])}),)
-NONE: Terms = (term_of({"x": ABSENT}),)
-SOME: Terms = (term_of({"x": EXISTS}),)
-TRUTHS: list[Truth] = [YES, NO, UNKNOWN, (ONE, NONE), (NONE, SOME), (SOME, ()), ((), ONE)]
-
-reads = st.frozensets(st.sampled_from([Read("labels", "a"), Read("values", "b"), Read("capacity")]), max_size=2)
-computed = st.dictionaries(st.integers(0, POOLS - 1), reads, max_size=2)
-
-
-@st.composite
-def verdicts(draw: st.DrawFn) -> Verdict:
-    """Flat or cased; where no pool matters all pools are alike, and nothing was read of them."""
-    if draw(st.booleans()):
-        truth = draw(st.sampled_from(TRUTHS))
-        if truth in (YES, NO, UNKNOWN) and draw(st.booleans()):
-            return ByPool(EVERY * (truth == YES), EVERY * (truth == NO), truth)
-        return ByNode(((EVERY, truth),), truth)
-    if draw(st.booleans()):
-        true = draw(st.integers(0, EVERY))
-        return ByPool(true, draw(st.integers(0, EVERY)) & ~true, None, draw(reads), draw(computed))
-    split: dict[Truth, int] = {}
-    for i in range(POOLS):
-        truth = draw(st.sampled_from(TRUTHS))
-        split[truth] = split.get(truth, 0) | 1 << i
-    return ByNode(tuple((mask, truth) for truth, mask in split.items()), None, draw(reads), draw(computed))
+from engine.pools import PoolIndex
+from engine.program import NO, UNKNOWN, YES, Reads, Truth
+from tests.engine.builders import pools_of_nodes
+from tests.engine.evaluation.builders import (
+    COUNT,
+    EVERY,
+    NODEPOOL,
+    NODES,
+    NONE,
+    ONE,
+    verdicts,
+)
 
 
 def said(truth: Truth, node: dict[str, str]) -> bool | None:
@@ -62,7 +30,7 @@ def said(truth: Truth, node: dict[str, str]) -> bool | None:
 def table(verdict: Verdict) -> list[bool | None]:
     """What it is on every node of every pool; each pool is in exactly one case."""
     rows: list[bool | None] = []
-    for i in range(POOLS):
+    for i in range(COUNT):
         (truth,) = (truth for mask, truth in verdict.cases(EVERY) if mask >> i & 1)
         rows += [said(truth, node) for node in NODES]
     return rows
@@ -113,56 +81,9 @@ def test_and(a: Verdict, b: Verdict) -> None:
     assert united(both) == united(a, b)
 
 
-def possible(tree: Tree, place: int, seen: Mapping[int, Verdict]) -> set[bool | None]:
-    """What an expression can be on a pool, or, past the last of them, on a node of none."""
-    match tree:
-        case Leaf():
-            verdict = seen[tree.number]
-            here = [truth for mask, truth in verdict.cases(EVERY) if mask >> place & 1]
-            if place == POOLS:
-                here = [verdict.anywhere] if verdict.anywhere else [YES, NO]
-            found = {value for truth in here for value, terms in zip((True, False), truth, strict=True) if terms}
-            return found | ({None} if UNKNOWN in here else set())
-        case Not():
-            return {None if value is None else not value for value in possible(tree.inner, place, seen)}
-        case Both():
-            pairs = product(possible(tree.left, place, seen), possible(tree.right, place, seen))
-            return {False if False in pair else None if None in pair else True for pair in pairs}
-        case Choice():
-            tests = possible(tree.test, place, seen)
-            yes = possible(tree.yes, place, seen) if True in tests else set()
-            no = possible(tree.no, place, seen) if False in tests else set()
-            return yes | no | tests & {None}
-
-
-LEAVES = st.integers(0, 3).map(lambda number: Leaf(number, reads_pod=False, reads_pool=True))
-TREES = st.recursive(
-    LEAVES,
-    lambda inner: st.one_of(
-        st.builds(Not, inner), st.builds(Both, inner, inner), st.builds(Choice, inner, inner, inner)
-    ),
-    max_leaves=6,
-)
-
-
-@given(TREES, st.lists(verdicts(), min_size=4, max_size=4))
-def test_where_an_expression_can_be_true_false_or_an_error(tree: Tree, leaves: list[Verdict]) -> None:
-    seen = dict(enumerate(leaves))
-    pool_facts = PoolFacts(PoolIndex(pools_of_nodes(*({NODEPOOL: name} for name in "klm"))), (), lambda: (Budget(0),))
-    outlook = Inputs(pool_facts, (), seen)._outlook(tree)
-    for place in range(POOLS + 1):
-        found = {value for value, mask in zip((True, False, None), outlook, strict=True) if mask >> place & 1}
-        assert found == possible(tree, place, seen)
-
-
 def test_two_errors_that_no_pool_decides_are_one() -> None:
     unknown = ByPool(0, 0, UNKNOWN)
     assert both_hold(unknown, lambda: unknown, EVERY) == unknown
-
-
-def test_every_leaf_of_a_tree_is_found() -> None:
-    a, b, c, d = (Leaf(number, reads_pod=False, reads_pool=True) for number in range(4))
-    assert list(leaves_of(Choice(Not(a), Both(b, Not(c)), d))) == [a, b, c, d]
 
 
 def test_pools_on_which_it_is_false_do_not_hide_those_on_which_it_is_true() -> None:
@@ -196,156 +117,3 @@ def test_a_choice_that_no_pool_decides(truths: tuple[Truth, Truth, Truth]) -> No
     whole = choice(test, yes, no, EVERY)
     assert anywhere(whole) == table(whole)[: len(NODES)]
     assert anywhere(whole) == [chosen(*(said(truth, node) for truth in truths)) for node in NODES]
-
-
-# Indexes
-
-COMPARED: dict[str, Callable[[Any, Any], bool]] = {"_==_": eq, "_!=_": ne, "_<_": lt, "_<=_": le, "_>_": gt, "_>=_": ge}
-
-
-@pytest.mark.parametrize("operator", COMPARED)
-@given(values=st.lists(st.one_of(st.none(), st.sampled_from([0, 1, 2, 2.5, 7])), max_size=5))
-def test_an_index_compares_with_every_pool(operator: str, values: list[float | None]) -> None:
-    """A pool without a value is neither true nor false."""
-    masks: dict[Any, int] = {}
-    for i, value in enumerate(values):
-        if value is not None:
-            masks[value] = masks.get(value, 0) | 1 << i
-    index = PoolLookup(operator, masks, sum(1 << i for i, value in enumerate(values) if value is not None))
-    for mine in (-1, 0, 1, 2, 2.25, 2.5, 7, 8):
-        said = {i: COMPARED[operator](mine, value) for i, value in enumerate(values) if value is not None}
-        true, false = index(mine)
-        assert true == sum(1 << i for i, one in said.items() if one)
-        assert false == sum(1 << i for i, one in said.items() if not one)
-
-
-@given(st.lists(st.lists(st.sampled_from("abc"), max_size=2), max_size=4), st.sampled_from("abcd"))
-def test_an_index_finds_the_pools_whose_list_has_a_value(lists: list[list[str]], mine: str) -> None:
-    masks: dict[Any, int] = {}
-    for i, values in enumerate(lists):
-        for value in set(values):
-            masks[value] = masks.get(value, 0) | 1 << i
-    every = (1 << len(lists)) - 1
-    true = sum(1 << i for i, values in enumerate(lists) if mine in values)
-    assert PoolLookup("@in", masks, every)(mine) == (true, every & ~true)
-
-
-def test_an_index_of_a_pods_list() -> None:
-    """The pool's one value in the list of the pod."""
-    index = PoolLookup(CONTAINS, {"a": 0b001, "b": 0b110}, 0b111)
-    assert index(["a"]) == (0b001, 0b110)
-    assert index(["a", "b", "z"]) == (0b111, 0)
-    assert index([]) == (0, 0b111)
-
-
-def test_what_has_no_place_in_the_order_is_neither() -> None:
-    index = PoolLookup("_<_", {1: 0b01, nan: 0b10}, 0b11)
-    assert index(0) == (0b01, 0)
-    assert index(nan) == (0, 0)
-
-
-# What was read through a key that is computed is demanded again
-
-NODEPOOL, ZONE = "karpenter.sh/nodepool", "topology.kubernetes.io/zone"
-FLEET = pools_of_nodes(
-    {NODEPOOL: "k", "rack": "r", "disk": "ssd"},
-    {NODEPOOL: "k", "rack": "r", "disk": "ssd"},
-    {NODEPOOL: "l", "rack": "q"},
-)
-
-
-@pytest.mark.parametrize(
-    ("expression", "demanded"),
-    [
-        ('pool.labels["ra" + string("ck")] == "r"', {"rack"}),
-        ('pool.labels[params.key] == "r"', {"rack"}),
-        ('params.key in pool.labels && pool.name == "k"', {"rack"}),
-        ('pool.labels[?params.key].orValue("") == "r"', {"rack"}),
-        ('pool.labels[?params.other].orValue("none") == "none" && pool.name == "k"', {"other"}),
-        ("!(params.other in pool.labels) && pool.name == 'k'", {"other"}),
-        ("size(pool.labels) == 3", {"rack", "disk", NODEPOOL}),
-        ('pool.labels.exists(k, v, v == "r")', {"rack", "disk", NODEPOOL}),
-        ('pool.labels.exists(k, k == "disk")', {"rack", "disk", NODEPOOL}),
-        ('pool.labels == {"rack": "r", "disk": "ssd", "karpenter.sh/nodepool": "k"}', {"rack", "disk", NODEPOOL}),
-        ("pool.labels[params.key] == 'r' ? pool.labels[params.disk] == 'ssd' : false", {"rack", "disk"}),
-        ("has(node.zone) && pool.labels[params.key] == 'r'", {"rack", ZONE}),
-        ("node.zone == 'z' + pool.labels[params.key] && pool.name == 'k'", {"rack", ZONE}),
-        ("pool.labels.exists(k, v, v == 'r' && has(node.zone))", {"rack", "disk", NODEPOOL, ZONE}),
-    ],
-)
-def test_what_a_computed_key_reads_is_demanded_again(expression: str, demanded: set[str]) -> None:
-    params = "{params: {key: rack, other: other, disk: disk}}"
-    decision = decide(f"require: [{{expression: {expression!r}}}]", bundle=params, pools=FLEET)
-    (one,) = required(decision)
-    said: dict[str, Any] = {e["key"]: e for e in one["matchExpressions"]}
-    assert set(said) == demanded | {NODEPOOL}
-    assert said[NODEPOOL]["values"] == ["k"]
-    for key in demanded - {NODEPOOL}:
-        assert said[key]["operator"] in {"other": ("DoesNotExist",), ZONE: ("In", "Exists")}.get(key, ("In",))
-
-
-@pytest.mark.parametrize("walk", ["__iter__", "__len__", "keys", "items", "values"])
-def test_whoever_walks_a_pools_labels_has_read_them_all(walk: str) -> None:
-    noted = _Noted("labels", {"a": "b"}, reads := set[Read]())
-    getattr(noted, walk)()
-    assert reads == {Read("all")}
-
-
-@pytest.mark.parametrize(
-    "expression",
-    [
-        "pool.labels.rack == pod.metadata.labels.app",
-        "pod.metadata.labels.app in [pool.labels.rack]",
-        "pool.labels.rack == pod.metadata.labels.nobody || pool.name == 'k'",
-    ],
-)
-def test_what_is_compared_with_the_pods_own_is_demanded_again(expression: str) -> None:
-    """Also where the pod has nothing to compare: what is read is what the text says."""
-    seen = pools_of_nodes({NODEPOOL: "k", "rack": "web"}, {NODEPOOL: "l", "rack": "q"})
-    (one,) = required(decide(f"require: [{{expression: {expression!r}}}]", pools=seen))
-    assert {e["key"]: e["values"] for e in one["matchExpressions"]} == {NODEPOOL: ["k"], "rack": ["web"]}
-
-
-def test_what_each_pool_was_asked_for_is_demanded_of_its_own_nodes() -> None:
-    """By a key that another label of the pool names."""
-    named = pools_of_nodes(
-        {NODEPOOL: "k", "key": "disk", "disk": "ssd"},
-        {NODEPOOL: "l", "key": "rack", "rack": "ssd"},
-        {NODEPOOL: "m", "key": "rack", "rack": "ssd"},
-        {NODEPOOL: "n", "key": "rack", "rack": "hdd"},
-    )
-    terms = required(decide("require: [{expression: 'pool.labels[pool.labels.key] == \"ssd\"'}]", pools=named))
-    said = [{e["key"]: e["values"] for e in one["matchExpressions"]} for one in terms]
-    assert sorted(said, key=str) == [
-        {"disk": ["ssd"], "key": ["disk"], NODEPOOL: ["k"]},
-        {"key": ["rack"], NODEPOOL: ["l", "m"], "rack": ["ssd"]},
-    ]
-
-
-@pytest.mark.parametrize(
-    "score",
-    ["pool.labels[params.key] == 'r' ? 7 : 0", "node.capacityType == 'spot' || pool.labels[params.key] == 'r' ? 7 : 0"],
-)
-def test_what_a_score_reads_is_demanded_again(score: str) -> None:
-    wish = f"prefer: [{{expression: 'true', score: {score!r}}}]"
-    decision = decide(wish, bundle="{params: {key: rack}}", pools=FLEET)
-    wishes = [one["preference"] for one in decision.as_json()["placement"]["preferred"]]
-    assert wishes
-    for one in wishes:
-        by_key = {e["key"]: e for e in one["matchExpressions"]}
-        assert by_key["rack"]["operator"] == "In"
-        assert set(by_key) <= {NODEPOOL, "rack", "karpenter.sh/capacity-type"}
-
-
-def test_a_pool_and_its_node_are_compared_in_the_words_of_its_provider() -> None:
-    declared = [
-        {"name": "g", "selector": {"cloud.google.com/gke-nodepool": "g"}, "labels": {"want": "spot"}},
-        {"name": "k", "selector": {NODEPOOL: "k"}, "labels": {"want": "on-demand"}},
-    ]
-    pools = inventory(json.dumps({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": declared}))
-    terms = required(decide("require: [{expression: node.capacityType == pool.labels.want}]", pools=pools))
-    assert [{e["key"]: e["values"] for e in one["matchExpressions"]} for one in terms] == [
-        {"cloud.google.com/gke-nodepool": ["g"], "cloud.google.com/gke-preemptible": ["true"]},
-        {"cloud.google.com/gke-nodepool": ["g"], "cloud.google.com/gke-spot": ["true"]},
-        {NODEPOOL: ["k"], "karpenter.sh/capacity-type": ["on-demand"]},
-    ]

@@ -1,4 +1,4 @@
-"""Types of expressions, what is refused, and the warnings."""
+"""engine.language.checker: types of expressions, what is refused, and the warnings."""
 
 from __future__ import annotations
 

@@ -1,11 +1,10 @@
-"""Estimates: Kubernetes' numbers where it has some, and sizes that come from types, constants and the expression."""
+"""engine.language.estimate: Kubernetes' numbers where it has some, and sizes of types, constants and expressions."""
 
 from __future__ import annotations
 
 import pytest
 
-from engine.bundle import parse_bundle
-from engine.documents import BundleError, Excerpt
+from engine.documents import Excerpt
 from engine.language.checker import check
 from engine.language.estimate import (
     EXPRESSION_LIMIT,
@@ -21,7 +20,7 @@ from engine.language.estimate import (
 )
 from engine.language.parser import parse
 from engine.language.types import BOOL, BYTES, DYN, INT, STRING, TIMESTAMP, Type, list_of, map_of
-from engine.program import compile_bundle, vocabulary
+from engine.program import vocabulary
 
 ROOTS: dict[str, Type] = {
     "pod": vocabulary.POD,
@@ -142,6 +141,7 @@ def test_elements_at_one_place_are_counted_together() -> None:
 
 
 CONTAINERS = "pod.spec.containers"
+
 MOUNTS = "c.?volumeMounts.orValue([])"
 
 
@@ -197,40 +197,3 @@ def test_optionals_and_unknown_values_have_sizes() -> None:
     assert size_of_type(Type("optional_type", (STRING,)), "namespace").own == 63
     assert size_of_type(DYN).own == TEXT
     assert cost("dyn(numbers).all(x, x == 1)").cost > 0
-
-
-def files(spec: str, params: str = "{}") -> dict[str, str]:
-    head = "apiVersion: bayplan.dev/v1alpha1\nkind: {}\nmetadata: {{name: p}}\nspec:\n"
-    bundle = head.format("Bundle") + f"  version: 1.0.0\n  params: {params}\n"
-    return {"bundle.yaml": bundle, "policies/p.yaml": head.format("PlacementPolicy") + spec}
-
-
-def problems(spec: str, params: str = "{}") -> list[tuple[str, int]]:
-    bundle, _ = parse_bundle(files(spec, params))
-    assert bundle is not None
-    try:
-        compile_bundle(bundle)
-    except BundleError as error:
-        return [(problem.rule, problem.span.line) for problem in error.problems if problem.severity == "error"]
-    return []
-
-
-def test_a_variables_size_is_that_of_its_expression() -> None:
-    variables = (
-        "  variables:\n    - name: pairs\n      expression: >-\n        pod.spec.containers.map(a, a.name).map(n,"
-    )
-    variables += " pod.spec.containers.map(b, b.name + n)).flatten()\n"
-    spec = variables + "  deny:\n    - expression: variables.pairs.exists(a, variables.pairs.exists(b, a == b))\n"
-    assert problems(spec) == [("too-expensive", 10)]
-
-
-def test_a_constants_size_counts() -> None:
-    deny = "  deny:\n    - expression: params.a.exists(x, params.a.exists(y, params.a.exists(z, x + y == z)))\n"
-    assert problems(deny, "{a: [1, 2, 3]}") == []
-    assert problems(deny, f"{{a: [{', '.join(map(str, range(50)))}]}}") == [("too-expensive", 6)]
-
-
-def test_a_policys_expressions_are_counted_together() -> None:
-    one = "    - expression: pod.spec.containers.exists(a, pod.spec.containers.exists(b, a.image + b.image == 'a'))\n"
-    assert problems("  deny:\n" + one) == []
-    assert problems("  deny:\n" + one * 60) == [("too-expensive", 3)]

@@ -1,3 +1,5 @@
+"""engine.language.evaluate: what expressions come to, and the errors that they may be."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping

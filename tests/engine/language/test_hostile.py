@@ -1,4 +1,4 @@
-"""Authors who mean harm: whatever they write is refused, or stopped after little work.
+"""engine.language: authors who mean harm: whatever they write is refused, or stopped after little work.
 
 Work is counted, never timed: units of the run-time budget, and the lines and calls that Python runs. On the machine
 that this was written on a unit is at most a quarter of a microsecond, so POLICY_BUDGET is at most 50 ms.

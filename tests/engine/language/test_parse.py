@@ -1,4 +1,4 @@
-"""Reading expressions: shapes, places, and what is said about text that has no shape."""
+"""engine.language.parser: shapes, places, and what is said about text that has no shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a step of a loop takes from the budget: at least one unit, and more for a longer or slower body."""
+"""engine.language.step_cost: what a step of a loop costs: at least one unit, more for a longer or slower body."""
 
 from __future__ import annotations
 

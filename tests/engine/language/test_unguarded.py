@@ -1,4 +1,4 @@
-"""Which reads of optional fields are warned of."""
+"""engine.language.unguarded: which reads of optional fields are warned of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When types fit, and what type parameters become."""
+"""engine.language.unify: when types fit, and what type parameters become."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""engine.language.values: equality, order, optionals and budgets."""
+
 from __future__ import annotations
 
 import math

@@ -1,4 +1,4 @@
-"""The laws of a placement against Kubernetes' own code, with alphabets so small that everything collides.
+"""engine.placement: its laws against Kubernetes' own code, with alphabets so small that everything collides.
 
 5,000 cases from fixed seeds; BAYPLAN_NIGHTLY=1 makes it 100,000.
 """

@@ -1,4 +1,4 @@
-"""Patches against an independent implementation of RFC 6902."""
+"""engine.placement.json_patch: patches against an independent implementation of RFC 6902."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Placements and pods: the laws of their combination, judged by Kubernetes' own matching over a universe of nodes."""
+"""engine.placement: the laws of placements and pods, judged by Kubernetes' own matching over a universe of nodes."""
 
 from __future__ import annotations
 

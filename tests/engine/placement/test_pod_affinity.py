@@ -1,4 +1,4 @@
-"""Pod affinity terms: united by what they mean."""
+"""engine.placement.pod_affinity: terms are united by what they mean."""
 
 from __future__ import annotations
 

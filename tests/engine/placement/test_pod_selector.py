@@ -1,4 +1,4 @@
-"""Label selectors written out, and what they count, against a brute-force reading."""
+"""engine.placement.pod_selector: label selectors written out, and what they count, against a brute-force reading."""
 
 from __future__ import annotations
 

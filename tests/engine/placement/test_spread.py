@@ -1,4 +1,4 @@
-"""Spread constraints: one for each identity, the stricter of equals, the first of others."""
+"""engine.placement.spread: one constraint for each identity, the stricter of equals, the first of others."""
 
 from __future__ import annotations
 

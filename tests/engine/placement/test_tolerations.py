@@ -1,4 +1,4 @@
-"""Tolerations against Kubernetes' ToleratesTaint, exhaustively over a small alphabet."""
+"""engine.placement.tolerations: against Kubernetes' ToleratesTaint, exhaustively over a small alphabet."""
 
 from __future__ import annotations
 

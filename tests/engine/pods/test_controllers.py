@@ -1,4 +1,4 @@
-"""engine.controllers: the pods that workloads would make. Compared with the real controllers in tests/cluster."""
+"""engine.pods.controllers: the pods that workloads would make. Compared with the real controllers in tests/e2e."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""engine.defaults: what the API server has done to a pod before a webhook sees it."""
+"""engine.pods.defaults: what the API server has done to a pod before a webhook sees it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""engine.subject: what a decision is about."""
+"""engine.pods.incoming: what a decision is about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""engine.pods: subjects from files."""
+"""engine.pods.manifests: incoming pods from files."""
 
 from __future__ import annotations
 

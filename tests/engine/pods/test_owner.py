@@ -1,4 +1,4 @@
-"""Whose pod it is, and on which side of a rollout it falls: the same from a file as from the API server."""
+"""engine.pods.owner: whose pod it is, and its side of a rollout, the same from a file as from the API server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No error tells a value of the pod's environment, wherever it surfaces."""
+"""engine.pods.redaction: no error tells a value of the pod's environment, wherever it surfaces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""engine.cluster: inventories from documents of all kinds."""
+"""engine.pools.inventory: inventories from documents of all kinds."""
 
 from __future__ import annotations
 

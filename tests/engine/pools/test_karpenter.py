@@ -1,4 +1,4 @@
-"""engine.karpenter: what NodePools declare."""
+"""engine.pools.karpenter: what NodePools declare."""
 
 from __future__ import annotations
 

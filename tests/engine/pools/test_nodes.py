@@ -1,4 +1,4 @@
-"""engine.nodes: pools made from live Nodes."""
+"""engine.pools.nodes: pools made from live Nodes."""
 
 from __future__ import annotations
 

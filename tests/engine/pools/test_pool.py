@@ -1,4 +1,4 @@
-"""engine.pool: what is declared, what is seen, and what expressions see of it."""
+"""engine.pools.pool: what is declared, what is seen, and what expressions see of it."""
 
 from __future__ import annotations
 

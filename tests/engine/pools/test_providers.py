@@ -1,4 +1,4 @@
-"""engine.providers: which label says what."""
+"""engine.pools.providers: which label says what."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - policies on one line
-"""A decider on a changed inventory says what a new one would, however the pools came, went and changed in between."""
+"""engine.pools.index: a decider on a changed inventory says what a new one would, however pools came and went."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.pools.index import CarriedOver, PoolIndex
-from engine.pools.pool import Inventory, Pool, Taint
+from engine.pools.pool import Inventory
 from tests.engine.builders import decider, incoming, pod
+from tests.engine.pools.inventories import POOLS, a_pool
 from tests.examples import examples
 
 SPECS = (
@@ -19,36 +20,13 @@ SPECS = (
     'prefer: [{expression: \'pool.labels["ti" + "er"] == "base" && node.zone == "a"\', weight: 7}]',
     "tolerate: [{expression: 'taint.key == \"t\" && pool.gpus > 0'}]",
 )
+
 PODS = [
     pod(),
     pod(metadata={"labels": {"app": "gold"}}),
     pod(nodeSelector={"tier": "gold"}),
     pod(nodeSelector={"np": "p1"}),
 ]
-
-
-def a_pool(name: str, tier: str, gpus: int, declared: bool, tainted: bool) -> Pool:
-    """A pool that may be anything."""
-    selector = {"np": name}
-    zones = {"topology.kubernetes.io/zone": ("a", "b")[: 1 + gpus % 2]}
-    labels = {**selector, **({"tier": tier} if tier else {})}
-    seen = frozenset() if declared else frozenset({*labels, *zones})
-    taints = (Taint("t", "", "NoSchedule"),) if tainted else ()
-    return Pool(name, "", selector, labels, zones, gpus=gpus, taints=taints, observed=seen, declared=declared)
-
-
-POOLS = st.lists(
-    st.builds(
-        a_pool,
-        st.sampled_from([f"p{i}" for i in range(6)]),
-        st.sampled_from(["", "gold", "base", "web"]),
-        st.integers(0, 3),
-        st.booleans(),
-        st.booleans(),
-    ),
-    unique_by=lambda pool: pool.name,
-    max_size=6,
-).map(lambda pools: Inventory(tuple(sorted(pools, key=lambda pool: pool.name))))
 
 
 @examples(100, mutation=5)

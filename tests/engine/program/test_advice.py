@@ -1,4 +1,4 @@
-"""What is warned of, and what is not."""
+"""engine.program.advice: what is warned of, and what is not."""
 
 import pytest
 

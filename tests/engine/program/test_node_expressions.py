@@ -1,4 +1,4 @@
-"""Node conditions against plain evaluation: on every node of a small universe they say the same, errors included."""
+"""engine.program.node_expressions, against plain evaluation on every node of a small universe, errors included."""
 
 from itertools import product
 

@@ -1,4 +1,4 @@
-"""The types of the variables: made from the official client, and true of objects as the API server shows them."""
+"""engine.program.vocabulary: types made from the official client, true of objects as the API server shows them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from engine.language import DYN, INT, STRING, ObjectType, Type, list_of, map_of, said
+from engine.language import BOOL, DOUBLE, DYN, INT, STRING, ObjectType, Type, list_of, map_of, said
 from engine.program import kubernetes_types
-from engine.program.vocabulary import NAMESPACE, NODE, POD, POOL, PRESENT, params_type, type_of_constant
+from engine.program.vocabulary import NAMESPACE, NODE, POD, POOL, PRESENT, params_type, type_of_constant, type_of_schema
+from tests.engine.bundle.constants import SCHEMA, read
 
 ROOT = Path(__file__).parents[3]
 
@@ -164,3 +165,24 @@ def test_params_are_closed() -> None:
     type_ = params_type({"zones": ["a"], "limits": {"cpu": 1}, "any": None})
     assert type_.fields == {"zones": list_of(STRING), "limits": map_of(STRING, INT), "any": DYN}
     assert said(type_) == "params"
+
+
+def test_a_schema_gives_types() -> None:
+    schema, problems = read(SCHEMA)
+    type_ = type_of_schema(schema)
+    assert problems == []
+    assert isinstance(type_, ObjectType)
+    owner = type_.fields["owner"]
+    assert isinstance(owner, ObjectType)
+    assert owner.fields == {"name": STRING}
+    assert owner.optional == frozenset()
+    assert {name: inner for name, inner in type_.fields.items() if name != "owner"} == {
+        "zones": list_of(STRING),
+        "minimum": INT,
+        "price": DOUBLE,
+        "on": BOOL,
+        "limits": map_of(STRING, DOUBLE),
+        "any": map_of(STRING, DYN),
+        "many": list_of(DYN),
+    }
+    assert type_.optional == frozenset(type_.fields) - {"zones"}

@@ -1,4 +1,4 @@
-"""Functions and operators against Kubernetes' own.
+"""engine.language.functions: functions and operators against Kubernetes' own.
 
 `kubernetes.json` holds expressions by what the environment of k8s.io/apiserver v0.36.3 with cel-go v0.26.0 (what
 Kubernetes 1.36 is built from) made of them: true, false, or a failure, at compile time or at run time.

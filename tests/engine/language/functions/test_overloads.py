@@ -1,4 +1,4 @@
-"""The table of functions: what every entry promises."""
+"""engine.language.functions: the table of functions: what every entry promises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Places: lines, columns and the lines shown with carets."""
+"""engine.documents.source: lines, columns, and the lines that are shown with carets."""
 
 from __future__ import annotations
 
