@@ -17,8 +17,8 @@ from cluster.objects import NODES as KIND
 from cluster.objects import Namespaces
 from cluster.reflector import Reflector, Timing
 from telemetry import Metrics
-from tests.webhook.apiserver import NAMESPACES, ApiServer, Handler
-from tests.webhook.waiting import wait_for
+from tests.cluster.apiserver import NAMESPACES, ApiServer, Handler
+from tests.waiting import wait_for
 
 QUICK = Timing(page=2, list_silence=2.0, watch_silence=5.0, backoff=0.01, backoff_most=0.05, steady=0.2)
 

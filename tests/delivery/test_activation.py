@@ -18,8 +18,8 @@ from engine.pools import Inventory, inventory_from_documents
 from engine.pools.nodes import inventory_from_nodes
 from engine.program import Program, compile_bundle
 from telemetry import Metrics
-from tests.webhook import bundles
-from tests.webhook.waiting import wait_for
+from tests.delivery import bundles
+from tests.waiting import wait_for
 
 
 class Rig:

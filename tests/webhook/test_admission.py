@@ -18,10 +18,9 @@ from audit import DecisionLog
 from engine.decision import Decider, Decision
 from engine.pods import IncomingPod, without_environment
 from telemetry import Metrics
+from tests.delivery.bundles import TRAINING, decider
+from tests.webhook.reviews import UID, Json, body, patch_of, pod, review
 from webhook.admission import Admission, Decides, LogDecisions
-
-from .bundles import TRAINING, decider
-from .reviews import UID, Json, body, patch_of, pod, review
 
 ENFORCE, AUDIT = decider(), decider("audit")
 TRAINEE = pod({"workload": "training"})

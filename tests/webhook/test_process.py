@@ -17,14 +17,13 @@ from typing import Any
 import httpx
 import yaml
 
+from tests.cluster.apiserver import NAMESPACES, ApiServer
+from tests.delivery import bundles
 from tests.e2e.processes import Process
+from tests.waiting import wait_for
+from tests.webhook.reviews import UID, Json, body, patch_of, pod, review
 from webhook.certificates import development
 from webhook.server import address_of, listen
-
-from . import bundles
-from .apiserver import NAMESPACES, ApiServer
-from .reviews import UID, Json, body, patch_of, pod, review
-from .waiting import wait_for
 
 BAYPLAN = Path(sys.executable).with_name("bayplan")
 ADDRESSES = re.compile(r"serving (?P<what>admission|health and metrics) at (?P<url>\S+)")

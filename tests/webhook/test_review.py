@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.documents import RequestError
+from tests.webhook.reviews import UID, body, pod, review
 from webhook import review as reviews
-
-from .reviews import UID, body, pod, review
 
 
 def test_reads_the_request() -> None:

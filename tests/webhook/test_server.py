@@ -15,16 +15,15 @@ import httpx
 import pytest
 
 from telemetry import Metrics
+from tests.delivery.bundles import decider
+from tests.waiting import wait_for
+from tests.webhook.reviews import body, patch_of, pod, review
+from tests.webhook.test_admission import Holder
 from webhook import app
 from webhook.admission import Admission
 from webhook.app import MAX_BODY, Mutate, admission_app, health_app
 from webhook.certificates import Certificate, development
 from webhook.server import ListenError, Serving, address_of, listen
-
-from .bundles import decider
-from .reviews import body, patch_of, pod, review
-from .test_admission import Holder
-from .waiting import wait_for
 
 JSON = {"content-type": "application/json"}
 TRAINEE = body(review(pod({"workload": "training"})))
