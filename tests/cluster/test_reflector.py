@@ -3,75 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cluster.client import connect
 from cluster.objects import NODES as KIND
-from cluster.objects import Namespaces
-from cluster.reflector import Reflector, Timing
-from telemetry import Metrics
+from cluster.reflector import Timing
 from tests.cluster.apiserver import NAMESPACES, ApiServer, Handler
+from tests.cluster.following import following
 from tests.waiting import wait_for
-
-QUICK = Timing(page=2, list_silence=2.0, watch_silence=5.0, backoff=0.01, backoff_most=0.05, steady=0.2)
-
-
-@pytest.fixture
-def api() -> Iterator[ApiServer]:
-    with ApiServer().running() as server:
-        yield server
-
-
-class Copy:
-    """A reflector of Nodes with what it told."""
-
-    def __init__(self, api: ApiServer, folder: Path, timing: Timing = QUICK) -> None:
-        self.changes = 0
-        self.metrics = Metrics("test")
-        self.cluster = connect(api.kubeconfig(folder))
-        self.reflector = Reflector(self.cluster, KIND, self._changed, self.metrics, timing)
-        self._api = api
-
-    def names(self) -> list[str]:
-        return [item["metadata"]["name"] for item in self.reflector.items()]
-
-    def labels(self, name: str) -> dict[str, str] | None:
-        item = self.reflector.get(name)
-        return item["metadata"]["labels"] if item else None
-
-    def converged(self) -> bool:
-        with self._api.changed:
-            wanted = {name: node["metadata"]["labels"] for name, node in self._api.objects[KIND.path].items()}
-        return wanted == {name: self.labels(name) for name in self.names()}
-
-    def wait(self) -> None:
-        wait_for(lambda: self.reflector.synced and self.converged(), "the copy to converge")
-
-    def restarts(self) -> dict[str, float]:
-        found = self.metrics.registry.collect()
-        samples = [s for family in found if family.name == "bayplan_watch_restarts" for s in family.samples]
-        return {s.labels["reason"]: s.value for s in samples if s.name.endswith("_total")}
-
-    def _changed(self) -> None:
-        self.changes += 1
-
-
-@contextmanager
-def following(api: ApiServer, folder: Path, timing: Timing = QUICK) -> Iterator[Copy]:
-    copy = Copy(api, folder, timing)
-    copy.reflector.start()
-    try:
-        yield copy
-    finally:
-        copy.reflector.stop()
-        copy.cluster.close()
 
 
 def test_lists_in_pages_and_follows(api: ApiServer, tmp_path: Path) -> None:
@@ -101,29 +43,6 @@ def test_what_nobody_reads_is_no_change(api: ApiServer, tmp_path: Path) -> None:
         api.put("n1")
         copy.wait()
         assert copy.changes == 2
-
-
-def test_keeps_what_pools_are_made_of(api: ApiServer, tmp_path: Path) -> None:
-    taint = {"key": "gpu", "value": "true", "effect": "NoSchedule", "timeAdded": "2026-01-01T00:00:00Z"}
-    conditions: list[dict[str, str]] = [
-        {"type": "MemoryPressure", "status": "False"},
-        {"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-01-01T00:00:00Z"},
-    ]
-    api.put(
-        "n0",
-        {"pool": "a"},
-        spec={"taints": [taint], "podCIDR": "10.0.0.0/24"},
-        status={"allocatable": {"cpu": "4"}, "conditions": conditions, "images": [{"sizeBytes": 1}]},
-    )
-    with following(api, tmp_path) as copy:
-        copy.wait()
-        assert copy.reflector.get("n0") == {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {"name": "n0", "labels": {"pool": "a"}},
-            "spec": {"taints": [{"key": "gpu", "value": "true", "effect": "NoSchedule"}]},
-            "status": {"allocatable": {"cpu": "4"}, "conditions": [{"type": "Ready", "status": "True"}]},
-        }
 
 
 def test_a_cut_watch_goes_on_where_it_was(api: ApiServer, tmp_path: Path) -> None:
@@ -281,19 +200,6 @@ def test_stops_at_once_while_watching(api: ApiServer, tmp_path: Path) -> None:
         wait_for(lambda: len(api.watches()) == 1, "a watch")
         copy.reflector.stop(seconds=10.0)
         assert not copy.reflector._thread.is_alive()
-
-
-def test_namespaces_younger_than_the_watch_are_fetched(api: ApiServer, tmp_path: Path) -> None:
-    cluster = connect(api.kubeconfig(tmp_path))
-    namespaces = Namespaces(cluster, Metrics("test"), QUICK)
-    api.put("shop", {"team": "a"}, path=NAMESPACES)
-    assert namespaces.get("shop") is None
-    found: Any = namespaces.fetch("shop")
-    assert found["metadata"] == {"name": "shop", "labels": {"team": "a"}, "annotations": {}}
-    assert namespaces.fetch("nowhere") is None
-    api.fail(500)
-    assert namespaces.fetch("shop") is None
-    cluster.close()
 
 
 STEPS = st.lists(

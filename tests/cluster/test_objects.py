@@ -1,0 +1,48 @@
+"""cluster.objects: what is kept of a Node and of a Namespace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cluster.client import connect
+from cluster.objects import Namespaces
+from telemetry import Metrics
+from tests.cluster.apiserver import NAMESPACES, ApiServer
+from tests.cluster.following import QUICK, following
+
+
+def test_keeps_what_pools_are_made_of(api: ApiServer, tmp_path: Path) -> None:
+    taint = {"key": "gpu", "value": "true", "effect": "NoSchedule", "timeAdded": "2026-01-01T00:00:00Z"}
+    conditions: list[dict[str, str]] = [
+        {"type": "MemoryPressure", "status": "False"},
+        {"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-01-01T00:00:00Z"},
+    ]
+    api.put(
+        "n0",
+        {"pool": "a"},
+        spec={"taints": [taint], "podCIDR": "10.0.0.0/24"},
+        status={"allocatable": {"cpu": "4"}, "conditions": conditions, "images": [{"sizeBytes": 1}]},
+    )
+    with following(api, tmp_path) as copy:
+        copy.wait()
+        assert copy.reflector.get("n0") == {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": "n0", "labels": {"pool": "a"}},
+            "spec": {"taints": [{"key": "gpu", "value": "true", "effect": "NoSchedule"}]},
+            "status": {"allocatable": {"cpu": "4"}, "conditions": [{"type": "Ready", "status": "True"}]},
+        }
+
+
+def test_namespaces_younger_than_the_watch_are_fetched(api: ApiServer, tmp_path: Path) -> None:
+    cluster = connect(api.kubeconfig(tmp_path))
+    namespaces = Namespaces(cluster, Metrics("test"), QUICK)
+    api.put("shop", {"team": "a"}, path=NAMESPACES)
+    assert namespaces.get("shop") is None
+    found: Any = namespaces.fetch("shop")
+    assert found["metadata"] == {"name": "shop", "labels": {"team": "a"}, "annotations": {}}
+    assert namespaces.fetch("nowhere") is None
+    api.fail(500)
+    assert namespaces.fetch("shop") is None
+    cluster.close()

@@ -1,0 +1,69 @@
+"""telemetry.metrics: what Prometheus reads is what was counted."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from telemetry.metrics import Metrics
+
+
+def samples(metrics: Metrics) -> dict[str, float]:
+    """What is ours in the text, by name and labels, as Prometheus' own parser reads it."""
+    families = text_string_to_metric_families(metrics.text().decode())
+    found = {}
+    for one in (sample for family in families for sample in family.samples if sample.name.startswith("bayplan_")):
+        labels = ",".join(f"{key}={value}" for key, value in sorted(one.labels.items()))
+        found[f"{one.name}{{{labels}}}"] = one.value
+    return found
+
+
+def test_admissions_are_counted_by_what_became_of_them() -> None:
+    metrics = Metrics("1.2.3")
+    for outcome, seconds in (("mutated", 0.0007), ("mutated", 0.3), ("denied", 20.0)):
+        metrics.admission("CREATE", outcome, seconds)
+    found = samples(metrics)
+    assert found["bayplan_build_info{version=1.2.3}"] == 1
+    assert found["bayplan_admission_requests_total{operation=CREATE,outcome=mutated}"] == 2
+    assert found["bayplan_admission_requests_total{operation=CREATE,outcome=denied}"] == 1
+    assert found["bayplan_admission_duration_seconds_count{}"] == 3
+    assert [found[f"bayplan_admission_duration_seconds_bucket{{le={le}}}"] for le in ("0.0005", "0.001", "0.5")] == [
+        0,
+        1,
+        2,
+    ]
+
+
+def test_policies_are_counted_and_what_audit_mode_left_alone() -> None:
+    metrics = Metrics("test")
+    assert samples(metrics)["bayplan_would_mutate_total{}"] == 0
+    metrics.evaluation("small", "gold", "enforce", "applied")
+    metrics.evaluation("small", "gold", "enforce", "applied")
+    metrics.would_mutate()
+    found = samples(metrics)
+    assert found["bayplan_policy_evaluations_total{bundle=small,mode=enforce,policy=gold,result=applied}"] == 2
+    assert found["bayplan_would_mutate_total{}"] == 1
+
+
+def test_one_bundle_is_active() -> None:
+    metrics = Metrics("test")
+    metrics.activate("small", "1.0.0", "small@1.0.0+a")
+    metrics.activate("small", "1.1.0", "small@1.1.0+b")
+    found = samples(metrics)
+    active = [name for name in found if name.startswith("bayplan_bundle_info")]
+    assert active == ["bayplan_bundle_info{name=small,revision=small@1.1.0+b,version=1.1.0}"]
+    assert found["bayplan_bundle_last_success_activation_timestamp_seconds{}"] > 0
+
+
+def test_live_gauges_are_read_when_asked() -> None:
+    metrics, pools = Metrics("test"), list[str]()
+    metrics.live("bayplan_inventory_pools", "Pools.", lambda: float(len(pools)))
+    assert samples(metrics)["bayplan_inventory_pools{}"] == 0
+    pools.append("gold")
+    assert samples(metrics)["bayplan_inventory_pools{}"] == 1
+
+
+def test_two_processes_of_a_test_do_not_share_what_they_count() -> None:
+    one, other = Metrics("test"), Metrics("test")
+    one.watch_restarts.labels("nodes", "gone").inc()
+    assert "bayplan_watch_restarts_total{kind=nodes,reason=gone}" in samples(one)
+    assert "bayplan_watch_restarts_total{kind=nodes,reason=gone}" not in samples(other)
