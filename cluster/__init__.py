@@ -5,7 +5,7 @@
 Start with `client.py`, then `reflector.py`.
 """
 
-from cluster.client import Cluster, ClusterError, InCluster, connect, inside, own_namespace
+from cluster.client import ClusterError, InCluster, connect, inside, own_namespace
 from cluster.listing import listed
 from cluster.live_pools import LivePools
 from cluster.objects import NODES, Namespaces
@@ -13,7 +13,6 @@ from cluster.reflector import Reflector
 
 __all__ = [
     "NODES",  # the Kind of Nodes for a Reflector, and what is kept of each
-    "Cluster",  # one API server, for GET requests
     "ClusterError",  # the error of a cluster that there is no way to
     "InCluster",  # whether to use the pod's own service account: auto, yes or no
     "LivePools",  # an Inventory of live Nodes, remembering the pools of those that did not change
