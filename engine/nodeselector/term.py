@@ -80,12 +80,6 @@ class Term:
         kept = [item for item in self.requirements if item[0] != key]
         return Term(tuple(kept if is_any(values) else sorted([*kept, (key, values)])))
 
-    def admits(self, labels: Mapping[str, str], name: str = "") -> bool:
-        """Does a node with these labels and this name meet the term?"""
-        return all(
-            values.holds("/" + name if key == NODE_NAME else labels.get(key)) for key, values in self.requirements
-        )
-
     @property
     def width(self) -> int:
         """How many node selector terms `alternatives` gives, 0 for NOWHERE."""
@@ -209,8 +203,3 @@ def _merged(choice: Sequence[SelectorTerm]) -> SelectorTerm:
         if said:
             merged[field] = said
     return merged
-
-
-def admits(terms: Terms, labels: Mapping[str, str], name: str = "") -> bool:
-    """Does a node with these labels and this name meet one of the terms?"""
-    return any(t.admits(labels, name) for t in terms)

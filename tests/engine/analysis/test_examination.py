@@ -18,12 +18,12 @@ from engine.analysis.examination import Examination, examine, inventories_of
 from engine.decision import Decider
 from engine.documents import Problem
 from engine.nodeselector import parse_term
-from engine.nodeselector.term import admits
 from engine.placement import own
 from engine.pods import IncomingPod, named
 from engine.pools import Inventory
 from engine.program import compile_bundle
 from tests.engine.analysis.bundles import POOLS, bundle_of, examined, found, told
+from tests.engine.terms import admits
 from tests.examples import examples
 
 POLICIES = Path(__file__).parents[3] / "policies"
@@ -270,7 +270,7 @@ def weighed(spec: dict[str, Any], item: dict[str, Any], incoming: IncomingPod) -
         for one in affinity.get("preferredDuringSchedulingIgnoredDuringExecution", ())
     ]
     here = [labels for labels in NODES if admits(own(decision.patched), labels)]
-    return [sum(weight for weight, wish in wishes if wish.admits(labels)) for labels in here]
+    return [sum(weight for weight, wish in wishes if admits((wish,), labels)) for labels in here]
 
 
 def effect(decider: Decider, incoming: IncomingPod) -> Any:

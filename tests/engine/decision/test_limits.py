@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from engine.decision.decision import PoolNames
 from engine.nodeselector import parse_term
-from engine.nodeselector.term import admits
 from tests.engine.builders import (
     BASE,
     GOLD,
@@ -27,6 +26,7 @@ from tests.engine.builders import (
     preferred,
     required,
 )
+from tests.engine.terms import admits
 from tests.examples import examples
 
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"

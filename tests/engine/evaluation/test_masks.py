@@ -34,13 +34,13 @@ from engine.language import (
     parse,
 )
 from engine.nodeselector import TooMany
-from engine.nodeselector.term import admits
 from engine.pools import Inventory, Pool, PoolIndex, Taint
 from engine.pools.providers import ZONE
 from engine.program import POD_NAMES, CompiledPolicy, Program, Truth, compile_bundle, vocabulary
 from engine.program.model import NAMES
 from tests.conformance import expressions
 from tests.conformance.expressions import KEYS, STRINGS, Writer, quoted
+from tests.engine.terms import admits
 
 NIGHTLY = os.environ.get("BAYPLAN_NIGHTLY") == "1"
 BLOCKS = 20

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from engine.evaluation.nodeset import NodeSet, alive, intersection, node_terms, plain_meet, reach
 from engine.nodeselector import ABSENT, EXISTS, FALSE, TRUE, Term, Terms, one_of, simplify, term_of
-from engine.nodeselector.term import admits
 from engine.pools import Inventory, Pool, PoolIndex
+from tests.engine.terms import admits
 
 POOLS = tuple(
     Pool(name=name, provider="", selector={"pool": name}, labels={"pool": name, **labels}, declared=True)

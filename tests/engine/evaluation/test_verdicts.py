@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 
 from engine.evaluation.verdicts import ByNode, ByPool, Verdict, both_hold, choice, invert, truths
-from engine.nodeselector.term import admits
 from engine.pools import PoolIndex
 from engine.program import NO, UNKNOWN, YES, Reads, Truth
 from tests.engine.builders import pools_of_nodes
@@ -21,6 +20,7 @@ from tests.engine.evaluation.builders import (
     ONE,
     verdicts,
 )
+from tests.engine.terms import admits
 
 
 def said(truth: Truth, node: dict[str, str]) -> bool | None:

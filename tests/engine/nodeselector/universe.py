@@ -19,12 +19,12 @@ from engine.nodeselector.states import (
 from engine.nodeselector.term import (
     Term,
     Terms,
-    admits,
     named,
     not_named,
     term_of,
 )
 from tests.engine.matching import nodes
+from tests.engine.terms import admits
 
 STRINGS = ["", "a", "b", "1", "01", "2", "9223372036854775808"]
 BOUNDS = [-1, 0, 1, 2, 3, MAX_INTEGER - 1, MAX_INTEGER]

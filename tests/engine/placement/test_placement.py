@@ -34,13 +34,14 @@ from engine.nodeselector import (
     term_of,
 )
 from engine.nodeselector.states import NODE_NAME
-from engine.nodeselector.term import admits, named
+from engine.nodeselector.term import named
 from engine.placement.placement import NOTHING, Placement, placed
 from engine.placement.pod_affinity import pod_term
 from engine.placement.preferred import preferences
 from engine.placement.required import narrowed, own
 from tests.engine import matching
 from tests.engine.matching import PREFERRED, REQUIRED
+from tests.engine.terms import admits
 
 Pod = Mapping[str, Any]
 
@@ -380,7 +381,7 @@ def test_preferences_are_legal_new_and_written_once(
 def test_a_node_gets_the_weight_of_every_wish_that_it_meets(wishes: list[tuple[int, Term]]) -> None:
     written = preferences(wishes)
     for labels, name in UNIVERSE:
-        meant = sum(weight for weight, wish in wishes if wish != EVERYWHERE and wish.admits(labels, name))
+        meant = sum(weight for weight, wish in wishes if wish != EVERYWHERE and admits((wish,), labels, name))
         got = sum(one["weight"] for one in written if matching.matches_term(one["preference"], labels, name))
         assert got == meant
 

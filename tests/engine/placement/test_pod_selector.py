@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from engine.nodeselector import EVERYWHERE, NOWHERE
 from engine.placement.pod_selector import CHANGING_LABELS, counted_pods, written_out
 from tests.engine import matching
+from tests.engine.terms import admits
 
 labels = st.dictionaries(st.sampled_from(["app", "tier", "team"]), st.sampled_from("xy"), max_size=3)
 expressions = st.one_of(
@@ -40,7 +41,7 @@ PODS = [
 @given(selectors)
 def test_a_selector_counts_what_kubernetes_counts(selector: dict[str, Any] | None) -> None:
     for pod in PODS:
-        assert counted_pods(selector).admits(pod) == matching.matches_selector(selector, pod)
+        assert admits((counted_pods(selector),), pod) == matching.matches_selector(selector, pod)
 
 
 @given(labels, st.one_of(selectors), st.lists(st.sampled_from(["app", "tier", "team"]), unique=True, max_size=2))
@@ -122,5 +123,5 @@ def test_an_expression_without_a_key_is_no_traceback() -> None:
 def test_null_counts_nothing_and_mismatched_keys_are_excluded() -> None:
     assert counted_pods(None) == NOWHERE
     assert counted_pods({}) == EVERYWHERE
-    assert counted_pods({}, {"app": "x"}, [], ["app"]).admits({"app": "y"})
-    assert not counted_pods({}, {"app": "x"}, [], ["app"]).admits({"app": "x"})
+    assert admits((counted_pods({}, {"app": "x"}, [], ["app"]),), {"app": "y"})
+    assert not admits((counted_pods({}, {"app": "x"}, [], ["app"]),), {"app": "x"})

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from engine.nodeselector import EVERYWHERE, EXISTS, one_of, term_of
-from engine.nodeselector.term import admits
 from engine.pools.index import PoolIndex
 from engine.pools.pool import Inventory
 from tests.engine.builders import decide, outcomes
 from tests.engine.pools.inventories import GKE, described
+from tests.engine.terms import admits
 
 
 def test_pools_whose_selectors_cross_are_told_apart() -> None:

@@ -24,11 +24,11 @@ from engine.language import (
     parse,
 )
 from engine.nodeselector import FALSE, NOWHERE, Overflow, common
-from engine.nodeselector.term import admits
 from engine.pools import words_of
 from engine.pools.providers import WORDS, ZONE, capacity
 from engine.program import vocabulary
 from engine.program.node_expressions import EXPECTED, MAX_UNROLLED, compile_cases, compile_truth
+from tests.engine.terms import admits
 from tests.examples import examples
 
 PARAMS = ObjectType(
