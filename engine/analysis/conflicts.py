@@ -213,9 +213,11 @@ def _empty(evaluations: Sequence[PolicyEvaluation], pool_index: PoolIndex) -> bo
 
 
 def _conflict(stage: Stage, witness: Candidate, clash: Clash) -> Conflict:
-    regions = {evaluation.policy.name: evaluation.nodes for evaluation in clash.evaluations}
+    node_sets = {evaluation.policy.name: evaluation.nodes for evaluation in clash.evaluations}
     pools = {
-        name: stage.pool_index.names(pools_reached(where, stage.pool_index)) for name, where in regions.items() if where
+        name: stage.pool_index.names(pools_reached(where, stage.pool_index))
+        for name, where in node_sets.items()
+        if where
     }
     return Conflict(tuple(pools), clash.evaluations[-1].policy.name, clash.refused, stage.name, witness, pools)
 

@@ -144,9 +144,9 @@ def _here(where: NodeSet, pool: int) -> Terms:
     return tuple(t for mask, terms in where.groups if mask >> pool & 1 for t in terms)
 
 
-def in_any(regions: Iterable[NodeSet | None]) -> NodeSet:
+def in_any(node_sets: Iterable[NodeSet | None]) -> NodeSet:
     """The nodes of any of these node sets; None, a set that is not known, is left out."""
-    known = [nodes for nodes in regions if nodes is not None]
+    known = [nodes for nodes in node_sets if nodes is not None]
     outside = [nodes.anywhere for nodes in known if nodes.anywhere is not None]
     groups = tuple(group for nodes in known for group in nodes.groups)
     return NodeSet(groups, tuple(term for terms in outside for term in terms) if outside else None)

@@ -49,14 +49,14 @@ def intersection(a: NodeSet, b: NodeSet) -> NodeSet:
     return NodeSet(tuple((mask, terms) for terms, mask in groups.items()), free)
 
 
-def plain_meet(regions: Sequence[NodeSet | None]) -> NodeSet | None:
+def plain_meet(node_sets: Sequence[NodeSet | None]) -> NodeSet | None:
     """The intersection of node sets that are whole pools, at once; None if one is anything else, or there are none."""
     common = -1  # a mask of all bits
-    for each in regions:
+    for each in node_sets:
         if each is None or each.anywhere is not None or len(each.groups) != 1 or each.groups[0][1] != TRUE:
             return None
         common &= each.groups[0][0]
-    return NodeSet(((common, TRUE),) if common else ()) if regions else None
+    return NodeSet(((common, TRUE),) if common else ()) if node_sets else None
 
 
 def reach(groups: Iterable[Group], own: Terms, pool_index: PoolIndex) -> int:

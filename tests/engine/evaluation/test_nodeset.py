@@ -32,7 +32,7 @@ conditions = st.lists(some_terms, max_size=2).map(simplify)
 
 
 @st.composite
-def regions(draw: st.DrawFn) -> NodeSet:
+def node_sets(draw: st.DrawFn) -> NodeSet:
     """Disjoint groups of pools with conditions, perhaps none; and perhaps nodes of no pool."""
     groups: dict[int, int] = {}
     for i in range(len(POOLS)):
@@ -57,7 +57,7 @@ def outside(nodes: NodeSet) -> set[int] | None:
     return None if nodes.anywhere is None else {n for n, one in enumerate(STRAYS) if admits(nodes.anywhere, one)}
 
 
-@given(regions(), regions())
+@given(node_sets(), node_sets())
 def test_what_is_in_both(a: NodeSet, b: NodeSet) -> None:
     both = intersection(a, b)
     assert inside(both) == inside(a) & inside(b)
@@ -71,13 +71,13 @@ def test_what_is_in_both(a: NodeSet, b: NodeSet) -> None:
 
 @given(st.lists(st.integers(0, FLEET.every), max_size=3))
 def test_whole_pools_meet_at_once(masks: list[int]) -> None:
-    given_regions = [NodeSet(((mask, TRUE),) if mask else ()) for mask in masks]
-    together = plain_meet(given_regions)
+    given_node_sets = [NodeSet(((mask, TRUE),) if mask else ()) for mask in masks]
+    together = plain_meet(given_node_sets)
     if not masks or not all(masks):
         assert together is None
         return
-    one_by_one = given_regions[0]
-    for nodes in given_regions[1:]:
+    one_by_one = given_node_sets[0]
+    for nodes in given_node_sets[1:]:
         one_by_one = intersection(one_by_one, nodes)
     assert together == one_by_one
     assert together.groups == () or all(mask for mask, _ in together.groups)
@@ -101,7 +101,7 @@ def test_anything_but_whole_pools_meets_one_by_one(other: NodeSet | None) -> Non
     assert plain_meet([other, WHOLE]) is None
 
 
-@given(regions(), st.integers(0, FLEET.every))
+@given(node_sets(), st.integers(0, FLEET.every))
 def test_terms_match_exactly_the_nodes(nodes: NodeSet, pools: int) -> None:
     terms = node_terms(nodes, pools, FLEET)
     if nodes.anywhere is not None:
@@ -112,7 +112,7 @@ def test_terms_match_exactly_the_nodes(nodes: NodeSet, pools: int) -> None:
     assert not any(admits(terms, labels) for labels in STRAYS)
 
 
-@given(regions(), conditions)
+@given(node_sets(), conditions)
 def test_the_pools_that_are_reached(nodes: NodeSet, own: Terms) -> None:
     reached = reach(nodes.groups, own, FLEET)
     assert reached == sum({1 << NODES[n][0] for n in inside(nodes) if admits(own, NODES[n][1])})
@@ -128,7 +128,7 @@ def test_pools_are_reached_by_any_of_the_terms() -> None:
 
 
 @pytest.mark.parametrize("strays", [0, 2])
-@given(nodes=regions(), own=conditions)
+@given(nodes=node_sets(), own=conditions)
 def test_alive_is_any_node_at_all(strays: int, nodes: NodeSet, own: Terms) -> None:
     pool_index = PoolIndex(Inventory(POOLS, strays))
     there = outside(nodes) or set()
