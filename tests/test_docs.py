@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
+import inspect
+import json
 import re
 import shlex
+import sys
+import tomllib
+from collections.abc import MutableMapping
 from pathlib import Path
+from types import CodeType, FrameType, SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
 
 from cli.main import COMMANDS, main, parser_of
+from delivery import load_bundle, read_documents
 from engine.bundle import parse_bundle
 from engine.bundle.fields import CASE, EXPECT, POLICY, TEST
 from engine.bundle.model import OUTCOMES
+from engine.decision import Decider
+from engine.pods import pods_from_documents
+from engine.pools import inventory_from_documents
+from engine.program import compile_bundle
+from telemetry import Metrics
+from webhook.admission import Admission
+from webhook.app import Mutate
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").rglob("*.md")),
     *ROOT.glob("policies/*/*.md"),
 ]
@@ -123,3 +141,107 @@ def test_commands_in_documentation_have_arguments_that_exist(page: Path) -> None
             command = words[0] if words else ""
             if command in COMMANDS and not {"--help", ">", "|"} & set(words):
                 parser_of(command).parse_args(words[1:])
+
+
+# Pages for those who change the code: what they name is there.
+
+ABOUT_CODE = [
+    ROOT / "CONTRIBUTING.md",
+    *(ROOT / "docs" / page for page in ("architecture.md", "laws.md", "performance.md")),
+    *sorted((ROOT / "docs" / "adr").glob("*.md")),
+]
+CODE = "engine|webhook|cli|delivery|cluster|audit|telemetry|tests|tools"
+NAMED = re.compile(rf"(?:(?<=\.\./)|(?<![\w/.-]))(?:{CODE})(?:[./]\w+)+/?")
+MAX_FUNCTIONS = 15
+"""Of the walk of one pod, so that it stays a page."""
+
+
+def named(dotted: str) -> object:
+    """A module, or what an attribute of one is, by its dotted name. Raises ImportError or AttributeError."""
+    parts = dotted.split(".")
+    deepest = next((n for n in range(len(parts), 0, -1) if is_module(parts[:n])), 0)
+    found: object = importlib.import_module(".".join(parts[:deepest]) or dotted)
+    for name in parts[deepest:]:
+        found = getattr(found, name)
+    return found
+
+
+def is_module(parts: list[str]) -> bool:
+    path = ROOT.joinpath(*parts)
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+@pytest.mark.parametrize("page", ABOUT_CODE, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_is_named_of_the_code_is_there(page: Path) -> None:
+    """Paths (`tests/engine/decision/`), dotted names (`engine.pools.providers.PROVIDERS`), modules without a folder."""
+    text = page.read_text()
+    for name in NAMED.findall(text):
+        if "/" in name:
+            assert (ROOT / name).exists(), name
+        elif not name.endswith(".md"):  # a page of that name
+            named(name)
+    for name in re.findall(r"`(\w+\.py)`", text):
+        assert any(found for folder in CODE.split("|") for found in (ROOT / folder).rglob(name)), name
+
+
+def test_the_page_about_the_architecture_names_every_contract() -> None:
+    page = " ".join((ROOT / "docs" / "architecture.md").read_text().split())
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    of_many = ("is known by its face", "stands behind")
+    names = [re.sub(rf"^.*({'|'.join(of_many)}).*$", r"\1", contract["name"]) for contract in contracts]
+    assert [name for name in names if name not in page] == []
+
+
+def walk() -> list[str]:
+    """The functions that one pod passes, as the page lists them."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    section = page.partition("\n## One pod, from bytes to bytes\n")[2].partition("\n## ")[0]
+    return re.findall(r"^\d+\. `([\w.]+)`", section, re.MULTILINE)
+
+
+def test_the_walk_of_one_pod_is_the_way_that_it_goes() -> None:
+    """Each function that the page names is called, and they begin in its order."""
+    functions = {inspect.unwrap(named(name)).__code__: name for name in walk()}  # type: ignore[arg-type]
+    assert 0 < len(functions) <= MAX_FUNCTIONS
+    assert called(functions) == walk()
+
+
+def called(functions: dict[CodeType, str]) -> list[str]:
+    """Which of these a pod of a sample calls on its way through the webhook, in the order in which they begin."""
+    sample = ROOT / "policies" / "scheduling-classes"
+    inventory = inventory_from_documents(read_documents(sample / "pools"))
+    incoming = next(
+        one for one in pods_from_documents(read_documents(sample / "examples")) if one.name == "feature-store"
+    )
+    request = {
+        "uid": "u",
+        "resource": {"version": "v1", "resource": "pods"},
+        "operation": "CREATE",
+        "namespace": incoming.namespace_name,
+        "object": incoming.pod,
+    }
+    review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+    active = SimpleNamespace(decider=Decider(compile_bundle(load_bundle(sample)), inventory))
+    namespaces = SimpleNamespace(get=lambda _name: incoming.namespace, fetch=lambda _name: None)
+    mutate = Mutate(Admission(active, Metrics("0"), namespaces))
+    order: dict[str, None] = {}
+    sent: list[MutableMapping[str, Any]] = []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code in functions:
+            order.setdefault(functions[frame.f_code])
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": json.dumps(review).encode()}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        asyncio.run(mutate({"headers": [(b"content-type", b"application/json")]}, receive, send))
+    finally:
+        sys.setprofile(before)
+    assert "patch" in json.loads(sent[-1]["body"])["response"]
+    return list(order)
