@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from delivery.fingerprint import Fingerprint, fingerprint_of
 from delivery.folder import load_bundle
-from engine.analysis import FailedTestsError, passing
 from engine.decision import Decider
 from engine.documents import BundleError, RequestError
 from engine.pools import Inventory
@@ -53,6 +52,8 @@ def program_from(folder: str) -> Program:
 
     Raises BundleError (FailedTestsError for its tests) or OSError.
     """
+    from engine.analysis import passing  # whoever only reads a folder does without
+
     bundle = load_bundle(folder)
     program = compile_bundle(bundle)
     for problem in dict.fromkeys((*bundle.warnings, *program.warnings)):
@@ -76,6 +77,12 @@ def decider_of(
     if active is not None and active.program is program:
         return active.renewed(inventory)
     return Decider(program, inventory, mode=mode, cluster=cluster, namespaces=(own_namespace,))
+
+
+def _fails_tests(error: Exception) -> bool:
+    from engine.analysis import FailedTestsError
+
+    return isinstance(error, FailedTestsError)
 
 
 class Activation:
@@ -160,7 +167,7 @@ class Activation:
         except (BundleError, RequestError, OSError) as error:
             if seen == fingerprint_of(self._bundle):
                 self._refused = seen if isinstance(error, BundleError) else ()
-                step = "test" if isinstance(error, FailedTestsError) else "load"
+                step = "test" if _fails_tests(error) else "load"
                 self._refuse(step, f"bundle `{self._bundle}`", error)
             return
         if seen != fingerprint_of(self._bundle):
