@@ -14,7 +14,7 @@ from engine.program import compile_bundle
 
 POLICIES = Path(__file__).parents[3] / "policies"
 BUNDLES = sorted(path.name for path in POLICIES.iterdir())
-CASES = 10_000 if os.environ.get("BAYPLAN_NIGHTLY") else 1_000
+CASES = 10_000 if os.environ.get("BAYPLAN_NIGHTLY") == "1" else 1_000
 """Mutations of all bundles together."""
 
 CHARACTERS = (
