@@ -170,7 +170,9 @@ def clashes(decider: Decider, incoming: IncomingPod) -> list[Clash]:
         evaluation for evaluation in decider.evaluations(incoming) if evaluation.policy.policy.mode == "enforce"
     ]
     wanting = [
-        f for f in evaluations if f.outcome == "applied" and f.nodes and alive(f.nodes, TRUE, decider.pool_index)
+        each
+        for each in evaluations
+        if each.outcome == "applied" and each.nodes and alive(each.nodes, TRUE, decider.pool_index)
     ]
     if len(wanting) < 2:
         return []

@@ -175,7 +175,7 @@ def _spreads(constraint: Json, pod: Json, this: Added) -> bool:
 
 def overruled_spread(applied: Iterable[PolicyEvaluation], pod: Json) -> dict[str, str]:
     """Policies whose spread constraint gave way to another of the same identity, and why."""
-    wanted = [(f.policy.name, constraint) for f in applied for constraint in f.spread]
+    wanted = [(each.policy.name, constraint) for each in applied for constraint in each.spread]
     if not wanted:
         return {}
     existing = (pod.get("spec") or {}).get("topologySpreadConstraints") or ()

@@ -96,11 +96,11 @@ class Decider:
             policies = tuple(PolicyOutcome(p.name, outcome, reason) for p in self.program.policies)
             return Decision(incoming, self.program.revision, self.mode, True, reason or "switched off", policies)
         evaluations = self.evaluations(incoming)
-        audited = [f for f in evaluations if f.policy.policy.mode == "audit"]
+        audited = [each for each in evaluations if each.policy.policy.mode == "audit"]
         if not audited:
             return self._complete(evaluations, self._decided(incoming, evaluations))
-        decision = self._decided(incoming, [f for f in evaluations if f.policy.policy.mode == "enforce"])
-        if any(f.outcome in ("applied", "denied", "failed") for f in audited):
+        decision = self._decided(incoming, [each for each in evaluations if each.policy.policy.mode == "enforce"])
+        if any(each.outcome in ("applied", "denied", "failed") for each in audited):
             decision = replace(decision, audited=self._decided(incoming, evaluations))
         return self._complete(evaluations, decision)
 
@@ -113,7 +113,10 @@ class Decider:
         matching, failed = exempting(self.program.exemptions, pod_facts)
         evaluations = [exempted(policy, matching) or evaluate_policy(policy, pod_facts) for policy in candidates]
         for one, error in failed:
-            evaluations = [replace(f, error=f.error or error) if one.covers(f.policy.name) else f for f in evaluations]
+            evaluations = [
+                replace(each, error=each.error or error) if one.covers(each.policy.name) else each
+                for each in evaluations
+            ]
         return evaluations
 
     def _complete(self, evaluations: Sequence[PolicyEvaluation], decision: Decision) -> Decision:
@@ -145,17 +148,17 @@ class Decider:
         if (incoming.pod.get("spec") or {}).get("nodeName"):
             reason = "the pod names its node"
             policies = tuple(
-                PolicyOutcome(f.policy.name, "notMatched", reason, f.error)
-                if f.outcome == "applied"
-                else policy_outcome(f)
-                for f in evaluations
+                PolicyOutcome(each.policy.name, "notMatched", reason, each.error)
+                if each.outcome == "applied"
+                else policy_outcome(each)
+                for each in evaluations
             )
             return replace(base, message=f"{reason}, so it is not patched", policies=policies)
         try:
             own_terms = own(incoming.pod)
         except TooMany as error:
             reason = f"the pod's own constraints: {error}"
-            failed = [f.failed(reason) if f.outcome == "applied" else f for f in evaluations]
+            failed = [each.failed(reason) if each.outcome == "applied" else each for each in evaluations]
             return refused(base, failed) or replace(base, message=reason, policies=tuple(map(policy_outcome, failed)))
         return self._combined(base, own_terms, evaluations)
 
@@ -166,7 +169,9 @@ class Decider:
                 return _settled(base, Given(base.incoming, self.pool_index, own_terms, evaluations))
             except PoliciesFailed as failure:
                 why = failure.reasons
-                evaluations = [f.failed(why[f.policy.name]) if f.policy.name in why else f for f in evaluations]
+                evaluations = [
+                    each.failed(why[each.policy.name]) if each.policy.name in why else each for each in evaluations
+                ]
                 refusal = refused(base, evaluations)
                 if refusal:
                     return refusal

@@ -82,7 +82,7 @@ def ranks(applied: Iterable[PolicyEvaluation]) -> list[WeightedNodes]:
     """The tiers of all policies by their levels, the best ones of each policy on one."""
     tiered = [evaluation for evaluation in applied if evaluation.tiers]
     top = max((evaluation.tiers[0].weight for evaluation in tiered), default=0)
-    return [WeightedNodes(t.nodes, t.weight * top // f.tiers[0].weight) for f in tiered for t in f.tiers]
+    return [WeightedNodes(t.nodes, t.weight * top // each.tiers[0].weight) for each in tiered for t in each.tiers]
 
 
 class Room(NamedTuple):

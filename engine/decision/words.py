@@ -43,7 +43,7 @@ def sentence(decision: Decision, applied: Sequence[PolicyEvaluation], *, unsatis
     where = _where(who, decision.pools, applied, unsatisfiable_alone=unsatisfiable_alone)
     done = {outcome.name: outcome.message for outcome in decision.policies if outcome.outcome == "satisfied"}
     reasons = [_reason(evaluation) for evaluation in applied if evaluation.policy.name not in done]
-    reasons += _unwritten({name: done[name] for name in (f.policy.name for f in applied) if name in done})
+    reasons += _unwritten({name: done[name] for name in (each.policy.name for each in applied) if name in done})
     return f"{where}: {'; '.join(reasons)}"
 
 
@@ -60,8 +60,8 @@ def _unwritten(reasons: Mapping[str, str]) -> Iterator[str]:
 def _where(who: str, pools: PoolNames, applied: Sequence[PolicyEvaluation], *, unsatisfiable_alone: bool) -> str:
     if unsatisfiable_alone:
         return f"{who} asks for nodes that no known pool has, and stays that way"
-    confined = any(f.nodes is not None and f.nodes.anywhere is None for f in applied)
-    if not any(f.nodes is not None for f in applied):
+    confined = any(each.nodes is not None and each.nodes.anywhere is None for each in applied)
+    if not any(each.nodes is not None for each in applied):
         return f"{who} may run wherever it asks to"
     if not confined:
         now = f" (now in {listed(pools.after)})" if pools.after else ""
