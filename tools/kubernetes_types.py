@@ -1,4 +1,4 @@
-"""Writes `engine/kubernetes_types.py` from the official client's models: `python tools/kubernetes_types.py`.
+"""Writes `engine/program/kubernetes_types.py` from the official client's models: `python tools/kubernetes_types.py`.
 
 The models take half a second and 100 MB to import, so the engine reads their names and types from a table. Ints are
 int, quantities and moments are strings as in the object's JSON, int-or-string is dyn.
@@ -14,7 +14,7 @@ from typing import Any
 
 from kubernetes.client import models
 
-TARGET = Path(__file__).parent.parent / "engine" / "kubernetes_types.py"
+TARGET = Path(__file__).parent.parent / "engine" / "program" / "kubernetes_types.py"
 ROOTS = ("V1Pod", "V1Namespace")
 PLAIN = {"str": "string", "datetime": "string", "int": "int", "bool": "bool", "float": "double", "object": "dyn"}
 HEAD = '''"""Kubernetes' own types, from the official client's models ({version}). Made by `tools/kubernetes_types.py`.

@@ -79,14 +79,15 @@ def serve(options: Options, output: BinaryIO) -> None:
         )
         certificate = _certificate(options, address_of(admission_port), metrics, output, stack)
         cluster = connect(options.kubeconfig, options.context, options.in_cluster) if options.watches else None
-        nodes = Reflector(cluster, NODES, lambda: activation.nodes_changed(), metrics) if cluster else None
         namespaces = Namespaces(cluster, metrics) if cluster else None
+        nodes = Reflector(cluster, NODES, lambda: activation.nodes_changed(), metrics) if cluster else None
         reflectors = [nodes, namespaces.reflector] if nodes and namespaces else []
         labels = (*options.pool_labels, *POOL_LABELS)
         live = LiveInventory(LivePools(labels), nodes, labels, options.pools)
         activation = Activation(_stages(options, live), metrics, Path(options.bundle), [*map(Path, options.pools)])
-        for reflector in reflectors:
+        for reflector in reversed(reflectors):
             stack.callback(reflector.stop)
+        for reflector in reflectors:
             reflector.start()
         activation.first()
         decisions = DecisionLog(output, lambda reason, lines: metrics.dropped.labels(reason).inc(lines))

@@ -3,8 +3,6 @@
 A line is a type and its fields: `?` says that the model does not require the field, `[]` is a list and `{}` a map.
 """
 
-from __future__ import annotations
-
 TYPES = """\
 AWSElasticBlockStoreVolumeSource: fsType? string, partition? int, readOnly? bool, volumeID string
 Affinity: nodeAffinity? NodeAffinity, podAffinity? PodAffinity, podAntiAffinity? PodAntiAffinity

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from audit import DecisionLog
 from engine.decision import Decider, Decision
-from engine.pods import IncomingPod, without_environment
+from engine.documents import Manifest, Source
+from engine.pods import IncomingPod, pods_from_documents, without_environment
 from telemetry import Metrics
 from tests.delivery.bundles import TRAINING, decider
 from tests.webhook.reviews import UID, Json, body, patch_of, pod, review
@@ -215,6 +216,31 @@ def test_namespaces_come_from_memory_or_the_api_server() -> None:
     assert "teams" not in webhook.create(pod())["auditAnnotations"]["policies"]
     (line,) = webhook.lines()
     assert line["namespaceKnown"] is False
+
+
+class Seen:
+    """A decider that notes what it is given."""
+
+    def __init__(self) -> None:
+        self.incoming: list[IncomingPod] = []
+
+    def decide(self, incoming: IncomingPod) -> Decision:
+        self.incoming.append(incoming)
+        return ENFORCE.decide(incoming)
+
+
+@pytest.mark.parametrize("namespaces", [None, Names()])
+def test_a_namespace_of_which_only_the_name_is_known_is_one_of_a_file(namespaces: Names | None) -> None:
+    seen = Seen()
+    Webhook(seen, namespaces=namespaces).create(pod())
+    (incoming,) = seen.incoming
+    assert incoming.namespace == {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": "shop", "labels": {"kubernetes.io/metadata.name": "shop"}},
+    }
+    (made,) = pods_from_documents([Manifest(Source("pod.yaml", ""), pod())])
+    assert made.namespace == incoming.namespace
 
 
 @pytest.mark.parametrize("namespace", ["kube-system", "kube-node-lease"])

@@ -40,17 +40,17 @@ def string_to_timestamp(text: str) -> Timestamp:
     if found[8] != "Z":
         offset = (int(found[10]) * 3600 + int(found[11]) * 60) * (-1 if found[9] == "-" else 1)
     try:
-        inputs = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
         if found[8] != "Z" and (int(found[10]) > 24 or int(found[11]) > 59):
             raise ValueError("offset")
     except ValueError:
         raise CelError(f"cannot convert {quoted(text)} to a timestamp: there is no such time") from None
     nanos = int((found[7] or "0")[:9].ljust(9, "0"))
-    return checked_timestamp((_seconds(inputs) - offset) * SECOND + nanos, offset)
+    return checked_timestamp((_seconds(moment) - offset) * SECOND + nanos, offset)
 
 
-def _seconds(inputs: datetime) -> int:
-    since = inputs - _EPOCH
+def _seconds(moment: datetime) -> int:
+    since = moment - _EPOCH
     return since.days * 86400 + since.seconds
 
 
@@ -133,9 +133,9 @@ def _zone(name: str) -> tzinfo:
 def _local(value: Timestamp, zone: str) -> tuple[datetime, int]:
     """The date and time in a zone, and the years to add: Python has no year 0 nor 10000, and calendars repeat."""
     where = _zone(zone) if zone else UTC
-    inputs = _EPOCH + timedelta(seconds=value.nanos // SECOND)
-    years = {1: -_CYCLE, 9999: _CYCLE}.get(inputs.year, 0)
-    return (inputs.replace(year=inputs.year - years) if years else inputs).astimezone(where), years
+    moment = _EPOCH + timedelta(seconds=value.nanos // SECOND)
+    years = {1: -_CYCLE, 9999: _CYCLE}.get(moment.year, 0)
+    return (moment.replace(year=moment.year - years) if years else moment).astimezone(where), years
 
 
 def _part(read: Callable[[datetime], int]) -> Callable[..., int]:
@@ -165,7 +165,7 @@ def _truncated(unit: int) -> Callable[[Duration], int]:
 
 
 def _accessors() -> list[Overload]:
-    inputs = 'timestamp("2026-03-01T05:06:07.089Z")'
+    moment = 'timestamp("2026-03-01T05:06:07.089Z")'
     table: tuple[tuple[str, str, Callable[..., int], int], ...] = (
         ("getFullYear", "timestamp_to_year", year, 2026),
         ("getMonth", "timestamp_to_month", _part(lambda t: t.month - 1), 2),
@@ -180,8 +180,8 @@ def _accessors() -> list[Overload]:
     )
     found = []
     for function, name, implementation, value in table:
-        example = f"{inputs}.{function}() == {value}"
-        zoned = f'{inputs}.{function}("UTC") == {value}'
+        example = f"{moment}.{function}() == {value}"
+        zoned = f'{moment}.{function}("UTC") == {value}'
         found.append(Overload(function, name, (TIMESTAMP,), INT, implementation, method=True, example=example))
         parameters: tuple[Type, ...] = (TIMESTAMP, STRING)
         found.append(Overload(function, f"{name}_with_tz", parameters, INT, implementation, method=True, example=zoned))

@@ -65,8 +65,10 @@ def generator() -> ModuleType:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_table_is_what_the_client_says() -> None:
-    made = str(generator().table())
+    tool = generator()
+    made = str(tool.table())
     assert made.split("TYPES", 1)[1].removeprefix(' = """\\\n').removesuffix('"""\n') == kubernetes_types.TYPES
+    assert tool.TARGET.read_text() == made
 
 
 def field(type_: Type, *path: str) -> Type:
