@@ -150,7 +150,7 @@ def _refusal(evaluations: Iterable[PolicyEvaluation]) -> str:
 
 def denied(base: Decision, given: Given, met: Met) -> Decision | None:
     """The refusal of the first policy that is overruled and has `whenEmpty: deny`, if there is one."""
-    for evaluation in given.evaluations if met.overruled else ():
+    for evaluation in given.evaluations:
         name = evaluation.policy.name
         if name in met.overruled and evaluation.policy.policy.when_empty == "deny":
             outcomes = tuple(
