@@ -29,8 +29,10 @@ def test_no_label_keys(text: str) -> None:
 
 def test_names_of_objects() -> None:
     assert is_subdomain("a.b-c.d1")
+    assert is_subdomain("a" * 253)
     assert not any(map(is_subdomain, ("", "A", "a_b", ".a", "a.", "-a", "a" * 254)))
     assert is_dns_label("a-1")
+    assert is_dns_label("a" * 63)
     assert not any(map(is_dns_label, ("", "a.b", "A", "a" * 64, "a\n")))
 
 
