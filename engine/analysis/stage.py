@@ -56,7 +56,7 @@ class Stage:
         self._budget.left = POLICY_BUDGET
         return self._seen
 
-    def widest(self, rules: Sequence[Rule], *, confined: bool = False) -> NodeSet | None:
+    def widest(self, rules: Sequence[Rule]) -> NodeSet | None:
         """A node set with every node on which the rules can be true, whatever the pod; None past a limit or the budget.
 
         It is exact where no rule reads the pod.
@@ -66,8 +66,8 @@ class Stage:
             verdict = inputs.decide(rules[0].tree)
             for rule in rules[1:]:
                 verdict = both_hold(verdict, partial(inputs.decide, rule.tree), self.pool_index.every)
-            widest = node_set_of(verdict, self.pool_index, confined=confined)
-            beside = widest.anywhere is None and not confined and any(map(rule_reads_pod, rules))
+            widest = node_set_of(verdict, self.pool_index)
+            beside = widest.anywhere is None and any(map(rule_reads_pod, rules))
             return replace(widest, anywhere=TRUE) if beside else widest  # some pod may make the pool not matter
         except (TooMany, BudgetExceeded):
             return None
@@ -81,7 +81,7 @@ class Stage:
         """The nodes that a policy can leave, at most; None past a limit or the budget."""
         if not policy.require:
             return self.everywhere
-        return self.widest(policy.require, confined=bool(policy.tolerate))
+        return self.widest(policy.require)
 
     def unsatisfiable(self, policy: CompiledPolicy) -> bool:
         """Whether no pod can run anywhere under a policy."""

@@ -22,12 +22,9 @@ class NodeSet:
     anywhere: Terms | None = None
 
 
-def node_set_of(verdict: Verdict, pool_index: PoolIndex, *, confined: bool = False) -> NodeSet:
-    """The nodes on which a verdict is true; `confined` to pools also where it does not depend on them.
-
-    Raises TooMany.
-    """
-    free = None if confined or verdict.anywhere is None else within_limit(verdict.anywhere[0])
+def node_set_of(verdict: Verdict, pool_index: PoolIndex) -> NodeSet:
+    """The nodes on which a verdict is true. Raises TooMany."""
+    free = None if verdict.anywhere is None else within_limit(verdict.anywhere[0])
     if isinstance(verdict, ByPool) and not (pool_index.inferred and (verdict.reads or verdict.computed)):
         return NodeSet(((verdict.true, TRUE),) if verdict.true else (), free)
     return NodeSet(tuple(truths(verdict, pool_index)), free)

@@ -107,7 +107,7 @@ def _holds(condition: Condition, arguments: Arguments) -> bool:
 def _placed(policy: CompiledPolicy, arguments: Arguments, pod_facts: PodFacts) -> PolicyEvaluation:
     inputs, pod = pod_facts.inputs(arguments), pod_facts.incoming.pod
     verdict = _required(policy.require, inputs)
-    where = None if verdict is None else node_set_of(verdict, pod_facts.pool_index, confined=bool(policy.tolerate))
+    where = None if verdict is None else node_set_of(verdict, pod_facts.pool_index)
     error = "" if verdict is None else _required_error(policy.require, verdict, inputs)
     if policy.only_requires:
         return PolicyEvaluation(policy, "applied", policy.wanted, error, where)

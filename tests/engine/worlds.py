@@ -388,13 +388,13 @@ def value(tree: Tree, pod: str, pool: PoolSpec | None, node: Labels) -> Any:
     return ERROR if ERROR in (first, second) else not absorbing
 
 
-def outcome(tree: Tree, pod: str, pool: PoolSpec | None, node: Labels, *, confined: bool = False) -> Any:
+def outcome(tree: Tree, pod: str, pool: PoolSpec | None, node: Labels) -> Any:
     """What an expression is on a node: nothing on one of no pool where pools matter, or where what was read is not so.
 
     `pool` is the one that the node belongs to.
     """
     left, about_pools, demands = _left(tree, pod)
-    if not confined and not about_pools:
+    if not about_pools:
         return value(left, pod, None, node)
     if pool is None or not all(demand(pool, node) for demand in demands):
         return None
@@ -487,7 +487,7 @@ class PolicySpec:
         conjunction = self.require[0]
         for tree in self.require[1:]:
             conjunction = ("&&", conjunction, tree)
-        return outcome(conjunction, pod, pool, node, confined=bool(self.tolerate)) is True
+        return outcome(conjunction, pod, pool, node) is True
 
     def tier(self, pod: str, pool: PoolSpec | None, node: Labels) -> int:
         """The first fallback tier that the node is of; one past the last if of none."""

@@ -332,11 +332,14 @@ def test_tolerating_without_requiring_permits_and_attracts_nothing() -> None:
     assert [problem.rule for problem in error.value.problems] == ["tolerate-everything"]
 
 
-def test_tolerating_confines_a_requirement_to_known_pools() -> None:
-    """A node of no pool would be opened by the toleration, too."""
-    decision = decide("require: [{expression: 'node.zone == \"a\"'}]\ntolerate: [{expression: taint.key == 'team'}]")
+def test_tolerating_does_not_confine_to_known_pools() -> None:
+    """What is required is the same with and without `tolerate`, in one policy or in two."""
+    zone, team = "require: [{expression: 'node.zone == \"a\"'}]", "tolerate: [{expression: taint.key == 'team'}]"
+    decision = decide(f"{zone}\n{team}")
+    expression = {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a"]}
 
-    assert all(any(e["key"].endswith("nodepool") for e in term["matchExpressions"]) for term in required(decision))
+    assert required(decision) == [{"matchExpressions": [expression]}]
+    assert decision.patch == decide(zone, team).patch
 
 
 def test_spread_counts_the_pods_own_workload() -> None:
