@@ -82,12 +82,27 @@ def _preference(read: Read, value: Map, problems: Problems) -> Any:
 
 
 def _selected_keys(read: Read, value: Map, problems: Problems) -> None:
-    """As in Kubernetes, a key stands in `matchLabelKeys` or in `labelSelector`."""
-    selected = keys(read.get("labelSelector") or {})
+    """As in Kubernetes, a key of `matchLabelKeys` stands neither in `labelSelector` nor in `mismatchLabelKeys`."""
+    elsewhere = {
+        "labelSelector": keys(read.get("labelSelector") or {}),
+        "mismatchLabelKeys": frozenset(read.get("mismatchLabelKeys") or ()),
+    }
     given = value.get("matchLabelKeys")
     for item in given.items if isinstance(given, List) else ():
-        if isinstance(item, Scalar) and item.text in selected:
-            bad(problems, "label-key-twice", f"`{item.text}` is in `matchLabelKeys` and in `labelSelector`", item.span)
+        for field, selected in elsewhere.items():
+            if isinstance(item, Scalar) and item.text in selected:
+                message = f"`{item.text}` is in `matchLabelKeys` and in `{field}`"
+                bad(problems, "label-key-twice", message, item.span)
+
+
+def _selected_besides(read: Read, value: Map, problems: Problems) -> None:
+    """As in Kubernetes, keys of `mismatchLabelKeys` take something off a selector."""
+    mismatched = value.key("mismatchLabelKeys")
+    if mismatched and read.get("mismatchLabelKeys") and not (value.key("labelSelector") or value.key("matchLabelKeys")):
+        first = read["mismatchLabelKeys"][0]
+        message = "`mismatchLabelKeys` needs `labelSelector`, which says the pods that it leaves some out of"
+        hint = f"`labelSelector: {{matchExpressions: [{{key: {first}, operator: Exists}}]}}`"
+        bad(problems, "missing-field", message, mismatched.span, hint=hint)
 
 
 def _spread(read: Read, value: Map, problems: Problems) -> Any:
@@ -113,6 +128,7 @@ def _spread(read: Read, value: Map, problems: Problems) -> Any:
 
 def _pod_term(read: Read, value: Map, problems: Problems) -> Any:
     _selected_keys(read, value, problems)
+    _selected_besides(read, value, problems)
     weight, required = value.key("weight"), value.key("required")
     if weight and read.get("required"):
         bad(problems, "weight-or-required", "a term is preferred by `weight` or required, not both", weight.span)
@@ -129,6 +145,7 @@ def _pod_term(read: Read, value: Map, problems: Problems) -> Any:
         read.get("required") or False,
         read.get("namespaces", ()),
         read.get("namespaceSelector"),
+        read.get("mismatchLabelKeys", ()),
         head(value),
     )
 
@@ -154,6 +171,7 @@ POD_TERM = {
     "topologyKey": Field(label_key, required=True),
     "labelSelector": Field(label_selector),
     "matchLabelKeys": Field(distinct(label_key), ()),
+    "mismatchLabelKeys": Field(distinct(label_key), ()),
     "weight": Field(_weight),
     "required": Field(boolean, False),
     "namespaces": Field(distinct(namespace_name), ()),
@@ -232,6 +250,7 @@ BUNDLE = {
     "paramsSchema": Field(schema_of_params),
     "exemptions": Field(items(record("an exemption", EXEMPTION, _exemption)), ()),
     "handsOn": Field(record("`handsOn`", HANDS_ON, _hands_on), HandsOn()),
+    "workloadLabels": Field(distinct(label_key), ()),
 }
 
 _objects = items(any_object)

@@ -64,6 +64,7 @@ class PodTerm:
     required: bool = False
     namespaces: tuple[str, ...] = ()
     namespace_selector: Mapping[str, Plain] | None = None
+    mismatch_label_keys: tuple[str, ...] = ()
     span: Span | None = field(default=None, compare=False, repr=False)
 
 
@@ -185,7 +186,10 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle: policies sorted by name, tests, params, and the files that it was read from, sorted by name."""
+    """A bundle: policies sorted by name, tests, params, and the files that it was read from, sorted by name.
+
+    `workload_labels` are keys of labels that name a workload here, besides those that do everywhere.
+    """
 
     name: str
     version: str
@@ -196,6 +200,7 @@ class Bundle:
     params_schema: Schema | None = None
     exemptions: tuple[Exemption, ...] = ()
     hands_on: HandsOn = HandsOn()
+    workload_labels: tuple[str, ...] = ()
     policies: tuple[Policy, ...] = ()
     tests: tuple[Test, ...] = ()
     sources: tuple[Source, ...] = field(default=(), repr=False)

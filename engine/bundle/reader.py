@@ -286,6 +286,7 @@ def _bundle(sources: tuple[Source, ...], found: _Found) -> Bundle | None:
         params_schema=said["paramsSchema"],
         exemptions=tuple(sorted(said["exemptions"], key=lambda exemption: exemption.name)),
         hands_on=said["handsOn"],
+        workload_labels=said["workloadLabels"],
         policies=tuple(sorted(found.policies, key=lambda policy: policy.name)),
         tests=tuple(sorted((test for test, _ in found.tests), key=lambda test: test.name)),
         sources=sources,

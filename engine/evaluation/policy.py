@@ -18,9 +18,21 @@ from engine.evaluation.scores import scored
 from engine.evaluation.verdicts import ByPool, Verdict, both_hold
 from engine.language import BudgetExceeded, CelError
 from engine.nodeselector import TooMany
-from engine.placement import Constraint, WeightedPodTerm, labels_of, pod_term, spread_constraint, written_out
-from engine.pods import rolled_out
+from engine.placement import (
+    WORKLOAD_LABELS,
+    Constraint,
+    WeightedPodTerm,
+    labels_of,
+    own_workload,
+    pod_term,
+    spread_constraint,
+    written_out,
+)
+from engine.pods import free_owner, rolled_out
 from engine.program import Arguments, CompiledExemption, CompiledPolicy, Condition, Rule
+
+_SUGGESTED = 5
+"""So many of a pod's labels are named where one of them is to be chosen."""
 
 
 def exempting(
@@ -122,9 +134,9 @@ def _placed(policy: CompiledPolicy, arguments: Arguments, pod_facts: PodFacts) -
         where,
         wishes,
         tiers_of(policy.fallback, inputs),
-        tuple(_constraint(item, pod) for item in policy.spread),
-        tuple(_pod_term(item, pod) for item in policy.pod_affinity),
-        tuple(_pod_term(item, pod) for item in policy.pod_anti_affinity),
+        tuple(_constraint(item, pod, policy) for item in policy.spread),
+        tuple(_pod_term(item, pod, policy) for item in policy.pod_affinity),
+        tuple(_pod_term(item, pod, policy) for item in policy.pod_anti_affinity),
         arguments,
     )
 
@@ -173,8 +185,8 @@ def _wishes(policy: CompiledPolicy, inputs: Inputs, errors: list[str]) -> Iterab
         errors += [f"prefer[{place}].score: {error}" for error in failed]
 
 
-def _constraint(item: Spread, pod: Mapping[str, Any]) -> Constraint:
-    selector = _selector(pod, item.label_selector, item.match_label_keys, f"spread over `{item.topology_key}`")
+def _constraint(item: Spread, pod: Mapping[str, Any], policy: CompiledPolicy) -> Constraint:
+    selector = _selector(item, pod, policy, f"spread over `{item.topology_key}`")
     return spread_constraint(
         item.topology_key,
         item.max_skew,
@@ -186,18 +198,37 @@ def _constraint(item: Spread, pod: Mapping[str, Any]) -> Constraint:
     )
 
 
-def _pod_term(item: PodTerm, pod: Mapping[str, Any]) -> WeightedPodTerm:
-    what = f"pod affinity over `{item.topology_key}`"
-    selector = _selector(pod, item.label_selector, item.match_label_keys, what)
+def _pod_term(item: PodTerm, pod: Mapping[str, Any], policy: CompiledPolicy) -> WeightedPodTerm:
+    selector = _selector(item, pod, policy, f"pod affinity over `{item.topology_key}`")
     term = pod_term(item.topology_key, selector, item.namespaces, item.namespace_selector)
     return (None if item.required else item.weight, term)
 
 
-def _selector(
-    pod: Mapping[str, Any], label_selector: Mapping[str, Any] | None, keys: tuple[str, ...], what: str
-) -> dict[str, Any]:
-    """The label selector with the pod's values of `keys` written out. Raises PolicyFailed where none is left."""
-    selector = written_out(labels_of(pod), label_selector, keys)
+def _selector(item: Spread | PodTerm, pod: Mapping[str, Any], policy: CompiledPolicy, what: str) -> dict[str, Any]:
+    """The pods that an entry counts, its keys written out with the pod's values. Raises PolicyFailed if it is none."""
+    labels, mismatched = labels_of(pod), item.mismatch_label_keys if isinstance(item, PodTerm) else ()
+    if item.label_selector is None and not item.match_label_keys:
+        return _own_workload(pod, labels, policy, what)
+    selector = written_out(labels, item.label_selector, item.match_label_keys, mismatched)
     if selector is None:
         raise PolicyFailed(f"{what} would count no pod: the pod has none of the labels that it selects by")
     return selector
+
+
+def _own_workload(
+    pod: Mapping[str, Any], labels: Mapping[str, str], policy: CompiledPolicy, what: str
+) -> dict[str, Any]:
+    """The pods of the pod's own workload. Raises PolicyFailed where its labels do not tell."""
+    owner = free_owner(pod.get("metadata") or {})
+    naming = WORKLOAD_LABELS.union(policy.workload_labels) if owner else None
+    selector = own_workload(labels, naming)
+    if selector is not None:
+        return selector
+    if naming is None:
+        raise PolicyFailed(f"{what} would count no pod: the pod has none of the labels that it selects by")
+    shared = ", ".join(sorted(labels)[:_SUGGESTED])
+    keys = f"`matchLabelKeys` with the ones of its labels that all its pods share ({shared})" if shared else ""
+    raise PolicyFailed(
+        f"{what}: which pods are this one's workload is not known, for {owner} may label each of its pods otherwise, "
+        f"and the pod has none of {', '.join(sorted(naming))}; write {keys or '`labelSelector`'}"
+    )

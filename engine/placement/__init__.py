@@ -11,7 +11,7 @@ Start with `placement.py`, then `required.py` (required node affinity, the hard 
 from engine.placement.json_patch import Operation, patch
 from engine.placement.placement import NOTHING, Placement, labels_of, placed
 from engine.placement.pod_affinity import Identity, WeightedPodTerm, pod_term, term_identity
-from engine.placement.pod_selector import written_out
+from engine.placement.pod_selector import WORKLOAD_LABELS, own_workload, written_out
 from engine.placement.preferred import WISHES
 from engine.placement.required import OF_POD, own
 from engine.placement.spread import (
@@ -29,6 +29,7 @@ __all__ = [
     "NOTHING",  # the Placement that changes nothing
     "OF_POD",  # "node selector terms of the pod": what there is too much of, in messages
     "WISHES",  # "preferences": what there is too much of, in messages
+    "WORKLOAD_LABELS",  # labels that name a workload, whoever made its pods
     "Constraint",  # a topology spread constraint, in Kubernetes' own fields
     "Identity",  # what a pod affinity term means: equal where two mean the same
     "Operation",  # one RFC 6902 operation
@@ -40,6 +41,7 @@ __all__ = [
     "counted_labels",  # the Term of the pods that a spread constraint counts
     "labels_of",  # a pod's labels
     "own",  # the Terms of the nodes that a pod's own constraints admit
+    "own_workload",  # the label selector of a pod's own workload
     "patch",  # the Operations that make a placement hold; raises TooMany
     "placed",  # the pod with a placement worked in; raises TooMany
     "pod_term",  # a pod affinity term, in Kubernetes' own fields
@@ -48,5 +50,5 @@ __all__ = [
     "tolerates",  # whether a toleration lets a pod onto a node with a taint
     "toleration_for",  # the narrowest toleration of a taint
     "united",  # weights by what they are for, added up
-    "written_out",  # the one label selector of a policy's labelSelector and matchLabelKeys
+    "written_out",  # the one label selector of a policy's labelSelector, matchLabelKeys and mismatchLabelKeys
 ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from engine.names import PREFERRED, REQUIRED
-from engine.nodeselector import Term
+from engine.nodeselector import EVERYWHERE, Term
 from engine.placement.pod_selector import counted_pods
 from engine.placement.weights import capped, united
 
@@ -37,7 +37,8 @@ def term_identity(item: PodTerm, labels: Mapping[str, str]) -> Identity:
     )
     named = item.get("namespaceSelector")
     namespaces = None if named is None else counted_pods(named)
-    return item.get("topologyKey") or "", pods, frozenset(item.get("namespaces") or ()), namespaces
+    names = () if namespaces == EVERYWHERE else item.get("namespaces") or ()
+    return item.get("topologyKey") or "", pods, frozenset(names), namespaces
 
 
 def added_terms(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from engine.nodeselector import ANY, EVERYWHERE, NOWHERE, Term, from_expression, label_key, none_of, one_of, term_of
 
-# labels that differ between the revisions or the replicas of one workload
 CHANGING_LABELS = frozenset(
     {
         "pod-template-hash",
+        "rollouts-pod-template-hash",
         "controller-revision-hash",
+        "pod-template-generation",
         "statefulset.kubernetes.io/pod-name",
         "apps.kubernetes.io/pod-index",
         "batch.kubernetes.io/controller-uid",
@@ -26,19 +27,38 @@ CHANGING_LABELS = frozenset(
         "topology.kubernetes.io/zone",
     }
 )
+"""Labels that differ between the revisions or the replicas of one workload: its controller's, and those of releases."""
+
+WORKLOAD_LABELS = frozenset(
+    {"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component", "app", "k8s-app"}
+)
+"""Labels that name a workload, whoever made its pods."""
+
+
+def own_workload(labels: Mapping[str, str], naming: Collection[str] | None = None) -> dict[str, Any] | None:
+    """The label selector of the workload of a pod with these labels; None where none of them says it.
+
+    All its pods carry one template's labels, so it is these less the changing ones; unless only those of `naming` are
+    known to be the same on all.
+    """
+    own = {
+        key: value for key, value in labels.items() if (key not in CHANGING_LABELS if naming is None else key in naming)
+    }
+    return _selector(own, ()) if own else None
 
 
 def written_out(
-    labels: Mapping[str, str], label_selector: Mapping[str, Any] | None, match_label_keys: Sequence[str] = ()
+    labels: Mapping[str, str],
+    label_selector: Mapping[str, Any] | None,
+    match_label_keys: Sequence[str] = (),
+    mismatch_label_keys: Sequence[str] = (),
 ) -> dict[str, Any] | None:
-    """The one label selector that a policy's `labelSelector` and `matchLabelKeys` come to, for a pod with these labels.
+    """The one label selector that a policy's `labelSelector`, `matchLabelKeys` and `mismatchLabelKeys` come to.
 
-    With neither it is the pod's own workload. Keys that the pod lacks are skipped. None if nothing is left: a null
-    selector counts no pod, an empty one every pod, and neither was meant.
+    `labels` are the pod's: of `matchLabelKeys` its values are asked for, of `mismatchLabelKeys` shut out, and keys that
+    it lacks are skipped (k8s.io/kubernetes/pkg/registry/core/pod/strategy.go, applyMatchLabelKeysAndMismatchLabelKeys).
+    None if nothing is left: an empty selector counts every pod, which was not meant.
     """
-    if label_selector is None and not match_label_keys:
-        own = {key: value for key, value in labels.items() if key not in CHANGING_LABELS}
-        return _selector(own, ()) if own else None
     match_labels = dict((label_selector or {}).get("matchLabels") or {})
     expressions = list((label_selector or {}).get("matchExpressions") or ())
     for key in match_label_keys:
@@ -48,6 +68,9 @@ def written_out(
             expressions.append({"key": key, "operator": "In", "values": [labels[key]]})
         else:
             match_labels[key] = labels[key]
+    for key in mismatch_label_keys:
+        if key in labels and not counted_pods(_selector(match_labels, expressions))[key] <= none_of([labels[key]]):
+            expressions.append({"key": key, "operator": "NotIn", "values": [labels[key]]})
     selector = _selector(match_labels, expressions)
     return None if counted_pods(selector) == EVERYWHERE else selector
 

@@ -10,7 +10,7 @@ Start with `incoming.py`, then `manifests.py` (files to pods) and `owner.py`.
 
 from engine.pods.incoming import IncomingPod
 from engine.pods.manifests import NAME_LABEL, named, pods_from_documents
-from engine.pods.owner import controller, owner_of
+from engine.pods.owner import controller, free_owner, owner_of
 from engine.pods.redaction import reads_environment, redactor, withheld, without_environment
 from engine.pods.rollout import rolled_out
 from engine.pods.shape import check_pod
@@ -20,6 +20,7 @@ __all__ = [
     "IncomingPod",  # a pod with its Namespace, its request and its owner
     "check_pod",  # raises RequestError for a pod that the API server could not decode
     "controller",  # the owner reference of a pod's controller, or None
+    "free_owner",  # the owner that may label each of its pods as it likes, empty where there is none
     "named",  # a Namespace as the API server shows it, with the label of its name
     "owner_of",  # the Owner (apiVersion, kind, name) of a pod, None for a bare one
     "pods_from_documents",  # the IncomingPods of files; raises RequestError

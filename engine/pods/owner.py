@@ -14,6 +14,18 @@ _HASHES = {
 }
 """By the label that ends a ReplicaSet's name: who made it. Argo Rollouts do as Deployments do."""
 
+_TEMPLATED = frozenset(
+    {
+        ("", "ReplicationController"),
+        ("apps", "DaemonSet"),
+        ("apps", "ReplicaSet"),
+        ("apps", "StatefulSet"),
+        ("argoproj.io", "Rollout"),
+        ("batch", "Job"),
+    }
+)
+"""Group and kind of what makes all its pods of one template, and adds labels that are known."""
+
 _SCHEDULED = re.compile(r"-\d{8,}$")
 
 
@@ -46,3 +58,18 @@ def controller(metadata: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The owner reference of the controller that made a pod, None for a bare pod."""
     references = metadata.get("ownerReferences") or ()
     return next((reference for reference in references if reference.get("controller")), None)
+
+
+def free_owner(metadata: Mapping[str, Any]) -> str:
+    """The owner of a pod, if it may label each of its pods as it likes; empty where all carry their template's labels.
+
+    A pod without any owner has the labels that its author gave it. Operators (Strimzi, Spark, CloudNativePG) make pods
+    one by one, and write the pod's own name into its labels.
+    """
+    references = metadata.get("ownerReferences") or ()
+    owner = controller(metadata) or next(iter(references), None)
+    if owner is None:
+        return ""
+    group, _, version = str(owner.get("apiVersion", "")).rpartition("/")
+    kind = str(owner.get("kind", ""))
+    return "" if (group, kind) in _TEMPLATED and version else f"{kind} {owner.get('name', '')}"

@@ -92,6 +92,7 @@ class _Compiler:
             "params": _type_of_params(bundle),
         }
         self._ledger = Ledger(bundle.params)
+        self._workload_labels = bundle.workload_labels
         self._scope = ""
         self._given: tuple[Node, ...] = ()
         self._used: set[str] = set()
@@ -122,6 +123,7 @@ class _Compiler:
             self._each(policy.fallback, lambda item: self._rule(item, over_pools)),
             self._each(policy.tolerate, lambda item: self._taint_test(item, over_taints, policy)),
             self._each(policy.deny, lambda item: self._test(item.excerpt, item.message, roots)),
+            self._workload_labels,
         )
         self.problems += self._ledger.close(f"policy `{policy.name}`", policy.span)
         self.problems += (_unused(named) for named in policy.variables if named.name not in self._used)

@@ -69,7 +69,7 @@ class CompiledPolicy:
     """A policy, ready to be evaluated. `wanted` is what it requires, in its author's words where there are some.
 
     `reason` says so in a sentence. A `selective` policy has selectors that ask for something. What a `pool_only` policy
-    says of a pod that it selects follows from the inventory alone.
+    says of a pod that it selects follows from the inventory alone. `workload_labels` are its bundle's.
     """
 
     policy: Policy
@@ -82,6 +82,7 @@ class CompiledPolicy:
     fallback: tuple[Rule, ...]
     tolerate: tuple[Condition, ...]
     deny: tuple[Condition, ...]
+    workload_labels: tuple[str, ...] = ()
 
     name: str = field(init=False)
     wanted: str = field(init=False, repr=False)

@@ -89,11 +89,12 @@ def admission(
     mode: str = "enforce",
     failure_policy: str = "Fail",
     reinvocation_policy: str = "IfNeeded",
+    bundle: Path = BUNDLE,
 ) -> Iterator[Serving]:
     """Run the webhook and have the API server send it the pods of namespaces, the first of which exists already."""
     certificate, key = cluster.authority.issue("127.0.0.1")
     arguments = (
-        *("serve", "--bundle", BUNDLE, "--mode", mode, "--kubeconfig", cluster.kubeconfig),
+        *("serve", "--bundle", bundle, "--mode", mode, "--kubeconfig", cluster.kubeconfig),
         *("--tls-cert", certificate, "--tls-key", key),
     )
     with running(cluster, arguments) as serving:

@@ -133,8 +133,10 @@ spec:
   requires: {bayplan: ">=0.1", kubernetes: ">=1.30"}
   mode: audit
   params: {zones: [a, b], nested: {x: 1, y: 1.5, z: null}, on: true}
+  workloadLabels: [spark-app-selector]
 """
     )
+    assert bundle.workload_labels == ("spark-app-selector",)
     assert (bundle.name, bundle.version, bundle.description, bundle.mode) == (
         "sample",
         "1.2.0-rc.1+build.5",
@@ -298,6 +300,10 @@ TERM = "  podAntiAffinity: [{topologyKey: host, %s}]\n"
             TERM % "weight: 5, labelSelector: {matchExpressions: [{key: a, operator: Exists}]}, matchLabelKeys: [a]",
             ["label-key-twice: a"],
         ),
+        (TERM % "weight: 5, matchLabelKeys: [a, b], mismatchLabelKeys: [b]", ["label-key-twice: b"]),
+        (TERM % "weight: 5, mismatchLabelKeys: [b]", ["missing-field: mismatchLabelKeys"]),
+        (TERM % "weight: 5, labelSelector: {}, mismatchLabelKeys: ['a b']", ["label-key: 'a b'"]),
+        (SPREAD % "labelSelector: {}, mismatchLabelKeys: [a]", ["unknown-field: mismatchLabelKeys"]),
         ("  podAffinity: [{weight: 5}]\n", ["missing-field: weight"]),
         ("  podAffinity: [{weight: 5, topologyKey: 'a b'}]\n", ["label-key: 'a b'"]),
     ],

@@ -79,3 +79,24 @@ def test_weights_keep_their_proportions_under_a_hundred() -> None:
     assert capped({"a": 200, "b": 100, "c": 1}) == {"a": 100, "b": 50, "c": 1}
     assert capped({"a": 0, "b": -3, "c": 7}) == {"c": 7}
     assert capped({}) == {}
+
+
+def test_which_namespaces_are_meant_is_part_of_a_term() -> None:
+    """None is the pod's own, an empty selector all of them, beside which names say nothing more."""
+    terms = [
+        pod_term("host", WEB),
+        pod_term("host", WEB, (), {}),
+        pod_term("host", WEB, ("a",)),
+        pod_term("host", WEB, (), {"matchLabels": {"team": "a"}}),
+        pod_term("host", WEB, ("a",), {"matchLabels": {"team": "a"}}),
+    ]
+    assert len({term_identity(one, LABELS) for one in terms}) == len(terms)
+    assert term_identity(pod_term("host", WEB, ("a",), {}), LABELS) == term_identity(terms[1], LABELS)
+    assert "namespaceSelector" not in terms[0]
+    assert terms[1]["namespaceSelector"] == {}
+
+
+def test_a_term_over_all_namespaces_is_not_written_beside_one_of_the_own() -> None:
+    wide = pod_term("host", WEB, (), {})
+    assert added_terms({REQUIRED: [HOST]}, [(None, wide)], LABELS)[0] == (wide,)
+    assert added_terms({REQUIRED: [{**wide, "labelSelector": SPELLED}]}, [(None, wide)], LABELS) == ((), ())

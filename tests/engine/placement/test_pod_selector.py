@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.nodeselector import EVERYWHERE, NOWHERE
-from engine.placement.pod_selector import CHANGING_LABELS, counted_pods, written_out
+from engine.placement.pod_selector import CHANGING_LABELS, WORKLOAD_LABELS, counted_pods, own_workload, written_out
 from tests.engine import matching
 from tests.engine.terms import admits
 
@@ -44,33 +44,59 @@ def test_a_selector_counts_what_kubernetes_counts(selector: dict[str, Any] | Non
         assert admits((counted_pods(selector),), pod) == matching.matches_selector(selector, pod)
 
 
-@given(labels, st.one_of(selectors), st.lists(st.sampled_from(["app", "tier", "team"]), unique=True, max_size=2))
-def test_match_label_keys_are_written_out_as_the_api_server_would(
-    own: dict[str, str], selector: dict[str, Any] | None, keys: list[str]
+KEYS = st.lists(st.sampled_from(["app", "tier", "team"]), unique=True, max_size=2)
+
+
+@given(labels, st.one_of(selectors), KEYS, KEYS)
+def test_label_keys_are_written_out_as_the_api_server_would(
+    own: dict[str, str], selector: dict[str, Any] | None, keys: list[str], off: list[str]
 ) -> None:
-    """The API server adds `{key, In, [own value]}` for every key that the pod has."""
-    written = written_out(own, selector, keys)
-    if selector is None and not keys:
-        assert written == ({"matchLabels": dict(sorted(own.items()))} if own else None)
-        return
-    merged = [{"key": key, "operator": "In", "values": [own[key]]} for key in keys if key in own]
+    """The API server adds `{key, In, [own value]}` for every key that the pod has, and NotIn for mismatched ones."""
+    written = written_out(own, selector, keys, off)
+    merged = [
+        {"key": key, "operator": operator, "values": [own[key]]}
+        for operator, listed in (("In", keys), ("NotIn", off))
+        for key in listed
+        if key in own
+    ]
     expected = {**(selector or {}), "matchExpressions": [*((selector or {}).get("matchExpressions") or []), *merged]}
     if written is None:
         assert all(matching.matches_selector(expected, pod) for pod in PODS)
         return
     for pod in PODS:
         assert matching.matches_selector(written, pod) == matching.matches_selector(expected, pod)
-    assert counted_pods(selector or {}, own, keys) == counted_pods(written)
+    assert counted_pods(selector or {}, own, keys, off) == counted_pods(written)
     assert written_out(own, written) == written
 
 
 def test_the_pods_own_workload_is_its_labels_less_the_changing_ones() -> None:
     own = {"tier": "web", "app": "shop", **dict.fromkeys(CHANGING_LABELS, "v1")}
-    written = written_out(own, None)
+    written = own_workload(own)
     assert written == {"matchLabels": {"app": "shop", "tier": "web"}}
     assert list(written["matchLabels"]) == ["app", "tier"]
-    assert written_out({"version": "v1", "pod-template-hash": "abc"}, None) is None
-    assert written_out({}, None) is None
+    assert own_workload({"version": "v1", "pod-template-hash": "abc", "rollouts-pod-template-hash": "abc"}) is None
+    assert own_workload({}) is None
+
+
+def test_of_pods_that_are_labelled_one_by_one_only_what_names_a_workload_counts() -> None:
+    own = {"app.kubernetes.io/name": "kafka", "app": "orders", "strimzi.io/pod-name": "orders-kafka-0", "team": "x"}
+    assert own_workload(own, WORKLOAD_LABELS) == {"matchLabels": {"app": "orders", "app.kubernetes.io/name": "kafka"}}
+    assert own_workload(own, {"team"}) == {"matchLabels": {"team": "x"}}
+    assert own_workload({"strimzi.io/pod-name": "orders-kafka-0"}, WORKLOAD_LABELS) is None
+
+
+def test_mismatched_keys_shut_the_pods_own_value_out() -> None:
+    exists = {"matchExpressions": [{"key": "tenant", "operator": "Exists"}]}
+    other = {"key": "tenant", "operator": "NotIn", "values": ["blue"]}
+    assert written_out({"tenant": "blue"}, exists, (), ["tenant"]) == {
+        "matchExpressions": [*exists["matchExpressions"], other]
+    }
+    assert written_out({}, exists, (), ["tenant"]) == exists  # skipped, as in Kubernetes
+    assert written_out({"tenant": "blue"}, {"matchLabels": {"tenant": "red"}}, (), ["tenant"]) == {
+        "matchLabels": {"tenant": "red"}
+    }
+    assert written_out({"tenant": "blue"}, {}, (), ["tenant"]) == {"matchExpressions": [other]}
+    assert written_out({}, {}, (), ["tenant"]) is None
 
 
 @pytest.mark.parametrize("selector", [{}, {"matchLabels": {}}, {"matchExpressions": []}])
