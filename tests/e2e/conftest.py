@@ -1,16 +1,24 @@
-"""The control plane that every test of this folder runs on: one for the whole session, swept after each test."""
+"""The control plane that every test of this folder runs on: one for the whole session, swept after each test.
+
+Karpenter and Cluster API act on whatever they see, so the modules that ask for `karpenter` or `cluster_api` get control
+planes of their own; such a module says `cluster` again, as the control plane of that one.
+"""
 
 from __future__ import annotations
 
 import itertools
 import os
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from .cluster_api import ClusterApi
+from .cluster_api import start as start_cluster_api
 from .controlplane import PROGRAMS, ControlPlane, start
+from .karpenter import Karpenter
+from .karpenter import start as start_karpenter
 
 BUILD = Path(__file__).parents[1] / "controlplane" / "build"
 IN_CI = os.environ.get("CI") == "true"
@@ -19,29 +27,58 @@ Programs = Mapping[str, Path]
 programs_key = pytest.StashKey[Programs]()
 
 
+NEEDED = {
+    "control_plane": PROGRAMS,
+    "helm": ("helm",),
+    "karpenter": (*PROGRAMS, "karpenter-kwok"),
+    "cluster_api": (*PROGRAMS, "cluster-api"),
+}
+"""What must be built for a test that asks for a fixture."""
+TALKATIVE = ("karpenter", "cluster_api")
+"""Fixtures whose `output()` tells why a test failed."""
+TAIL = 20_000
+
+
+def needed(item: pytest.Item) -> list[str]:
+    """The programs that a test needs, in the order in which they are built."""
+    fixtures = getattr(item, "fixturenames", ())
+    return list(dict.fromkeys(name for fixture in NEEDED if fixture in fixtures for name in NEEDED[fixture]))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "control_plane" in getattr(item, "fixturenames", ()):
+        if item.path.is_relative_to(Path(__file__).parent) and needed(item):
             item.add_marker("cluster")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build what is missing before the first test, where no test's time limit counts the minutes that it takes."""
-    waiting = [item for item in session.items if item.get_closest_marker("cluster")]
+    waiting = [item for item in session.items if item.get_closest_marker("cluster") and needed(item)]
     if not waiting or session.config.option.collectonly:
         return
+    names = dict.fromkeys(name for item in waiting for name in needed(item))
     capture = session.config.pluginmanager.getplugin("capturemanager")
     assert capture is not None
     with capture.global_and_fixture_disabled():
-        built = subprocess.run([BUILD], stdout=subprocess.PIPE, text=True, check=False)
+        built = subprocess.run([BUILD, *names], stdout=subprocess.PIPE, text=True, check=False)
     if built.returncode not in (0, 2):
         pytest.exit(f"{BUILD} failed", returncode=1)
     pairs = (line.partition("=") for line in built.stdout.splitlines())
     programs = {name: Path(path) for name, _, path in pairs}
     session.config.stash[programs_key] = programs
-    if (absent := lacking(programs, PROGRAMS)) and not IN_CI:
-        for item in waiting:
+    for item in waiting:
+        if (absent := lacking(programs, needed(item))) and not IN_CI:
             item.add_marker(pytest.mark.skip(reason=absent))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed shows what Karpenter or Cluster API said."""
+    report = yield
+    for name in TALKATIVE:
+        if report.failed and (running := getattr(item, "funcargs", {}).get(name)):
+            report.sections.append((name, running.output()[-TAIL:]))
+    return report
 
 
 def lacking(programs: Programs, wanted: Iterable[str]) -> str | None:
@@ -81,7 +118,39 @@ def namespace(cluster: ControlPlane) -> str:
 def helm(cluster: ControlPlane) -> ControlPlane:
     """The control plane for a test that also calls `helm`, which KUBEBUILDER_ASSETS may lack."""
     if absent := lacking(cluster.programs, ["helm"]):
-        if IN_CI:
-            pytest.fail(absent, pytrace=False)
-        pytest.skip(absent)
+        pytest.fail(absent, pytrace=False)
     return cluster
+
+
+@pytest.fixture(scope="module")
+def running_karpenter(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Karpenter]:
+    """The one Karpenter of a module. Tests ask for `karpenter` instead."""
+    programs = pytestconfig.stash[programs_key]
+    if absent := lacking(programs, NEEDED["karpenter"]):
+        pytest.fail(absent, pytrace=False)
+    with start(tmp_path_factory.mktemp("karpenter"), programs) as plane, start_karpenter(plane) as running:
+        yield running
+
+
+@pytest.fixture
+def karpenter(running_karpenter: Karpenter) -> Iterator[Karpenter]:
+    """Karpenter on a control plane of its own, without NodePools: what the test makes is removed after it."""
+    yield running_karpenter
+    running_karpenter.sweep()
+
+
+@pytest.fixture(scope="module")
+def running_cluster_api(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterApi]:
+    """The one manager of Cluster API of a module. Tests ask for `cluster_api` instead."""
+    programs = pytestconfig.stash[programs_key]
+    if absent := lacking(programs, NEEDED["cluster_api"]):
+        pytest.fail(absent, pytrace=False)
+    with start(tmp_path_factory.mktemp("cluster-api"), programs) as plane, start_cluster_api(plane) as running:
+        yield running
+
+
+@pytest.fixture
+def cluster_api(running_cluster_api: ClusterApi) -> Iterator[ClusterApi]:
+    """Cluster API on a control plane of its own, without MachineDeployments: they are removed after the test."""
+    yield running_cluster_api
+    running_cluster_api.sweep()

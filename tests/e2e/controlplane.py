@@ -147,6 +147,11 @@ class ControlPlane:
         """Create or change objects of any kind, as `kubectl apply -f -` does."""
         self.kubectl("apply", "-f", "-", stdin={"apiVersion": "v1", "kind": "List", "items": list(objects)})
 
+    def define(self, definitions: Path) -> None:
+        """Add the custom resources of a folder, and wait until the API server knows them."""
+        self.kubectl("apply", "--server-side", "-f", definitions)
+        self.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", definitions)
+
     # nodes
 
     def add_node(

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import SystemRandom
 
@@ -23,7 +23,14 @@ STOP_SECONDS = 30.0
 class Process:
     """A running process with its output in a log file, and with its errors there too or in one of their own."""
 
-    def __init__(self, command: Sequence[str | Path], log: Path, errors: Path | None = None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        log: Path,
+        errors: Path | None = None,
+        environment: Mapping[str, str | Path] | None = None,
+    ) -> None:
+        """`environment` is laid over that of the tests."""
         self.command = [str(word) for word in command]
         self.log = log
         self._errors = errors or log
@@ -34,6 +41,7 @@ class Process:
                 stdout=output,
                 stderr=complaints,
                 start_new_session=True,
+                env={**os.environ, **{key: str(value) for key, value in (environment or {}).items()}},
             )
 
     @property

@@ -90,12 +90,16 @@ def admission(
     failure_policy: str = "Fail",
     reinvocation_policy: str = "IfNeeded",
     bundle: Path = BUNDLE,
+    more: Sequence[str | Path] = (),
 ) -> Iterator[Serving]:
-    """Run the webhook and have the API server send it the pods of namespaces, the first of which exists already."""
+    """Run the webhook and have the API server send it the pods of namespaces, the first of which exists already.
+
+    `more` are further arguments of `bayplan serve`.
+    """
     certificate, key = cluster.authority.issue("127.0.0.1")
     arguments = (
         *("serve", "--bundle", bundle, "--mode", mode, "--kubeconfig", cluster.kubeconfig),
-        *("--tls-cert", certificate, "--tls-key", key),
+        *("--tls-cert", certificate, "--tls-key", key, *more),
     )
     with running(cluster, arguments) as serving:
         name = f"bayplan-{namespaces[0]}"
