@@ -13,7 +13,7 @@ from delivery import load_bundle, read_documents
 from engine.bundle import Bundle
 from engine.decision import OWN_NAMESPACE, Decider
 from engine.documents import BundleError, Manifest, Problem, Source, parse_manifests
-from engine.pools import POOL_LABELS, Inventory, inventory_from_documents
+from engine.pools import POOL_LABELS, Census, Inventory, inventory_from_documents, live_inventory
 from engine.program import Program, compile_bundle
 
 
@@ -27,7 +27,7 @@ def add_pools(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="an inventory, Nodes or NodePools: a file, a folder or -; may be repeated",
     )
-    group.add_argument("--context", metavar="NAME", help="the Nodes of this context of the kubeconfig")
+    group.add_argument("--context", metavar="NAME", help="the pools of this context of the kubeconfig")
     group.add_argument("--kubeconfig", metavar="FILE", help="the kubeconfig (default: kubectl's)")
     group.add_argument(
         "--pool-label",
@@ -143,13 +143,22 @@ def _unusable(path: Path, error: BundleError) -> CommandError:
 
 def inventory(args: argparse.Namespace) -> Inventory:
     """The pools that the arguments of `add_pools` name; none where they name nothing."""
-    found = documents(args.pools)
-    if names_cluster(args):
-        found += of_cluster(args, "/api/v1/nodes", "Node")
-    pools = inventory_from_documents(found, (*args.pool_label, *POOL_LABELS))
+    found, labels = documents(args.pools), (*args.pool_label, *POOL_LABELS)
+    pools = _live(args, found, labels) if names_cluster(args) else inventory_from_documents(found, labels)
     if not pools.pools:
         print("bayplan: no pools are known, so what is said of `pool` holds of none: see --pools", file=sys.stderr)
     return pools
+
+
+def _live(args: argparse.Namespace, found: Sequence[Manifest], labels: Sequence[str]) -> Inventory:
+    """The pools of the cluster that the arguments name, and of files beside it, as the webhook sees them there."""
+    from cluster import ClusterError, fleet_of
+
+    try:
+        fleet = fleet_of(args.kubeconfig, args.context)
+    except ClusterError as error:
+        raise CommandError(str(error)) from error
+    return live_inventory(found, fleet, Census(labels))
 
 
 def given_inventory(args: argparse.Namespace) -> Inventory | None:

@@ -1,8 +1,8 @@
 """Answer the API server as its mutating admission webhook.
 
-Pools come from the Nodes of the cluster, followed while they come and go, from files, or from both. A bundle or file
-that changes is activated when it is sound, a bundle's own tests included; until then, and if it is not, the last good
-one keeps deciding.
+Pools come from the Nodes of the cluster, and from Karpenter's and Cluster API's objects there, followed while they come
+and go, from files, or from both; what a file says of a pool wins. A bundle or file that changes is activated when it is
+sound, a bundle's own tests included; until then, and if it is not, the last good one keeps deciding.
 
 Standard output gets one JSON line per logged decision, standard error everything else.
 

@@ -7,6 +7,7 @@ accounts with their rotating tokens). Its models are left alone: decoding 5,000 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5.0
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 InCluster = Literal["auto", "yes", "no"]
+
+_ERRNO = re.compile(r"\[Errno -?\d+\] ?")
 
 
 class ClusterError(Exception):
@@ -79,10 +82,25 @@ def connect(kubeconfig: str | None = None, context: str | None = None, in_cluste
             config.load_incluster_config(client_configuration=configuration)
         else:
             config.load_kube_config(kubeconfig, context, client_configuration=configuration, persist_config=False)
-    except (config.ConfigException, OSError, ValueError) as error:
+        return Cluster(configuration)
+    except Exception as error:
         where = f" in `{kubeconfig}`" if kubeconfig else ""
-        raise ClusterError(f"there is no cluster to connect to{where}: {error}".rstrip(".")) from error
-    return Cluster(configuration)
+        raise ClusterError(f"there is no cluster to connect to{where}: {_said(error, kubeconfig)}") from error
+
+
+def _said(error: Exception, kubeconfig: str | None) -> str:
+    """Why a kubeconfig can't be used. Whatever the official client stumbles over in a file is the file's fault."""
+    from kubernetes.config import ConfigException
+
+    if isinstance(error, ConfigException | OSError):
+        return " ".join(_ERRNO.sub("", str(error)).split()).rstrip(".")
+    return "this is no kubeconfig" if kubeconfig else "kubectl's kubeconfig is none"
+
+
+def plain(error: Exception) -> str:
+    """Why a server can't be reached, without the addresses of objects and the numbers of errors."""
+    reason = str(getattr(error, "reason", None) or error)
+    return _ERRNO.sub("", reason.rpartition(">: ")[2] if reason.startswith("<") else reason).strip()
 
 
 def inside() -> bool:

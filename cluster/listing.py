@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import urllib3
 
-from cluster.client import Cluster, ClusterError, connect
+from cluster.client import Cluster, ClusterError, connect, plain
+from cluster.reflector import Kind
 
 PAGE = 500
 SILENCE_SECONDS = 30.0
 
+T = TypeVar("T")
 Json = dict[str, Any]
+
+
+class RefusedError(ClusterError):
+    """Any status but 200."""
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 def listed(kubeconfig: str | None, context: str | None, path: str, kind: str) -> list[Json]:
@@ -23,20 +33,39 @@ def listed(kubeconfig: str | None, context: str | None, path: str, kind: str) ->
     """
     cluster = connect(kubeconfig, context, "no")
     try:
-        return [{"apiVersion": "v1", "kind": kind, **item} for page in _pages(cluster, path) for item in page["items"]]
+        return [{"apiVersion": "v1", "kind": kind, **item} for item in _items(cluster, path)]
     finally:
         cluster.close()
 
 
-def _pages(cluster: Cluster, path: str) -> Iterator[Json]:
+def kept(cluster: Cluster, kind: Kind[T], path: str) -> list[T]:
+    """What is kept of all objects of a kind under one of its paths, sorted by namespace and name.
+
+    Raises ClusterError; RefusedError for any status but 200.
+    """
+    try:
+        found = {_name(item): kind.kept(item) for item in _items(cluster, path)}
+        return [item for _, item in sorted(found.items())]
+    except ValueError as error:
+        raise ClusterError(f"{cluster.url}{path} answered with objects that can't be read: {error}") from error
+
+
+def _name(item: Json) -> str:
+    metadata = item.get("metadata")
+    found = metadata if isinstance(metadata, dict) else {}
+    return f"{found.get('namespace', '')}/{found.get('name', '')}"
+
+
+def _items(cluster: Cluster, path: str) -> Iterator[Json]:
     query = {"limit": str(PAGE)}
     while True:
         page = _page(cluster, path, query)
-        yield page
-        following = page.get("metadata", {}).get("continue")
+        yield from page["items"] or ()
+        metadata = page.get("metadata")
+        following = metadata.get("continue") if isinstance(metadata, dict) else None
         if not following:
             return
-        query["continue"] = following
+        query["continue"] = str(following)
 
 
 def _page(cluster: Cluster, path: str, query: Json) -> Json:
@@ -45,17 +74,19 @@ def _page(cluster: Cluster, path: str, query: Json) -> Json:
         body = response.read(decode_content=True)
         response.release_conn()
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise ClusterError(f"{cluster.url} can't be reached: {_reason(error)}") from error
+        raise ClusterError(f"{cluster.url} can't be reached: {plain(error)}") from error
     try:
-        answer = json.loads(body)
+        answer: Any = json.loads(body)
     except ValueError:
         answer = None
-    if response.status != 200 or not isinstance(answer, dict) or "items" not in answer:
+    if response.status != 200:
         said = answer.get("message", "") if isinstance(answer, dict) else ""
-        raise ClusterError(f"{cluster.url}{path} answered {response.status}{': ' + said if said else ''}")
+        text = f"{cluster.url}{path} answered {response.status}{f': {said}' if said else ''}"
+        raise RefusedError(text, response.status)
+    if not isinstance(answer, dict) or "items" not in answer or not _are_objects(answer["items"]):
+        raise ClusterError(f"{cluster.url}{path} answered 200, but with no list of objects")
     return answer
 
 
-def _reason(error: Exception) -> str:
-    text = str(getattr(error, "reason", None) or error)
-    return text.rpartition(": ")[2] if ": " in text else text
+def _are_objects(items: object) -> bool:
+    return items is None or (isinstance(items, list) and all(isinstance(item, dict) for item in items))

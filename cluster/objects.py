@@ -1,11 +1,14 @@
-"""What is kept of the objects that are watched: of a Node what pools are made of, of a Namespace its labels.
+"""What is kept of the objects that are watched: of those that pools are known from what is read of them, of a Namespace
+its labels and annotations.
 
-A Node of a real cluster has nine kilobytes, most of it images and managed fields; kept is about one.
+A Node of a real cluster has nine kilobytes, most of it images and managed fields; kept is about one. Custom resources
+may have any shape, for not every definition has a schema: what is looked for is kept as it is, and judged by who reads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -52,16 +55,28 @@ class _Node(Struct, frozen=True):
     status: _NodeStatus = _NodeStatus()
 
 
+_MEMBERSHIP = frozenset(
+    f"cluster.x-k8s.io/{name}" for name in ("cluster-name", "cluster-namespace", "owner-kind", "owner-name")
+)
+"""The annotations by which Cluster API says whose a Node is."""
+_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+"""A copy of the whole object."""
+
+
 class _Namespace(Struct, frozen=True):
     metadata: _Metadata
 
 
 def _kept_node(node: _Node) -> Json:
     conditions = [asdict(c) for c in node.status.conditions or () if c.type == "Ready"]
+    metadata: Json = {"name": node.metadata.name, "labels": node.metadata.labels or {}}
+    annotations = node.metadata.annotations or {}
+    if not _MEMBERSHIP.isdisjoint(annotations):
+        metadata["annotations"] = {key: annotations[key] for key in sorted(_MEMBERSHIP & annotations.keys())}
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": node.metadata.name, "labels": node.metadata.labels or {}},
+        "metadata": metadata,
         "spec": {"taints": [asdict(taint) for taint in node.spec.taints or ()]},
         "status": {"allocatable": node.status.allocatable or node.status.capacity or {}, "conditions": conditions},
     }
@@ -73,8 +88,76 @@ def _kept_namespace(namespace: _Namespace) -> Json:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": kept}
 
 
+def _kept_resource(kind: str, tree: Json, resource: Json) -> Json:
+    """What a tree of fields names of a custom resource: everything under a field that stands for itself (None)."""
+    pruned = _pruned(tree, resource)
+    metadata = pruned.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    if isinstance(annotations, dict):
+        annotations.pop(_APPLIED, None)
+    return {"apiVersion": resource.get("apiVersion"), "kind": kind, **pruned}
+
+
+def _pruned(tree: Json, value: Json) -> Json:
+    return {
+        key: _pruned(inner, value[key]) if inner is not None and isinstance(value[key], dict) else value[key]
+        for key, inner in tree.items()
+        if value.get(key) is not None
+    }
+
+
+def _resource(kind: str, path: str, tree: Json, *others: str) -> Kind[Json]:
+    """A kind of custom resources, called by its plural: the last word of the path."""
+    name = path.rpartition("/")[2]
+    keep = partial(_kept_resource, kind, tree)
+    return Kind(name, path, Json, keep, tuple(f"/apis/{other}/{name}" for other in others), optional=True)
+
+
+_ABOUT: Json = {"name": None, "namespace": None, "labels": None, "annotations": None}
+_MACHINE: Json = {"metadata": {"labels": None}, "spec": {"failureDomain": None, "taints": None}}
+_MACHINES: Json = {
+    "metadata": _ABOUT,
+    "spec": {"clusterName": None, "replicas": None, "template": _MACHINE, "failureDomains": None},
+}
+
 NODES: Kind[Json] = Kind("nodes", "/api/v1/nodes", _Node, _kept_node)
 NAMESPACES: Kind[Json] = Kind("namespaces", "/api/v1/namespaces", _Namespace, _kept_namespace)
+NODE_POOLS = _resource(
+    "NodePool",
+    "/apis/karpenter.sh/v1/nodepools",
+    {
+        "metadata": _ABOUT,
+        "spec": {
+            "weight": None,
+            "replicas": None,
+            "template": {
+                "metadata": {"labels": None},
+                "spec": {"nodeClassRef": None, "requirements": None, "taints": None, "startupTaints": None},
+            },
+        },
+        "status": {"nodes": None},
+    },
+)
+NODE_CLAIMS = _resource(
+    "NodeClaim",
+    "/apis/karpenter.sh/v1/nodeclaims",
+    {
+        "metadata": {"name": None, "labels": None},
+        "status": {"nodeName": None, "allocatable": None},
+    },
+)
+MACHINE_DEPLOYMENTS = _resource(
+    "MachineDeployment", "/apis/cluster.x-k8s.io/v1beta2/machinedeployments", _MACHINES, "cluster.x-k8s.io/v1beta1"
+)
+MACHINE_POOLS = _resource(
+    "MachinePool", "/apis/cluster.x-k8s.io/v1beta2/machinepools", _MACHINES, "cluster.x-k8s.io/v1beta1"
+)
+MACHINE_SETS = _resource(
+    "MachineSet", "/apis/cluster.x-k8s.io/v1beta2/machinesets", _MACHINES, "cluster.x-k8s.io/v1beta1"
+)
+RESOURCES: tuple[Kind[Json], ...] = (NODE_POOLS, NODE_CLAIMS, MACHINE_DEPLOYMENTS, MACHINE_POOLS, MACHINE_SETS)
+"""The custom resources that pools are known from, besides Nodes. NodeOverlays are not among them: what they change is
+the price and the extended resources by which Karpenter chooses among instance types, no label of a node."""
 
 
 class Namespaces:

@@ -5,6 +5,10 @@ old (410) like a watch can, by status or by an ERROR event; then everything is l
 between disappears. A watch ends by itself after minutes, is cut, or goes silent while the connection stays: it goes on
 from the last version seen, for which bookmarks are asked for. A server that is overloaded says how long to wait (429);
 one that is down is asked again at growing, jittered intervals. Until a new list is complete the old copy stays.
+
+A custom resource may not be there at all (404 under each version of its API): then there are no such objects, and it
+is asked for again every few seconds, for it may appear; one that vanishes takes its objects along. What may not be read
+(403) is said once, and asked for again less often.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ import msgspec
 import urllib3
 from msgspec import Raw, Struct, field
 
-from cluster.client import Cluster
+from cluster.client import Cluster, plain
 from telemetry import Metrics
 
 T = TypeVar("T")
@@ -49,16 +53,39 @@ class Timing:
     backoff_most: float = 10.0
     steady: float = 5.0
     """A watch that lasted this long was a good one: the next may follow at once."""
+    absent: float = 2.0
+    """Between two looks whether a custom resource that is not there has appeared."""
+    forbidden: float = 30.0
+    patience: float = 10.0
+    """How long nobody waits any more for a custom resource that can't be listed, and never was."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T]):
-    """A kind of objects: where they are listed, and how one of them becomes what is kept of it."""
+    """A kind of objects: where they are listed, and how one of them becomes what is kept of it.
+
+    `others` are the paths of older versions of its API, looked at where the first is not there. Of an `optional` kind
+    there may be no API, or no right to read it.
+    """
 
     name: str
     path: str
-    model: type[Struct]
+    model: Any
     keep: Callable[[Any], T]
+    others: tuple[str, ...] = ()
+    optional: bool = False
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where the objects may be listed, the newest version of the API first."""
+        return (self.path, *self.others)
+
+    def kept(self, item: object) -> T:
+        """What is kept of an object given as JSON. Raises ValueError where it has another shape."""
+        try:
+            return self.keep(msgspec.convert(item, self.model))
+        except msgspec.ValidationError as error:
+            raise ValueError(str(error)) from error
 
 
 class _ListMetadata(Struct, rename="camel"):
@@ -78,7 +105,12 @@ class _Event(Struct):
 
 class _Metadata(Struct, rename="camel"):
     name: str = ""
+    namespace: str = ""
     resource_version: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
 class _Named(Struct):
@@ -121,7 +153,11 @@ class Reflector(Generic[T]):
     ) -> None:
         self.kind = kind
         self.synced = False
+        self.unread = False
+        """Of an optional kind: it may not be read, or could not be in all this time."""
         self.problem = f"{kind.name} are being listed"
+        self._path = kind.path
+        self._began = time.monotonic()
         self._cluster, self._changed, self._metrics, self._timing = cluster, changed, metrics, timing or Timing()
         self._objects = msgspec.json.Decoder(kind.model)
         self._items: dict[str, T] = {}
@@ -132,7 +168,18 @@ class Reflector(Generic[T]):
         self._thread = threading.Thread(target=self._run, name=f"reflector-{kind.name}", daemon=True)
         metrics.cache_synced.labels(kind.name).set(0)
 
+    @property
+    def answered(self) -> bool:
+        """Whether it is known what there is, or that it can't be known: of an optional kind nobody waits for ever."""
+        return self.synced or self.unread
+
+    @property
+    def readable(self) -> bool:
+        """Whether what is kept was listed, and may be listed again."""
+        return self.synced and not self.unread
+
     def start(self) -> None:
+        self._began = time.monotonic()
         self._thread.start()
 
     def stop(self, seconds: float = 1.0) -> None:
@@ -151,7 +198,7 @@ class Reflector(Generic[T]):
 
     def fetch(self, name: str, seconds: float) -> T | None:
         """One object as the API server has it now; None if there is none, or no answer within `seconds`."""
-        path = f"{self.kind.path}/{quote(name, safe='')}"
+        path = f"{self._path}/{quote(name, safe='')}"
         try:
             response = self._cluster.get(path, {}, seconds)
             try:
@@ -162,7 +209,7 @@ class Reflector(Generic[T]):
             return None
 
     def items(self) -> list[T]:
-        """What is kept of all objects at one time, sorted by name."""
+        """What is kept of all objects at one time, sorted by namespace and name."""
         return [item for _, item in sorted(self._items.copy().items())]
 
     def _run(self) -> None:
@@ -171,7 +218,8 @@ class Reflector(Generic[T]):
             wait, reason = self._once()
             if self._stop.is_set():
                 return
-            self._metrics.watch_restarts.labels(self.kind.name, reason).inc()
+            if reason:
+                self._metrics.watch_restarts.labels(self.kind.name, reason).inc()
             if time.monotonic() - began >= self._timing.steady:
                 self._failures = 0
             elif wait is None:
@@ -179,7 +227,7 @@ class Reflector(Generic[T]):
             self._stop.wait(wait or 0)
 
     def _once(self) -> tuple[float | None, str]:
-        """List if need be, and watch until that ends. How long to wait then (None: as usual), and why it ended."""
+        """List if need be, and watch until that ends. How long to wait then (None: as usual), and why, if it began."""
         try:
             if self._version is None:
                 self._list()
@@ -189,12 +237,13 @@ class Reflector(Generic[T]):
             self._version = None
             return (0.0 if not self._failures else None), "gone"
         except _RefusedError as refusal:
-            self._fail(str(refusal))
-            return refusal.retry_after or None, str(refusal.status)
+            if self.kind.optional and refusal.status == 404:
+                return self._missing(), ""
+            return self._refused(refusal), str(refusal.status)
         except (urllib3.exceptions.TimeoutError, TimeoutError):
             return None, self._fail("no answer in time", "silence")
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            return None, self._fail(_plain(error), "cut")
+            return None, self._fail(plain(error), "cut")
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             self._version = None
             return None, self._fail(f"the answer can't be read: {error}", "malformed")
@@ -203,6 +252,38 @@ class Reflector(Generic[T]):
             self._version = None
             return None, "bug"
         return None, "ended"
+
+    def _refused(self, refusal: _RefusedError) -> float | None:
+        """How long to wait after a refusal, None: as usual."""
+        self._fail(str(refusal))
+        if self.kind.optional and refusal.status == 403:
+            self._give_up()
+            return self._timing.forbidden * random.uniform(0.8, 1.0)
+        return refusal.retry_after or None
+
+    def _give_up(self) -> None:
+        """Let nobody wait any longer for what can't be read; it is asked for again all the same."""
+        if not self.unread:
+            self.unread = True
+            self._tell()
+
+    def _missing(self) -> float:
+        """There is no such API under this path: it may be under the next one, else there are no such objects."""
+        self._version = None
+        at = self.kind.paths.index(self._path) + 1
+        if at < len(self.kind.paths):
+            self._path = self.kind.paths[at]
+            return 0.0
+        self._path = self.kind.path
+        gone = bool(self._items) or not self.synced or self.unread
+        if self._items:
+            log.warning("%s: the API is gone, and so are they", self.kind.name)
+        self._items, self.synced, self.unread = {}, True, False
+        self.problem = f"the cluster has no {self.kind.name}"
+        self._metrics.cache_synced.labels(self.kind.name).set(1)
+        if gone:
+            self._tell()
+        return self._timing.absent * random.uniform(0.8, 1.0)
 
     def _backoff(self) -> float:
         wait: float = min(self._timing.backoff * 2**self._failures, self._timing.backoff_most)
@@ -213,6 +294,8 @@ class Reflector(Generic[T]):
         if text != self.problem and not self._stop.is_set():
             log.warning("%s can't be watched: %s", self.kind.name, text)
         self.problem = text
+        if self.kind.optional and not self.synced and time.monotonic() - self._began >= self._timing.patience:
+            self._give_up()
         return reason
 
     def _contact(self) -> None:
@@ -228,15 +311,15 @@ class Reflector(Generic[T]):
             with self._answer(query, self._timing.list_silence) as response:
                 page = _pages.decode(_whole(response))
             for raw in page.items or ():
-                found[_named.decode(raw).metadata.name] = self._kept(raw)
+                found[_named.decode(raw).metadata.key] = self._kept(raw)
             if not page.metadata.continue_:
                 break
             query["continue"] = page.metadata.continue_
         if self._stop.is_set():
             return
-        different = found != self._items or not self.synced
+        different = found != self._items or not self.synced or self.unread
         self._items, self._version = found, page.metadata.resource_version
-        self.synced = True
+        self.synced, self.unread = True, False
         self._metrics.cache_synced.labels(self.kind.name).set(1)
         self._contact()
         if different:
@@ -265,8 +348,8 @@ class Reflector(Generic[T]):
             raise _RefusedError(status.code, status.message, 0)
         metadata = _named.decode(event.object).metadata
         if event.type in ("ADDED", "MODIFIED"):
-            self._put(metadata.name, self._kept(event.object))
-        elif event.type == "DELETED" and self._items.pop(metadata.name, None) is not None:
+            self._put(metadata.key, self._kept(event.object))
+        elif event.type == "DELETED" and self._items.pop(metadata.key, None) is not None:
             self._tell()
         self._version = metadata.resource_version or self._version
 
@@ -283,7 +366,7 @@ class Reflector(Generic[T]):
         return self.kind.keep(self._objects.decode(raw))
 
     def _answer(self, query: dict[str, str], silence: float) -> _Answer:
-        response = self._cluster.get(self.kind.path, query, silence)
+        response = self._cluster.get(self._path, query, silence)
         if response.status == 200:
             return _Answer(self, response)
         with _Answer(self, response):
@@ -338,9 +421,3 @@ def _retry_after(response: urllib3.BaseHTTPResponse) -> float:
     """Seconds that the server asks to wait, at most a minute; 0 if it does not."""
     value = response.headers.get("Retry-After", "")
     return min(float(value), 60.0) if value.isascii() and value.isdigit() else 0.0
-
-
-def _plain(error: Exception) -> str:
-    """urllib3 puts the object's address before its words."""
-    text = str(error)
-    return text.rpartition(">: ")[2] if text.startswith("<") else text

@@ -89,7 +89,7 @@ class Activation:
     """The decider that is active, kept up to date with its sources."""
 
     def __init__(self, stages: Stages, metrics: Metrics, bundle: Path, inventories: Sequence[Path] = ()) -> None:
-        """`bundle` and `inventories` are looked at for changes; whoever watches Nodes calls `nodes_changed`."""
+        """`bundle` and `inventories` are looked at for changes; whoever watches a cluster calls `fleet_changed`."""
         self.decider: Decider | None = None
         self._stages, self._metrics = stages, metrics
         self._bundle, self._inventories = bundle, tuple(inventories)
@@ -122,7 +122,7 @@ class Activation:
         if self._thread.is_alive():
             self._thread.join(2.0)
 
-    def nodes_changed(self) -> None:
+    def fleet_changed(self) -> None:
         """Say that the inventory may be another one now. From any thread; never waits."""
         self._regroup = True
         self._wake.set()

@@ -1,44 +1,47 @@
-"""The inventory of a running webhook: the Nodes of the cluster that is watched, and files of pools."""
+"""The inventory of a running webhook: what is known of a cluster that is watched, and files of pools."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from delivery.folder import read_documents
-from engine.documents import Manifest, Source
-from engine.pools import Inventory, inventory_from_documents
+from engine.pools import Census, Inventory, Remark, live_inventory
 
 if TYPE_CHECKING:  # whoever only reads a folder does without clients of clusters
-    from cluster import LivePools, Reflector
+    from cluster import Fleet
 
-CLUSTER = Source("the cluster", "")
+log = logging.getLogger("bayplan.inventory")
 
 
 class LiveInventory:
-    """The inventory that the Nodes of a cluster and files of pools make.
+    """The inventory that a cluster and files of pools make.
 
-    `pools` groups Nodes, and remembers; `nodes` watches them, None where no cluster is watched. `pool_labels` identify
-    pools, in order; `files` are read each time.
+    `fleet` gives what the cluster has now, None as long as that is not known; it is None itself where no cluster is
+    watched. `pool_labels` identify pools, in order; `files` are read each time.
     """
 
     def __init__(
-        self,
-        pools: LivePools,
-        nodes: Reflector[dict[str, Any]] | None,
-        pool_labels: Sequence[str],
-        files: Sequence[str],
+        self, fleet: Callable[[], Fleet | None] | None, pool_labels: Sequence[str], files: Sequence[str]
     ) -> None:
-        self._pools, self._nodes = pools, nodes
-        self._labels = pool_labels
+        self._fleet = fleet
+        self._census = Census(pool_labels)
         self._files = tuple(files)
+        self._told: set[Remark] = set()
 
     def take(self) -> Inventory | None:
-        """The inventory of now; None as long as the Nodes have not been listed. Raises BundleError or OSError."""
-        if self._nodes is not None and not self._nodes.synced:
+        """The inventory of now; None as long as the cluster is not known. Raises BundleError or RequestError.
+
+        What is worth knowing of how it came about is logged once.
+        """
+        fleet = self._fleet() if self._fleet else None
+        if self._fleet and fleet is None:
             return None
-        nodes = self._nodes.items() if self._nodes else []
         documents = [document for path in self._files for document in read_documents(path)]
-        if not documents:
-            return self._pools.inventory(nodes)
-        return inventory_from_documents([*documents, *(Manifest(CLUSTER, node) for node in nodes)], self._labels)
+        inventory = live_inventory(documents, fleet, self._census)
+        for remark in inventory.remarks:
+            if remark not in self._told:
+                log.warning("%s", remark)
+        self._told = set(inventory.remarks)
+        return inventory

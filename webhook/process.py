@@ -13,7 +13,7 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from audit import DecisionLog
-from cluster import NODES, InCluster, LivePools, Namespaces, Reflector, connect, inside, own_namespace
+from cluster import FleetWatch, InCluster, Namespaces, connect, inside, own_namespace
 from delivery import Activation, LiveInventory, Stages, decider_of, program_from
 from engine.bundle import FailurePolicy
 from engine.decision import OWN_NAMESPACE
@@ -80,10 +80,9 @@ def serve(options: Options, output: BinaryIO) -> None:
         certificate = _certificate(options, address_of(admission_port), metrics, output, stack)
         cluster = connect(options.kubeconfig, options.context, options.in_cluster) if options.watches else None
         namespaces = Namespaces(cluster, metrics) if cluster else None
-        nodes = Reflector(cluster, NODES, lambda: activation.nodes_changed(), metrics) if cluster else None
-        reflectors = [nodes, namespaces.reflector] if nodes and namespaces else []
-        labels = (*options.pool_labels, *POOL_LABELS)
-        live = LiveInventory(LivePools(labels), nodes, labels, options.pools)
+        fleet = FleetWatch(cluster, lambda: activation.fleet_changed(), metrics) if cluster else None
+        reflectors = [*fleet.reflectors, namespaces.reflector] if fleet and namespaces else []
+        live = LiveInventory(fleet.take if fleet else None, (*options.pool_labels, *POOL_LABELS), options.pools)
         activation = Activation(_stages(options, live), metrics, Path(options.bundle), [*map(Path, options.pools)])
         for reflector in reversed(reflectors):
             stack.callback(reflector.stop)
@@ -108,7 +107,7 @@ def serve(options: Options, output: BinaryIO) -> None:
         serving: Serving
 
         def unready() -> list[str]:
-            unlisted = [f"{r.kind.name}: {r.problem}" for r in reflectors if not r.synced]
+            unlisted = [f"{r.kind.name}: {r.problem}" for r in reflectors if not r.answered]
             return (["stopping"] if serving.draining else []) + activation.unready() + unlisted
 
         serving = Serving(

@@ -6,15 +6,14 @@ i is pool i), and the index says which terms select the pools of a mask, and whi
 policy and no pod.
 
 Start with `pool.py` (what a pool is), `membership.py` (to which pool a node belongs) and `index.py`. `inventory.py`
-reads documents of all kinds; `providers.py` is the table of what each provider's labels say, and `words.py` makes the
-portable words (`node.zone`, `node.capacityType`) of it.
+reads documents of all kinds, `census.py` brings them together with nodes; `providers.py` is the table of what each
+provider's labels say, and `words.py` makes the portable words (`node.zone`, `node.capacityType`) of it.
 """
 
+from engine.pools.census import Census
 from engine.pools.index import HARD_EFFECTS, Group, PoolIndex, members
-from engine.pools.inventory import inventory_from_documents, inventory_problems
-from engine.pools.membership import inventory_from_pools
-from engine.pools.nodes import NodeGroup, group, pool_of
-from engine.pools.pool import Inventory, Pool, Taint
+from engine.pools.inventory import inventory_from_documents, inventory_problems, live_inventory
+from engine.pools.pool import Inventory, Pool, Remark, Taint
 from engine.pools.providers import NODE_WORDS, POOL_FIELDS, POOL_LABELS, WORD_OF
 from engine.pools.reads import Read
 from engine.pools.words import Cases, Label, PortableWord, Words, words_of
@@ -26,21 +25,20 @@ __all__ = [
     "POOL_LABELS",  # the providers' labels that identify a pool, Karpenter's first
     "WORD_OF",  # by field of `pool`: the word for what one node says
     "Cases",  # disjoint Terms, each with the value of an expression on its nodes
+    "Census",  # makes inventories of one cluster, remembering the pools of which nothing changed
     "Group",  # a mask of pools, and the Terms of their nodes that are meant
     "Inventory",  # the pools of a cluster, sorted by name, and how many nodes belong to none
     "Label",  # as a value in Cases: whatever string this label of the node says
-    "NodeGroup",  # the identifying label, key and value, that nodes of one pool share
     "Pool",  # nodes that are alike for scheduling, with what is known of them
     "PoolIndex",  # the pools of one inventory as bits of masks, and what they are known by
     "PortableWord",  # Cases of a word on one provider's nodes, and the Terms of nodes without it
     "Read",  # what an expression read of a pool: a label, its values, capacity types, or all
+    "Remark",  # what is worth knowing of how an Inventory came about
     "Taint",  # key, value and effect
     "Words",  # PortableWord by word
-    "group",  # Nodes by identifying label, and those that carry none
     "inventory_from_documents",  # the Inventory that files describe; raises BundleError and RequestError
-    "inventory_from_pools",  # the Inventory of pools, each under a name of its own
     "inventory_problems",  # what is wrong with a file that describes pools
+    "live_inventory",  # the Inventory of a cluster's objects, and of files beside them
     "members",  # the indexes of the bits that are set in a mask, ascending
-    "pool_of",  # the Pool of Nodes that share an identifying label
     "words_of",  # the Words as one provider's labels say them
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from engine.documents import (
     BundleError,
@@ -22,12 +22,10 @@ from engine.documents import (
     parse_quantity,
 )
 from engine.pools import karpenter
-from engine.pools.evidence import Declared, declared_pool
+from engine.pools.census import Census
+from engine.pools.evidence import Declared
 from engine.pools.inventory_file import INVENTORY_DOCUMENT, explain_derived
-from engine.pools.membership import inventory_from_pools, precedence
-from engine.pools.nodes import group, is_transient, labels_of, pool_of, see
-from engine.pools.pool import Inventory, Labels, Pool
-from engine.pools.providers import pool_label_of, pool_label_order, provider_of
+from engine.pools.pool import Inventory, Remark
 
 
 @dataclass(slots=True)
@@ -41,6 +39,7 @@ class _Found:
     names: dict[str, Span] = field(default_factory=dict)
     selectors: dict[frozenset[tuple[str, str]], Span] = field(default_factory=dict)
     others: list[str] = field(default_factory=list)
+    remarks: list[Remark] = field(default_factory=list)
 
     def declare(self, said: Declared, value: Map) -> None:
         identity = frozenset(said.selector.items())
@@ -65,6 +64,45 @@ def inventory_from_documents(documents: Iterable[Manifest], pool_labels: Sequenc
     Raises BundleError with all that is wrong in Inventory documents, RequestError for another object that can't be
     used, or where there is nothing that describes pools.
     """
+    return _combine(_read(documents), Census(pool_labels))
+
+
+class Cluster(Protocol):
+    """What was read of a cluster: its Nodes, taken for sound, custom resources of any shape, and what was not read."""
+
+    @property
+    def nodes(self) -> Sequence[Mapping[str, Any]]: ...
+    @property
+    def resources(self) -> Sequence[Mapping[str, Any]]: ...
+    @property
+    def unread(self) -> Sequence[str]: ...
+
+
+def live_inventory(documents: Iterable[Manifest], cluster: Cluster | None, census: Census) -> Inventory:
+    """The inventory of a cluster, if there is one, and of files beside it.
+
+    What can't be used is left out, and the inventory says so. Raises what `inventory_from_documents` raises for files.
+    """
+    found = _read(documents)
+    found.nodes += cluster.nodes if cluster else ()
+    found.remarks += (Remark("unread", "", text) for text in cluster.unread) if cluster else ()
+    for each in cluster.resources if cluster else ():
+        try:
+            _take_object(each, found)
+        except RequestError as error:
+            found.remarks.append(Remark("unusable", _called(each), f"{error}, so it is left out"))
+    return _combine(found, census)
+
+
+def _called(resource: Mapping[str, Any]) -> str:
+    """A resource as it is spoken of: its kind and its name."""
+    metadata = resource.get("metadata")
+    names = [metadata.get(key) for key in ("namespace", "name")] if isinstance(metadata, Mapping) else []
+    return f"{resource.get('kind')} {'/'.join(str(name) for name in names if name)}".strip()
+
+
+def _read(documents: Iterable[Manifest]) -> _Found:
+    """What documents declare or show. Raises BundleError and RequestError."""
     found = _Found()
     for document in documents:
         if isinstance(document.data, Mapping) and _is_ours(document.data):
@@ -77,10 +115,7 @@ def inventory_from_documents(documents: Iterable[Manifest], pool_labels: Sequenc
                 raise RequestError(path, error.message) from None
     if found.problems:
         raise BundleError(explain_derived(found.problems))
-    if found.others and not (found.declared or found.node_pools or found.nodes):
-        message = f"there are no pools, only {_listed(found.others)}: expected Inventory, Node or NodePool"
-        raise RequestError("", message)
-    return _combine(found, pool_labels)
+    return found
 
 
 def inventory_from_objects(objects: Iterable[Mapping[str, Any]], pool_labels: Sequence[str] = ()) -> Inventory:
@@ -88,7 +123,7 @@ def inventory_from_objects(objects: Iterable[Mapping[str, Any]], pool_labels: Se
     found = _Found()
     for each in objects:
         _take_object(each, found)
-    return _combine(found, pool_labels)
+    return _combine(found, Census(pool_labels))
 
 
 def inventory_problems(source: Source) -> tuple[Problem, ...]:
@@ -187,44 +222,17 @@ def _listed(kinds: Iterable[str]) -> str:
     return ", ".join(sorted(set(kinds)))
 
 
-def _combine(found: _Found, pool_labels: Sequence[str]) -> Inventory:
-    """Each node goes to the declared pool whose selector says most about it, else to the pool that its label names."""
+def _combine(found: _Found, census: Census) -> Inventory:
+    """Everything that declares a pool, each pool once, and the nodes. What was written by hand comes first.
+
+    Raises RequestError where there is something, but nothing that describes pools.
+    """
+    if found.others and not (found.declared or found.node_pools or found.nodes):
+        message = f"there are no pools, only {_listed(found.others)}: expected Inventory, Node or NodePool"
+        raise RequestError("", message)
     declared = dict(found.declared)
     for said in found.node_pools:
         identity = frozenset(said.selector.items())
         declared[identity] = declared[identity].over(said) if identity in declared else said
-    order = pool_label_order(pool_labels)
-    known = sorted(declared.values(), key=lambda said: precedence(said, order))
-    members: dict[str, list[Mapping[str, Any]]] = {}
-    rest: list[Mapping[str, Any]] = []
-    for node in found.nodes:
-        home = _home(labels_of(node), known, order)
-        (rest if home is None else members.setdefault(_identity(home), [])).append(node)
-    groups, strays = group(rest, pool_labels)
-    pools = [_declared_pool(said, members.get(_identity(said))) for said in known]
-    pools += [pool_of(label, nodes) for label, nodes in groups.items()]
-    return inventory_from_pools(pools, len(strays), pool_labels)
-
-
-def _home(labels: Labels, known: Sequence[Declared], order: Sequence[str]) -> Declared | None:
-    """The first of the declared pools that selects a node, None where there is none.
-
-    A pool is passed over if its selector has an identifying label, but not the one that says the node's pool.
-    """
-    first = pool_label_of(labels, order)
-    for said in known:
-        if said.selector.items() <= labels.items() and (
-            first in said.selector or said.selector.keys().isdisjoint(order)
-        ):
-            return said
-    return None
-
-
-def _declared_pool(said: Declared, nodes: Sequence[Mapping[str, Any]] | None) -> Pool:
-    if said.taints:
-        said = replace(said, taints=tuple(taint for taint in said.taints if not is_transient(taint)))
-    return declared_pool(said, see(nodes) if nodes else None, provider_of({**said.labels, **said.selector}))
-
-
-def _identity(said: Declared) -> str:
-    return repr(sorted(said.selector.items()))
+    made = census.inventory(declared.values(), found.nodes)
+    return replace(made, remarks=tuple(found.remarks)) if found.remarks else made

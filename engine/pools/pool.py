@@ -54,6 +54,20 @@ class Pool:
         object.__setattr__(self, "view", _view(self))
 
 
+class Remark(NamedTuple):
+    """What is worth knowing of how an inventory came about: an `unusable` or `unread` source, a `contradiction`.
+
+    `about` is a pool or an object, empty for all of them.
+    """
+
+    kind: str
+    about: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.about}: {self.text}" if self.about else self.text
+
+
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """The pools of a cluster, sorted by name; `strays` counts the nodes that belong to none.
@@ -64,6 +78,7 @@ class Inventory:
     pools: tuple[Pool, ...] = ()
     strays: int = 0
     order: tuple[str, ...] = POOL_LABELS
+    remarks: tuple[Remark, ...] = field(default=(), compare=False)
 
 
 def _view(pool: Pool) -> dict[str, object]:

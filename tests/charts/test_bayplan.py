@@ -13,6 +13,7 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from cluster.objects import NAMESPACES, NODES, RESOURCES
 from delivery import load_bundle
 
 ROOT = Path(__file__).parents[2]
@@ -152,9 +153,13 @@ def test_service_reaches_the_pods(helm: Path) -> None:
         assert container_of(objects)[probe]["httpGet"]["port"] == "health"
 
 
-def test_rights_are_to_read_nodes_and_namespaces_and_nothing_else(helm: Path) -> None:
+def test_rights_are_to_read_what_is_watched_and_nothing_else(helm: Path) -> None:
     rules = render(helm)["ClusterRole"]["rules"]
-    assert rules == [{"apiGroups": [""], "resources": ["nodes", "namespaces"], "verbs": ["get", "list", "watch"]}]
+    assert all(rule.keys() == {"apiGroups", "resources", "verbs"} for rule in rules)
+    assert all(rule["verbs"] == ["get", "list", "watch"] for rule in rules)
+    may = {(group, resource) for rule in rules for group in rule["apiGroups"] for resource in rule["resources"]}
+    paths = [path for kind in (NODES, NAMESPACES, *RESOURCES) for path in kind.paths]
+    assert may == {(path.split("/")[2] if path.startswith("/apis/") else "", path.split("/")[-1]) for path in paths}
 
 
 def test_pods_meet_the_restricted_security_standard(helm: Path) -> None:

@@ -17,6 +17,7 @@ import yaml
 Json = Any
 Fault = Callable[["Handler"], None]
 NODES, NAMESPACES = "/api/v1/nodes", "/api/v1/namespaces"
+NODE_POOLS = "/apis/karpenter.sh/v1/nodepools"
 
 
 class ApiServer:
@@ -33,6 +34,8 @@ class ApiServer:
         self.events: list[tuple[int, str, str, Json]] = []
         self.bookmarks = 0
         self.cuts = 0
+        self.forbidden: set[str] = set()
+        """Paths that nobody may read."""
         self.closed = False
         self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.api = self
@@ -70,19 +73,36 @@ class ApiServer:
         """Create or replace an object."""
         with self.changed:
             self.version += 1
-            kind = "ADDED" if name not in self.objects[path] else "MODIFIED"
-            metadata = {"name": name, "labels": labels or {}, "resourceVersion": str(self.version)}
-            thing = {"metadata": metadata, **more}
-            self.objects[path][name] = thing
+            namespace = more.get("metadata", {}).get("namespace")
+            key = f"{namespace}/{name}" if namespace else name
+            kind = "ADDED" if key not in self.objects[path] else "MODIFIED"
+            own = {"name": name, "labels": labels or {}, "resourceVersion": str(self.version)}
+            thing = {**more, "metadata": {**more.get("metadata", {}), **own}}
+            self.objects[path][key] = thing
             self._note(kind, path, thing)
 
     def delete(self, name: str, path: str = NODES) -> None:
+        """Delete an object, called `namespace/name` where it has a namespace."""
         with self.changed:
             self.version += 1
             thing = self.objects[path].pop(name)
             self._note(
                 "DELETED", path, {**thing, "metadata": {**thing["metadata"], "resourceVersion": str(self.version)}}
             )
+
+    def install(self, path: str) -> None:
+        """Serve one more kind of objects, as when its custom resource definition is made."""
+        with self.changed:
+            self.objects[path] = {}
+
+    def uninstall(self, path: str) -> None:
+        """Serve a kind no longer: its objects are deleted, its watches end, and then there is no such path."""
+        for name in list(self.objects[path]):
+            self.delete(name, path)
+        with self.changed:
+            del self.objects[path]
+            self.cuts += 1
+            self.changed.notify_all()
 
     def bookmark(self) -> None:
         """Send every watch a bookmark at the current version."""
@@ -150,6 +170,8 @@ class Handler(BaseHTTPRequestHandler):
         api.authorizations.append(self.headers.get("Authorization", ""))
         if api.faults:
             api.faults.popleft()(self)
+        elif parts.path in api.forbidden:
+            self.whole(403, json.dumps({"kind": "Status", "message": f"no {parts.path}", "code": 403}).encode())
         elif parts.path not in api.objects:
             self._one(parts.path)
         elif "watch" in query:
@@ -185,7 +207,7 @@ class Handler(BaseHTTPRequestHandler):
     def _list(self, path: str, query: dict[str, str]) -> None:
         api = self.server.api
         with api.changed:
-            names = sorted(api.objects[path])
+            names = sorted(api.objects.get(path, ()))
             start, size = int(query.get("continue", "0")), int(query["limit"])
             items = [api.objects[path][name] for name in names[start : start + size]]
             more = str(start + size) if start + size < len(names) else ""

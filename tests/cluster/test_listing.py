@@ -46,18 +46,28 @@ def test_a_refusal_of_a_later_page_is_said(api: ApiServer, tmp_path: Path) -> No
         listed(api.kubeconfig(tmp_path), None, NODES, "Node")
 
 
-@pytest.mark.parametrize("answer", [b"<html>", b"", b"[]", b"null", b'{"kind": "Node"}'])
+@pytest.mark.parametrize(
+    "answer", [b"<html>", b"", b"[]", b"null", b'{"kind": "Node"}', b'{"items": 1}', b'{"items": [1]}']
+)
 def test_what_is_no_list_is_said(api: ApiServer, tmp_path: Path, answer: bytes) -> None:
     api.faults.append(lambda handler: handler.whole(200, answer))
     with pytest.raises(ClusterError) as caught:
         listed(api.kubeconfig(tmp_path), None, NODES, "Node")
-    assert str(caught.value) == f"{api.url}/api/v1/nodes answered 200"
+    assert str(caught.value) == f"{api.url}/api/v1/nodes answered 200, but with no list of objects"
+
+
+@pytest.mark.parametrize(
+    "answer", [b'{"items": null}', b'{"metadata": null, "items": []}', b'{"metadata": 1, "items": null}']
+)
+def test_a_list_of_nothing_has_many_spellings(api: ApiServer, tmp_path: Path, answer: bytes) -> None:
+    api.faults.append(lambda handler: handler.whole(200, answer))
+    assert listed(api.kubeconfig(tmp_path), None, NODES, "Node") == []
 
 
 def test_a_server_that_is_not_there_is_said(tmp_path: Path) -> None:
     with ApiServer().running() as gone:
         path = gone.kubeconfig(tmp_path)
-    with pytest.raises(ClusterError, match=rf"^{gone.url} can't be reached: .*Connection refused$"):
+    with pytest.raises(ClusterError, match=rf"^{gone.url} can't be reached: .*: Connection refused$"):
         listed(path, None, NODES, "Node")
 
 

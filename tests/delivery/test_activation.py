@@ -201,14 +201,14 @@ def test_nodes_come_and_go(tmp_path: Path) -> None:
         assert rig.activation.decider is None
         assert rig.activation.unready()
         rig.nodes = []
-        rig.activation.nodes_changed()
+        rig.activation.fleet_changed()
         wait_for(lambda: rig.activation.decider is not None, "the first inventory")
         assert rig.activation.unready() == []
         rig.nodes = [node("n1", "a"), node("n2", "b")]
-        rig.activation.nodes_changed()
+        rig.activation.fleet_changed()
         wait_for(lambda: rig.pools() == ["a", "b"], "two pools")
         rig.nodes = rig.nodes[:1]
-        rig.activation.nodes_changed()
+        rig.activation.fleet_changed()
         wait_for(lambda: rig.pools() == ["a"], "one pool")
 
 
@@ -216,13 +216,13 @@ def test_the_same_nodes_are_no_change(tmp_path: Path) -> None:
     with following(bundles.write(tmp_path / "bundle")) as rig:
         rig.nodes = [node("n1", "a")]
         for _ in range(3):
-            rig.activation.nodes_changed()
+            rig.activation.fleet_changed()
         wait_for(lambda: rig.pools() == ["a"], "a pool")
         before = rig.activation.decider
         rig.nodes = [node("n7", "a")]
-        rig.activation.nodes_changed()
+        rig.activation.fleet_changed()
         rig.nodes = [node("n1", "a"), node("n2", "b")]
-        rig.activation.nodes_changed()
+        rig.activation.fleet_changed()
         wait_for(lambda: rig.pools() == ["a", "b"], "two pools")
         assert before is rig.built[0]
         assert len(rig.built) == 2
@@ -233,7 +233,7 @@ def test_nodes_and_bundles_change_together(tmp_path: Path) -> None:
     with following(bundle) as rig:
         for number in range(1, 4):
             rig.nodes = [node(f"n{n}", f"pool-{n}") for n in range(number)]
-            rig.activation.nodes_changed()
+            rig.activation.fleet_changed()
             bundles.write(bundle, f"1.{number}.0")
         wait_for(lambda: rig.version() == "1.3.0" and len(rig.pools()) == 3, "both")
 

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import yaml
 
-from tests.cluster.apiserver import NAMESPACES, ApiServer
+from tests.cluster.apiserver import NAMESPACES, NODE_POOLS, ApiServer
 from tests.delivery import bundles
 from tests.e2e.processes import Process
 from tests.waiting import wait_for
@@ -113,13 +113,15 @@ def test_leaves_its_own_namespace_alone(tmp_path: Path) -> None:
         assert "shop" in expression["values"]
 
 
-def test_nodes_of_a_cluster_are_followed(tmp_path: Path) -> None:
-    def gpu_pools(response: Json) -> list[str]:
-        for operation in patch_of(response):
-            text = json.dumps(operation)
-            return sorted(set(re.findall(r"gpu-\w+", text)))
-        return []
+def gpu_pools(response: Json) -> list[str]:
+    """The pools that a patch names."""
+    for operation in patch_of(response):
+        text = json.dumps(operation)
+        return sorted(set(re.findall(r"gpu-\w+", text)))
+    return []
 
+
+def test_nodes_of_a_cluster_are_followed(tmp_path: Path) -> None:
     with ApiServer().running() as api:
         labels = {"accelerator": "a100", "cloud.google.com/gke-nodepool": "gpu-a"}
         api.put("n1", labels)
@@ -139,6 +141,36 @@ def test_nodes_of_a_cluster_are_followed(tmp_path: Path) -> None:
             assert 'bayplan_cache_synced{kind="namespaces"} 1.0' in metrics
             serve.client.close()
             assert serve.process.terminate() == 0
+
+
+def test_pools_without_nodes_are_followed_too(tmp_path: Path) -> None:
+    """Karpenter comes to the cluster, gets NodePools, and goes; an inventory beside them has its say all the time."""
+
+    def spec(accelerator: str) -> Json:
+        template = {"metadata": {"labels": {"accelerator": accelerator}}, "spec": {"requirements": []}}
+        return {"template": template}
+
+    with ApiServer().running() as api:
+        bundle = bundles.write(tmp_path / "bundle")
+        by_hand = tmp_path / "pools.yaml"
+        entry = {"name": "gpu-b", "selector": {"karpenter.sh/nodepool": "gpu-b"}, "labels": {"accelerator": "h100"}}
+        by_hand.write_text(json.dumps({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": [entry]}))
+        arguments = ("--bundle", bundle, "--kubeconfig", api.kubeconfig(tmp_path), "--pools", str(by_hand))
+        with serving(tmp_path, *arguments) as serve:
+            assert not serve.create(TRAINEE)["allowed"]
+            api.install(NODE_POOLS)
+            about: dict[str, Any] = {"apiVersion": "karpenter.sh/v1", "kind": "NodePool"}
+            for name in ("gpu-a", "gpu-b"):
+                api.put(name, path=NODE_POOLS, spec=spec("a100"), **about)
+            api.put("gpu-broken", path=NODE_POOLS, spec={"template": 7}, **about)
+            wait_for(lambda: gpu_pools(serve.create(TRAINEE)) == ["gpu-a"], "the pool of a NodePool")
+            api.put("gpu-a", path=NODE_POOLS, spec=spec("h100"), **about)
+            wait_for(lambda: not serve.create(TRAINEE)["allowed"], "the change of a label")
+            api.put("gpu-c", path=NODE_POOLS, spec=spec("a100"), **about)
+            wait_for(lambda: gpu_pools(serve.create(TRAINEE)) == ["gpu-c"], "another pool")
+            api.uninstall(NODE_POOLS)
+            wait_for(lambda: not serve.create(TRAINEE)["allowed"], "all NodePools to be gone")
+            assert serve.output().count("NodePool gpu-broken: ") == 1
 
 
 def test_is_not_ready_before_nodes_are_listed(tmp_path: Path) -> None:

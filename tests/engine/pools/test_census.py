@@ -1,4 +1,4 @@
-"""cluster.live_pools: remembering changes nothing: live pools are the pools that all Nodes make."""
+"""engine.pools.census: remembering changes nothing: the pools of a census are those that all Nodes make."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.live_pools import LivePools
 from engine.pools import POOL_LABELS
+from engine.pools.census import Census
 from engine.pools.nodes import inventory_from_nodes
 
 LABELS = ("team/pool", *POOL_LABELS)
@@ -31,20 +31,20 @@ def node(name: str, labels: Mapping[str, str]) -> dict[str, Any]:
 
 @given(CHANGES)
 def test_equal_to_making_all_pools_again(changes: list[tuple[str, dict[str, str] | None]]) -> None:
-    live, nodes = LivePools(LABELS), dict[str, dict[str, Any]]()
+    census, nodes = Census(LABELS), dict[str, dict[str, Any]]()
     for name, labels in changes:
         if labels is None:
             nodes.pop(name, None)
         else:
             nodes[name] = node(name, labels)
         now = [nodes[each] for each in sorted(nodes)]
-        assert live.inventory(now) == inventory_from_nodes(now, LABELS)
+        assert census.inventory([], now) == inventory_from_nodes(now, LABELS)
 
 
 def test_pools_of_the_same_nodes_are_kept() -> None:
-    live = LivePools(LABELS)
+    census = Census(LABELS)
     nodes = [node(name, {"team/pool": pool}) for name, pool in (("n1", "a"), ("n2", "b"), ("n3", "b"))]
-    before = live.inventory(nodes)
-    after = live.inventory([nodes[0], nodes[1], node("n3", {"team/pool": "b", "zone": "z"})])
+    before = census.inventory([], nodes)
+    after = census.inventory([], [nodes[0], nodes[1], node("n3", {"team/pool": "b", "zone": "z"})])
     assert after.pools[0] is before.pools[0]
     assert after.pools[1] != before.pools[1]
