@@ -31,6 +31,7 @@ from engine.language.functions.formatting import MAX_PRECISION
 from engine.language.parser import MACROS, MAX_LENGTH, MAX_NESTING
 from engine.language.values import MAX_SIZE
 from engine.nodeselector import FALSE, TRUE, Terms
+from engine.pods import requests_of
 from engine.pods.defaults import defaulted
 from engine.pools import inventory_from_documents, words_of
 from engine.program import vocabulary
@@ -110,6 +111,7 @@ VARIABLES = ObjectType("variables", fields={"gpus": INT})
 ROOTS: Mapping[str, Type] = {
     "pod": vocabulary.POD,
     "namespaceObject": vocabulary.NAMESPACE,
+    "requests": vocabulary.REQUESTS,
     "params": vocabulary.params_type(PARAMS),
     "variables": VARIABLES,
     "pool": vocabulary.POOL,
@@ -127,8 +129,10 @@ def data() -> dict[str, Any]:
     pod, inventory = re.findall(r"^```yaml\n(.*?)^```$", LANGUAGE, re.MULTILINE | re.DOTALL)
     labels = {"kubernetes.io/metadata.name": "research", "team": "ml"}
     (pool,) = inventory_from_documents(parse_manifests(Source("pools.yaml", inventory))[0]).pools
+    given = defaulted(yaml.safe_load(pod))
     return {
-        "pod": defaulted(yaml.safe_load(pod)),
+        "pod": given,
+        "requests": requests_of(given),
         "namespaceObject": {
             "apiVersion": "v1",
             "kind": "Namespace",
@@ -185,7 +189,7 @@ def test_expressions_over_a_node_become_the_affinity_that_the_page_says(expressi
 
 
 def test_the_page_has_every_variable_and_limit() -> None:
-    compiled = {*NAMES, "node", "taint"}
+    compiled = {*(name.removesuffix("()") for name in NAMES), "node", "taint"}
     assert [name for name in sorted(compiled) if f"| `{name}` |" not in LANGUAGE] == []
     for limit in (MAX_LENGTH, MAX_NESTING, MAX_SIZE, MAX_UNROLLED, MAX_PRECISION):
         assert f"| {limit:,} |" in LANGUAGE

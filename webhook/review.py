@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from engine.documents import RequestError
+from engine.pods import with_quantities_as_text
 from webhook.shape import Pod
 
 API_VERSION = "admission.k8s.io/v1"
@@ -157,14 +158,21 @@ def failure(code: int, reason: str, error: RequestError) -> bytes:
 
 
 def pod_of(request: Request) -> dict[str, Any]:
-    """The pod of a request that creates one, with the types checked of all that the engine takes for granted."""
+    """The pod of a request that creates one, with the types checked of all that the engine takes for granted.
+
+    Quantities are text, as the API server writes them, also where somebody else's JSON says them as numbers.
+    """
     pod = request.object
     if pod is None:
         raise RequestError("request.object", "is missing")
     try:
         shape = msgspec.convert(pod, Pod)
-    except msgspec.ValidationError as error:
-        raise _at_field(error, "request.object") from None
+    except msgspec.ValidationError:
+        pod = with_quantities_as_text(pod)
+        try:
+            shape = msgspec.convert(pod, Pod)
+        except msgspec.ValidationError as error:
+            raise _at_field(error, "request.object") from None
     if shape.kind is not UNSET and shape.kind != "Pod":
         raise RequestError("request.object.kind", f"expected `Pod`, got `{_short(shape.kind)}`")
     if not request.namespace and not shape.metadata.namespace:

@@ -92,9 +92,20 @@ class _Spread(Struct, frozen=True, rename="camel"):
     match_label_keys: list[str] | None = None
 
 
+class _Resources(Struct, frozen=True):
+    limits: _Labels = None
+    requests: _Labels = None
+
+
+class _Container(Struct, frozen=True):
+    resources: _Resources | None = None
+
+
 class _Spec(Struct, frozen=True, rename="camel"):
-    containers: list[_Json] = []
-    init_containers: list[_Json] | None = None
+    containers: list[_Container] = []
+    init_containers: list[_Container] | None = None
+    resources: _Resources | None = None
+    overhead: _Labels = None
     node_name: str | None = None
     node_selector: _Labels = None
     affinity: _Affinity | None = None

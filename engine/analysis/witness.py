@@ -44,6 +44,11 @@ ROOTS: Mapping[str, ObjectType] = {
     "namespaceObject": NAMESPACE,
     "request": REQUEST,
 }
+WRITTEN: Mapping[str, Path] = {
+    **{name: (name,) for name in ROOTS},
+    "requests": ("pod", "spec", "containers", 0, "resources", "requests"),
+}
+"""By variable: where a pod, its Namespace or its request say what it holds."""
 POD_LABELS: Path = ("pod", "metadata", "labels")
 NAMESPACE_LABELS: Path = ("namespaceObject", "metadata", "labels")
 MAX_CLUES = 24
@@ -236,7 +241,7 @@ class _Reader:
         """The field that an expression is the value of, conversions and defaults aside."""
         match node:
             case Ident(name=name):
-                return names.get(name) or ((name,) if name in ROOTS else None)
+                return names.get(name) or WRITTEN.get(name)
             case Select(operand=Ident(name="variables"), field=name) if name in self.variables:
                 return self.path(self.variables[name], names)
             case Select(operand=operand, field=name) | Has(operand=operand, field=name):
@@ -266,7 +271,7 @@ class _Reader:
         known = self._constant(node)
         if known is None:
             return (1,)
-        if isinstance(known, int) and not isinstance(known, bool):
+        if isinstance(known, (int, float)) and not isinstance(known, bool):
             return (known + 1, known, max(known - 1, 0))
         return self._values(node)
 

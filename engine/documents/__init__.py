@@ -12,7 +12,7 @@ Start with `source.py` and `problems.py`, then `composer.py` (YAML) and `shapes.
 from engine.documents.composer import oversize, parse_documents
 from engine.documents.manifests import Manifest, parse_manifests
 from engine.documents.problems import BundleError, Problem, RequestError, did_you_mean, ordered
-from engine.documents.quantity import canonical, parse_quantity
+from engine.documents.quantity import nanos, parse_quantity, spelled
 from engine.documents.shapes import (
     API_VERSION,
     BAD,
@@ -72,7 +72,6 @@ __all__ = [
     "any_object",  # a Shape: any map, as plain data
     "bad",  # appends a Problem and gives BAD
     "boolean",  # a Shape: true or false
-    "canonical",  # a quantity as the API server writes it; raises ValueError
     "checked",  # a Shape: text that passes a test
     "choice",  # a Shape: one of a few words
     "constant",  # a Shape: any data that CEL can hold
@@ -89,6 +88,7 @@ __all__ = [
     "label_value",  # a Shape: a label's value
     "mapping",  # a Shape: a map with keys of one Shape and values of another
     "namespace_name",  # a Shape: a Namespace's name
+    "nanos",  # a quantity in billionths; raises ValueError
     "number",  # a Shape: a number, finite and not negative
     "object_name",  # a Shape: an object's name
     "ordered",  # problems in source order, each once
@@ -98,5 +98,6 @@ __all__ = [
     "parse_quantity",  # a quantity as a Fraction; raises ValueError
     "record",  # a Shape made from a table of Fields
     "some",  # a Shape: a list that is not empty
+    "spelled",  # an amount in billionths as the API server writes it
     "text",  # a Shape: text
 ]

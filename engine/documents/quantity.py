@@ -30,21 +30,32 @@ def parse_quantity(text: str) -> Fraction:
     return number * Fraction(10) ** int(exponent) if exponent else number
 
 
-def canonical(text: str) -> str:
-    """A quantity as the API server writes it: `1000m` is `1`, `1024Mi` is `1Gi`, `0.5` is `500m`.
+def nanos(text: str) -> int:
+    """A quantity in billionths, as Kubernetes keeps it: what is finer is rounded away from zero, and one with a binary
+    suffix does not exceed 2^63-1.
 
-    Source: Quantity.CanonicalizeBytes. Raises ValueError as `parse_quantity`.
+    Source: ParseQuantity. Raises ValueError as `parse_quantity`.
     """
-    amount = parse_quantity(text)
-    suffix = text.lstrip("+-.0123456789")
-    if suffix in _BINARY and abs(amount) >= 1024 and amount.denominator == 1:
-        return _scaled(amount, _BINARY_STEPS)
-    nano = _round_away(amount * 10**9)
-    if "e" in suffix or (suffix.startswith("E") and len(suffix) > 1):
-        return _scaled(Fraction(nano, 10**9), _EXPONENT_STEPS)
-    return _scaled(Fraction(nano, 10**9), _DECIMAL_STEPS)
+    amount = _round_away(parse_quantity(text) * 10**9)
+    return max(-_MAX_BINARY, min(_MAX_BINARY, amount)) if text.endswith("i") else amount
 
 
+def spelled(amount: int, like: str) -> str:
+    """An amount in billionths as the API server writes it, with the kind of suffix that the quantity `like` has.
+
+    `1000m` becomes `1`, `1024Mi` `1Gi`, and `0.5` `500m`.
+    Source: Quantity.CanonicalizeBytes.
+    """
+    suffix = like.lstrip("+-.0123456789")
+    exact = Fraction(amount, 10**9)
+    if suffix in _BINARY and abs(exact) >= 1024 and exact.denominator == 1:
+        return _scaled(exact, _BINARY_STEPS)
+    if "e" in suffix or (suffix.startswith("E") and len(suffix) > 1 and suffix not in _BINARY):
+        return _scaled(exact, _EXPONENT_STEPS)
+    return _scaled(exact, _DECIMAL_STEPS)
+
+
+_MAX_BINARY = (2**63 - 1) * 10**9
 _BINARY_STEPS = [*sorted(((scale, suffix) for suffix, scale in _BINARY.items()), reverse=True), (Fraction(1), "")]
 _DECIMAL_STEPS = sorted(((scale, suffix.strip()) for suffix, scale in _DECIMAL.items()), reverse=True)
 _EXPONENT_STEPS = [(Fraction(10) ** power, f"e{power}" if power else "") for power in range(18, -10, -3)]

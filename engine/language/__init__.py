@@ -33,7 +33,21 @@ from engine.language.syntax import (
     shape,
     walk,
 )
-from engine.language.types import BOOL, BYTES, DOUBLE, DYN, ERROR, INT, STRING, UINT, ObjectType, Type, list_of, map_of
+from engine.language.types import (
+    BOOL,
+    BYTES,
+    DOUBLE,
+    DYN,
+    ERROR,
+    INT,
+    STRING,
+    UINT,
+    ObjectType,
+    Others,
+    Type,
+    list_of,
+    map_of,
+)
 from engine.language.values import (
     NO_VALUE,
     NOTHING,
@@ -75,6 +89,7 @@ __all__ = [
     "Node",  # a part of a syntax tree, with its place and type
     "ObjectType",  # a Type with fields
     "Optional",  # CEL's optional as a value
+    "Others",  # which keys an ObjectType has besides its fields
     "Overload",  # one signature of one function of the library
     "Select",  # a Node: `operand.field`
     "Type",  # a CEL type

@@ -120,7 +120,9 @@ def _unguarded(excerpt: Excerpt, select: Select) -> Problem:
     path, operand = excerpt.value[select.start : select.end], excerpt.value[select.start : select.operand.end]
     safe = f"{operand}.?{select.field}"
     span = excerpt.span(select.at, select.end)
-    return mistakes.unguarded_optional(span, said(select.operand.type), select.field, path, safe)
+    owner = select.operand.type
+    title = owner.others.title if isinstance(owner, ObjectType) and owner.others else said(owner)
+    return mistakes.unguarded_optional(span, title, select.field, path, safe)
 
 
 def _settled(node: _Node) -> _Node:
@@ -223,7 +225,7 @@ class _Checker:
         if self.excerpt.value.startswith("`", node.at):
             self.problems.append(mistakes.backquoted(span, node.field))
         if isinstance(owner, ObjectType):
-            return owner.fields.get(node.field) or self.fail(mistakes.unknown_field(span, owner, node.field))
+            return owner.member(node.field) or self.fail(mistakes.unknown_field(span, owner, node.field))
         if owner == ERROR:
             return ERROR
         if owner.name == "map":
@@ -255,6 +257,9 @@ class _Checker:
         wanted = INT if owner.name == "list" else owner.parameters[0]
         if not self.types.fits((index.type,), (wanted,)):
             return self.fail(mistakes.wrong_index(self.span(index), owner, wanted, index.type))
+        if isinstance(owner, ObjectType) and isinstance(index, Literal):
+            key = str(index.value)
+            return owner.member(key) or self.fail(mistakes.unknown_field(self.span(index), owner, key))
         return self.types.resolved(owner.parameters[-1])
 
     def constant_index(self, operand: Node, index: Node) -> None:
@@ -319,6 +324,8 @@ class _Checker:
         left, right = node.args
         kind = right.type.name
         if kind in ("list", "map"):
+            if isinstance(right.type, ObjectType) and isinstance(left, Literal) and left.type == STRING:
+                self.element(right.type, left)
             if not self.types.fits((left.type,), (right.type.parameters[0],)):
                 inside = right.type.parameters[0]
                 hint = _equality_hint(left.type, inside)

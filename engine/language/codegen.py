@@ -119,11 +119,15 @@ _TYPE_NAMES = frozenset({
 
 
 def source_of(node: Node, names: Sequence[str]) -> tuple[str, Mapping[str, object]]:
-    """Source of a module with the function ENTRY(budget, *roots), and the constants that the module's globals need."""
+    """Source of a module with the function ENTRY(budget, *roots), and the constants that the module's globals need.
+
+    The value of a root whose name ends in `()` is a function of the budget that computes it.
+    """
     writer = _Writer()
-    scope = {name: _Local(f"n{i}", (f"n{i}",)) for i, name in enumerate(names)}
+    locals_ = [_Local(f"n{i}(budget)" if name.endswith("()") else f"n{i}", (f"n{i}",)) for i, name in enumerate(names)]
+    scope = {name.removesuffix("()"): local for name, local in zip(names, locals_, strict=True)}
     for i, name in reversed(list(enumerate(names))):  # with a dot it is the first of its name: no macro's variable
-        scope[f".{name}"] = _Local(f"n{i}", (f"n{i}",))
+        scope[f".{name.removesuffix('()')}"] = locals_[i]
     roots = "".join(f", n{i}" for i in range(len(names)))
     body, code = writer.apart(node, scope)
     lines = [f"def {ENTRY}(budget{roots}):", " try:", *("  " + line for line in body), f"  return {code}"]
@@ -555,7 +559,7 @@ def _total(node: Node, scope: Scope) -> bool:
         case Literal():
             return True
         case Ident():
-            return node.name in scope and len(scope[node.name].locals) == 1
+            return node.name in scope and scope[node.name].code in scope[node.name].locals
         case Call(function="_&&_" | "_||_" | "_?_:_"):
             conditions = node.args[:1] if node.function == "_?_:_" else node.args
             return all(c.type == BOOL for c in conditions) and all(_total(operand, scope) for operand in node.args)

@@ -5,7 +5,8 @@ What a run may raise, and nothing else:
 - CelError: the expression has no value. In generated code (`codegen.py`) Python's own errors on plain data mean the
   same, and become CelErrors at the border, or where `&&`, `||` and macros absorb them: KeyError (no such key),
   IndexError (index out of bounds), TypeError and AttributeError (a value of another type than expected). They count
-  only if a line of generated code raised them: from deeper down they are bugs and pass through as they are.
+  only if a line of generated code raised them, or a function that it called with a value of another type than it takes
+  (`mistyped.py`; there ValueError counts, too): from deeper down they are bugs and pass through as they are.
 - BudgetExceeded: the run was too long, too large or too deep. Nothing in an expression absorbs it.
 - any other exception: a bug here, or in what evaluates `variables` lazily.
 """
@@ -18,6 +19,7 @@ from types import MappingProxyType
 from engine.language import codegen
 from engine.language.functions.lists import by_order, sort_by_keys
 from engine.language.functions.operators import is_in
+from engine.language.mistyped import mistyped
 from engine.language.overload import by_content
 from engine.language.regex import Pattern, matching
 from engine.language.syntax import Node
@@ -40,14 +42,15 @@ from engine.language.values import (
     optional,
 )
 
-FAULTS = (CelError, KeyError, IndexError, TypeError, AttributeError)
+FAULTS = (CelError, KeyError, IndexError, TypeError, AttributeError, ValueError)
 
 
 def compile_expression(node: Node, names: Sequence[str]) -> Callable[..., object]:
     """A function `f(budget, *values)` of a checked tree, with a value for each root variable in `names`.
 
-    It returns a CEL value or raises CelError or BudgetExceeded. It keeps no state: threads may share it. A root that is
-    a dict subclass may compute its fields (`__missing__`; `__contains__` and `get` too, where `has` and `.?` ask).
+    It returns a CEL value or raises CelError or BudgetExceeded. It keeps no state: threads may share it. The value of a
+    root that is called `name()` there is a function of the budget, called wherever `name` is read. A root that is a
+    dict subclass may compute its fields (`__missing__`; `__contains__` and `get` too, where `has` and `.?` ask).
     """
     source, constants = codegen.source_of(node, names)
     namespace: dict[str, object] = {**_RUNTIME, **constants}
@@ -64,14 +67,17 @@ def _fault(error: BaseException) -> CelError:
     """The CelError that an error in generated code stands for; an error from elsewhere is raised again."""
     if isinstance(error, CelError):
         return error
-    place = error.__traceback__
+    place, inside = error.__traceback__, False
     while place is not None and place.tb_next is not None:
+        called_here = place.tb_frame.f_code.co_filename == codegen.FILENAME
         place = place.tb_next
-    if place is None or place.tb_frame.f_code.co_filename != codegen.FILENAME:
+        inside = inside or (called_here and mistyped(place.tb_frame, _HELPERS))
+    written = place is not None and place.tb_frame.f_code.co_filename == codegen.FILENAME
+    if not inside and (not written or isinstance(error, ValueError)):
         raise error
-    if isinstance(error, KeyError):
+    if isinstance(error, KeyError) and not inside:
         return NoSuchKey(error.args[0])
-    if isinstance(error, IndexError):
+    if isinstance(error, IndexError) and not inside:
         return CelError("index out of bounds")
     return CelError("no such overload: a value is of another type than this operation takes")
 
@@ -200,6 +206,9 @@ def _sort_by(budget: Budget, values: Iterable[object], keys: list[object]) -> li
     budget.spend(by_order(keys))
     return sort_by_keys(list(values), keys)
 
+
+_HELPERS = {_contains.__code__: 2, _matches.__code__: 1}
+"""Functions of the budget, called by generated code: how many texts their last arguments are."""
 
 _RUNTIME: Mapping[str, object] = MappingProxyType(
     {

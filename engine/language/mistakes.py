@@ -74,6 +74,10 @@ _HABITS = {
     "namespace_object": "did you mean `namespaceObject`?",
     "authorizer": "there is no authorizer here; `request.userInfo` says who asks",
 }
+_FIELDS = {
+    ("Request", name): f"what the scheduler counts for the pod is `requests.{name}`" for name in ("cpu", "memory")
+}
+"""What is meant by a field that a type does not have."""
 
 
 def unknown_variable(span: Span, name: str, known: Iterable[str]) -> Problem:
@@ -89,7 +93,10 @@ def unknown_field(span: Span, owner: ObjectType, field: str) -> Problem:
         message = f"there is no variable `{field}` in this policy"
     else:
         message = f"`{owner.name}` has no field `{field}`"
-    hint = did_you_mean(field, owner.fields) or _deeper(owner, field)
+    if owner.others is not None:
+        message = f"`{owner.others.title}` never has `{field}`"
+        return Problem("unknown-field", message, span, owner.others.expected)
+    hint = _FIELDS.get((owner.name, field)) or did_you_mean(field, owner.fields) or _deeper(owner, field)
     return Problem("unknown-field", message, span, "" if hint else _one_of(sorted(owner.fields)), hint)
 
 

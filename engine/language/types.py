@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -23,10 +24,31 @@ class ObjectType(Type):
     """A type with fields, known by name alone: `Pod`, `Pool`. Closed: a field that is not here is an error.
 
     `optional` holds the fields that an object may lack, so that reading one without `has`, `.?` or `[?]` can fail.
+    With `others` it is a map too, whose name and parameters it has.
     """
 
     fields: Mapping[str, Type] = field(default_factory=dict, compare=False, repr=False)
     optional: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    others: Others | None = field(default=None, compare=False, repr=False)
+
+    def member(self, key: str) -> Type | None:
+        """The type of a field, None where there can be none of that name."""
+        known = self.fields.get(key)
+        others = self.others
+        return known or (others.type if others is not None and re.fullmatch(others.pattern, key) else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """The keys of an object besides its fields: all that match a regular expression, and their type.
+
+    `title` is what the object is called in messages, `expected` which keys it can have.
+    """
+
+    pattern: str
+    type: Type
+    title: str
+    expected: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 In the pipeline this is the other input beside bundle and pools: an `IncomingPod` is a pod with its Namespace and its
 request, as plain JSON. The webhook makes one of a review; `pods_from_documents` makes them of files, a workload's
-template included, as the controllers and the API server's defaults would. `owner_of` says whose pod it is. `redactor`
+template included, as the controllers and the API server's defaults would. `owner_of` says whose pod it is,
+`requests_of` what the scheduler will count for it. `redactor`
 and `without_environment` keep the values of a pod's environment out of errors and logs.
 
 Start with `incoming.py`, then `manifests.py` (files to pods) and `owner.py`.
@@ -12,6 +13,7 @@ from engine.pods.incoming import IncomingPod
 from engine.pods.manifests import NAME_LABEL, named, pods_from_documents
 from engine.pods.owner import controller, free_owner, owner_of
 from engine.pods.redaction import reads_environment, redactor, withheld, without_environment
+from engine.pods.requests import quantities_in, requests_of, with_quantities_as_text
 from engine.pods.rollout import rolled_out
 from engine.pods.shape import check_pod
 
@@ -24,9 +26,12 @@ __all__ = [
     "named",  # a Namespace as the API server shows it, with the label of its name
     "owner_of",  # the Owner (apiVersion, kind, name) of a pod, None for a bare one
     "pods_from_documents",  # the IncomingPods of files; raises RequestError
+    "quantities_in",  # how many quantities `requests_of` will read, at most
     "reads_environment",  # whether an expression may read a pod's environment
     "redactor",  # a function that hides values of one pod's environment in texts
+    "requests_of",  # what the scheduler will count for a pod, by resource; raises RequestError
     "rolled_out",  # whether a policy's rollout, in percent, has reached a pod's workload
+    "with_quantities_as_text",  # a pod whose quantities are text where they were numbers
     "withheld",  # an error without its words, its place only
     "without_environment",  # a pod without the values of its environment
 ]

@@ -1,6 +1,7 @@
 """What the API server has done to a pod by the time a webhook is called: defaults, and its built-in admission plugins.
 
-Sources: k8s.io/kubernetes/pkg/apis/core/v1/defaults.go (SetDefaults_Pod, _PodSpec, _Container), and the plugins
+Sources: k8s.io/kubernetes/pkg/apis/core/v1/defaults.go (SetDefaults_Pod, _PodSpec, _Container, _ResourceList,
+defaultPodRequests, defaultHugePagePodLimits), and the plugins
 DefaultTolerationSeconds, Priority and ServiceAccount, as seen on a 1.36 API server. Left out is what depends on
 objects of the cluster: limit ranges, runtime classes, priorities of classes, tokens.
 """
@@ -10,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.documents import RequestError, canonical
+from engine.documents import RequestError
+from engine.pods.requests import HUGE_PAGES, aggregated, as_text, in_thousandths, is_pod_level
 
 Json = Any
 Object = dict[str, Json]
@@ -46,7 +48,7 @@ def defaulted(pod: Mapping[str, Json], path: str = "") -> Object:
     if "overhead" in spec:
         made["overhead"] = _quantities(spec["overhead"], f"{path}spec.overhead")
     if "resources" in spec:
-        made["resources"] = _resources(spec["resources"], f"{path}spec.resources")
+        made["resources"] = _resources(_pod_level(spec), f"{path}spec.resources")
     made["tolerations"] = [*spec.get("tolerations", []), *_default_tolerations(spec.get("tolerations", []))]
     return {**pod, "spec": made}
 
@@ -97,16 +99,40 @@ def _resources(resources: Mapping[str, Json], path: str) -> Object:
     return made
 
 
-def _requests_from_limits(resources: Object) -> Object:
+def _requests_from_limits(resources: Mapping[str, Json]) -> Object:
     limits = resources.get("limits", {})
-    return {**resources, "requests": {**limits, **resources.get("requests", {})}} if limits else resources
+    return {**resources, **({"requests": {**limits, **resources.get("requests", {})}} if limits else {})}
+
+
+def _pod_level(spec: Mapping[str, Json]) -> Object:
+    """What a pod with limits as a whole requests as a whole: what its containers do together, else those limits.
+
+    Nothing is rounded yet.
+    """
+    resources = spec["resources"]
+    limits, requests = dict(resources.get("limits", {})), dict(resources.get("requests", {}))
+    if not limits and not requests:
+        return dict(resources)
+    containers = {
+        kind: [{**each, "resources": _requests_from_limits(each.get("resources", {}))} for each in spec.get(kind, ())]
+        for kind in ("containers", "initContainers")
+    }
+    for name, amount in aggregated(containers, "limits").items():
+        if name.startswith(HUGE_PAGES) and name not in requests:
+            limits.setdefault(name, str(amount))
+    if limits:
+        together = {name: str(amount) for name, amount in aggregated(containers, "requests").items()}
+        shared = {name: said for name, said in together.items() if not name.startswith(HUGE_PAGES)}
+        requests = {name: said for name, said in {**limits, **shared}.items() if is_pod_level(name)} | requests
+    filled = {"limits": limits, "requests": requests}
+    return {**resources, **{kind: amounts for kind, amounts in filled.items() if amounts}}
 
 
 def _quantities(amounts: Mapping[str, Json], path: str) -> Object:
     made = {}
     for name, said in amounts.items():
         try:
-            made[name] = canonical(said if isinstance(said, str) else repr(said))
+            made[name] = str(in_thousandths(as_text(said)))
         except ValueError as error:
             raise RequestError(f"{path}.{name}", str(error)) from None
     return made

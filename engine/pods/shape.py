@@ -31,7 +31,8 @@ _POD_AFFINITY = {
     REQUIRED: [_POD_TERM],
     PREFERRED: [{"weight": int, "podAffinityTerm": _POD_TERM}],
 }
-_AMOUNTS = {"limits": {"*": (str, int, float)}, "requests": {"*": (str, int, float)}}
+QUANTITY = (str, int, float)
+_AMOUNTS = {"limits": {"*": QUANTITY}, "requests": {"*": QUANTITY}}
 _CONTAINER = {"name": str, "image": str, "env": [{}], "resources": _AMOUNTS, "ports": [{}]}
 METADATA = {
     "name": str,
@@ -51,7 +52,7 @@ POD: Check = {
         "initContainers": [_CONTAINER],
         "volumes": [{"name": str}],
         "resources": _AMOUNTS,
-        "overhead": {"*": (str, int, float)},
+        "overhead": {"*": QUANTITY},
         "nodeName": str,
         "nodeSelector": _LABELS,
         "priorityClassName": str,

@@ -88,6 +88,7 @@ class _Compiler:
             "pod": vocabulary.POD,
             "namespaceObject": vocabulary.NAMESPACE,
             "request": vocabulary.REQUEST,
+            "requests": vocabulary.REQUESTS,
             "cluster": vocabulary.CLUSTER,
             "params": _type_of_params(bundle),
         }

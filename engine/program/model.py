@@ -13,10 +13,14 @@ from engine.program.truths import CasesOf
 
 Function: TypeAlias = Callable[..., object]
 
-POD_NAMES = ("pod", "namespaceObject", "request", "variables")
+POD_NAMES = ("pod", "namespaceObject", "request", "requests", "variables")
 CONSTANT_NAMES = ("cluster", "params")
-NAMES = (*POD_NAMES, *CONSTANT_NAMES, "pool")
-"""The arguments of every compiled function after the budget, in order; `taint` follows in `tolerate`."""
+COMPUTED = frozenset(("requests",))
+NAMES = tuple(f"{name}()" if name in COMPUTED else name for name in (*POD_NAMES, *CONSTANT_NAMES, "pool"))
+"""The arguments of every compiled function after the budget, in order; `taint` follows in `tolerate`.
+
+What is COMPUTED only when it is read is a function of the budget, and its name ends in `()`.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ def says_without_pool(node: Node) -> bool:
 
 def beyond_author(node: Node) -> bool:
     """Whether a condition is about what the pod's author does not write: the Namespace, or who asks."""
-    if "pod" in free_names(node):
+    if free_names(node) & {"pod", "requests"}:
         return False
     return "namespaceObject" in free_names(node) or _reads_user(node)
 

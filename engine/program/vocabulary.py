@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from engine.bundle import Schema
-from engine.language import BOOL, BYTES, DOUBLE, DYN, INT, STRING, ObjectType, Type, list_of, map_of
+from engine.language import BOOL, BYTES, DOUBLE, DYN, INT, STRING, ObjectType, Others, Type, list_of, map_of
 from engine.pools import NODE_WORDS
 from engine.program.kubernetes_types import TYPES
 
@@ -102,6 +102,23 @@ REQUEST = ObjectType(
     },
 )
 """`request`: the admission request that brings the pod."""
+
+REQUESTS = ObjectType(
+    "map",
+    (STRING, DYN),
+    fields={"cpu": DOUBLE, "memory": INT, "ephemeral-storage": INT},
+    optional=frozenset(("cpu", "memory")),
+    others=Others(
+        r"hugepages-.+|[^/]+/.+",
+        INT,
+        "requests",
+        "`cpu`, `memory`, `ephemeral-storage`, `hugepages-…`, or a device with its domain: `nvidia.com/gpu`",
+    ),
+)
+"""`requests`: what the scheduler will count for the pod. `cpu` in cores, `memory` in bytes, devices by number.
+
+It is a map, too: of a key that only run time knows the value is `dyn`, for `cpu` is a double and all others are ints.
+"""
 
 CLUSTER = ObjectType("Cluster", fields={"name": STRING, "labels": _LABELS})
 """`cluster`: what the operator says about this cluster."""

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,15 @@ BUILD = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """For one pod: which nodes admit it, which of them it tolerates, how much it prefers each by node affinity, and why
-    the API server would refuse it, if so.
+    """For one pod: which nodes admit it, which of them it tolerates, how much it prefers each by node affinity, why the
+    API server would refuse it, if so, and what the scheduler counts for it (`cpu` in thousandths).
     """
 
     admits: list[bool]
     tolerates: list[bool]
     scores: list[int]
     refused: str
+    requests: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

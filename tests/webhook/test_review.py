@@ -122,6 +122,40 @@ def test_everything_but_pods_being_created_is_none_of_our_business(change: dict[
     assert not reviews.creates_pod(reviews.decode(body(review(pod(), **change))))
 
 
+def test_quantities_may_be_numbers() -> None:
+    """The API server writes text; YAML and JSON of others say `nvidia.com/gpu: 4`."""
+    amounts = {"limits": {"nvidia.com/gpu": 4, "cpu": "1"}, "requests": {"cpu": 0.5}}
+    said = {"limits": {"nvidia.com/gpu": "4", "cpu": "1"}, "requests": {"cpu": "0.5"}}
+    given: dict[str, Any] = {
+        "containers": [{"name": "a", "resources": amounts}, {"name": "b"}],
+        "initContainers": [{"name": "i", "resources": amounts}],
+        "resources": amounts,
+        "overhead": {"memory": 1048576},
+    }
+    read = reviews.pod_of(reviews.decode(body(review(pod(spec=given)))))["spec"]
+    assert [read["containers"][0]["resources"], read["initContainers"][0]["resources"], read["resources"]] == [said] * 3
+    assert (read["containers"][1], read["overhead"]) == ({"name": "b"}, {"memory": "1048576"})
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({"containers": [{"resources": {"limits": {"cpu": True}}}]}, "containers[0].resources.limits[...]"),
+        ({"containers": [{"resources": {"requests": {"cpu": None}}}]}, "containers[0].resources.requests[...]"),
+        ({"containers": [{"resources": {"requests": {"cpu": ["1"]}}}]}, "containers[0].resources.requests[...]"),
+        ({"containers": [{"resources": {"requests": 1}}]}, "containers[0].resources.requests"),
+        ({"containers": [{"resources": "all"}]}, "containers[0].resources"),
+        ({"initContainers": ["a"]}, "initContainers[0]"),
+        ({"overhead": {"cpu": {}}}, "overhead[...]"),
+        ({"resources": [1]}, "resources"),
+    ],
+)
+def test_what_is_no_quantity_is_refused_with_its_place(spec: dict[str, Any], path: str) -> None:
+    with pytest.raises(RequestError) as raised:
+        reviews.pod_of(reviews.decode(body(review(pod(spec=spec)))))
+    assert raised.value.path == f"request.object.spec.{path}"
+
+
 def test_unknown_fields_are_left_alone() -> None:
     newer = pod(spec={"tomorrow": {"affinity": 1}})
     assert reviews.pod_of(reviews.decode(body(review(newer, someday=[1])))) == newer

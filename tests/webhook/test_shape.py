@@ -20,7 +20,7 @@ from msgspec.inspect import (
     type_info,
 )
 
-from engine.pods.shape import POD, WORKLOAD
+from engine.pods.shape import POD, QUANTITY, WORKLOAD
 from webhook.shape import Pod
 
 SCALARS: dict[type[Type], type] = {StrType: str, IntType: int, BoolType: bool}
@@ -51,6 +51,8 @@ def differences(decoded: Type, checked: Any, path: str) -> list[str]:
         # a map of anything is left to the API server, which has read all of it
         whole = isinstance(decoded.value_type, AnyType)
         return [] if whole else differences(decoded.value_type, checked.get("*"), f"{path}.*")
+    if checked is QUANTITY:  # numbers have become text before
+        checked = str
     return [] if SCALARS.get(type(decoded)) is checked else [f"{path} is {checked} in files"]
 
 

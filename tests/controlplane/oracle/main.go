@@ -1,10 +1,11 @@
 // Oracle answers, with Kubernetes' own code, where a pod may run and whether the API server would accept it.
 //
 // One JSON object a line on standard input: {"pods": [Pod, ...], "nodes": [Node, ...]}; one list a line on standard
-// output, with {"admits": [bool, ...], "tolerates": [bool, ...], "scores": [int, ...], "refused": "..."} for each of the
-// pods. `admits` is nodeSelector and required node affinity on each of the nodes, as the scheduler reads them,
-// `tolerates` the NoSchedule and NoExecute taints, `scores` the weights of preferred node affinity, `refused` is empty
-// or the API server's validation error after defaulting.
+// output, with {"admits": [bool, ...], "tolerates": [bool, ...], "scores": [int, ...], "requests": {name: int, ...},
+// "refused": "..."} for each of the pods. `admits` is nodeSelector and required node affinity on each of the nodes, as the scheduler reads them,
+// `tolerates` the NoSchedule and NoExecute taints, `scores` the weights of preferred node affinity, `requests` what the
+// scheduler counts for the pod after defaulting (`cpu` in thousandths), `refused` is empty or the API server's validation
+// error after defaulting.
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 	"os"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/component-helpers/resource"
 	corev1 "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	"k8s.io/klog/v2"
@@ -21,6 +23,7 @@ import (
 	"k8s.io/kubernetes/pkg/apis/core"
 	defaults "k8s.io/kubernetes/pkg/apis/core/v1"
 	"k8s.io/kubernetes/pkg/apis/core/validation"
+	"k8s.io/kubernetes/pkg/scheduler/framework"
 )
 
 type question struct {
@@ -29,10 +32,11 @@ type question struct {
 }
 
 type answer struct {
-	Admits    []bool  `json:"admits"`
-	Tolerates []bool  `json:"tolerates"`
-	Scores    []int64 `json:"scores"`
-	Refused   string  `json:"refused"`
+	Admits    []bool           `json:"admits"`
+	Tolerates []bool           `json:"tolerates"`
+	Scores    []int64          `json:"scores"`
+	Requests  map[string]int64 `json:"requests"`
+	Refused   string           `json:"refused"`
 }
 
 func main() {
@@ -73,6 +77,7 @@ func judge(pod *v1.Pod, nodes []v1.Node) answer {
 		}
 	}
 	said.Refused = refused(pod)
+	said.Requests = requests(pod)
 	return said
 }
 
@@ -91,6 +96,27 @@ func preferences(pod *v1.Pod) *nodeaffinity.PreferredSchedulingTerms {
 
 func hard(taint *v1.Taint) bool {
 	return taint.Effect == v1.TaintEffectNoSchedule || taint.Effect == v1.TaintEffectNoExecute
+}
+
+// requests are what the scheduler's cache holds for the pod: of the resources that anything in the pod requests.
+func requests(pod *v1.Pod) map[string]int64 {
+	info, err := framework.NewPodInfo(pod)
+	fail(err)
+	counted := info.CalculateResource().Resource
+	found := map[string]int64{}
+	for name := range resource.PodRequests(pod, resource.PodResourcesOptions{}) {
+		switch name {
+		case v1.ResourceCPU:
+			found[string(name)] = counted.GetMilliCPU()
+		case v1.ResourceMemory:
+			found[string(name)] = counted.GetMemory()
+		case v1.ResourceEphemeralStorage:
+			found[string(name)] = counted.GetEphemeralStorage()
+		default:
+			found[string(name)] = counted.GetScalarResources()[name]
+		}
+	}
+	return found
 }
 
 func refused(pod *v1.Pod) string {

@@ -98,6 +98,10 @@ def problems(text: str) -> list[tuple[str, str]]:
             "    matchConditions: [{name: c, expression: 'request.userInfo.username == pod.spec.hostname'}]",
             "author-alone",
         ),
+        (
+            '    matchConditions: [{name: c, expression: \'request.userInfo.username == "x" && "cpu" in requests\'}]',
+            "author-alone",
+        ),
         ("    matchConditions: [{name: c, expression: 'request.userInfo.name == \"x\"'}]", "unknown-field"),
         ("    namespaceSelector: {matchLabels: {a: b}}\n    policies: [on]", "unknown-policy"),
         ("    namespaceSelector: {matchLabels: {a: b}}\n    until: tomorrow", "unknown-field"),

@@ -17,7 +17,7 @@ import pytest
 
 from engine.bundle import Bundle, parse_bundle
 from engine.documents import BundleError, Excerpt
-from engine.evaluation.pod_facts import Variables
+from engine.evaluation.pod_facts import Requests, Variables
 from engine.evaluation.pool_facts import Inputs, PoolFacts
 from engine.evaluation.verdicts import ByPool, Verdict
 from engine.language import (
@@ -60,6 +60,7 @@ ROOTS: Mapping[str, Type] = {
     "pod": vocabulary.POD,
     "namespaceObject": vocabulary.NAMESPACE,
     "request": vocabulary.REQUEST,
+    "requests": vocabulary.REQUESTS,
     "variables": VARIABLE_TYPES,
     "cluster": vocabulary.CLUSTER,
     "params": vocabulary.params_type({}),
@@ -75,11 +76,13 @@ NODES: Sequence[Mapping[str, Any]] = [
 OF_POD = {
     "string": ("pod.metadata.name", "pod.spec.nodeName", "variables.zone", 'pod.metadata.labels["a"]',
                'pod.metadata.?labels[?"app"].orValue("a")'),
-    "int": ("variables.gpus", "pod.spec.priority", "size(pod.spec.containers)", "int(variables.zone)"),
+    "int": ("variables.gpus", "pod.spec.priority", "size(pod.spec.containers)", "int(variables.zone)",
+            'requests["nvidia.com/gpu"]', "requests.memory", 'requests[?"nvidia.com/gpu"].orValue(0)'),
     "uint": ("uint(pod.spec.priority)", "uint(size(pod.spec.containers))"),
-    "double": ("double(pod.spec.priority)", "double(variables.zone)", "double(size(pod.spec.containers)) / 0.0",
+    "double": ("requests.cpu", "double(pod.spec.priority)", "double(variables.zone)",
+               "double(size(pod.spec.containers)) / 0.0",
                "0.0 / 0.0 * double(size(pod.metadata.name))"),
-    "bool": ("pod.spec.hostNetwork", "has(pod.spec.nodeName)", "bool(variables.zone)"),
+    "bool": ("pod.spec.hostNetwork", "has(pod.spec.nodeName)", "bool(variables.zone)", '"cpu" in requests'),
     "strings": ("variables.names", '["gpu", pod.metadata.name]', "pod.metadata.labels.map(k, k)"),
     "ints": ("[variables.gpus, 3]", "[pod.spec.priority]"),
 }  # fmt: skip
@@ -233,7 +236,13 @@ def accepted(random: Random) -> Iterator[str]:
 def arguments(policy: CompiledPolicy, pod: Mapping[str, Any]) -> tuple[Any, ...]:
     """What a policy's functions are called with, the pool aside."""
     variables = Variables(policy.variables)
-    given: dict[str, Any] = {"pod": pod, "namespaceObject": {}, "request": {}, "variables": variables}
+    given: dict[str, Any] = {
+        "pod": pod,
+        "namespaceObject": {},
+        "request": {},
+        "requests": Requests(pod),
+        "variables": variables,
+    }
     variables.arguments = (Budget(PLENTY), *(given[name] for name in POD_NAMES), *CONSTANTS)
     return variables.arguments
 

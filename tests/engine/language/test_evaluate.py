@@ -242,3 +242,68 @@ def test_runs_leave_data_alone() -> None:
     text = "d.list.sort() == [1, 2, 3] && {'x': d.map}.x.a.b == 1 && (d.list + [4]).size() == 4"
     assert _run(text.replace("d.list.sort()", "list.sort()"), d=data, list=data["list"]) is True
     assert data == {"list": [3, 1, 2], "map": {"a": {"b": 1}}}
+
+
+@pytest.mark.parametrize(
+    ("text", "given"),
+    [
+        ('int(o.text["a"]) > 1', 4),
+        ('double(o.text["a"]) > 1.0', True),
+        ('o.text["a"].contains("b")', 4),
+        ('o.text["a"].matches("b")', 4),
+        ('o.text["a"].startsWith("b")', 4),
+        ('o.text["a"].split(",").size() > 1', 4.5),
+        ('o.text["a"].lowerAscii() == "x"', 4),
+        ('quantity(o.text["a"]).isGreaterThan(quantity("1"))', 4),
+        ('semver(o.text["a"]).major() > 1', {}),
+        ("o.number % 2 == 0", "x"),
+        ("string(o.number).size() > 1", []),
+        ("o.text.all(k, int(o.text[k]) > 1)", None),
+    ],
+)
+def test_data_of_another_type_than_was_told_is_an_error_of_the_expression(text: str, given: object) -> None:
+    """The API server sends no such pod; a file, or somebody else who calls the webhook, may."""
+    node, _ = parse(Excerpt.of(text))
+    assert node is not None
+    type_ = ObjectType("O", fields={"text": map_of(STRING, STRING), "number": INT})
+    checked, problems = check(node, Excerpt.of(text), {"o": type_})
+    assert [problem for problem in problems if problem.severity == "error"] == []
+    with pytest.raises(CelError, match="no such overload"):
+        compile_expression(checked, ("o",))(Budget(1000), {"text": {"a": given}, "number": given})
+    either, _ = parse(Excerpt.of(f"({text}) || true"))
+    assert either is not None
+    checked, _ = check(either, Excerpt.of(text), {"o": type_})
+    assert compile_expression(checked, ("o",))(Budget(1000), {"text": {"a": given}, "number": given}) is True
+
+
+def test_a_root_that_is_computed_when_it_is_read() -> None:
+    """Its name ends in `()`, its value is a function of the budget."""
+    asked: list[Budget] = []
+
+    def computed(budget: Budget) -> dict[str, object]:
+        asked.append(budget)
+        return {"a": 1}
+
+    def failing(_: Budget) -> object:
+        raise CelError("it has no value")
+
+    def run(text: str, value: Callable[[Budget], object] = computed) -> object:
+        excerpt = Excerpt.of(text)
+        node, _ = parse(excerpt)
+        assert node is not None
+        checked, problems = check(node, excerpt, {"x": map_of(STRING, INT), "y": INT})
+        assert problems == ()
+        return compile_expression(checked, ("x()", "y"))(Budget(1000), value, 7)
+
+    assert run("y == 7") is True
+    assert asked == []
+    assert run("x.a + y") == 8
+    assert run('.x["a"]') == 1
+    assert run('"b" in x') is False
+    assert run("[1].exists(x, x == 1)") is True
+    assert [type(budget) for budget in asked] == [Budget] * 3
+    for text in ("x == x", "x.a == 1 && true", "[1].all(e, x.a == e)", "x[?'a'].hasValue()"):
+        with pytest.raises(CelError, match="it has no value"):
+            run(text, failing)
+    assert run("true || x == x", failing) is True
+    assert run("x == x || true", failing) is True

@@ -73,7 +73,8 @@ def test_quantities_are_spelt_as_the_api_server_does() -> None:
     resources = container(resources={"limits": {"cpu": 0.5, "memory": "1024Mi", "nvidia.com/gpu": 2}})["resources"]
     assert resources["limits"] == {"cpu": "500m", "memory": "1Gi", "nvidia.com/gpu": "2"}
     spec = defaulted(pod(overhead={"cpu": "1000m"}, resources={"limits": {"memory": "2048Ki"}}))["spec"]
-    assert (spec["overhead"], spec["resources"]) == ({"cpu": "1"}, {"limits": {"memory": "2Mi"}})
+    of_pod = {"limits": {"memory": "2Mi"}, "requests": {"memory": "2Mi"}}
+    assert (spec["overhead"], spec["resources"]) == ({"cpu": "1"}, of_pod)
 
 
 @pytest.mark.parametrize(
