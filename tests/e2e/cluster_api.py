@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from .controlplane import ALLOCATABLE, ControlPlane, Json, wait_for
+from .controlplane import ALLOCATABLE, ApiError, ControlPlane, Json, wait_for
 from .karpenter import healthy
 from .processes import Process, free_ports
 
@@ -34,6 +34,9 @@ OWNED = ("machinedeployments", "machinepools", "machinesets", "machines")
 CAPACITY = "capacity.cluster-autoscaler.kubernetes.io"
 """The prefix of annotations by which the autoscaler knows the machines of a group that has none."""
 LOOK_SECONDS = 0.05
+PASSING = {429, 500, 503}
+"""What the API server answers while a resource is new to it, or while it has too much to do."""
+TAIL = 4_000
 
 
 def definition(kind: str, plural: str) -> Json:
@@ -172,7 +175,11 @@ class Provider:
     def _run(self) -> None:
         try:
             while not self._over.wait(LOOK_SECONDS):
-                self._look()
+                try:
+                    self._look()
+                except ApiError as error:
+                    if error.status not in PASSING:
+                        raise
         except BaseException as error:
             self._error = error
 
@@ -262,6 +269,10 @@ class ClusterApi:
         """The manager's log so far."""
         return self._process.output() if self._process else ""
 
+    def tail(self) -> str:
+        """The end of the manager's log so far."""
+        return self.output()[-TAIL:]
+
     def start(self, *flags: str) -> None:
         """Run the manager, and wait until it is ready."""
         hooks, health = free_ports(2)
@@ -275,7 +286,7 @@ class ClusterApi:
             "--skip-crd-migration-phases=StorageVersionMigration,CleanupManagedFields",
         )
         process = self._process = Process([program, *own, *flags], self.cluster.folder / "cluster-api.log")
-        wait_for(lambda: healthy(process, health), "the manager of Cluster API", lambda: process.output()[-4000:])
+        wait_for(lambda: healthy(process, health), "the manager of Cluster API", self.tail)
 
     def stop(self) -> None:
         """Kill the manager, if it runs."""
@@ -315,7 +326,7 @@ class ClusterApi:
         wait_for(
             lambda: not any(self.cluster.api("GET", f"{API}/{each}", labelSelector=gone)["items"] for each in OWNED),
             f"the machines of `{name}` to go",
-            self.output,
+            self.tail,
         )
 
     def machines(self, name: str) -> list[Json]:
@@ -336,7 +347,7 @@ class ClusterApi:
             done = [one for one in found if f"{GROUP}/owner-name" in one["metadata"].get("annotations", {})]
             return done if len(done) == count else None
 
-        return wait_for(marked, f"{count} nodes of `{name}`", self.output) if count else []
+        return wait_for(marked, f"{count} nodes of `{name}`", self.tail) if count else []
 
     def owner(self, node: Json) -> tuple[str, str]:
         """Whose a Node is, from its annotations alone: kind and name of a MachineDeployment or MachinePool."""
@@ -352,7 +363,7 @@ class ClusterApi:
         for plural in OWNED[:2]:
             self.cluster.api("DELETE", f"{API}/{plural}")
         self.cluster.sweep()
-        wait_for(lambda: not self._left(), "Cluster API to clear up", self.output)
+        wait_for(lambda: not self._left(), "Cluster API to clear up", self.tail)
         self.cluster.api("DELETE", f"{FAKE}/fakemachinepools")
 
     def _left(self) -> bool:
@@ -404,4 +415,4 @@ def _make_cluster(cluster: ControlPlane, running: ClusterApi) -> None:
         status = cluster.api("GET", f"{API}/clusters/{NAME}").get("status", {})
         return bool(status.get("initialization", {}).get("infrastructureProvisioned"))
 
-    wait_for(there, "the Cluster to be provisioned", running.output)
+    wait_for(there, "the Cluster to be provisioned", running.tail)

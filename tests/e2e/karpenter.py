@@ -36,6 +36,7 @@ ZONES = {"eu-1a": "eu-1", "eu-1b": "eu-1", "us-1a": "us-1"}
 SPOT_PRICE = 0.3
 """Of an on-demand instance's price."""
 NODE_CLASS = {"group": "karpenter.kwok.sh", "kind": "KWOKNodeClass", "name": "default"}
+TAIL = 4_000
 SYSTEM = "kube-system"
 """The namespace that Karpenter takes for its own; it must exist."""
 
@@ -123,6 +124,10 @@ class Karpenter:
         """Its log so far: JSON lines."""
         return self._process.output()
 
+    def tail(self) -> str:
+        """The end of its log so far."""
+        return self.output()[-TAIL:]
+
     def add(self, *pools: Json) -> None:
         """Create NodePools, or change them, and wait until Karpenter takes them for ready."""
         self.cluster.apply(*pools)
@@ -169,13 +174,13 @@ class Karpenter:
             said = [event["message"] for event in about if event["source"].get("component") == "karpenter"]
             return next((message for message in reversed(said) if "Failed to schedule" in message), "")
 
-        return wait_for(told, f"Karpenter to say why it makes no node for `{pod}`", self.output)
+        return wait_for(told, f"Karpenter to say why it makes no node for `{pod}`", self.tail)
 
     def sweep(self) -> None:
         """Remove what a test left behind: pods, NodePools, their nodes and what `ControlPlane.sweep` removes."""
         self.cluster.api("DELETE", f"{API}/nodepools")
         self.cluster.sweep()
-        wait_for(lambda: not (self.pools() or self.claims() or self.nodes()), "Karpenter to clear up", self.output)
+        wait_for(lambda: not (self.pools() or self.claims() or self.nodes()), "Karpenter to clear up", self.tail)
 
     def _ready(self, name: str) -> bool:
         pool = self.pool(name)

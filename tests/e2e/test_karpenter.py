@@ -18,6 +18,7 @@ from .controlplane import ControlPlane, Json, wait_for
 from .karpenter import CAPACITY_TYPE, CPU, FAMILY, POOL_LABEL, ZONE, Karpenter, node_pool, requirement
 from .pods import deployment, pod
 from .serving import Serving, admission
+from .test_inventory import FRESH_SECONDS
 
 GPU_TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
 STATIC_LABEL = "cloud.google.com/gke-nodepool"
@@ -47,6 +48,15 @@ class Placing:
         given = pod(name, labels={"app": name}, spec={"containers": [limited], **spec})
         return self.karpenter.cluster.create_pod(self.namespace, given)
 
+    def refused(self) -> bool:
+        """Whether a pod like those of `create` would be refused now."""
+        path = f"/api/v1/namespaces/{self.namespace}/pods"
+        return not self.karpenter.cluster.request("POST", path, pod("dry"), dryRun="All").is_success
+
+    def wait_refused(self, refused: bool) -> None:
+        """Wait until a change of the NodePools has reached decisions."""
+        wait_for(lambda: self.refused() == refused, "a change to be seen", self.serving.output, seconds=FRESH_SECONDS)
+
     def predicted(self, name: str) -> set[str]:
         """The pools in which the decision about a pod said that it may run."""
         found = wait_for(
@@ -70,8 +80,8 @@ class Placing:
 
 @contextmanager
 def placing(karpenter: Karpenter, namespace: str, folder: Path, *specs: str) -> Iterator[Placing]:
-    """Have policies, given by their specs in YAML, patch the pods of a namespace. The NodePools are those of now."""
-    bundle, pools = folder / "bundle", folder / "node-pools.yaml"
+    """Have policies, given by their specs in YAML, patch the pods of a namespace."""
+    bundle = folder / "bundle"
     header = {"apiVersion": "bayplan.dev/v1alpha1", "kind": "Bundle", "metadata": {"name": "karpenter"}}
     documents = [{**header, "spec": {"version": "1.0.0"}}]
     for number, spec in enumerate(specs):
@@ -81,9 +91,7 @@ def placing(karpenter: Karpenter, namespace: str, folder: Path, *specs: str) -> 
         path = bundle / ("policies" if number else "") / ("bundle.yaml" if not number else f"p{number}.yaml")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(document))
-    pools.write_text(yaml.safe_dump_all(karpenter.pools()))
-    more = ("--log-decisions", "all", "--pools", pools)
-    with admission(karpenter.cluster, namespace, bundle=bundle, more=more) as serving:
+    with admission(karpenter.cluster, namespace, bundle=bundle, more=("--log-decisions", "all")) as serving:
         yield Placing(karpenter, serving, namespace)
 
 
@@ -241,3 +249,73 @@ def test_replicas_are_spread_over_zones_that_have_no_nodes_yet(
         nodes = karpenter.cluster.wait_all_bound(namespace, "app=web", 4).values()
     zones = [karpenter.node(name)["metadata"]["labels"][ZONE] for name in nodes]
     assert sorted(zones) == ["eu-1a", "eu-1a", "eu-1b", "eu-1b"]
+
+
+def test_bounds_are_narrowed_by_those_of_a_policy(karpenter: Karpenter, namespace: str, tmp_path: Path) -> None:
+    karpenter.add(node_pool("general", GENERAL, requirement(CPU, "Gt", "3")))
+    policy = f"""require: [{{expression: 'int(node.labels["{CPU}"]) > 10'}}]"""
+    with placing(karpenter, namespace, tmp_path, policy) as on:
+        assert on.placed("p")[CPU] == "16"
+
+
+CRITICAL = """require: [{expression: 'pool.labels["tier"] == "critical"'}]"""
+
+
+def test_a_node_pool_that_is_created_is_used(karpenter: Karpenter, namespace: str, tmp_path: Path) -> None:
+    karpenter.add(node_pool("general", GENERAL))
+    with placing(karpenter, namespace, tmp_path, CRITICAL) as on:
+        assert on.refused()
+        karpenter.add(node_pool("critical", GENERAL, labels={"tier": "critical"}))
+        on.wait_refused(False)
+        assert on.placed("p")["tier"] == "critical"
+        assert on.predicted("p") == {"critical"}
+
+
+def test_a_node_pool_that_is_deleted_is_not_used(karpenter: Karpenter, namespace: str, tmp_path: Path) -> None:
+    critical = node_pool("critical", GENERAL, labels={"tier": "critical"})
+    karpenter.add(node_pool("general", GENERAL), critical)
+    with placing(karpenter, namespace, tmp_path, CRITICAL) as on:
+        on.placed("p")
+        karpenter.cluster.api("DELETE", f"/api/v1/namespaces/{namespace}/pods", gracePeriodSeconds="0")
+        karpenter.remove("critical")
+        on.wait_refused(True)
+        karpenter.add(critical)
+        on.wait_refused(False)
+        assert on.placed("again")["tier"] == "critical"
+
+
+def test_a_taint_that_a_node_pool_gets_is_tolerated_from_then_on(
+    karpenter: Karpenter, namespace: str, tmp_path: Path
+) -> None:
+    karpenter.add(node_pool("gpu", GENERAL))
+    policy = """
+    require: [{expression: 'pool.name == "gpu"'}]
+    tolerate: [{expression: 'taint.key == "nvidia.com/gpu"'}]
+    """
+    tolerated = {"key": "nvidia.com/gpu", "operator": "Equal", "value": "present", "effect": "NoSchedule"}
+
+    with placing(karpenter, namespace, tmp_path, policy) as on:
+        assert tolerated not in on.create("early")["spec"]["tolerations"]
+        karpenter.add(node_pool("gpu", GENERAL, taints=[GPU_TAINT]))
+        path = f"/api/v1/namespaces/{namespace}/pods"
+
+        def seen() -> bool:
+            made = karpenter.cluster.api("POST", path, pod("dry"), dryRun="All")
+            return tolerated in made["spec"]["tolerations"]
+
+        wait_for(seen, "the taint to be seen", on.serving.output, seconds=FRESH_SECONDS)
+        assert on.placed("late", "14")[POOL_LABEL] == "gpu"
+        assert [*on.bound("late")["spec"]["taints"]] == [GPU_TAINT]
+
+
+def test_static_nodes_are_preferred_and_full(karpenter: Karpenter, namespace: str, tmp_path: Path) -> None:
+    """Karpenter takes the heaviest preference for a requirement at first; it must not drop the pod over it."""
+    karpenter.cluster.add_node("static", {STATIC_LABEL: "static"}, allocatable={"cpu": "1"})
+    karpenter.add(node_pool("elastic", GENERAL))
+    policies = (
+        """prefer: [{expression: 'pool.name == "static"', weight: 100}]""",
+        """prefer: [{expression: 'pool.provider != "karpenter"', weight: 50}]""",
+    )
+    with placing(karpenter, namespace, tmp_path, *policies) as on:
+        assert STATIC_LABEL in on.placed("first")
+        assert on.placed("second")[POOL_LABEL] == "elastic"
