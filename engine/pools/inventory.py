@@ -21,10 +21,11 @@ from engine.documents import (
     parse_manifests,
     parse_quantity,
 )
-from engine.pools import karpenter
+from engine.pools import cluster_api, karpenter
 from engine.pools.census import Census
 from engine.pools.evidence import Declared
 from engine.pools.inventory_file import INVENTORY_DOCUMENT, explain_derived
+from engine.pools.machines import machine_pools
 from engine.pools.pool import Inventory, Remark
 
 
@@ -35,6 +36,7 @@ class _Found:
     problems: Problems = field(default_factory=list)
     declared: dict[frozenset[tuple[str, str]], Declared] = field(default_factory=dict)
     node_pools: list[Declared] = field(default_factory=list)
+    machines: list[cluster_api.Machines] = field(default_factory=list)
     nodes: list[Mapping[str, Any]] = field(default_factory=list)
     names: dict[str, Span] = field(default_factory=dict)
     selectors: dict[frozenset[tuple[str, str]], Span] = field(default_factory=dict)
@@ -170,20 +172,25 @@ def _take_object(data: Any, found: _Found) -> None:
         if any(said.name == other.name for other in found.node_pools):
             raise RequestError("metadata.name", f"a second NodePool `{said.name}`")
         found.node_pools.append(said)
+    elif cluster_api.is_machines(data):
+        machines = cluster_api.read(data)
+        if any(machines.owner == other.owner for other in found.machines):
+            raise RequestError("metadata.name", f"a second {machines.owner}")
+        found.machines.append(machines)
     elif kind.endswith("List") and isinstance(data.get("items"), list):
         for at, item in enumerate(data["items"]):
             try:
-                _take_object(_as_item(item, kind), found)
+                _take_object(_as_item(item, kind, data.get("apiVersion")), found)
             except RequestError as error:
                 raise RequestError(f"items[{at}].{error.path}".rstrip("."), error.message) from None
     else:
         found.others.append(kind or "objects without kind")
 
 
-def _as_item(item: Any, kind: str) -> Any:
-    """Items of a typed list may come without their kind."""
-    if isinstance(item, Mapping) and "kind" not in item and kind == "NodeList":
-        return {"kind": "Node", **item}
+def _as_item(item: Any, kind: str, version: object) -> Any:
+    """Items of a typed list may come without their kind, and without the version that the list has."""
+    if isinstance(item, Mapping) and "kind" not in item and kind != "List":
+        return {"apiVersion": version, "kind": kind.removesuffix("List"), **item}
     return item
 
 
@@ -227,11 +234,13 @@ def _combine(found: _Found, census: Census) -> Inventory:
 
     Raises RequestError where there is something, but nothing that describes pools.
     """
-    if found.others and not (found.declared or found.node_pools or found.nodes):
+    if found.others and not (found.declared or found.node_pools or found.machines or found.nodes):
         message = f"there are no pools, only {_listed(found.others)}: expected Inventory, Node or NodePool"
         raise RequestError("", message)
     declared = dict(found.declared)
-    for said in found.node_pools:
+    machines = machine_pools(found.machines, found.nodes, tuple(declared.values()), census.order)
+    found.remarks += machines.remarks
+    for said in (*found.node_pools, *machines.declared):
         identity = frozenset(said.selector.items())
         declared[identity] = declared[identity].over(said) if identity in declared else said
     made = census.inventory(declared.values(), found.nodes)

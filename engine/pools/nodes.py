@@ -131,6 +131,14 @@ def labels_of(node: Node) -> Mapping[str, str]:
     return labels
 
 
+def annotations_of(node: Node) -> Mapping[str, str]:
+    """A node's annotations that are text. A watch keeps those that say to which pool of Cluster API it belongs."""
+    metadata: Mapping[str, Any] = node.get("metadata") or {}
+    annotations = metadata.get("annotations")
+    found = annotations.items() if isinstance(annotations, Mapping) else ()
+    return {key: said for key, said in found if isinstance(said, str)}
+
+
 def see(nodes: Sequence[Node]) -> Seen:
     """What these nodes, at least one, have in common, and in what they differ."""
     all_labels = [labels_of(node) for node in nodes]

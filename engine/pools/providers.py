@@ -130,6 +130,7 @@ PROVIDERS: tuple[Provider, ...] = (
         Capacity((_marker("kubernetes.azure.com/scalesetpriority", spot="spot"),), otherwise="on-demand"),
     ),
     Provider("kops", "kops.k8s.io/instancegroup"),
+    Provider("cluster-api", "cluster.x-k8s.io/deployment-name"),
 )
 """In the order in which a node's labels are looked at: Karpenter's own label wins on a cluster of another provider."""
 

@@ -77,5 +77,6 @@ def test_the_first_label_with_a_value_identifies() -> None:
 
 def test_the_provider_follows_from_the_selector() -> None:
     assert provider_of({"kops.k8s.io/instancegroup": "nodes"}) == "kops"
+    assert provider_of({"cluster.x-k8s.io/deployment-name": "nodes"}) == "cluster-api"
     assert provider_of({"eks.amazonaws.com/nodegroup": "a", "karpenter.sh/nodepool": "b"}) == "karpenter"
     assert provider_of({"pool": "a"}) == ""
