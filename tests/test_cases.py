@@ -3,7 +3,8 @@
 Each folder of `cases` says in `source.md` where it is from. `pools.yaml` is what Bayplan is shown, `nodes.yaml` the
 nodes that are there later. `expect.yaml` says, by pod or workload: `allowed`; `nodes`, exactly those that the scheduler
 may bind the patched pod to, taints included; `counts`, labels of other pods that each spread constraint must count;
-`unchanged`. Kubernetes' matching is written out in tests/engine/matching.py.
+`unchanged`; `karpenter: sees`, Karpenter would make a node of one of the NodePools for it. Kubernetes' matching is
+written out in tests/engine/matching.py, Karpenter's in tests/engine/karpenter.py.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pytest
 import yaml
 
 from cli.main import main
+from tests.engine.karpenter import serves, template
 from tests.engine.matching import admits, matches_selector, tolerates
 
 CASES = Path(__file__).parent / "cases"
@@ -72,3 +74,6 @@ def test_a_wish_comes_true(case: Path, pod: str, expected: dict[str, Any], capsy
         spread = patched["spec"]["topologySpreadConstraints"]
         assert spread
         assert all(matches_selector(one.get("labelSelector"), labels) for one in spread)
+    if expected.get("karpenter") == "sees":
+        node_pools = [template(one) for one in documents(case / "pools.yaml") if one["kind"] == "NodePool"]
+        assert serves(patched, node_pools)

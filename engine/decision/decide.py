@@ -18,6 +18,7 @@ from engine.decision.candidates import Candidates, hands_off, resting
 from engine.decision.combine import Given, PoliciesFailed, combined, denied, refused
 from engine.decision.decision import Decision, PolicyOutcome, PoolNames, policy_outcome
 from engine.decision.intent import TaintAnswers, untolerated, written
+from engine.decision.karpenter import dropped
 from engine.decision.redact import may_read_environment, redacted
 from engine.evaluation import (
     POLICY_BUDGET,
@@ -191,6 +192,7 @@ def _settled(base: Decision, given: Given) -> Decision:
     pools = PoolNames(pool_index.names(met.before), pool_index.names(met.left), barred)
     alone = met.unsatisfiable
     warnings = words.warnings(given.evaluations, met.overruled, pools, gave_way, unsatisfiable_alone=alone)
+    warnings += dropped(pod, intent.patched, pool_index, met.left)
     idle = without_effect(pod, intent, gave_way)
     decision = replace(
         base,

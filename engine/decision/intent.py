@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.decision.combine import Given, Met, PoliciesFailed, multiplied, required_together
+from engine.decision.karpenter import alternatives_in_order, heavier_than_all, made_by_karpenter, shown
 from engine.decision.weigh import preferred
 from engine.evaluation import NodeSet, PolicyEvaluation, node_terms
 from engine.language import BudgetExceeded, CelError
@@ -81,6 +82,9 @@ def _carried(given: Given, met: Met, applied: Sequence[PolicyEvaluation], answer
     affordable(placement.required)
     pod = given.incoming.pod
     patched = placed(pod, placement)
+    karpenter = made_by_karpenter(given.pool_index, met.left)
+    if karpenter and patched is not pod:
+        patched = shown(pod, patched, given, karpenter)
     return Written(applied, placement, patched, patch(pod, patched))
 
 
@@ -112,9 +116,15 @@ def _excess(given: Given, met: Met, applied: Sequence[PolicyEvaluation], answers
 
 def _placement(given: Given, met: Met, applied: Sequence[PolicyEvaluation], answers: TaintAnswers) -> Placement:
     nodes, after, pool_index = met.nodes, met.after, given.pool_index
+    required = TRUE if nodes is None or _held(given, met, nodes) else node_terms(nodes, after, pool_index)
+    wishes = preferred(given, applied, after)
+    karpenter = made_by_karpenter(pool_index, met.left)
+    if karpenter:
+        wishes = heavier_than_all(wishes, required, given, karpenter)
+        required = alternatives_in_order(required, wishes, given, karpenter)
     return Placement(
-        TRUE if nodes is None or _held(given, met, nodes) else node_terms(nodes, after, pool_index),
-        preferred(given, applied, after),
+        required,
+        wishes,
         tuple(_tolerations(given, met, applied, answers)),
         tuple(constraint for one in applied for constraint in one.spread),
         tuple(term for one in applied for term in one.pod_affinity),

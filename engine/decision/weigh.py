@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from engine.decision.combine import Given
+from engine.decision.karpenter import without_absence
 from engine.evaluation import NodeSet, PolicyEvaluation, WeightedNodes, heaviest_overlap, node_terms
 from engine.names import PREFERRED
 from engine.nodeselector import Term, Terms, TooMany, affordable, both, implies, parse_term
@@ -35,9 +36,12 @@ def preferred(given: Given, applied: Sequence[PolicyEvaluation], after: int) -> 
 
 
 def wished(given: Given, nodes: NodeSet, after: int) -> Terms:
-    """The terms that say these nodes of the pools `after`. Raises TooMany, which says that it is about wishes."""
+    """The terms that say these nodes of the pools `after`, to Karpenter as well.
+
+    Raises TooMany, which says that it is about wishes.
+    """
     try:
-        return node_terms(nodes, after, given.pool_index)
+        return without_absence(node_terms(nodes, after, given.pool_index), given.pool_index, after)
     except TooMany as error:
         raise TooMany(error.count, WISHES) from error
 

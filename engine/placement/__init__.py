@@ -12,8 +12,8 @@ from engine.placement.json_patch import Operation, patch
 from engine.placement.placement import NOTHING, Placement, labels_of, placed
 from engine.placement.pod_affinity import Identity, WeightedPodTerm, pod_term, term_identity
 from engine.placement.pod_selector import WORKLOAD_LABELS, own_workload, written_out
-from engine.placement.preferred import WISHES
-from engine.placement.required import OF_POD, own
+from engine.placement.preferred import WISHES, preferences
+from engine.placement.required import OF_POD, narrowed, own
 from engine.placement.spread import (
     Constraint,
     combined_constraints,
@@ -40,11 +40,13 @@ __all__ = [
     "constraint_identity",  # topology key and whenUnsatisfiable, of which the API server takes one each
     "counted_labels",  # the Term of the pods that a spread constraint counts
     "labels_of",  # a pod's labels
+    "narrowed",  # the pod's nodeSelectorTerms with Terms worked in, None if that changes nothing; raises TooMany
     "own",  # the Terms of the nodes that a pod's own constraints admit
     "own_workload",  # the label selector of a pod's own workload
     "patch",  # the Operations that make a placement hold; raises TooMany
     "placed",  # the pod with a placement worked in; raises TooMany
     "pod_term",  # a pod affinity term, in Kubernetes' own fields
+    "preferences",  # the weighted preferences that a pod lacks, in Kubernetes' own fields; raises TooMany
     "spread_constraint",  # a topology spread constraint, in Kubernetes' own fields
     "term_identity",  # the Identity of a pod affinity term
     "tolerates",  # whether a toleration lets a pod onto a node with a taint

@@ -167,7 +167,7 @@ def _stay_minimal(pod: Json, new: Json, decision: Decision) -> None:
         {"key": key, "operator": "In", "values": [value]}
         for key, value in (pod["spec"].get("nodeSelector") or {}).items()
     ]
-    old_terms, new_terms = _terms(pod), _terms(new)
+    old_terms, new_terms = _terms(pod), _without_copies(_terms(pod), _terms(new))
     place = 0
     for term in new_terms if new_terms != old_terms else ():
         origins = [i for i, origin in enumerate(old_terms) if _extends(term, origin)]
@@ -179,6 +179,14 @@ def _stay_minimal(pod: Json, new: Json, decision: Decision) -> None:
     for mine, its in zip(pod["spec"].get("topologySpreadConstraints") or [], constraints, strict=False):
         assert constraint_identity(mine) == constraint_identity(its)
         assert its["maxSkew"] <= mine["maxSkew"]
+
+
+def _without_copies(old: list[Any], new: list[Any]) -> list[Any]:
+    """The new terms without one that stands at an end for Karpenter, and elsewhere for what it is about."""
+    if len(new) <= len(old) or len(new) < 2:
+        return new
+    new = new[1:] if new[0] in new[1:] else new
+    return new[:-1] if new[-1] in new[:-1] else new
 
 
 def _says_something(term: Json, origin: Mapping[str, Any] | None, selector: Sequence[Json]) -> bool:
