@@ -1,6 +1,6 @@
 """Examination: what policies do to each other, or do not do at all, on the pools of an inventory.
 
-Five claims are made, each of them certain for the given inventories, or not made at all:
+Six claims are made, each of them certain for the given inventories, or not made at all:
 
 - Policies that leave a pod no pool together, though each leaves some. The pod is shown, and the engine has decided it.
   Pods that are tried are those of the bundle's tests and examples, and those made up in `witness.py`.
@@ -12,6 +12,7 @@ Five claims are made, each of them certain for the given inventories, or not mad
 - A policy that another makes redundant: that one applies wherever this one does, asks for no more nodes than this one,
   is taken first, can't fail, and refuses the pod where it is overruled.
 - A pool that can have no node, for each that carries what it declares is of another pool.
+- A policy for which Karpenter, some of whose pools it leaves, drops pods.
 
 What could be neither shown nor ruled out is listed as undecided.
 """
@@ -24,7 +25,8 @@ from typing import Any
 
 from engine.analysis.candidate_pods import Candidate, evaluations, made_up_pods, own_pods
 from engine.analysis.cases import inventory_of
-from engine.analysis.conflicts import Conflict, ConflictSearch, conflict_problems, quoted
+from engine.analysis.conflicts import Conflict, ConflictSearch, conflict_problems
+from engine.analysis.karpenter import karpenter_problems
 from engine.analysis.preferences import idle_preferences, tied_tiers
 from engine.analysis.redundancy import redundancies, redundant_policy
 from engine.analysis.stage import Doubts, Stage, requires_the_same_always
@@ -93,7 +95,7 @@ def examine(
     problems += idle_preferences(rest, stages, candidates, doubts)
     problems += tied_tiers(rest, stages, candidates)
     problems += _shadowed(bundle, stages)
-    problems += _karpenter(bundle, stages)
+    problems += karpenter_problems(bundle, rest, stages, candidates)
     _doubt_satisfiability(rest, stages, candidates, doubts)
     return Examination(ordered(problems), tuple(conflicts), dict(sorted(doubts.by_policy.items())))
 
@@ -162,19 +164,3 @@ def _shadowed(bundle: Bundle, stages: Iterable[Stage]) -> Iterator[Problem]:
                 f"each node that pool `{name}` of {stage.name} declares is of another pool, whose selector it meets"
             )
             yield Problem("shadowed-pool", message, bundle.span, hint=hint, severity="warning")
-
-
-# Karpenter
-
-
-def _karpenter(bundle: Bundle, stages: Iterable[Stage]) -> Iterator[Problem]:
-    """Source: Karpenter's scheduling, which takes the heaviest preference as a requirement until it has to relax it."""
-    made = any(pool.provider == "karpenter" for stage in stages for pool in stage.pool_index.pools)
-    wishing = [p.name for p in bundle.policies if (p.prefer or p.fallback) and p.mode != "off"]
-    if made and wishing and bundle.span:
-        message = (
-            f"Karpenter takes the heaviest preference of a pod as required until no node can be made for it, "
-            f"so what {quoted(wishing)} {'prefers' if len(wishing) == 1 else 'prefer'} may add nodes"
-        )
-        hint = "see docs/rules/karpenter-preference.md for what to do"
-        yield Problem("karpenter-preference", message, bundle.span, hint=hint, severity="info")

@@ -9,6 +9,7 @@ errors must not tell). What comes out is a `Decision`, of which webhook, command
 
 from engine.decision.decide import LEFT_ALONE, NO_POD, OWN_NAMESPACE, Decider
 from engine.decision.decision import Decision, PolicyOutcome, PoolNames, outcome_of
+from engine.decision.first_look import makes_none
 from engine.decision.weigh import scaled_to
 from engine.decision.words import described_pod, listed, title
 
@@ -22,6 +23,7 @@ __all__ = [
     "PoolNames",  # the pools that a pod may go to, before and after
     "described_pod",  # a pod in words: its workload, or its name
     "listed",  # names as a sentence lists them
+    "makes_none",  # why a required term makes Karpenter drop a pod, empty if it does not
     "outcome_of",  # denied, mutated or unchanged
     "scaled_to",  # weights made lighter in proportion, so that those of one node stay within a limit
     "title",  # a pod's workload as a heading

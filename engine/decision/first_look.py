@@ -31,10 +31,8 @@ _SORTED_STABLY = 12
 def overlooked(pod: Json) -> str:
     """Why Karpenter drops a pod, whatever its NodePools are; empty if it looks at it."""
     terms = required_of(pod)
-    if any(one.get("matchFields") for one in terms):
-        return "a required term has `matchFields`"
-    for each in (*_selecting(pod), *(each for one in terms for each in one.get("matchExpressions") or ())):
-        if reason := unheard_of(each):
+    for one in ({"matchExpressions": _selecting(pod)}, *terms):
+        if reason := makes_none(one):
             return reason
     asked = [selected_node_pools(pod), *map(node_pools, terms[:1])]
     if any_node_pool(asked) and all(any_node_pool((*asked, wished)) for wished in heaviest(preferred_of(pod))):
@@ -44,7 +42,14 @@ def overlooked(pod: Json) -> str:
     return f"its first required term asks for nodes without `{NODE_POOL}`"
 
 
-def unheard_of(expression: Json) -> str:
+def makes_none(selector_term: Json) -> str:
+    """Why a required term makes Karpenter drop a pod, wherever it stands; empty if it does not by itself."""
+    if selector_term.get("matchFields"):
+        return "a required term asks for a node by its name (`matchFields`)"
+    return next(filter(None, map(_unheard_of, selector_term.get("matchExpressions") or ())), "")
+
+
+def _unheard_of(expression: Json) -> str:
     """Why a required expression by itself makes Karpenter drop a pod; empty if it does not."""
     key, values = expression.get("key") or "", expression.get("values") or ()
     domain = key.partition("/")[0] if "/" in key else ""

@@ -56,6 +56,9 @@ NEUTRAL = term_of({"kubernetes.io/os": EXISTS})
 """What every node fulfils, for each kubelet writes this label, and what Karpenter knows of all nodes that it makes."""
 
 
+_SOFT = ("affinity", "topologySpreadConstraints")
+
+
 def made_by_karpenter(pool_index: PoolIndex, pools: int) -> int:
     """The mask of those of these pools whose nodes Karpenter makes."""
     made: int = pool_index.providers.get("karpenter", 0)
@@ -169,8 +172,8 @@ def shown(pod: Json, patched: Json, given: Given, pools: int) -> Json:
     terms, narrower = required_of(patched), required_of(patched) is not required_of(pod)
     if len(terms) < 2 or not all(terms) or overlooked(pod):
         return patched  # of an empty term, which matches nothing, Karpenter reads that any node will do
-    if not narrower and _soft(pod, given, pools):
-        return patched
+    if not narrower and all(patched["spec"].get(one) is (pod.get("spec") or {}).get(one) for one in _SOFT):
+        return patched  # nothing more to give up than before
     served = _served(pod, terms, given, pools)
     looked_at = [selected_node_pools(pod), *heaviest(preferred_of(patched))]
     seen = [any_node_pool((node_pools(one), *looked_at)) for one in terms]

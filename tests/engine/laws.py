@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jsonpatch
@@ -167,12 +167,12 @@ def _stay_minimal(pod: Json, new: Json, decision: Decision) -> None:
         {"key": key, "operator": "In", "values": [value]}
         for key, value in (pod["spec"].get("nodeSelector") or {}).items()
     ]
-    old_terms, new_terms = _terms(pod), _without_copies(_terms(pod), _terms(new))
-    place = 0
-    for term in new_terms if new_terms != old_terms else ():
-        origins = [i for i, origin in enumerate(old_terms) if _extends(term, origin)]
-        place = next(i for i in origins if i >= place)  # StopIteration: it comes of none of the pod's, in their order
-        assert any(_says_something(term, old_terms[i], selector) for i in origins), term
+    old_terms, new_terms = _terms(pod), _terms(new)
+    if new_terms != old_terms:
+        assert any(_in_order(variant, old_terms) for variant in _without_copies(new_terms)), new_terms
+        for term in new_terms:
+            origins = [origin for origin in old_terms if _extends(term, origin)]
+            assert any(_says_something(term, origin, selector) for origin in origins), term
     old, now = ((each["spec"].get("affinity") or {}).get("nodeAffinity") or {} for each in (pod, new))
     assert (now.get(PREFERRED) or [])[: len(old.get(PREFERRED) or [])] == (old.get(PREFERRED) or [])
     constraints = new["spec"].get("topologySpreadConstraints") or []
@@ -181,12 +181,23 @@ def _stay_minimal(pod: Json, new: Json, decision: Decision) -> None:
         assert its["maxSkew"] <= mine["maxSkew"]
 
 
-def _without_copies(old: list[Any], new: list[Any]) -> list[Any]:
-    """The new terms without one that stands at an end for Karpenter, and elsewhere for what it is about."""
-    if len(new) <= len(old) or len(new) < 2:
-        return new
-    new = new[1:] if new[0] in new[1:] else new
-    return new[:-1] if new[-1] in new[:-1] else new
+def _in_order(new: Sequence[Any], old: Sequence[Any]) -> bool:
+    """Whether each of the terms comes of one of the pod's, and in their order."""
+    place = 0
+    for term in new:
+        origins = [i for i, origin in enumerate(old) if _extends(term, origin) and i >= place]
+        if not origins:
+            return False
+        place = origins[0]
+    return True
+
+
+def _without_copies(new: list[Any]) -> Iterator[list[Any]]:
+    """The terms, and the same without one that stands at an end for Karpenter, and elsewhere for what it is about."""
+    for rest in (new, new[1:]) if new[0] in new[1:] else (new,):
+        yield rest
+        if rest[-1] in rest[:-1]:
+            yield rest[:-1]
 
 
 def _says_something(term: Json, origin: Mapping[str, Any] | None, selector: Sequence[Json]) -> bool:

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.decision import Decision
-from engine.pools import Inventory, inventory_from_pools
-from tests.engine.builders import decide, decider, incoming, inventory, patched, pod, required
+from engine.documents import Source, parse_manifests
+from engine.pools import Inventory, inventory_from_documents
+from tests.engine.builders import decide, decider, incoming, patched, pod, required
 from tests.engine.karpenter import NODE_POOL, Template, looks, serves, template
 from tests.engine.laws import patched as patched_pod
 from tests.engine.matching import PREFERRED, REQUIRED, admits, matches_term
@@ -50,8 +51,13 @@ def fleet(*node_pools: dict[str, Any], static: dict[str, dict[str, str]] | None 
         for value, labels in (static or {"memory": {}}).items()
     ]
     made = {"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": own}
-    text = "\n---\n".join(map(json.dumps, [*node_pools, made]))
-    return inventory_from_pools(inventory(text).pools, 0, [OWN])
+    return inventory_of(*node_pools, made)
+
+
+def inventory_of(*documents: dict[str, Any]) -> Inventory:
+    manifests, problems = parse_manifests(Source("pools.yaml", "\n---\n".join(map(json.dumps, documents))))
+    assert not problems
+    return inventory_from_documents(manifests, [OWN])
 
 
 MEM = node_pool("mem", {OWN: "memory"})
@@ -115,15 +121,9 @@ def test_a_soft_taint_of_a_node_pool_is_tolerated_last_of_all() -> None:
 
 
 def test_without_karpenter_s_pools_the_order_is_as_it_was() -> None:
-    pools = inventory_from_pools(
-        inventory(
-            "{apiVersion: bayplan.dev/v1alpha1, kind: Inventory, pools: ["
-            f"{{name: a, selector: {{{OWN}: memory}}}},"
-            f"{{name: b, selector: {{eks.amazonaws.com/nodegroup: b}}, labels: {{{OWN}: memory}}}}]}}"
-        ).pools,
-        0,
-        [OWN],
-    )
+    nodegroup = {"name": "b", "selector": {"eks.amazonaws.com/nodegroup": "b"}, "labels": {OWN: "memory"}}
+    made = {"name": "a", "selector": {OWN: "memory"}}
+    pools = inventory_of({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": [made, nodegroup]})
     decision = decide(MEMORY, "prefer: [{expression: 'pool.name == \"b\"', weight: 9}]", pools=pools)
     assert [one[0].split()[0] for one in keys(decision)] == sorted(one[0].split()[0] for one in keys(decision))
     assert len(keys(decision)) == 2
@@ -292,7 +292,7 @@ def a_case(dice: random.Random) -> tuple[list[Any], Inventory, list[str], Any]:
     return made, pools, specs or [MEMORY], pod(affinity={"nodeAffinity": node})
 
 
-@examples(250)
+@examples(100)
 @given(st.randoms(use_true_random=False).map(a_case))
 def test_karpenter_makes_a_node_wherever_one_of_its_pools_is_left(case: Any) -> None:
     made, pools, specs, given_pod = case
@@ -317,7 +317,7 @@ def _preferences(asked: Any) -> list[Any]:
     return found
 
 
-@examples(150)
+@examples(50)
 @given(st.randoms(use_true_random=False).map(a_case))
 def test_what_is_written_for_karpenter_means_the_same_to_the_scheduler(case: Any) -> None:
     """Nodes that are admitted are the same as those of the placement; wishes are told apart as without Karpenter."""
@@ -336,7 +336,7 @@ def test_what_is_written_for_karpenter_means_the_same_to_the_scheduler(case: Any
         assert admits(new, labels, "n") == (admits(given_pod, labels, "n") and inside)
 
 
-@examples(150)
+@examples(50)
 @given(st.randoms(use_true_random=False))
 def test_karpenter_looks_at_each_pod_in_any_world(dice: random.Random) -> None:
     world, given_pod = a_world(dice, nodes=1), a_pod(dice)

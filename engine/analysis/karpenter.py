@@ -1,0 +1,90 @@
+"""What Karpenter makes of policies, where the inventory has pools of it: see docs/karpenter.md.
+
+Source: sigs.k8s.io/karpenter v1.14.1, pkg/controllers/provisioning and pkg/scheduling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from engine.analysis.candidate_pods import Candidate, evaluations
+from engine.analysis.conflicts import quoted
+from engine.analysis.stage import Stage
+from engine.bundle import Bundle, Policy
+from engine.decision import makes_none
+from engine.documents import Problem, Span
+from engine.evaluation import PolicyEvaluation, node_terms, reach
+from engine.nodeselector import TRUE, Terms, TooMany
+from engine.program import CompiledPolicy
+
+
+def karpenter_problems(
+    bundle: Bundle, policies: Sequence[CompiledPolicy], stages: Sequence[Stage], candidates: Sequence[Candidate]
+) -> Iterator[Problem]:
+    """A problem for each policy that requires what makes Karpenter drop a pod, and one for all that wish."""
+    with_karpenter = [stage for stage in stages if "karpenter" in stage.pool_index.providers]
+    if not with_karpenter:
+        return
+    yield from _dropping(policies, with_karpenter, candidates)
+    yield from _wishing(bundle)
+
+
+def _wishing(bundle: Bundle) -> Iterator[Problem]:
+    """Source: Karpenter's scheduling, which takes the heaviest preference as a requirement until it has to relax it."""
+    wishing = [p.name for p in bundle.policies if (p.prefer or p.fallback) and p.mode != "off"]
+    if wishing and bundle.span:
+        message = (
+            f"Karpenter takes the heaviest preference of a pod as required until no node can be made for it, "
+            f"so what {quoted(wishing)} {'prefers' if len(wishing) == 1 else 'prefer'} may add nodes"
+        )
+        hint = "see docs/rules/karpenter-preference.md for what to do"
+        yield Problem("karpenter-preference", message, bundle.span, hint=hint, severity="info")
+
+
+def _dropping(
+    policies: Sequence[CompiledPolicy], stages: Sequence[Stage], candidates: Sequence[Candidate]
+) -> Iterator[Problem]:
+    """For each policy the first thing that it requires of a pod for which Karpenter makes no node then."""
+    told: dict[str, str] = {}
+    names = {policy.name for policy in policies if policy.require}
+    for evaluation, stage in evaluations(candidates, stages):
+        name = evaluation.policy.name
+        if name in names and name not in told and (reason := _dropped(evaluation, stage)):
+            told[name] = reason
+    for policy in policies:
+        if policy.name in told:
+            message = f"Karpenter makes no node for the pods of `{policy.name}`: {told[policy.name]}"
+            hint = "ask for what is true of a pool, or of each node that Karpenter may make for it"
+            place = _place(policy.policy, told[policy.name])
+            yield Problem("karpenter-drops-pods", message, place, hint=hint, severity="warning")
+
+
+def _dropped(evaluation: PolicyEvaluation, stage: Stage) -> str:
+    """Why Karpenter drops the pod for what is required of it, though pools of Karpenter's are left; empty if not."""
+    terms = _required(evaluation, stage)
+    reasons = (makes_none(one) for term in terms for one in (term.alternatives() if term.requirements else ()))
+    return next(filter(None, reasons), "")
+
+
+def _required(evaluation: PolicyEvaluation, stage: Stage) -> Terms:
+    """The terms that a policy requires, none if they leave no pool of Karpenter's."""
+    pool_index, nodes = stage.pool_index, evaluation.nodes
+    if evaluation.outcome != "applied" or nodes is None:
+        return ()
+    try:
+        reached = reach(nodes.groups, TRUE, pool_index)
+        return node_terms(nodes, reached, pool_index) if reached & pool_index.providers["karpenter"] else ()
+    except TooMany:
+        return ()
+
+
+def _place(policy: Policy, reason: str) -> Span:
+    """The requirement that names a label of which the reason tells, else the policy."""
+    named = (one.excerpt for one in policy.require if any(part in reason for part in _texts(one.excerpt.value)))
+    excerpt = next(named, None)
+    return policy.span if excerpt is None else excerpt.whole
+
+
+def _texts(expression: str) -> Iterable[str]:
+    """The texts in quotes of an expression that look like labels."""
+    return (part for quote in "\"'" for part in expression.split(quote)[1::2] if "/" in part)
