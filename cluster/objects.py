@@ -1,5 +1,5 @@
 """What is kept of the objects that are watched: of those that pools are known from what is read of them, of a Namespace
-its labels and annotations.
+what policies are shown.
 
 A Node of a real cluster has nine kilobytes, most of it images and managed fields; kept is about one. Custom resources
 may have any shape, for not every definition has a schema: what is looked for is kept as it is, and judged by who reads.
@@ -16,6 +16,7 @@ from msgspec.structs import asdict
 
 from cluster.client import Cluster
 from cluster.reflector import Kind, Reflector, Timing
+from engine.pods import namespace_object
 from telemetry import Metrics
 
 Json = dict[str, Any]
@@ -64,7 +65,9 @@ _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 class _Namespace(Struct, frozen=True):
-    metadata: _Metadata
+    metadata: Json
+    spec: Json | None = None
+    status: Json | None = None
 
 
 def _kept_node(node: _Node) -> Json:
@@ -83,9 +86,7 @@ def _kept_node(node: _Node) -> Json:
 
 
 def _kept_namespace(namespace: _Namespace) -> Json:
-    metadata = namespace.metadata
-    kept = {"name": metadata.name, "labels": metadata.labels or {}, "annotations": metadata.annotations or {}}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": kept}
+    return dict(namespace_object({"metadata": namespace.metadata, "spec": namespace.spec, "status": namespace.status}))
 
 
 def _kept_resource(kind: str, tree: Json, resource: Json) -> Json:

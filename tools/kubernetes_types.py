@@ -15,7 +15,7 @@ from typing import Any
 from kubernetes.client import models
 
 TARGET = Path(__file__).parent.parent / "engine" / "program" / "kubernetes_types.py"
-ROOTS = ("V1Pod", "V1Namespace")
+ROOTS = ("V1Pod",)
 PLAIN = {"str": "string", "datetime": "string", "int": "int", "bool": "bool", "float": "double", "object": "dyn"}
 HEAD = '''"""Kubernetes' own types, from the official client's models ({version}). Made by `tools/kubernetes_types.py`.
 

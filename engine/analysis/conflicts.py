@@ -54,7 +54,7 @@ class Conflict:
             "witness": {
                 "description": self.witness.words,
                 "pod": incoming.pod,
-                "namespace": incoming.namespace,
+                "namespace": {"apiVersion": "v1", "kind": "Namespace", **incoming.namespace},
                 "request": incoming.request,
             },
         }

@@ -118,7 +118,7 @@ def incoming_of(wanted: Wanted, name: str = "witness") -> IncomingPod | None:
             "metadata": {"name": name, "namespace": namespace, **({"labels": labels} if labels else {})},
             "spec": {"containers": [{"name": "main", "image": "registry.example.com/app:1"}]},
         },
-        "namespaceObject": named(namespace, {"metadata": {"labels": spaces}}),
+        "namespaceObject": dict(named(namespace, {"metadata": {"labels": spaces}})),
         "request": {},
     }
     try:
@@ -126,7 +126,8 @@ def incoming_of(wanted: Wanted, name: str = "witness") -> IncomingPod | None:
             _put(objects, ROOTS, path, value)
         check_pod(objects["pod"])
         source = Source("witness", "")
-        documents = [Manifest(source, objects["pod"]), Manifest(source, objects["namespaceObject"])]
+        space = {"apiVersion": "v1", "kind": "Namespace", **objects["namespaceObject"]}
+        documents = [Manifest(source, objects["pod"]), Manifest(source, space)]
         incoming_pods = pods_from_documents(documents, request=objects["request"])
     except (RequestError, TypeError, KeyError):
         return None

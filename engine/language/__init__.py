@@ -41,6 +41,7 @@ from engine.language.types import (
     ERROR,
     INT,
     STRING,
+    TIMESTAMP,
     UINT,
     ObjectType,
     Others,
@@ -73,6 +74,7 @@ __all__ = [
     "OPERATORS",  # cel-spec's name by operator: `_+_` of `+`
     "OVERLOADS",  # the Overloads of the library by function
     "STRING",  # the type string
+    "TIMESTAMP",  # the type `google.protobuf.Timestamp`
     "UINT",  # the type uint
     "Budget",  # what a run may still spend, in units of about 0.25 µs
     "BudgetExceeded",  # the error of a run that took too long or made something too large

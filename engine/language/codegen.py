@@ -106,7 +106,7 @@ _TEMPLATES = {
     **dict.fromkeys(("size_string", "size_bytes", "size_list", "size_map"), "len({})"),
     **dict.fromkeys(("string_size", "bytes_size", "list_size", "map_size"), "len({})"),
     **dict.fromkeys(("int64_to_int64", "uint64_to_uint64", "double_to_double", "string_to_string", "to_dyn"), "{}"),
-    **dict.fromkeys(("bool_to_bool", "bytes_to_bytes", "timestamp_to_timestamp", "duration_to_duration"), "{}"),
+    **dict.fromkeys(("bool_to_bool", "bytes_to_bytes", "duration_to_duration"), "{}"),
 }
 _PREFIXES = {"starts_with_string": "{}.startswith({})", "ends_with_string": "{}.endswith({})"}
 _NEVER_FAIL = frozenset(_TEMPLATES).union(_PREFIXES) - {"in_list", "in_map"} | {"equals", "not_equals"}

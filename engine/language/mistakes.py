@@ -75,7 +75,8 @@ _HABITS = {
     "authorizer": "there is no authorizer here; `request.userInfo` says who asks",
 }
 _FIELDS = {
-    ("Request", name): f"what the scheduler counts for the pod is `requests.{name}`" for name in ("cpu", "memory")
+    **{("Request", name): f"what the scheduler counts for the pod is `requests.{name}`" for name in ("cpu", "memory")},
+    ("NamespaceMeta", "uid"): "Kubernetes does not let its own policies read it either",
 }
 """What is meant by a field that a type does not have."""
 

@@ -10,7 +10,8 @@ Start with `incoming.py`, then `manifests.py` (files to pods) and `owner.py`.
 """
 
 from engine.pods.incoming import IncomingPod
-from engine.pods.manifests import NAME_LABEL, named, pods_from_documents
+from engine.pods.manifests import pods_from_documents
+from engine.pods.namespaces import NAME_LABEL, named, namespace_object
 from engine.pods.owner import controller, free_owner, owner_of
 from engine.pods.redaction import reads_environment, redactor, withheld, without_environment
 from engine.pods.requests import quantities_in, requests_of, with_quantities_as_text
@@ -23,7 +24,8 @@ __all__ = [
     "check_pod",  # raises RequestError for a pod that the API server could not decode
     "controller",  # the owner reference of a pod's controller, or None
     "free_owner",  # the owner that may label each of its pods as it likes, empty where there is none
-    "named",  # a Namespace as the API server shows it, with the label of its name
+    "named",  # the `namespaceObject` of a Namespace's name, with the label that holds it
+    "namespace_object",  # a Namespace as Kubernetes shows it to policies
     "owner_of",  # the Owner (apiVersion, kind, name) of a pod, None for a bare one
     "pods_from_documents",  # the IncomingPods of files; raises RequestError
     "quantities_in",  # how many quantities `requests_of` will read, at most

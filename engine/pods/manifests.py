@@ -8,10 +8,10 @@ from engine.documents import Manifest, RequestError
 from engine.pods.controllers import pod_of_workload, pod_template, user_of, workload_name
 from engine.pods.defaults import defaulted
 from engine.pods.incoming import IncomingPod, Owner
-from engine.pods.shape import METADATA, POD, WORKLOAD, Object, check_object
+from engine.pods.namespaces import named
+from engine.pods.shape import NAMESPACE, POD, WORKLOAD, Object, check_object
 
 DEFAULT_NAMESPACE = "default"
-NAME_LABEL = "kubernetes.io/metadata.name"
 
 
 def pods_from_documents(
@@ -35,18 +35,6 @@ def pods_from_documents(
     return tuple(incoming for incoming in incoming_pods if incoming is not None)
 
 
-def named(name: str, given: Object | None = None) -> Object:
-    """A Namespace as the API server shows it: with the label that holds its name."""
-    metadata: Object = (given or {}).get("metadata") or {}
-    labels = {**(metadata.get("labels") or {}), NAME_LABEL: name}
-    return {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        **(given or {}),
-        "metadata": {**metadata, "name": name, "labels": labels},
-    }
-
-
 def _objects(document: Manifest) -> Iterator[tuple[str, Object]]:
     """The objects of a document, those in lists one by one, each with its place for messages."""
     if not isinstance(document.data, Mapping):
@@ -68,7 +56,7 @@ def _unlisted(place: str, data: Object) -> Iterator[tuple[str, Object]]:
 
 
 def _has_name(data: Object, place: str) -> bool:
-    check_object(data, {"metadata": METADATA}, place)
+    check_object(data, NAMESPACE, place)
     metadata = data.get("metadata")
     if isinstance(metadata, Mapping) and isinstance(metadata.get("name"), str):
         return True

@@ -81,6 +81,19 @@ POD: Check = {
 }
 
 
+NAMESPACE: Check = {
+    "metadata": {
+        **METADATA,
+        "resourceVersion": str,
+        "creationTimestamp": str,
+        "deletionTimestamp": str,
+        "deletionGracePeriodSeconds": int,
+    },
+    "spec": {"finalizers": [str]},
+    "status": {"phase": str, "conditions": [{"*": str}]},
+}
+
+
 WORKLOAD: Check = {
     "apiVersion": str,
     "metadata": METADATA,

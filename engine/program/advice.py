@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.documents import Excerpt, Problem
-from engine.language import Call, Has, Ident, Node, Select, walk
+from engine.language import TIMESTAMP, Call, Has, Ident, Node, Select, free_names, walk
 from engine.pools import WORD_OF
 
 WRITTEN = ("affinity", "tolerations", "topologySpreadConstraints")
@@ -38,6 +38,25 @@ def _is_pod(node: Node) -> bool:
 
 def _is_spec(node: Node) -> bool:
     return isinstance(node, Select) and node.field == "spec" and _is_pod(node.operand)
+
+
+def texts_for_timestamps(node: Node, excerpt: Excerpt) -> Iterator[Problem]:
+    """Warns where a moment of `namespaceObject` is taken for a timestamp: it is one by type, and a text at run time.
+
+    So it is in Kubernetes' own policies, where each use of it as a timestamp fails.
+    """
+    converted = {id(each.args[0]) for each in walk(node) if isinstance(each, Call) and each.function == "dyn"}
+    for each in walk(node):
+        if (
+            isinstance(each, Select)
+            and each.type == TIMESTAMP
+            and "namespaceObject" in free_names(each)
+            and id(each) not in converted
+        ):
+            said = excerpt.value[each.start : each.end]
+            words = f"`{each.field}` is a timestamp by its type, and a text when this runs"
+            span, hint = excerpt.span(each.start, each.end), f"`timestamp(dyn({said}))` reads it"
+            yield Problem("text-for-timestamp", words, span, hint=hint, severity="warning")
 
 
 def mixed_pool(node: Node, excerpt: Excerpt, said: frozenset[str]) -> Iterator[Problem]:

@@ -184,8 +184,8 @@ class _Compiler:
             return None
         checked, problems = check(node, excerpt, roots, result=result, given=self._given)
         if not any(problem.severity == "error" for problem in problems):
-            warned = advice.reads_what_policies_write(checked, excerpt)
-            problems = (*problems, *self._ledger.take(checked, excerpt), *warned)
+            warned = advice.reads_what_policies_write(checked, excerpt), advice.texts_for_timestamps(checked, excerpt)
+            problems = (*problems, *self._ledger.take(checked, excerpt), *warned[0], *warned[1])
         self.problems += problems
         self._used |= variables_read(checked)
         return None if any(problem.severity == "error" for problem in problems) else checked

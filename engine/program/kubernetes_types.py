@@ -89,10 +89,6 @@ LocalObjectReference: name? string
 ManagedFieldsEntry: apiVersion? string, fieldsType? string, fieldsV1? dyn, manager? string, operation? string,
   subresource? string, time? string
 NFSVolumeSource: path string, readOnly? bool, server string
-Namespace: apiVersion? string, kind? string, metadata? ObjectMeta, spec? NamespaceSpec, status? NamespaceStatus
-NamespaceCondition: lastTransitionTime? string, message? string, reason? string, status string, type string
-NamespaceSpec: finalizers? []string
-NamespaceStatus: conditions? []NamespaceCondition, phase? string
 NodeAffinity: preferredDuringSchedulingIgnoredDuringExecution? []PreferredSchedulingTerm,
   requiredDuringSchedulingIgnoredDuringExecution? NodeSelector
 NodeAllocatableMappedResources: name string, quantity string

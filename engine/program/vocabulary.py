@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from engine.bundle import Schema
-from engine.language import BOOL, BYTES, DOUBLE, DYN, INT, STRING, ObjectType, Others, Type, list_of, map_of
+from engine.language import BOOL, BYTES, DOUBLE, DYN, INT, STRING, TIMESTAMP, ObjectType, Others, Type, list_of, map_of
 from engine.pools import NODE_WORDS
 from engine.program.kubernetes_types import TYPES
 
@@ -38,7 +38,6 @@ PRESENT: Mapping[str, frozenset[str]] = {
     "ProjectedVolumeSource": frozenset(("defaultMode",)),
     "HostPathVolumeSource": frozenset(("type",)),
     "ObjectFieldSelector": frozenset(("apiVersion",)),
-    "Namespace": frozenset(("apiVersion", "kind", "metadata")),
 }
 """By type: the fields that the models do not require and that every admitted object has all the same."""
 
@@ -74,19 +73,46 @@ _LABELS = map_of(STRING, STRING)
 POD = _KUBERNETES["Pod"]
 """`pod`: Kubernetes' own Pod."""
 
-_META = _KUBERNETES["ObjectMeta"]
+_CONDITION = ObjectType(
+    "NamespaceCondition",
+    fields={"type": STRING, "status": STRING, "reason": STRING, "message": STRING, "lastTransitionTime": TIMESTAMP},
+    optional=frozenset(("reason", "message", "lastTransitionTime")),
+)
+_NAMESPACE_META: Mapping[str, Type] = {
+    "name": STRING,
+    "labels": _LABELS,
+    "annotations": _LABELS,
+    "creationTimestamp": TIMESTAMP,
+    "deletionGracePeriodSeconds": INT,
+    "deletionTimestamp": TIMESTAMP,
+    "finalizers": _STRINGS,
+    "generateName": STRING,
+    "generation": INT,
+    "namespace": STRING,
+    "resourceVersion": STRING,
+    "UID": STRING,  # so it is called there, and never found: the object has a `uid`
+}
 NAMESPACE = ObjectType(
     "Namespace",
     fields={
-        **_KUBERNETES["Namespace"].fields,
         # the API server labels each Namespace with its name
         "metadata": ObjectType(
-            "NamespaceMeta", fields=_META.fields, optional=(_META.optional | {"namespace"}) - {"name", "labels"}
+            "NamespaceMeta", fields=_NAMESPACE_META, optional=frozenset(_NAMESPACE_META) - {"name", "labels"}
+        ),
+        "spec": ObjectType("NamespaceSpec", fields={"finalizers": _STRINGS}, optional=frozenset(("finalizers",))),
+        "status": ObjectType(
+            "NamespaceStatus",
+            fields={"phase": STRING, "conditions": list_of(_CONDITION)},
+            optional=frozenset(("phase", "conditions")),
         ),
     },
-    optional=_KUBERNETES["Namespace"].optional,
+    optional=frozenset(("spec", "status")),
 )
-"""`namespaceObject`: the Namespace that the pod is created in."""
+"""`namespaceObject`: the Namespace that the pod is created in, as Kubernetes types it for its own policies.
+
+Source: k8s.io/apiserver/pkg/admission/plugin/cel (BuildNamespaceType). What is a timestamp there is a text at run time,
+and here too.
+"""
 
 REQUEST = ObjectType(
     "Request",

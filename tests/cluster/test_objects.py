@@ -35,13 +35,45 @@ def test_keeps_what_pools_are_made_of(api: ApiServer, tmp_path: Path) -> None:
         }
 
 
+def test_of_a_namespace_policies_see_what_kubernetes_shows_them(api: ApiServer, tmp_path: Path) -> None:
+    cluster = connect(api.kubeconfig(tmp_path))
+    about: dict[str, Any] = {
+        "uid": "u-1",
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+        "deletionTimestamp": "2026-01-02T00:00:00Z",
+        "deletionGracePeriodSeconds": 0,
+        "finalizers": ["example.com/keep"],
+        "annotations": {"owner": "me"},
+        "generateName": "sh",
+    }
+    hidden = {"managedFields": [{"manager": "kubectl"}], "ownerReferences": [{"kind": "Tenant"}], "selfLink": "/x"}
+    conditions = [{"type": "NamespaceContentRemaining", "status": "True", "lastTransitionTime": "2026-01-02T00:00:00Z"}]
+    api.put(
+        "shop",
+        {"team": "a"},
+        path=NAMESPACES,
+        metadata={**about, **hidden},
+        spec={"finalizers": ["kubernetes"]},
+        status={"phase": "Terminating", "conditions": conditions},
+    )
+    found: Any = Namespaces(cluster, Metrics("test"), QUICK).fetch("shop")
+    version = found["metadata"].pop("resourceVersion")
+    assert version
+    assert found == {
+        "metadata": {"name": "shop", "labels": {"team": "a"}, **about},
+        "spec": {"finalizers": ["kubernetes"]},
+        "status": {"phase": "Terminating", "conditions": conditions},
+    }
+    cluster.close()
+
+
 def test_namespaces_younger_than_the_watch_are_fetched(api: ApiServer, tmp_path: Path) -> None:
     cluster = connect(api.kubeconfig(tmp_path))
     namespaces = Namespaces(cluster, Metrics("test"), QUICK)
     api.put("shop", {"team": "a"}, path=NAMESPACES)
     assert namespaces.get("shop") is None
     found: Any = namespaces.fetch("shop")
-    assert found["metadata"] == {"name": "shop", "labels": {"team": "a"}, "annotations": {}}
+    assert {key: found["metadata"][key] for key in ("name", "labels")} == {"name": "shop", "labels": {"team": "a"}}
     assert namespaces.fetch("nowhere") is None
     api.fail(500)
     assert namespaces.fetch("shop") is None

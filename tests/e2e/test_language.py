@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from engine.language import OVERLOADS
+from engine.pods import namespace_object
 from engine.pods.defaults import defaulted
 from tests.test_language_docs import FUNCTIONS
 
@@ -53,7 +54,7 @@ def values(pod: Json, namespace: Json) -> dict[str, Json]:
     name = namespace["metadata"]["name"]
     user = {"username": "admin", "uid": "", "groups": GROUPS}
     request = {"operation": "CREATE", "namespace": name, "dryRun": True, "userInfo": user}
-    return {"object": pod, "request": request, "namespaceObject": namespace}
+    return {"object": pod, "request": request, "namespaceObject": namespace_object(namespace)}
 
 
 def differences(answers: Mapping[str, Outcome], ours_of: Mapping[str, Json]) -> list[str]:
@@ -83,7 +84,16 @@ def test_the_engine_agrees_with_what_was_recorded(section: str) -> None:
     namespace = {
         "apiVersion": "v1",
         "kind": "Namespace",
-        "metadata": {"name": "corpus", "labels": {"kubernetes.io/metadata.name": "corpus", **TEAM}},
+        "metadata": {
+            "name": "corpus",
+            "uid": "00000000-0000-4000-8000-000000000000",
+            "resourceVersion": "7",
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "labels": {"kubernetes.io/metadata.name": "corpus", **TEAM},
+            "managedFields": [{"manager": "kubectl"}],
+        },
+        "spec": {"finalizers": ["kubernetes"]},
+        "status": {"phase": "Active"},
     }
     pod = defaulted({**POD, "metadata": {**POD["metadata"], "namespace": "corpus"}})
     recorded = {case.expression: case.outcome for case in SECTIONS[section]}

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from engine.language.functions.operators import checked_duration, checked_timestamp
 from engine.language.overload import Overload
 from engine.language.types import DURATION, INT, STRING, TIMESTAMP, Type
-from engine.language.values import CelError, Duration, Timestamp, quoted
+from engine.language.values import CelError, Duration, NoSuchOverload, Timestamp, quoted
 
 SECOND = 10**9
 _CYCLE = 400  # years, after which the calendar repeats, week days included
@@ -52,6 +52,13 @@ def string_to_timestamp(text: str) -> Timestamp:
 def _seconds(moment: datetime) -> int:
     since = moment - _EPOCH
     return since.days * 86400 + since.seconds
+
+
+def itself(value: Timestamp) -> Timestamp:
+    """A timestamp. That of a Namespace is a text, to Kubernetes too, whatever its type says."""
+    if not isinstance(value, Timestamp):
+        raise NoSuchOverload("timestamp", value)
+    return value
 
 
 def timestamp_to_string(value: Timestamp) -> str:
@@ -199,7 +206,7 @@ def _accessors() -> list[Overload]:
 
 
 OVERLOADS: tuple[Overload, ...] = (
-    Overload("timestamp", "timestamp_to_timestamp", (TIMESTAMP,), TIMESTAMP, same,
+    Overload("timestamp", "timestamp_to_timestamp", (TIMESTAMP,), TIMESTAMP, itself,
              example="timestamp(timestamp(1)) == timestamp(1)"),
     Overload("timestamp", "string_to_timestamp", (STRING,), TIMESTAMP, string_to_timestamp,
              example='timestamp("1970-01-01T00:00:01Z") == timestamp(1)'),

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from engine.documents import Manifest, RequestError, Source, parse_manifests
 from engine.pods.incoming import IncomingPod, Owner
-from engine.pods.manifests import named, pods_from_documents
+from engine.pods.manifests import pods_from_documents
+from engine.pods.namespaces import named
 from engine.pods.shape import POD as POD_SHAPE
 from engine.pods.shape import WORKLOAD, check_pod
 from tests.examples import examples
@@ -49,11 +50,7 @@ def test_a_bare_pod() -> None:
     assert incoming.pod["spec"]["schedulerName"] == "default-scheduler"
     assert (incoming.owner, incoming.name, incoming.namespace_name) == (None, "p", "default")
     labels = {"kubernetes.io/metadata.name": "default"}
-    assert incoming.namespace == {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": "default", "labels": labels},
-    }
+    assert incoming.namespace == {"metadata": {"name": "default", "labels": labels}}
     assert incoming.request == {
         "operation": "CREATE",
         "namespace": "default",

@@ -8,6 +8,9 @@ GOOD = 'require: [{expression: \'"a" in pool.zones && node.zone == "a"\'}]'
 MIXED = "require: [{expression: '\"spot\" in pool.capacityTypes'}]"
 READS = "require: [{expression: 'true'}]\nmatchConditions: [{name: n, expression: '!has(pod.spec.affinity)'}]"
 
+CREATED, THEN = "namespaceObject.metadata.creationTimestamp", 'timestamp("2026-01-01T00:00:00Z")'
+BORN = f"has({CREATED})"
+
 
 @pytest.mark.parametrize(
     ("spec", "rules"),
@@ -17,6 +20,16 @@ READS = "require: [{expression: 'true'}]\nmatchConditions: [{name: n, expression
         ("prefer: [{expression: '\"spot\" in pool.capacityTypes', weight: 5}]", []),
         (READS, ["reads-what-policies-write"]),
         ("require: [{expression: 'size(pod.spec.?tolerations.orValue([])) == 0'}]", ["reads-what-policies-write"]),
+        (f"deny: [{{expression: '{BORN} && {CREATED} < {THEN}'}}]", ["text-for-timestamp"]),
+        (f"deny: [{{expression: '{BORN} && {CREATED}.getFullYear() < 2000'}}]", ["text-for-timestamp"]),
+        (
+            f"variables: [{{name: t, expression: '{BORN} ? {CREATED} : {THEN}'}}]\n"
+            "deny: [{expression: variables.t < variables.t}]",
+            ["text-for-timestamp"],
+        ),
+        (f"deny: [{{expression: '{BORN} && timestamp(dyn({CREATED})) < {THEN}'}}]", []),
+        (f"deny: [{{expression: '{BORN}'}}]", []),
+        (f"deny: [{{expression: '{THEN} < {THEN}'}}]", []),
         ("variables: [{name: x, expression: '1'}]\nrequire: [{expression: 'true'}]", ["unused-variable"]),
     ],
 )
