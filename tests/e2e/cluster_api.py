@@ -5,8 +5,10 @@ FakeMachine it makes a Node, as a machine's kubelet would register it, and takes
 MachineDeployment reaches the Node, and when, is Cluster API's own doing. `ClusterApi` is what a test can do with it,
 `machine_deployment` and the like are the objects.
 
-What differs from production, and why: Cluster API's webhooks are not called, for they would come by a Service; so
-objects say themselves what those would fill in.
+What differs from production, and why:
+- Cluster API's webhooks are not called, for they would come by a Service; so objects say themselves what those would
+  fill in, and nothing is refused by them.
+- An object may be reconciled more than once a second: tests wait for it.
 """
 
 from __future__ import annotations
@@ -284,6 +286,7 @@ class ClusterApi:
             f"--health-addr=127.0.0.1:{health}",
             "--diagnostics-address=0",
             "--skip-crd-migration-phases=StorageVersionMigration,CleanupManagedFields",
+            "--feature-gates=ReconcilerRateLimiting=false",
         )
         process = self._process = Process([program, *own, *flags], self.cluster.folder / "cluster-api.log")
         wait_for(lambda: healthy(process, health), "the manager of Cluster API", self.tail)

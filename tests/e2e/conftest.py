@@ -32,9 +32,10 @@ NEEDED = {
     "helm": ("helm",),
     "karpenter": (*PROGRAMS, "karpenter-kwok"),
     "cluster_api": (*PROGRAMS, "cluster-api"),
+    "karpenter_beside": ("karpenter-kwok",),
 }
 """What must be built for a test that asks for a fixture."""
-TALKATIVE = ("karpenter", "cluster_api")
+TALKATIVE = ("karpenter", "cluster_api", "karpenter_beside")
 """Fixtures whose `output()` tells why a test failed."""
 TAIL = 20_000
 
@@ -154,3 +155,18 @@ def cluster_api(running_cluster_api: ClusterApi) -> Iterator[ClusterApi]:
     """Cluster API on a control plane of its own, without MachineDeployments: they are removed after the test."""
     yield running_cluster_api
     running_cluster_api.sweep()
+
+
+@pytest.fixture(scope="module")
+def running_karpenter_beside(running_cluster_api: ClusterApi) -> Iterator[Karpenter]:
+    """The one Karpenter beside a module's Cluster API. Tests ask for `karpenter_beside` instead."""
+    with start_karpenter(running_cluster_api.cluster) as running:
+        yield running
+
+
+@pytest.fixture
+def karpenter_beside(cluster_api: ClusterApi, running_karpenter_beside: Karpenter) -> Iterator[Karpenter]:
+    """Karpenter on the control plane that Cluster API acts on, without NodePools: they are removed after the test."""
+    assert running_karpenter_beside.cluster is cluster_api.cluster
+    yield running_karpenter_beside
+    running_karpenter_beside.remove_all()

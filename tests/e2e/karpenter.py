@@ -140,6 +140,10 @@ class Karpenter:
         wait_for(lambda: self.cluster.request("GET", f"{API}/nodepools/{name}").status_code == 404, f"`{name}` to go")
         wait_for(lambda: name not in self.nodes().values(), f"the nodes of `{name}` to go", self.nodes)
 
+    def remove_all(self) -> None:
+        """Have all NodePools deleted, without waiting."""
+        self.cluster.api("DELETE", f"{API}/nodepools")
+
     def pool(self, name: str) -> Json:
         """A NodePool as it is now."""
         return self.cluster.api("GET", f"{API}/nodepools/{name}")
@@ -178,7 +182,7 @@ class Karpenter:
 
     def sweep(self) -> None:
         """Remove what a test left behind: pods, NodePools, their nodes and what `ControlPlane.sweep` removes."""
-        self.cluster.api("DELETE", f"{API}/nodepools")
+        self.remove_all()
         self.cluster.sweep()
         wait_for(lambda: not (self.pools() or self.claims() or self.nodes()), "Karpenter to clear up", self.tail)
 

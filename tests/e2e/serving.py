@@ -17,6 +17,7 @@ from .processes import Process, free_ports
 BAYPLAN = Path(sys.executable).with_name("bayplan")
 BUNDLE = Path(__file__).parent / "bundle"
 NUMBERS = itertools.count(1)
+TAIL = 4_000
 
 
 class Serving:
@@ -58,6 +59,10 @@ class Serving:
     def output(self) -> str:
         """Its standard output so far: decisions, one a line, after whatever it prints first."""
         return self.log.read_text()
+
+    def tail(self) -> str:
+        """The end of all that it has written so far."""
+        return self._process.output()[-TAIL:] if self._process else ""
 
     def decisions(self, namespace: str, name: str | None = None) -> list[Json]:
         """The logged decisions about the pods of a namespace, or about a bare pod there, in order; no dry runs."""
