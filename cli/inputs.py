@@ -141,10 +141,10 @@ def _unusable(path: Path, error: BundleError) -> CommandError:
     return CommandError(f"the bundle can't be used; `bayplan check {path}` tells everything that is wrong with it")
 
 
-def inventory(args: argparse.Namespace) -> Inventory:
-    """The pools that the arguments of `add_pools` name; none where they name nothing."""
+def inventory(args: argparse.Namespace, *, live: bool = False) -> Inventory:
+    """The pools that the arguments of `add_pools` name; where they name no cluster, kubectl's if `live`, else none."""
     found, labels = documents(args.pools), (*args.pool_label, *POOL_LABELS)
-    pools = _live(args, found, labels) if names_cluster(args) else inventory_from_documents(found, labels)
+    pools = _live(args, found, labels) if live or names_cluster(args) else inventory_from_documents(found, labels)
     if not pools.pools:
         print("bayplan: no pools are known, so what is said of `pool` holds of none: see --pools", file=sys.stderr)
     return pools
@@ -157,7 +157,9 @@ def _live(args: argparse.Namespace, found: Sequence[Manifest], labels: Sequence[
     try:
         fleet = fleet_of(args.kubeconfig, args.context)
     except ClusterError as error:
-        raise CommandError(str(error)) from error
+        raise CommandError(
+            str(error) + ("" if names_cluster(args) else "; with --pools FILE none is needed")
+        ) from error
     return live_inventory(found, fleet, Census(labels))
 
 

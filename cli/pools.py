@@ -1,54 +1,138 @@
-"""List pools as policies see them, from files, from the Nodes of a cluster, or both.
+"""List pools as policies see them: of the cluster that kubectl's current context names, of another, or of files.
 
-`-o yaml` prints an Inventory document: keep it as a file for --pools and for a bundle's tests, and add to it what Nodes
-can't tell.
+`-v` says of each pool what is known and from where, what is not known and where to say it, and of nodes in no pool
+which labels could tell them apart. `-o yaml` prints an Inventory document: keep it as a file for --pools and for a
+bundle's tests, and add to it what the cluster can't tell.
 
 example:
-  bayplan pools --context staging
-  kubectl get nodes -o json | bayplan pools --pools -
+  bayplan pools --context staging -v
+  kubectl get nodes,nodepools -o json | bayplan pools --pools -
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from audit import as_yaml
-from cli.errors import CommandError
-from cli.inputs import add_pools, inventory, names_cluster
-from cli.terminal import amount, table
-from engine.pools import Pool
+from cli.inputs import add_pools, inventory
+from cli.pool_details import details, shortened, sources
+from cli.terminal import amount, table, wrapped
+from engine.pools import Inventory, Pool
 
 GIB = 1 << 30
 OBSERVED = """\
 # Made from Nodes: labels and taints are what all nodes of a pool carry now. Written here they are declared: keep those
 # that the next node will carry, too.
 """
+HEADER = ("POOL", "PROVIDER", "NODES", "READY", "CPU", "MEMORY", "GPUS", "ZONES", "CAPACITY", "TAINTS")
+REMARKS = {
+    "contradiction": "Contradictions, of which the first won",
+    "unread": "Not read, so what is said there is not known",
+    "unusable": "Not used",
+    "untold": "No pools, for no label tells their nodes apart",
+    "elsewhere": "Of other clusters",
+    "unsynced": "Said, but no fact",
+}
+"""The kinds of remarks, in the order in which they are printed."""
+ONLY_VERBOSE = frozenset({"elsewhere", "unsynced"})
+LOGICAL, PROVIDED_BY = "pool", "pool-provider"
+"""The labels by which pools of several providers are one to those who choose among them: its name, and whose part."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     add_pools(parser)
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="what is known of each pool and from where, and what not"
+    )
     parser.add_argument("-o", "--output", choices=["text", "json", "yaml"], default="text", help="how to print (text)")
 
 
 def run(args: argparse.Namespace) -> int:
-    if not args.pools and not names_cluster(args):
-        raise CommandError("say where the pools are: --pools FILE, or --context NAME for those of a cluster")
-    found = inventory(args)
+    found = inventory(args, live=not args.pools)
     if args.output == "json":
-        print(json.dumps([pool.view for pool in found.pools], indent=2))
+        print(json.dumps([_json(pool, found) for pool in found.pools], indent=2))
     elif args.output == "yaml":
         entries = [entry(pool) for pool in found.pools]
         print(OBSERVED if any(pool.observed for pool in found.pools) else "", end="")
         print(as_yaml({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": entries}), end="")
     else:
-        header = ("POOL", "PROVIDER", "NODES", "READY", "CPU", "MEMORY", "GPUS", "ZONES", "CAPACITY", "TAINTS")
-        if found.pools:
-            print(table([_row(pool) for pool in found.pools], header))
-        if found.strays:
-            print(f"\n{amount(found.strays, 'node')} in no pool: see --pool-label")
+        _print(found, verbose=args.verbose)
     return 0
+
+
+def _print(found: Inventory, *, verbose: bool) -> None:
+    if found.pools:
+        print(table(list(_rows(found.pools)), HEADER))
+    if verbose:
+        for pool in found.pools:
+            print(f"\n{details(pool)}")
+    paragraphs = [*_outside(found, verbose=verbose), *_remarks(found, verbose=verbose)]
+    for at, paragraph in enumerate(paragraphs):
+        print(f"\n{paragraph}" if at or found.pools else paragraph)
+
+
+def _rows(pools: Sequence[Pool]) -> Iterator[Sequence[str]]:
+    """A line for each pool; those of one logical pool together, under a line for all of them."""
+    logical = _logical_pools(pools)
+    told = set()
+    for pool in pools:
+        name = logical_pool(pool)
+        if name is None:
+            yield _row(pool)
+        elif name not in told:
+            told.add(name)
+            parts = logical[name]
+            nodes, ready = sum(part.nodes for part in parts), sum(part.ready_nodes for part in parts)
+            yield (f"{name}/", "", str(nodes), str(ready), *[""] * 6)
+            yield from ((f"  {first}", *rest) for first, *rest in map(_row, parts))
+
+
+def _logical_pools(pools: Sequence[Pool]) -> Mapping[str, Sequence[Pool]]:
+    found: dict[str, list[Pool]] = {}
+    for pool in pools:
+        name = logical_pool(pool)
+        if name is not None:
+            found.setdefault(name, []).append(pool)
+    return found
+
+
+def logical_pool(pool: Pool) -> str | None:
+    """The logical pool that a pool is a part of: all its nodes say so, and whose part they are."""
+    return pool.labels.get(LOGICAL) if PROVIDED_BY in pool.labels else None
+
+
+def _outside(found: Inventory, *, verbose: bool) -> Iterator[str]:
+    """The nodes that belong to no pool."""
+    if not found.strays:
+        return
+    if not verbose:
+        yield f"{amount(found.strays, 'node')} in no pool: see --pool-label"
+        return
+    lines = [f"{amount(found.strays, 'node')} in no pool: {shortened(found.stray_names, 10)}"]
+    for key, values in found.stray_keys.items():
+        counts = shortened([f"{value} ({count})" for value, count in sorted(values.items())], 10)
+        lines.append(f"  --pool-label {key} would make of them: {counts}")
+    yield "\n".join(
+        lines if found.stray_keys else [*lines, "  no label that all of them carry tells any of them apart"]
+    )
+
+
+def _remarks(found: Inventory, *, verbose: bool) -> Iterator[str]:
+    """What else is worth knowing; what is only for reading is left out unless asked for."""
+    for kind, title in REMARKS.items():
+        some = [str(remark) for remark in found.remarks if remark.kind == kind]
+        if some and (verbose or kind not in ONLY_VERBOSE):
+            yield "\n".join([f"{title}:", *(wrapped(text, "  ") for text in some)])
+
+
+def _json(pool: Pool, found: Inventory) -> dict[str, Any]:
+    """A pool as expressions see it, and where that is from."""
+    remarks = [remark.text for remark in found.remarks if remark.about == pool.name]
+    more = {"selector": dict(pool.selector), "logicalPool": logical_pool(pool), "sources": sources(pool)}
+    return {**pool.view, **more, "remarks": remarks}
 
 
 def entry(pool: Pool) -> dict[str, Any]:

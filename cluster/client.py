@@ -81,7 +81,12 @@ def connect(kubeconfig: str | None = None, context: str | None = None, in_cluste
         if in_cluster == "yes" or (in_cluster == "auto" and not kubeconfig and not context and inside()):
             config.load_incluster_config(client_configuration=configuration)
         else:
-            config.load_kube_config(kubeconfig, context, client_configuration=configuration, persist_config=False)
+            config.load_kube_config(
+                kubeconfig or os.environ.get("KUBECONFIG"),
+                context,
+                client_configuration=configuration,
+                persist_config=False,
+            )
         return Cluster(configuration)
     except Exception as error:
         where = f" in `{kubeconfig}`" if kubeconfig else ""

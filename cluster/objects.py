@@ -89,14 +89,17 @@ def _kept_namespace(namespace: _Namespace) -> Json:
     return dict(namespace_object({"metadata": namespace.metadata, "spec": namespace.spec, "status": namespace.status}))
 
 
-def _kept_resource(kind: str, tree: Json, resource: Json) -> Json:
-    """What a tree of fields names of a custom resource: everything under a field that stands for itself (None)."""
+def _kept_resource(kind: str, version: str, tree: Json, resource: Json) -> Json:
+    """What a tree of fields names of a custom resource: everything under a field that stands for itself (None).
+
+    `version` is that of the API, where the resource does not say it.
+    """
     pruned = _pruned(tree, resource)
     metadata = pruned.get("metadata")
     annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
     if isinstance(annotations, dict):
         annotations.pop(_APPLIED, None)
-    return {"apiVersion": resource.get("apiVersion"), "kind": kind, **pruned}
+    return {"apiVersion": resource.get("apiVersion") or version, "kind": kind, **pruned}
 
 
 def _pruned(tree: Json, value: Json) -> Json:
@@ -109,8 +112,8 @@ def _pruned(tree: Json, value: Json) -> Json:
 
 def _resource(kind: str, path: str, tree: Json, *others: str) -> Kind[Json]:
     """A kind of custom resources, called by its plural: the last word of the path."""
-    name = path.rpartition("/")[2]
-    keep = partial(_kept_resource, kind, tree)
+    version, _, name = path.removeprefix("/apis/").rpartition("/")
+    keep = partial(_kept_resource, kind, version, tree)
     return Kind(name, path, Json, keep, tuple(f"/apis/{other}/{name}" for other in others), optional=True)
 
 

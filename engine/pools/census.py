@@ -8,9 +8,10 @@ from dataclasses import replace
 from operator import is_
 from typing import Any
 
+from engine.pools.apart import partitions
 from engine.pools.evidence import Declared, declared_pool
 from engine.pools.membership import inventory_from_pools, precedence
-from engine.pools.nodes import Node, group, is_transient, labels_of, pool_of, see
+from engine.pools.nodes import Node, group, is_transient, labels_of, name_of, pool_of, see
 from engine.pools.pool import Inventory, Labels, Pool
 from engine.pools.providers import pool_label_of, pool_label_order, provider_of
 
@@ -47,7 +48,9 @@ class Census:
         for label, some in groups.items():
             made[label] = self._known(label, None, some) or (None, some, pool_of(label, some))
         self._made = made
-        return inventory_from_pools((pool for *_, pool in made.values()), len(strays), self.pool_labels)
+        found = inventory_from_pools((pool for *_, pool in made.values()), len(strays), self.pool_labels)
+        keys = partitions([labels_of(node) for node in strays])
+        return replace(found, stray_names=tuple(sorted(map(name_of, strays))), stray_keys=keys) if strays else found
 
     def _declared(self, said: Declared, nodes: Sequence[Node]) -> tuple[Declared | None, Sequence[Node], Pool]:
         known = self._known(frozenset(said.selector.items()), said, nodes)

@@ -131,6 +131,12 @@ def labels_of(node: Node) -> Mapping[str, str]:
     return labels
 
 
+def name_of(node: Node) -> str:
+    """A node's name."""
+    metadata: Mapping[str, Any] = node.get("metadata") or {}
+    return str(metadata.get("name") or "")
+
+
 def annotations_of(node: Node) -> Mapping[str, str]:
     """A node's annotations that are text. A watch keeps those that say to which pool of Cluster API it belongs."""
     metadata: Mapping[str, Any] = node.get("metadata") or {}

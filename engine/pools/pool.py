@@ -72,6 +72,7 @@ class Remark(NamedTuple):
 class Inventory:
     """The pools of a cluster, sorted by name; `strays` counts the nodes that belong to none.
 
+    `stray_names` are those nodes, `stray_keys` the labels by which they could be told apart, with how many carry what.
     `order` are the labels that identify a pool in the order in which they are looked for on a node.
     """
 
@@ -79,6 +80,8 @@ class Inventory:
     strays: int = 0
     order: tuple[str, ...] = POOL_LABELS
     remarks: tuple[Remark, ...] = field(default=(), compare=False)
+    stray_names: tuple[str, ...] = field(default=(), compare=False)
+    stray_keys: Mapping[str, Mapping[str, int]] = field(default_factory=dict, compare=False)
 
 
 def _view(pool: Pool) -> dict[str, object]:

@@ -89,6 +89,43 @@ def test_pools_of_a_cluster(bayplan: Bayplan, tmp_path: Path) -> None:
     assert [(pool["name"], pool["nodes"]) for pool in pools] == [("pool-0", 2), ("pool-1", 1)]
 
 
+NODE_POOL = {
+    "metadata": {"name": "empty"},
+    "spec": {"template": {"metadata": {"labels": {"tenant": "acme"}}, "spec": {"requirements": []}}},
+}
+
+
+def test_pools_of_the_current_context(bayplan: Bayplan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NodePools count without nodes; what may not be read is said, and is no failure."""
+    with cluster(tmp_path, {"/api/v1/nodes": NODES, "/apis/karpenter.sh/v1/nodepools": [NODE_POOL]}) as path:
+        monkeypatch.setenv("KUBECONFIG", str(path))
+        ran = bayplan("pools")
+        broken: Lists = {"/api/v1/nodes": NODES, "/apis/karpenter.sh/v1/nodepools": [{**NODE_POOL, "spec": 7}]}
+    assert ran.status == 0
+    assert [line.split()[:3] for line in ran.out.splitlines()[1:4]] == [
+        ["empty", "karpenter", "0"],
+        ["pool-0", "gke", "2"],
+        ["pool-1", "gke", "1"],
+    ]
+    assert "Not read, so what is said there is not known:" in ran.out
+    assert "you may not list /apis/karpenter.sh/v1/nodeclaims" in " ".join(ran.out.split())
+    with cluster(tmp_path, broken) as path:
+        ran = bayplan("pools", "--kubeconfig", path)
+    assert "NodePool empty: spec: this must be a map, so it is left out" in ran.out
+
+
+@pytest.mark.parametrize(
+    "text", ["hello", "[1, 2]", "", "{clusters: 3, contexts: 5, current-context: x}", "a: [", "kind: Pod"]
+)
+def test_a_kubeconfig_that_is_none(bayplan: Bayplan, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config"
+    path.write_text(text)
+    ran = bayplan("pools", "--kubeconfig", path)
+    assert ran.status == 2
+    assert ran.err.startswith(f"bayplan: there is no cluster to connect to in `{path}`: ")
+    assert len(ran.err.splitlines()) == 1
+
+
 def test_explain_reads_nodes_and_namespaces(bayplan: Bayplan, tmp_path: Path) -> None:
     nodes = [
         node("n1", {"eks.amazonaws.com/nodegroup": "acme", "tenant": "acme"}),

@@ -87,8 +87,86 @@ def test_mistakes_point(bayplan: Bayplan, tmp_path: Path) -> None:
     assert "did you mean `gpus`?" in ran.err
 
 
-def test_it_must_be_told_where_they_are(bayplan: Bayplan) -> None:
-    assert "--pools FILE, or --context NAME" in bayplan("pools").err
+def test_without_a_cluster_there_is_a_hint(bayplan: Bayplan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nowhere"))
+    ran = bayplan("pools")
+    assert ran.status == 2
+    assert "there is no cluster to connect to" in ran.err
+    assert ran.err.strip().endswith("with --pools FILE none is needed")
+
+
+def deployment(name: str, carried: dict[str, str], **annotations: str) -> dict[str, Any]:
+    told = {f"capacity.cluster-autoscaler.kubernetes.io/{key}": value for key, value in annotations.items()}
+    return {
+        "apiVersion": "cluster.x-k8s.io/v1beta2",
+        "kind": "MachineDeployment",
+        "metadata": {"name": name, "namespace": "fleet", "annotations": told},
+        "spec": {"clusterName": "prod", "template": {"metadata": {"labels": carried}, "spec": {}}},
+    }
+
+
+def listing(*objects: dict[str, Any]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+
+
+LOGICAL = listing(
+    node("a", {"karpenter.sh/nodepool": "general-spot", "pool": "general", "pool-provider": "karpenter"}),
+    node("b", {"cluster.x-k8s.io/deployment-name": "general-md", "pool": "general", "pool-provider": "capi"}),
+    node("c", {"cluster.x-k8s.io/deployment-name": "general-md", "pool": "general", "pool-provider": "capi"}),
+    node("d", {"karpenter.sh/nodepool": "alone", "pool": "alone"}),
+)
+
+
+def test_pools_of_one_logical_pool_stand_together(bayplan: Bayplan) -> None:
+    ran = bayplan("pools", "--pools", "-", stdin=LOGICAL)
+    rows = [line.split()[:4] for line in ran.out.splitlines()[1:]]
+    assert rows == [
+        ["alone", "karpenter", "1", "1"],
+        ["general/", "3", "3"],
+        ["general-md", "cluster-api", "2", "2"],
+        ["general-spot", "karpenter", "1", "1"],
+    ]
+    said = bayplan("pools", "--pools", "-", "-o", "json", stdin=LOGICAL).json
+    assert {pool["name"]: pool["logicalPool"] for pool in said} == {
+        "alone": None,
+        "general-md": "general",
+        "general-spot": "general",
+    }
+
+
+def test_details_say_what_is_known_and_from_where(bayplan: Bayplan) -> None:
+    md = deployment("md", {"node.cluster.x-k8s.io/pool": "md", "team": "a"}, cpu="8", labels="disk=ssd")
+    seen = [node(name, {"eks.amazonaws.com/nodegroup": "g", "rack": rack}) for name, rack in (("a", "1"), ("b", "2"))]
+    ran = bayplan("pools", "--pools", "-", "-v", stdin=listing(md, *seen))
+    told = [" ".join(line.split()) for line in ran.out.splitlines()]
+    assert "md, of cluster-api" in told
+    assert "selected by node.cluster.x-k8s.io/pool=md" in told
+    assert "label declared disk=ssd" in told
+    assert "label now on its nodes rack is 1 or 2" in told
+    (unknown, _) = [line for line in told if line.startswith("not known")]
+    assert "gpus" in unknown
+    assert "cpu" not in unknown
+    assert "Said, but no fact:" in told
+
+
+def test_nodes_of_no_pool_and_what_could_tell_them_apart(bayplan: Bayplan) -> None:
+    strays = [node(name, {"team": team, "serial": name}) for name, team in (("a", "ml"), ("b", "web"), ("c", "ml"))]
+    ran = bayplan("pools", "--pools", "-", "-v", stdin=listing(*strays))
+    assert ran.out.splitlines() == [
+        "3 nodes in no pool: a, b, c",
+        "  --pool-label team would make of them: ml (2), web (1)",
+    ]
+    apart = bayplan("pools", "--pools", "-", "--pool-label", "team", "-o", "json", stdin=listing(*strays)).json
+    assert {pool["name"]: pool["nodes"] for pool in apart} == {"ml": 2, "web": 1}
+
+
+def test_what_can_not_be_used_is_told_without_asking(bayplan: Bayplan) -> None:
+    ran = bayplan("pools", "--pools", "-", stdin=listing(deployment("md", {}), deployment("odd", {}, cpu="many")))
+    assert "No pools, for no label tells their nodes apart:" in ran.out
+    assert "put `node.cluster.x-k8s.io/pool: md` into spec.template.metadata.labels" in " ".join(ran.out.split())
+    assert "`many` in the annotation `capacity.cluster-autoscaler.kubernetes.io/cpu` is no quantity" in " ".join(
+        ran.out.split()
+    )
 
 
 def test_no_pools(bayplan: Bayplan) -> None:

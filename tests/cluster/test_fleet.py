@@ -205,7 +205,7 @@ def test_only_what_is_read_is_kept(api: ApiServer, tmp_path: Path) -> None:
         fleet.wait("NodePool p", "NodeClaim c")
         pool, claim = fleet.fleet().resources
     assert pool == {
-        "apiVersion": None,
+        "apiVersion": "karpenter.sh/v1",
         "kind": "NodePool",
         "metadata": {"name": "p", "labels": {"l": "m"}, "annotations": {"x": "y"}},
         "spec": {"weight": 3, "template": {"metadata": {"labels": {"a": "b"}}, "spec": {}}},
