@@ -40,6 +40,16 @@ PLACEMENT = (
 def told(decision: Decision, *, show_pod: bool = False) -> Iterator[str]:
     """The lines about one decision; with `show_pod` the whole pod as it would be created follows."""
     yield from _headline(decision)
+    for portion in decision.portions:
+        yield ""
+        yield styled(f"{portion.named} of its pods", BOLD)
+        yield from _body(portion.decision, show_pod=show_pod)
+    if not decision.portions:
+        yield from _body(decision, show_pod=show_pod)
+
+
+def _body(decision: Decision, *, show_pod: bool) -> Iterator[str]:
+    """The lines below the headline."""
     yield from _pools(decision.pools)
     yield from _policies(decision.policies)
     if decision.warnings:

@@ -12,7 +12,7 @@ import logging
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from msgspec import UNSET
@@ -97,7 +97,7 @@ class Admission:
             return Answer(503, review.failure(503, "ServiceUnavailable", error)), "error"
         name = request.namespace or str(pod["metadata"]["namespace"])
         namespace = await self._namespace(name)
-        incoming = IncomingPod(pod, namespace or named(name), review.request_of(request, name))
+        incoming = IncomingPod(pod, namespace or named(name), review.request_of(request, name), uid=request.uid)
         try:
             decision = decider.decide(incoming)
             outcome = outcome_of(decision)
@@ -204,7 +204,7 @@ def _traceback(decider: Decides, incoming: IncomingPod, error: Exception) -> str
 
     Where the bug does not show then, only place and type are logged, for an exception's text may quote anything.
     """
-    clean = IncomingPod(without_environment(incoming.pod), incoming.namespace, incoming.request, incoming.owner)
+    clean = replace(incoming, pod=without_environment(incoming.pod))
     try:
         decision = decider.decide(clean)
         review.encode(respond("", decision, outcome_of(decision)))

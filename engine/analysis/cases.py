@@ -80,7 +80,7 @@ def incoming_pods(bundle: Bundle, test: Test, case: Case) -> tuple[IncomingPod, 
     source = case.span.source
     documents = _manifests(bundle, case.file) if case.file else [Manifest(source, _typed(case.pod or {}))]
     namespaces = [Manifest(source, _typed(namespace, "Namespace")) for namespace in test.namespaces]
-    pods = pods_from_documents([*documents, *namespaces], namespace=case.namespace, request=case.request)
+    pods = pods_from_documents([*documents, *namespaces], namespace=case.namespace, request=case.request, uid=case.uid)
     if not pods:
         what = f"`{case.file}` holds no pod and no workload" if case.file else "this is no pod and no workload"
         raise BundleError([Problem("no-pods", what, case.spans.get("file", case.span))])
@@ -116,7 +116,7 @@ def _differing(expect: Mapping[str, Json], decision: Decision) -> Iterator[tuple
     """The expected fields that are otherwise, with what they are."""
     for name, expected in expect.items():
         actual = FIELDS[name](decision)
-        if name == "policies":
+        if name in ("policies", "shares"):
             actual = {policy: actual.get(policy) for policy in expected}
         if not _fits(name, expected, actual):
             yield name, actual
@@ -161,6 +161,7 @@ FIELDS: Mapping[str, Callable[[Decision], Json]] = {
     "pools": lambda d: sorted(d.pools.after),
     "untolerated": lambda d: sorted(d.pools.untolerated),
     "policies": lambda d: {policy.name: policy.outcome for policy in d.policies},
+    "shares": lambda d: {policy.name: policy.share.percent for policy in d.policies if policy.share},
     "overruled": lambda d: sorted(policy.name for policy in d.policies if policy.outcome == "overruled"),
     "warnings": lambda d: list(d.warnings),
     "nodeAffinity": lambda d: (_affinity(d, "nodeAffinity", _REQUIRED) or {}).get("nodeSelectorTerms") or [],

@@ -6,6 +6,8 @@ Six claims are made, each of them certain for the given inventories, or not made
   Pods that are tried are those of the bundle's tests and examples, and those made up in `witness.py`.
 - A policy that no pool satisfies, for no pod. What depends on the pod is taken to be true and false at once, on every
   node; what can't be true even so never is.
+- A share of a split that no pool satisfies, beside what its policy requires, for no pod; and shares that have nodes in
+  common.
 - A preference that is true on no node that its policy leaves, or on every one, for the same reason; one whose score is
   the same on all of them; a tier of `fallback` that leaves nothing to tell apart, for an earlier one has all its nodes;
   tiers that need more weights than there are.
@@ -29,6 +31,7 @@ from engine.analysis.conflicts import Conflict, ConflictSearch, conflict_problem
 from engine.analysis.karpenter import karpenter_problems
 from engine.analysis.preferences import idle_preferences, tied_tiers
 from engine.analysis.redundancy import redundancies, redundant_policy
+from engine.analysis.splits import split_problems
 from engine.analysis.stage import Doubts, Stage, requires_the_same_always
 from engine.bundle import Bundle, Policy
 from engine.decision import Decider
@@ -92,6 +95,7 @@ def examine(
     problems = [_unsatisfiable(policy, stages[0]) for policy in dead]
     problems += conflict_problems(conflicts, bundle, len(stages))
     problems += (redundant_policy(policy, other) for policy, other in redundancies(rest, stages, program))
+    problems += split_problems(rest, stages)
     problems += idle_preferences(rest, stages, candidates, doubts)
     problems += tied_tiers(rest, stages, candidates)
     problems += _shadowed(bundle, stages)

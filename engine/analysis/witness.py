@@ -182,7 +182,7 @@ def _said(path: Path, value: object) -> Wanted:
 def _clues_of(policy: Policy, params: Mapping[str, object]) -> Iterator[Clue]:
     variables = {variable.name: _parsed(variable.excerpt) for variable in policy.variables}
     reader = _Reader({name: node for name, node in variables.items() if node}, params)
-    own = [item.excerpt for item in policy.require]
+    own = [*(item.excerpt for item in policy.require), *(item.expression.excerpt for item in policy.split)]
     wishes = [item.expression.excerpt for item in policy.prefer]
     for excerpt in (*(condition.excerpt for condition in policy.match_conditions), *own, *wishes):
         node = _parsed(excerpt)

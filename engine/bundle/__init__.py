@@ -24,6 +24,7 @@ from engine.bundle.model import (
     Policy,
     Preference,
     Revision,
+    Share,
     Spread,
     Test,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "Revision",  # what exactly is active: name, version, SHA-256 of the files
     "Schema",  # what a constant of `params` may be
     "Selector",  # a Kubernetes label selector
+    "Share",  # an entry of `split`: so many of a hundred pods, and what is asked of their nodes
     "Spread",  # an entry of `spread`: a topology spread constraint
     "Test",  # one PlacementTest: cases, and the pools that they run on
     "parse_bundle",  # the Bundle of files, and everything that is wrong with them

@@ -20,6 +20,7 @@ from engine.bundle.model import (
     Named,
     PodTerm,
     Preference,
+    Share,
     Spread,
 )
 from engine.bundle.params import schema_of_params
@@ -35,6 +36,7 @@ from engine.documents import (
     Read,
     Scalar,
     Shape,
+    Span,
     Value,
     any_object,
     bad,
@@ -79,6 +81,47 @@ def _preference(read: Read, value: Map, problems: Problems) -> Any:
     if not {"expression", "weight", "score"} <= read.keys() or bool(weight) == bool(score):
         return BAD
     return Preference(Expression(read["expression"], read.get("message", "")), read["weight"], read["score"])
+
+
+def _share(read: Read, *_: object) -> Any:
+    if not {"share", "expression"} <= read.keys():
+        return BAD
+    strict = read.get("whenUnsatisfiable") != "ScheduleAnyway"
+    return Share(read["share"], Expression(read["expression"], read.get("message", "")), strict)
+
+
+def check_shares(shares: Value | None, span: Span, problems: Problems) -> None:
+    """Appends a problem where the shares of a split, as far as they are whole numbers, are not a hundred together.
+
+    And one for the first share that is required beside others that are wished for, or the other way round.
+    """
+    items_given = shares.items if isinstance(shares, List) else ()
+    given = [item.get("share") if isinstance(item, Map) else None for item in items_given]
+    numbers = [one.value if isinstance(one, Scalar) else None for one in given]
+    whole = [number for number in numbers if isinstance(number, int) and not isinstance(number, bool)]
+    if len(whole) == len(given) and whole and sum(whole) != 100:
+        missing = 100 - sum(whole)
+        what = f"{missing} more" if missing > 0 else f"{-missing} fewer"
+        bad(problems, "split-sum", f"the shares are {sum(whole)} % together", span, f"100 %, {what}")
+    entries = [item for item in items_given if isinstance(item, Map)]
+    soft = [_soft(entry) for entry in entries]
+    for entry, mine in zip(entries, soft, strict=True):
+        if mine != soft[0]:
+            said = entry.key("whenUnsatisfiable")
+            message = f"this share is {'preferred' if mine else 'required'}, the first one is not"
+            bad(
+                problems,
+                "mixed-split",
+                message,
+                said.span if said else head(entry),
+                "the same `whenUnsatisfiable` for all",
+            )
+            break
+
+
+def _soft(entry: Map) -> bool:
+    given = entry.get("whenUnsatisfiable")
+    return isinstance(given, Scalar) and given.text == "ScheduleAnyway"
 
 
 def _selected_keys(read: Read, value: Map, problems: Problems) -> None:
@@ -157,6 +200,11 @@ EXPRESSION = {"expression": Field(expression, required=True), "message": Field(t
 CONDITION = {"name": Field(_condition_name, required=True), "expression": Field(expression, required=True)}
 VARIABLE = {"name": Field(identifier, required=True), "expression": Field(expression, required=True)}
 PREFERENCE = {**EXPRESSION, "weight": Field(_weight), "score": Field(expression)}
+SHARE = {
+    "share": Field(integer(0, 100), required=True),
+    **EXPRESSION,
+    "whenUnsatisfiable": Field(choice("DoNotSchedule", "ScheduleAnyway"), "DoNotSchedule"),
+}
 SPREAD = {
     "topologyKey": Field(label_key, required=True),
     "maxSkew": Field(integer(1, INT32), 1),
@@ -187,6 +235,7 @@ POLICY = {
     "matchConditions": Field(items(record("a match condition", CONDITION, _named)), ()),
     "variables": Field(items(record("a variable", VARIABLE, _named)), ()),
     "require": Field(_expressions, ()),
+    "split": Field(some(record("a share", SHARE, _share)), ()),
     "prefer": Field(items(record("a preference", PREFERENCE, _preference)), ()),
     "fallback": Field(_expressions, ()),
     "tolerate": Field(_expressions, ()),
@@ -261,6 +310,7 @@ EXPECT = {
     "pools": Field(items(filled)),
     "untolerated": Field(items(filled)),
     "policies": Field(mapping(object_name, choice(*OUTCOMES))),
+    "shares": Field(mapping(object_name, integer(0, 100))),
     "overruled": Field(items(object_name)),
     "warnings": Field(items(filled)),
     "nodeAffinity": Field(_objects),
@@ -299,6 +349,7 @@ def _case(read: Read, value: Map, problems: Problems) -> Any:
         read.get("request", {}),
         expect,
         spans,
+        read.get("uid", ""),
     )
 
 
@@ -316,6 +367,7 @@ CASE = {
     "file": Field(filled),
     "namespace": Field(namespace_name),
     "request": Field(any_object, {}),
+    "uid": Field(filled, ""),
     "expect": Field(record("an expectation", EXPECT, _expect), required=True),
 }
 TEST = {

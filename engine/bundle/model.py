@@ -46,6 +46,15 @@ class Preference:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """A share of a split: so many of a hundred pods, and what is required of their nodes; if not strict, wished for."""
+
+    percent: int
+    expression: Expression
+    strict: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Named:
     """A variable or a match condition."""
 
@@ -95,6 +104,7 @@ class Policy:
     match_conditions: tuple[Named, ...] = ()
     variables: tuple[Named, ...] = ()
     require: tuple[Expression, ...] = ()
+    split: tuple[Share, ...] = ()
     prefer: tuple[Preference, ...] = ()
     fallback: tuple[Expression, ...] = ()
     tolerate: tuple[Expression, ...] = ()
@@ -113,6 +123,7 @@ class Policy:
         """All its expressions."""
         yield from (named.excerpt for named in (*self.match_conditions, *self.variables))
         yield from (item.excerpt for item in (*self.require, *self.fallback, *self.tolerate, *self.deny))
+        yield from (item.expression.excerpt for item in self.split)
         yield from (item.expression.excerpt for item in self.prefer)
         yield from (item.score for item in self.prefer if item.score)
 
@@ -157,6 +168,7 @@ class Case:
     request: Mapping[str, Plain]
     expect: Mapping[str, Plain]
     spans: Mapping[str, Span] = field(repr=False)
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Literal
 
-from engine.bundle.fields import BUNDLE, POLICY, TEST, check_unique_names, document_shape
+from engine.bundle.fields import BUNDLE, POLICY, TEST, check_shares, check_unique_names, document_shape
 from engine.bundle.model import Bundle, Policy, Spread, Test
 from engine.bundle.params import Schema, fitted
 from engine.bundle.selector import selector
@@ -32,7 +32,17 @@ from engine.documents import (
 )
 
 KINDS = ("Bundle", "PlacementPolicy", "PlacementTest")
-POLICY_EFFECTS = ("require", "prefer", "fallback", "tolerate", "spread", "podAffinity", "podAntiAffinity", "deny")
+POLICY_EFFECTS = (
+    "require",
+    "split",
+    "prefer",
+    "fallback",
+    "tolerate",
+    "spread",
+    "podAffinity",
+    "podAntiAffinity",
+    "deny",
+)
 
 
 # Documents to values
@@ -45,9 +55,13 @@ def _policy(name: str, span: Span, read: Read, spec: Map, problems: Problems) ->
         bad(problems, "no-effect", f"{named} does nothing", span, f"at least one of {effects}")
     for each in ("matchConditions", "variables"):
         check_unique_names(spec.get(each), problems)
+    split = spec.key("split")
+    if split:
+        check_shares(spec.get("split"), split.span, problems)
     _unique_constraints(read.get("spread", ()), problems)
     defaults = {key: given.default for key, given in POLICY.items()}
     said = {**defaults, **read}
+    sure = any(share.strict for share in said["split"])
     return Policy(
         name=name,
         span=span,
@@ -57,6 +71,7 @@ def _policy(name: str, span: Span, read: Read, spec: Map, problems: Problems) ->
         match_conditions=said["matchConditions"],
         variables=said["variables"],
         require=said["require"],
+        split=said["split"],
         prefer=said["prefer"],
         fallback=said["fallback"],
         tolerate=said["tolerate"],
@@ -65,7 +80,7 @@ def _policy(name: str, span: Span, read: Read, spec: Map, problems: Problems) ->
         pod_anti_affinity=said["podAntiAffinity"],
         deny=said["deny"],
         when_empty=said["whenEmpty"],
-        failure_policy=said["failurePolicy"],
+        failure_policy="Fail" if sure and not spec.key("failurePolicy") else said["failurePolicy"],
         mode=said["mode"],
         rollout=said["rollout"],
         priority=said["priority"],
@@ -232,7 +247,7 @@ def _check_test(test: Test, given: Map, files: Mapping[str, str], policies: set[
     for case in test.cases:
         if case.file is not None:
             _check_file(case.file, case.spans["file"], files, problems)
-        for field_name in ("policies", "overruled"):
+        for field_name in ("policies", "overruled", "shares"):
             for name in case.expect.get(field_name, ()):
                 _check_policy(name, case.spans[field_name], policies, problems)
 

@@ -44,12 +44,12 @@ def outcomes(
     for evaluation in given.evaluations:
         name = evaluation.policy.name
         if name in left_out:
-            said.append(PolicyOutcome(name, "overruled", left_out[name], evaluation.error))
+            said.append(policy_outcome(evaluation, "overruled", left_out[name]))
         elif evaluation.outcome != "applied" or name in writing:
             said.append(policy_outcome(evaluation))
         else:
             message = _unchanged(given, met, written, evaluation, gave_way, answers)
-            said.append(PolicyOutcome(name, "satisfied", message, evaluation.error))
+            said.append(policy_outcome(evaluation, "satisfied", message))
     return tuple(said)
 
 
@@ -107,12 +107,15 @@ def _unchanged(
         return words.HELD
     if tolerated(given, met, evaluation, answers) or of_pools(evaluation.tiers, met.after):
         return words.HELD
+    if evaluation.share is not None and evaluation.kept:
+        return words.HELD
     wishes = [wish for wish in evaluation.wishes if of_pools((wish,), met.after)]
     if wishes:
         tiers = ranks(written.applied)
         light = bool(tiers) and not any(wish.weight for wish in room(tiers, written.applied).lighter(wishes))
         return words.TOO_LIGHT if light else words.HELD
-    return words.ABOUT_NONE if evaluation.policy.prefer or evaluation.policy.fallback else words.NO_TAINT
+    wishing = evaluation.policy.split or evaluation.policy.prefer or evaluation.policy.fallback
+    return words.ABOUT_NONE if wishing else words.NO_TAINT
 
 
 class Added(NamedTuple):
@@ -200,5 +203,5 @@ def without_effect(pod: Json, written: Written, gave_way: Mapping[str, str]) -> 
 
 
 def _only_spreads(policy: CompiledPolicy) -> bool:
-    others = (policy.require, policy.prefer, policy.fallback, policy.tolerate)
+    others = (policy.require, policy.split, policy.prefer, policy.fallback, policy.tolerate)
     return not any((*others, policy.pod_affinity, policy.pod_anti_affinity))

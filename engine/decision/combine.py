@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from engine.decision import words
-from engine.decision.decision import Decision, PolicyOutcome, PoolNames, policy_outcome
+from engine.decision.decision import Decision, PoolNames, policy_outcome
 from engine.evaluation import NodeSet, PolicyEvaluation, alive, intersection, node_terms, plain_meet, reach
 from engine.nodeselector import FALSE, TRUE, Terms, TooMany
 from engine.placement import OF_POD, WISHES
@@ -26,13 +26,14 @@ class Given:
     """What is known of one pod before its policies are combined.
 
     `own_terms` are the node selector terms that the pod brings itself, its `nodeSelector` among them; `evaluations` are
-    in the program's order.
+    in the program's order. `choices` are shares of splits that are given beforehand: by policy, the place of one.
     """
 
     incoming: IncomingPod
     pool_index: PoolIndex
     own_terms: Terms
     evaluations: Sequence[PolicyEvaluation]
+    choices: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,23 @@ class Met:
         return 0 if self.unsatisfiable else self.after
 
 
+def binding_terms(given: Given) -> Terms:
+    """The terms of the pod's own that count: all are let in where they match no known pool."""
+    return TRUE if _alone(given)[1] else given.own_terms
+
+
+def _alone(given: Given) -> tuple[int, bool]:
+    """The mask of the pools that the pod's own constraints leave, and whether they can't be met at all."""
+    pool_index, own_terms = given.pool_index, given.own_terms
+    before = reach(((pool_index.every, TRUE),), own_terms, pool_index)
+    hopeless = not before and bool(pool_index.pools) and not pool_index.inventory.strays
+    return before, own_terms == FALSE or hopeless
+
+
 def combined(given: Given) -> Met:
     """All policies that apply, overruling by priority what would leave nothing. Raises PoliciesFailed."""
     pool_index, own_terms = given.pool_index, given.own_terms
-    before = reach(((pool_index.every, TRUE),), own_terms, pool_index)
-    unsatisfiable = own_terms == FALSE or (not before and bool(pool_index.pools) and not pool_index.inventory.strays)
+    before, unsatisfiable = _alone(given)
     binding = TRUE if unsatisfiable else own_terms
     nodes, overruled = _by_priority(given, binding)
     after = pool_index.every if nodes is None else reach(nodes.groups, binding, pool_index)
@@ -154,7 +167,7 @@ def denied(base: Decision, given: Given, met: Met) -> Decision | None:
         name = evaluation.policy.name
         if name in met.overruled and evaluation.policy.policy.when_empty == "deny":
             outcomes = tuple(
-                PolicyOutcome(one.policy.name, "overruled", met.overruled[one.policy.name], one.error)
+                policy_outcome(one, "overruled", met.overruled[one.policy.name])
                 if one.policy.name in met.overruled
                 else policy_outcome(one)
                 for one in given.evaluations

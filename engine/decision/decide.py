@@ -7,6 +7,7 @@ the others require, overruling by priority what would leave nothing; write down 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -16,10 +17,11 @@ from engine.decision import words
 from engine.decision.attribution import outcomes, overruled_spread, without_effect
 from engine.decision.candidates import Candidates, hands_off, resting
 from engine.decision.combine import Given, PoliciesFailed, combined, denied, refused
-from engine.decision.decision import Decision, PolicyOutcome, PoolNames, policy_outcome
+from engine.decision.decision import Decision, PolicyOutcome, PoolNames, Portion, policy_outcome
 from engine.decision.intent import TaintAnswers, untolerated, written
 from engine.decision.karpenter import dropped
 from engine.decision.redact import may_read_environment, redacted
+from engine.decision.shares import portions, with_shares, with_wishes
 from engine.evaluation import (
     POLICY_BUDGET,
     PodFacts,
@@ -30,7 +32,7 @@ from engine.evaluation import (
     exempting,
 )
 from engine.language import Budget
-from engine.nodeselector import Terms, TooMany
+from engine.nodeselector import TooMany
 from engine.placement import own
 from engine.pods import IncomingPod
 from engine.pools import Inventory, PoolIndex
@@ -97,6 +99,12 @@ class Decider:
             policies = tuple(PolicyOutcome(p.name, outcome, reason) for p in self.program.policies)
             return Decision(incoming, self.program.revision, self.mode, True, reason or "switched off", policies)
         evaluations = self.evaluations(incoming)
+        decision = self._in_mode(incoming, evaluations)
+        dealt = any(policy.share and not policy.share.kept for policy in decision.policies)
+        return self._portioned(decision, evaluations) if dealt else decision
+
+    def _in_mode(self, incoming: IncomingPod, evaluations: Sequence[PolicyEvaluation]) -> Decision:
+        """The decision of the policies that are enforced, and what those in audit mode would lead to."""
         audited = [each for each in evaluations if each.policy.policy.mode == "audit"]
         if not audited:
             return self._complete(evaluations, self._decided(incoming, evaluations))
@@ -104,6 +112,17 @@ class Decider:
         if any(each.outcome in ("applied", "denied", "failed") for each in audited):
             decision = replace(decision, audited=self._decided(incoming, evaluations))
         return self._complete(evaluations, decision)
+
+    def _portioned(self, decision: Decision, evaluations: Sequence[PolicyEvaluation]) -> Decision:
+        """The decision with those about all portions of a workload's pods, where splits tell them apart."""
+        enforced = [each for each in evaluations if each.policy.policy.mode == "enforce"]
+        told: list[Portion] = []
+        with suppress(TooMany):
+            given = Given(decision.incoming, self.pool_index, own(decision.incoming.pod), enforced)
+            for percent, choices in portions(given):
+                one = self._complete(evaluations, self._decided(decision.incoming, enforced, choices))
+                told.append(Portion(percent, one))
+        return replace(decision, message=words.of_portions(told), portions=tuple(told)) if told else decision
 
     def evaluations(self, incoming: IncomingPod) -> list[PolicyEvaluation]:
         """What each policy that its selector does not rule out says of a pod by itself, in the program's order."""
@@ -133,14 +152,19 @@ class Decider:
             for evaluation in evaluations:
                 if evaluation.policy.policy.mode == "audit" and evaluation.outcome in ("applied", "denied"):
                     name = evaluation.policy.name
-                    _, what, message, error = would[name]
-                    said = f"would be {what}: {message or error}"
-                    policies[self._place[name]] = PolicyOutcome(name, "audited", said, error)
+                    one = would[name]
+                    said = f"would be {one.outcome}: {one.message or one.error}"
+                    policies[self._place[name]] = one._replace(outcome="audited", message=said)
         decision = replace(decision, policies=tuple(policies))
         all_outcomes = (*policies, *(decision.audited.policies if decision.audited else ()))
         return redacted(decision, self._telling) if any(outcome.error for outcome in all_outcomes) else decision
 
-    def _decided(self, incoming: IncomingPod, evaluations: Sequence[PolicyEvaluation]) -> Decision:
+    def _decided(
+        self,
+        incoming: IncomingPod,
+        evaluations: Sequence[PolicyEvaluation],
+        choices: Mapping[str, int] | None = None,
+    ) -> Decision:
         """The decision that these lead to, with their outcomes alone. A policy that can't be combined fails."""
         base = Decision(incoming, self.program.revision, self.mode, True, "")
         refusal = refused(base, evaluations)
@@ -161,30 +185,34 @@ class Decider:
             reason = f"the pod's own constraints: {error}"
             failed = [each.failed(reason) if each.outcome == "applied" else each for each in evaluations]
             return refused(base, failed) or replace(base, message=reason, policies=tuple(map(policy_outcome, failed)))
-        return self._combined(base, own_terms, evaluations)
+        return _combined(base, Given(incoming, self.pool_index, own_terms, evaluations, choices or {}))
 
-    def _combined(self, base: Decision, own_terms: Terms, evaluations: Sequence[PolicyEvaluation]) -> Decision:
-        """The policies together. One that turns out not to be decidable fails; the others try again."""
-        while True:
-            try:
-                return _settled(base, Given(base.incoming, self.pool_index, own_terms, evaluations))
-            except PoliciesFailed as failure:
-                why = failure.reasons
-                evaluations = [
-                    each.failed(why[each.policy.name]) if each.policy.name in why else each for each in evaluations
-                ]
-                refusal = refused(base, evaluations)
-                if refusal:
-                    return refusal
+
+def _combined(base: Decision, given: Given) -> Decision:
+    """The policies together. One that turns out not to be decidable fails; the others try again."""
+    while True:
+        try:
+            return _settled(base, given)
+        except PoliciesFailed as failure:
+            why = failure.reasons
+            evaluations = [
+                each.failed(why[each.policy.name]) if each.policy.name in why else each for each in given.evaluations
+            ]
+            given = replace(given, evaluations=evaluations)
+            refusal = refused(base, evaluations)
+            if refusal:
+                return refusal
 
 
 def _settled(base: Decision, given: Given) -> Decision:
     """The policies combined, what follows from them, and whose doing it is. Raises PoliciesFailed."""
     pod, pool_index = given.incoming.pod, given.pool_index
+    given = with_shares(given)
     met = combined(given)
     refusal = denied(base, given, met)
     if refusal:
         return refusal
+    given = with_wishes(given, met)
     answers = TaintAnswers(pool_index)
     intent = written(given, met, answers)
     gave_way = overruled_spread(intent.applied, pod)

@@ -13,13 +13,40 @@ from engine.placement import NOTHING, Operation, Placement, placed
 from engine.pods import IncomingPod, owner_of
 
 
+class DealtShare(NamedTuple):
+    """The share of a split that a pod has: its place in `split`, its per cents, what it asks for, and whether the pod
+    was in it before."""
+
+    place: int
+    percent: int
+    wanted: str
+    kept: bool
+
+
 class PolicyOutcome(NamedTuple):
-    """What one policy did about one pod: `message` says it to people, `error` is what an expression ran into."""
+    """What one policy did about one pod: `message` says it to people, `error` is what an expression ran into.
+
+    `share` is the one that the pod has of the policy's split, None where it has none.
+    """
 
     name: str
     outcome: Outcome
     message: str = ""
     error: str = ""
+    share: DealtShare | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """For the decision's JSON; `share` only where there is one."""
+        data: dict[str, Any] = {
+            "name": self.name,
+            "outcome": self.outcome,
+            "message": self.message,
+            "error": self.error,
+        }
+        if self.share is not None:
+            place, percent, wanted, kept = self.share
+            data["share"] = {"place": place, "percent": percent, "wanted": wanted, "kept": kept}
+        return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +59,25 @@ class PoolNames:
 
 
 @dataclass(frozen=True, slots=True)
+class Portion:
+    """A portion of a workload's pods, in per cent, and the decision about these."""
+
+    percent: float
+    decision: Decision
+
+    @property
+    def named(self) -> str:
+        """Its size in words, `70 %`, to one place after the point."""
+        return f"{round(self.percent, 1):g} %"
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What is decided about one pod, and why.
 
     `patch` is what enforcing it writes, also in audit mode; `answer_patch` is what to send. `audited` is the decision
-    that the policies in audit mode would have led to, None where there are none.
+    that the policies in audit mode would have led to, None where there are none. `portions` are those of a workload
+    whose pods are split, the decision itself being that about one of them; empty for a pod whose shares are known.
     """
 
     incoming: IncomingPod = field(repr=False)
@@ -50,6 +91,7 @@ class Decision:
     patch: tuple[Operation, ...] = ()
     warnings: tuple[str, ...] = ()
     audited: Decision | None = None
+    portions: tuple[Portion, ...] = ()
 
     @property
     def answer_patch(self) -> tuple[Operation, ...]:
@@ -79,9 +121,7 @@ class Decision:
             "mode": self.mode,
             "allowed": self.allowed,
             "message": self.message,
-            "policies": [
-                {"name": p.name, "outcome": p.outcome, "message": p.message, "error": p.error} for p in self.policies
-            ],
+            "policies": [policy.as_json() for policy in self.policies],
             "pools": {
                 "before": list(self.pools.before),
                 "after": list(self.pools.after),
@@ -94,6 +134,8 @@ class Decision:
         if self.audited is not None:
             other = self.audited
             data["audited"] = {"allowed": other.allowed, "message": other.message, "patch": list(other.patch)}
+        if self.portions:
+            data["portions"] = [_portion_json(portion) for portion in self.portions]
         if show_pod:
             data["patched"] = self.patched
         return data
@@ -122,9 +164,26 @@ def placement_json(placement: Placement) -> dict[str, Any]:
     return data
 
 
-def policy_outcome(evaluation: PolicyEvaluation) -> PolicyOutcome:
-    """The outcome of a policy that stays as it was evaluated."""
-    return PolicyOutcome(evaluation.policy.name, evaluation.outcome, evaluation.message, evaluation.error)
+def _portion_json(portion: Portion) -> dict[str, Any]:
+    """What differs between portions, as in the decision's own JSON."""
+    whole = portion.decision.as_json()
+    percent = round(portion.percent, 1)
+    return {"percent": int(percent) if percent.is_integer() else percent} | {
+        key: whole[key] for key in ("allowed", "message", "policies", "pools", "placement", "patch", "warnings")
+    }
+
+
+def policy_outcome(
+    evaluation: PolicyEvaluation, outcome: Outcome | None = None, message: str | None = None
+) -> PolicyOutcome:
+    """The outcome of a policy: as it was evaluated, if nothing else is said."""
+    place = evaluation.share
+    share: DealtShare | None = None
+    if place is not None:
+        rule = evaluation.policy.split[place]
+        share = DealtShare(place, rule.percent, rule.wanted, evaluation.kept)
+    said = evaluation.message if message is None else message
+    return PolicyOutcome(evaluation.policy.name, outcome or evaluation.outcome, said, evaluation.error, share)
 
 
 def outcome_of(decision: Decision) -> str:

@@ -67,13 +67,18 @@ def written(given: Given, met: Met, answers: TaintAnswers) -> Written:
 
     Raises PoliciesFailed: of policies that bring more than a pod can carry, and of one whose tolerations can't be told.
     """
-    applied = [one for one in given.evaluations if one.outcome == "applied" and one.policy.name not in met.overruled]
+    holding = applied(given, met)
     try:
-        return _carried(given, met, applied, answers)
+        return _carried(given, met, holding, answers)
     except TooMany as error:
-        failed = _too_much(given, met, applied, answers)
+        failed = _too_much(given, met, holding, answers)
         assert failed  # the last that it tried are all of them
         raise PoliciesFailed(failed) from error
+
+
+def applied(given: Given, met: Met) -> list[PolicyEvaluation]:
+    """The policies that apply and are not overruled."""
+    return [one for one in given.evaluations if one.outcome == "applied" and one.policy.name not in met.overruled]
 
 
 def _carried(given: Given, met: Met, applied: Sequence[PolicyEvaluation], answers: TaintAnswers) -> Written:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.decision.decision import Decision, PolicyOutcome
+from engine.decision.decision import Decision, Portion
 from engine.pods import reads_environment, redactor, withheld
 from engine.program import CompiledPolicy, Program
 
@@ -33,9 +33,9 @@ def redacted(decision: Decision, telling: frozenset[str]) -> Decision:
         decision,
         message=hide(decision.message),
         policies=tuple(
-            PolicyOutcome(name, outcome, hide(message), hide(error))
-            for name, outcome, message, error in decision.policies
+            policy._replace(message=hide(policy.message), error=hide(policy.error)) for policy in decision.policies
         ),
         warnings=tuple(hide(warning) for warning in decision.warnings),
         audited=None if decision.audited is None else redacted(decision.audited, telling),
+        portions=tuple(Portion(one.percent, redacted(one.decision, telling)) for one in decision.portions),
     )

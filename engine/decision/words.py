@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from engine.decision.decision import Decision, PoolNames
+from engine.decision.decision import Decision, PoolNames, Portion
 from engine.evaluation import NodeSet, PolicyEvaluation, alive, intersection, reach
 from engine.nodeselector import TRUE, Terms
 from engine.pods import IncomingPod, owner_of
@@ -74,6 +74,7 @@ def _reason(evaluation: PolicyEvaluation) -> str:
     if policy.only_requires and policy.require:
         return policy.reason
     said = [f"requires it ({evaluation.policy.wanted})"] if policy.require else []
+    said += [_in_share(evaluation)] if policy.split and evaluation.share is not None else []
     said += ["prefers some nodes"] if policy.prefer else []
     said += ["ranks nodes to fall back to"] if policy.fallback else []
     said += ["tolerates taints"] if policy.tolerate else []
@@ -81,6 +82,26 @@ def _reason(evaluation: PolicyEvaluation) -> str:
     said += ["draws pods together"] if policy.pod_affinity else []
     said += ["keeps pods apart"] if policy.pod_anti_affinity else []
     return f"{policy.name} {listed(said) or 'has nothing against it'}"
+
+
+def _in_share(evaluation: PolicyEvaluation) -> str:
+    assert evaluation.share is not None
+    share = evaluation.policy.split[evaluation.share]
+    how = ", and it has that already" if evaluation.kept else "" if share.strict else ", if it can be had"
+    return f"splits its pods ({share.wanted} for {share.percent} %{how})"
+
+
+def of_portions(portions: Sequence[Portion]) -> str:
+    """The sentence of a workload whose pods come to different decisions."""
+    who = described_pod(portions[0].decision.incoming)
+    return f"{who}: {'; '.join(f'{one.named} of its pods {of_portion(one)}' for one in portions)}"
+
+
+def of_portion(portion: Portion) -> str:
+    """What comes of a portion of a workload's pods, without its name."""
+    said, decision = portion.decision.message, portion.decision
+    rest = said.removeprefix(f"{described_pod(decision.incoming)} ")
+    return rest if decision.allowed and rest != said else f"are {'placed' if decision.allowed else 'refused'}: {said}"
 
 
 def emptiness(
@@ -91,7 +112,7 @@ def emptiness(
     alone = pool_index.names(reach(evaluation.nodes.groups, TRUE, pool_index))
     if not alive(evaluation.nodes, TRUE, pool_index):
         failed = f" ({evaluation.error})" if evaluation.error else ""
-        return f"{evaluation.policy.wanted}: no pool satisfies it{failed}"
+        return f"{evaluation.wanted}: no pool satisfies it{failed}"
     others: NodeSet | None = None
     for other in kept:
         assert other.nodes is not None
@@ -101,14 +122,14 @@ def emptiness(
     common = [name for name in alone if name in allowed]
     elsewhere = f" (other nodes of {listed(common)})" if common else ""
     sides = ["the pod's own constraints"] if mine != TRUE else []
-    sides += [f"policy {other.policy.name} ({other.policy.wanted})" for other in kept]
+    sides += [f"policy {other.policy.name} ({other.wanted})" for other in kept]
     leave = "leaves" if len(sides) == 1 and kept else "leave"
     if not alone:
-        return f"{evaluation.policy.wanted}: {listed(sides)} {leave} no such node, so nothing is left"
+        return f"{evaluation.wanted}: {listed(sides)} {leave} no such node, so nothing is left"
     beside = others is not None and alive(others, mine, pool_index)
     rest = listed(allowed) or ("only nodes of no pool" if beside else "nothing")
     return (
-        f"{evaluation.policy.wanted}: that leaves {listed(alone)}, but {listed(sides)} "
+        f"{evaluation.wanted}: that leaves {listed(alone)}, but {listed(sides)} "
         f"{leave} {rest}{elsewhere}, so nothing is left"
     )
 

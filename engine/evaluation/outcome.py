@@ -14,12 +14,22 @@ UNSELECTED = "its selectors do not match"
 
 
 @dataclass(frozen=True, slots=True)
+class ShareNodes:
+    """The nodes of one share of a split, and what its expression ran into; no node is in two terms of a wish."""
+
+    nodes: NodeSet
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyEvaluation:
     """What one policy says of one pod. `outcome` is `applied` until the policies have met.
 
     `nodes` are those that it requires, None where it requires nothing. `wishes` are what its `prefer` comes to, in
     weights of 1 to 100; the weights of `tiers`, its `fallback`, are levels: each more than what a node of worse tiers
-    comes to. `error` is why it failed, or what one of its expressions ran into on some pool although it applies.
+    comes to. `shares` are those of its `split`, and `share` is the place of the one that the pod has, once that is
+    known; `kept`, if the pod was in it before. `error` is why it failed, or what one of its expressions ran into on
+    some pool although it applies.
     """
 
     policy: CompiledPolicy
@@ -33,6 +43,19 @@ class PolicyEvaluation:
     pod_affinity: tuple[WeightedPodTerm, ...] = ()
     pod_anti_affinity: tuple[WeightedPodTerm, ...] = ()
     arguments: Arguments = field(default=(), repr=False)
+    shares: tuple[ShareNodes, ...] = ()
+    share: int | None = None
+    kept: bool = False
+
+    @property
+    def wanted(self) -> str:
+        """What it requires of this pod, in its author's words where there are some."""
+        policy = self.policy
+        share = None if self.share is None else policy.split[self.share]
+        if share is None or not share.strict:
+            return policy.wanted
+        mine = f"{share.wanted} for {share.percent} % of pods"
+        return f"{policy.wanted}; {mine}" if policy.require else mine
 
     def failed(self, reason: str) -> PolicyEvaluation:
         """The same policy, failed after all."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.bundle import PodTerm, Spread
 from engine.evaluation.nodeset import NodeSet, intersection, node_set_of
-from engine.evaluation.outcome import UNSELECTED, PolicyEvaluation, PolicyFailed
+from engine.evaluation.outcome import UNSELECTED, PolicyEvaluation, PolicyFailed, ShareNodes
 from engine.evaluation.pod_facts import PodFacts
 from engine.evaluation.pool_facts import Inputs
 from engine.evaluation.preferences import WeightedNodes, tiers_of, with_disjoint_terms
@@ -138,7 +138,17 @@ def _placed(policy: CompiledPolicy, arguments: Arguments, pod_facts: PodFacts) -
         tuple(_pod_term(item, pod, policy) for item in policy.pod_affinity),
         tuple(_pod_term(item, pod, policy) for item in policy.pod_anti_affinity),
         arguments,
+        tuple(_shares(policy, inputs)),
     )
+
+
+def _shares(policy: CompiledPolicy, inputs: Inputs) -> Iterable[ShareNodes]:
+    """The nodes of each share. Raises BudgetExceeded and TooMany."""
+    for share in policy.split:
+        verdict = inputs.decide(share.rule.tree)
+        nodes = node_set_of(verdict, inputs.pool_facts.pool_index)
+        error = _required_error([share.rule], verdict, inputs)
+        yield ShareNodes(nodes if share.strict else with_disjoint_terms(nodes), error)
 
 
 def _required(rules: Sequence[Rule], inputs: Inputs) -> Verdict | None:

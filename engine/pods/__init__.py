@@ -9,6 +9,7 @@ and `without_environment` keep the values of a pod's environment out of errors a
 Start with `incoming.py`, then `manifests.py` (files to pods) and `owner.py`.
 """
 
+from engine.pods.dealing import dealt, index_of
 from engine.pods.incoming import IncomingPod
 from engine.pods.manifests import pods_from_documents
 from engine.pods.namespaces import NAME_LABEL, named, namespace_object
@@ -23,7 +24,9 @@ __all__ = [
     "IncomingPod",  # a pod with its Namespace, its request and its owner
     "check_pod",  # raises RequestError for a pod that the API server could not decode
     "controller",  # the owner reference of a pod's controller, or None
+    "dealt",  # the shares of a split, in the order in which a pod gets them
     "free_owner",  # the owner that may label each of its pods as it likes, empty where there is none
+    "index_of",  # the index of a pod of a StatefulSet or indexed Job, or None
     "named",  # the `namespaceObject` of a Namespace's name, with the label that holds it
     "namespace_object",  # a Namespace as Kubernetes shows it to policies
     "owner_of",  # the Owner (apiVersion, kind, name) of a pod, None for a bare one

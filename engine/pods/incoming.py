@@ -24,12 +24,14 @@ class IncomingPod:
 
     `request` has the keys of `request` in expressions: `operation`, `namespace`, `dryRun` and `userInfo` (`username`,
     `uid`, `groups`). `owner` is the workload whose template made the pod, None for a bare pod or where it is not known.
+    `uid` is the admission request's, which each has for itself, or that of a pod in a file; empty for a template.
     """
 
     pod: Object = field(repr=False)
     namespace: Object
     request: Object
     owner: Owner | None = None
+    uid: str = ""
 
     @property
     def name(self) -> str:

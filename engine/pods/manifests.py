@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from engine.documents import Manifest, RequestError
 from engine.pods.controllers import pod_of_workload, pod_template, user_of, workload_name
@@ -15,12 +16,13 @@ DEFAULT_NAMESPACE = "default"
 
 
 def pods_from_documents(
-    documents: Iterable[Manifest], *, namespace: str | None = None, request: Object | None = None
+    documents: Iterable[Manifest], *, namespace: str | None = None, request: Object | None = None, uid: str = ""
 ) -> tuple[IncomingPod, ...]:
     """The pods in these documents, and those that the workloads in them would make, as a webhook would see them.
 
     Namespaces among the documents are matched by name. Objects of other kinds are left out. `namespace` is where a pod
-    goes that does not say, `default` if None; `request` is laid over the request that is made up for each pod.
+    goes that does not say, `default` if None; `request` is laid over the request that is made up for each pod; `uid` is
+    that request's, the pod's own if empty.
     Raises RequestError (file and field path) for a pod or workload that the API server would not take.
     """
     objects = [(place, data) for document in documents for place, data in _objects(document)]
@@ -32,7 +34,8 @@ def pods_from_documents(
     incoming_pods = (
         _incoming(place, data, namespaces, namespace or DEFAULT_NAMESPACE, request or {}) for place, data in objects
     )
-    return tuple(incoming for incoming in incoming_pods if incoming is not None)
+    found = (incoming for incoming in incoming_pods if incoming is not None)
+    return tuple(replace(incoming, uid=uid) if uid else incoming for incoming in found)
 
 
 def _objects(document: Manifest) -> Iterator[tuple[str, Object]]:
@@ -97,7 +100,8 @@ def _made(
         except RequestError as error:
             raise RequestError(f"{place}{error.path}", error.message) from None
     pod = defaulted(pod, inside)
-    return IncomingPod(pod, namespaces.get(where) or named(where), _request(pod, where, request), owner)
+    uid = str(metadata.get("uid") or "") if template is None else ""
+    return IncomingPod(pod, namespaces.get(where) or named(where), _request(pod, where, request), owner, uid)
 
 
 def _path_of(workload: Object) -> str:

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from engine.bundle import Bundle, Exemption, Expression, Named, Policy, Preference
+from engine.bundle import Bundle, Exemption, Expression, Named, Policy, Preference, Share
 from engine.documents import BundleError, Excerpt, Problem, ordered
 from engine.language import (
     BOOL,
@@ -37,6 +37,7 @@ from engine.program.model import (
     CompiledExemption,
     CompiledPolicy,
     CompiledPreference,
+    CompiledShare,
     Condition,
     Function,
     Program,
@@ -112,7 +113,7 @@ class _Compiler:
         over_pools = {**roots, "pool": vocabulary.POOL, "node": vocabulary.NODE}
         over_taints = {**roots, "pool": vocabulary.POOL, "taint": vocabulary.TAINT}
         require = self._each(policy.require, lambda item: self._rule(item, over_pools))
-        self._warn_of_mixed_pools()
+        split = self._split(policy, over_pools)
         compiled = CompiledPolicy(
             policy,
             policy.pod_selector,
@@ -125,6 +126,7 @@ class _Compiler:
             self._each(policy.tolerate, lambda item: self._taint_test(item, over_taints, policy)),
             self._each(policy.deny, lambda item: self._test(item.excerpt, item.message, roots)),
             self._workload_labels,
+            split,
         )
         self.problems += self._ledger.close(f"policy `{policy.name}`", policy.span)
         self.problems += (_unused(named) for named in policy.variables if named.name not in self._used)
@@ -154,10 +156,26 @@ class _Compiler:
         node, _ = parse(Excerpt.of("has(pod.metadata.labels)"))
         return (node,) if asked and node else ()
 
-    def _warn_of_mixed_pools(self) -> None:
-        """Warns of the rules compiled so far, those of `require`."""
-        said = frozenset(word for node, _ in self._rules for word in advice.words_said(node))
-        for node, excerpt in self._rules:
+    def _split(self, policy: Policy, roots: Mapping[str, Type]) -> tuple[CompiledShare, ...]:
+        """The shares compiled; warns of mixed pools in the rules of `require`, and in each share's beside them."""
+        required = tuple(self._rules)
+        self._warn_of_mixed_pools(required, required)
+
+        def share(item: Share) -> CompiledShare | None:
+            before = len(self._rules)
+            rule = self._rule(item.expression, roots)
+            mine = self._rules[before:]
+            self._warn_of_mixed_pools(mine, (*required, *mine))
+            return CompiledShare(item.percent, rule, item.strict) if rule else None
+
+        return self._each(policy.split, share)
+
+    def _warn_of_mixed_pools(
+        self, rules: Iterable[tuple[Node, Excerpt]], together: Iterable[tuple[Node, Excerpt]]
+    ) -> None:
+        """Warns of mixed pools in rules that hold together with others."""
+        said = frozenset(word for node, _ in together for word in advice.words_said(node))
+        for node, excerpt in rules:
             self.problems += advice.mixed_pool(node, excerpt, said)
 
     def _each(self, items: Sequence[Any], compile_one: Callable[[Any], Any]) -> tuple[Any, ...]:
@@ -214,7 +232,8 @@ class _Compiler:
         node = self._checked(item.excerpt, roots, BOOL)
         if node is None:
             return None
-        if not policy.require and not reads_taint_key(node):
+        confined = policy.require or (policy.split and all(share.strict for share in policy.split))
+        if not confined and not reads_taint_key(node):
             self.problems.append(
                 Problem(
                     "tolerate-everything",

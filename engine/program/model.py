@@ -58,6 +58,20 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class CompiledShare:
+    """A share of a split, in whole per cents of pods, and what its nodes must be; wished only, if not `strict`."""
+
+    percent: int
+    rule: Rule
+    strict: bool
+
+    @property
+    def wanted(self) -> str:
+        """What it asks for, in its author's words where there are some."""
+        return self.rule.message or f"`{self.rule.text}`"
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """One boolean expression that reads no pool: a match condition or a `deny`; or one over a pool's taint."""
 
@@ -87,6 +101,7 @@ class CompiledPolicy:
     tolerate: tuple[Condition, ...]
     deny: tuple[Condition, ...]
     workload_labels: tuple[str, ...] = ()
+    split: tuple[CompiledShare, ...] = ()
 
     name: str = field(init=False)
     wanted: str = field(init=False, repr=False)
@@ -98,7 +113,15 @@ class CompiledPolicy:
 
     def __post_init__(self) -> None:
         policy = self.policy
-        more = (self.prefer, self.fallback, self.tolerate, policy.spread, policy.pod_affinity, policy.pod_anti_affinity)
+        more = (
+            self.split,
+            self.prefer,
+            self.fallback,
+            self.tolerate,
+            policy.spread,
+            policy.pod_affinity,
+            policy.pod_anti_affinity,
+        )
         object.__setattr__(self, "name", policy.name)
         object.__setattr__(self, "wanted", "; ".join(rule.message or f"`{rule.text}`" for rule in self.require))
         object.__setattr__(self, "only_requires", not any(more))

@@ -24,10 +24,20 @@ def patched(pod: Json, decision: Decision) -> Json:
 
 
 def in_force(world: World, decision: Decision) -> list[PolicySpec]:
-    """The policies that hold for the pod, in the order in which they are taken."""
-    said = {policy.name: policy.outcome for policy in decision.policies}
+    """The policies that hold for the pod, each with its share, in the order in which they are taken."""
+    said = {policy.name: policy for policy in decision.policies}
     ordered = sorted(world.policies, key=lambda policy: (-policy.priority, policy.name))
-    return [policy for policy in ordered if said[policy.name] in ("applied", "satisfied")]
+    holding = [policy for policy in ordered if said[policy.name].outcome in ("applied", "satisfied")]
+    return [policy.in_share(share.place if (share := said[policy.name].share) else None) for policy in holding]
+
+
+def tried(policy: PolicySpec, decision: Decision) -> list[PolicySpec]:
+    """An overruled policy in each share that the pod might have had: the one that it was dealt, if it is refused."""
+    (said,) = (one for one in decision.policies if one.name == policy.name)
+    if said.share is None:
+        return [policy]
+    others = policy.when_empty != "deny" and not said.share.kept
+    return [policy.in_share(place) for place in range(len(policy.split)) if others or place == said.share.place]
 
 
 def uphold(world: World, pod: Json, decision: Decision, new: Json, before: Answer, after: Answer) -> None:
@@ -79,7 +89,7 @@ def _leave_something(world: World, pod: Json, decision: Decision, before: Answer
             assert world.witness(pool, pod, holding), (pool, names)
     if decision.allowed and own is not None:
         assert left <= set(names.after), (left, names)
-        wanting = world.pools and not world.strays and any(policy.require for policy in holding)
+        wanting = world.pools and not world.strays and any(policy.required for policy in holding)
         assert names.after or not wanting, decision
     overruled = {policy.name for policy in decision.policies if policy.outcome == "overruled"}
     for policy in world.policies if overruled else ():
@@ -88,8 +98,9 @@ def _leave_something(world: World, pod: Json, decision: Decision, before: Answer
             earlier = [other for other in holding if (-other.priority, other.name) < rank]
             for place, node in enumerate(world.nodes):
                 if world.within_reach(node["metadata"]["labels"]) and (own is None or before.admits[place]):
-                    eligible = [world.eligible(other, app, place) for other in (*earlier, policy)]
-                    assert not all(eligible), (policy.name, node, decision.message)
+                    for mine in tried(policy, decision):
+                        eligible = [world.eligible(other, app, place) for other in (*earlier, mine)]
+                        assert not all(eligible), (policy.name, node, decision.message)
 
 
 def stuck(world: World, pod: Json, decision: Decision) -> bool:
@@ -144,7 +155,7 @@ def _prefer(world: World, pod: Json, decision: Decision, before: Answer, after: 
         pool = world.home(labels)
         if not after.admits[place] or not world.possible(labels) or (pool and pool.name not in decision.pools.after):
             continue
-        weights = sum(wish.weighs(app, pool, labels) for policy in holding for wish in policy.prefer)
+        weights = sum(wish.weighs(app, pool, labels) for policy in holding for wish in policy.wishes)
         tier = tiered[0].tier(app, pool, labels) if tiered else 0
         gained.append((after.scores[place] - before.scores[place], weights, tier))
     if len(tiered) == 1:
@@ -157,7 +168,7 @@ def _prefer(world: World, pod: Json, decision: Decision, before: Answer, after: 
 
 def _most(policy: PolicySpec) -> int:
     """What a policy's wishes can add up to."""
-    return sum(wish.weight if wish.score is None else 50 for wish in policy.prefer)
+    return sum(wish.weight if wish.score is None else 50 for wish in policy.wishes)
 
 
 def _stay_minimal(pod: Json, new: Json, decision: Decision) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import product
 from typing import Any
@@ -453,6 +453,19 @@ class WishSpec:
 
 
 @dataclass(frozen=True)
+class ShareSpec:
+    """An entry of `split`."""
+
+    percent: int
+    tree: Tree
+    strict: bool = True
+
+    def document(self) -> Json:
+        soft = {} if self.strict else {"whenUnsatisfiable": "ScheduleAnyway"}
+        return {"share": self.percent, "expression": text_of(self.tree), **soft}
+
+
+@dataclass(frozen=True)
 class PolicySpec:
     """A policy. `app` is the label of the pods that it is about, empty for all."""
 
@@ -465,6 +478,8 @@ class PolicySpec:
     fallback: tuple[Tree, ...] = ()
     app: str = ""
     more: Mapping[str, Any] = field(default_factory=dict)
+    split: tuple[ShareSpec, ...] = ()
+    share: int | None = None
 
     def document(self) -> Json:
         """The policy as the engine reads it; `more` are spread and pod (anti-)affinity as they are."""
@@ -472,6 +487,7 @@ class PolicySpec:
         spec |= {"podSelector": {"matchLabels": {"app": self.app}}} if self.app else {}
         lists = {
             "require": [{"expression": text_of(tree)} for tree in self.require],
+            "split": [share.document() for share in self.split],
             "tolerate": [{"expression": entry.text} for entry in self.tolerate],
             "prefer": [wish.document() for wish in self.prefer],
             "fallback": [{"expression": text_of(tree)} for tree in self.fallback],
@@ -480,8 +496,31 @@ class PolicySpec:
         head = {"apiVersion": "bayplan.dev/v1alpha1", "kind": "PlacementPolicy", "metadata": {"name": self.name}}
         return head | {"spec": spec}
 
+    def in_share(self, place: int | None) -> PolicySpec:
+        """The policy for a pod that has this share of its split."""
+        return replace(self, share=place)
+
+    @property
+    def required(self) -> tuple[Tree, ...]:
+        """What all nodes must satisfy, the share's among it."""
+        strict = self.share is not None and self.split[self.share].strict
+        return (*self.require, self.split[self.share].tree) if strict and self.share is not None else self.require
+
+    @property
+    def wishes(self) -> tuple[WishSpec, ...]:
+        """What is preferred, the share's among it."""
+        soft = self.share is not None and not self.split[self.share].strict
+        return (
+            (*self.prefer, WishSpec(self.split[self.share].tree, 100))
+            if soft and self.share is not None
+            else self.prefer
+        )
+
     def eligible(self, pod: str, pool: PoolSpec | None, node: Labels) -> bool:
-        """Whether the node, which belongs to `pool`, satisfies all of `require`."""
+        """Whether the node, which belongs to `pool`, satisfies all of `require`, and the share that the pod has."""
+        strict = self.required[len(self.require) :]
+        if any(outcome(tree, pod, pool, node) is not True for tree in strict):
+            return False
         if not self.require:
             return True
         conjunction = self.require[0]
@@ -506,11 +545,19 @@ def a_policy(dice: random.Random, name: str, *, topology: bool = True) -> Policy
     wishes = tuple(a_wish(dice) for _ in range(dice.choice([0, 0, 1, 2])))
     tiers = tuple(a_tree(dice, 2) for _ in range(dice.choice([0, 0, 0, 1, 2])))
     more = a_topology(dice) if topology and dice.random() < 0.3 else {}
-    if not (require or tolerate or wishes or tiers or more):
+    split = a_split(dice) if dice.random() < 0.25 else ()
+    if not (require or tolerate or wishes or tiers or more or split):
         require = (a_tree(dice),)
     when_empty = dice.choice(["deny", "warn", "ignore"])
     app = dice.choice(["", "", "", "web"])
-    return PolicySpec(name, require, dice.choice([0, 0, 5]), when_empty, tolerate, wishes, tiers, app, more)
+    return PolicySpec(name, require, dice.choice([0, 0, 5]), when_empty, tolerate, wishes, tiers, app, more, split)
+
+
+def a_split(dice: random.Random) -> tuple[ShareSpec, ...]:
+    """Two or three shares; they may overlap, and are all strict or all not."""
+    percents = dice.choice([(70, 30), (50, 50), (0, 100), (34, 33, 33), (80, 10, 10)])
+    strict = dice.choice([True, False])
+    return tuple(ShareSpec(percent, a_tree(dice, 2), strict) for percent in percents)
 
 
 def a_wish(dice: random.Random) -> WishSpec:
@@ -661,7 +708,7 @@ class World:
     policies: tuple[PolicySpec, ...]
     nodes: tuple[Json, ...]
     strays: bool = False
-    _eligible: dict[tuple[str, str, int], bool] = field(default_factory=dict, compare=False, repr=False)
+    _eligible: dict[tuple[str, int | None, str, int], bool] = field(default_factory=dict, compare=False, repr=False)
 
     def home(self, node: Labels) -> PoolSpec | None:
         """The pool that a node belongs to."""
@@ -686,16 +733,17 @@ class World:
 
     def eligible(self, policy: PolicySpec, app: str, place: int) -> bool:
         """Whether the node at a place satisfies a policy that is about a pod of this app."""
-        known = self._eligible.get((policy.name, app, place))
+        key = (policy.name, policy.share, app, place)
+        known = self._eligible.get(key)
         if known is None:
             labels = self.nodes[place]["metadata"]["labels"]
-            known = self._eligible[policy.name, app, place] = policy.eligible(app, self.home(labels), labels)
+            known = self._eligible[key] = policy.eligible(app, self.home(labels), labels)
         return known
 
     def witness(self, pool: PoolSpec, pod: Json | None, policies: Iterable[PolicySpec]) -> bool:
         """Whether the pool may have a node that the pod's own constraints admit and that satisfies the policies."""
-        wanting = [policy for policy in policies if policy.require]
-        said = "".join(text_of(tree) for policy in wanting for tree in policy.require)
+        wanting = [policy for policy in policies if policy.required]
+        said = "".join(text_of(tree) for policy in wanting for tree in policy.required)
         read = {key for key in STATES if key in said or WORDS.get(key, key) in said}
         app = pod["metadata"]["labels"]["app"] if pod else ""
         for term in [[]] if pod is None else meant(pod):
@@ -733,11 +781,11 @@ def _inventory(objects: Iterable[Json]) -> Inventory:
     return inventory_from_documents([Manifest(source, plain(each), each) for each in values])
 
 
-def incoming(pod: Mapping[str, Any]) -> IncomingPod:
-    """The pod on its way into a namespace."""
+def incoming(pod: Mapping[str, Any], uid: str = "1") -> IncomingPod:
+    """The pod on its way into a namespace, by a request of this uid."""
     namespace = {"metadata": {"name": "team", "labels": {"kubernetes.io/metadata.name": "team"}}}
     request = {"operation": "CREATE", "namespace": "team", "dryRun": False, "userInfo": {"username": "u", "groups": []}}
-    return IncomingPod(pod, namespace, request)
+    return IncomingPod(pod, namespace, request, uid=uid)
 
 
 def a_world(dice: random.Random, *, nodes: int = 24, topology: bool = True) -> World:

@@ -87,3 +87,36 @@ def test_only_what_is_wanted_runs() -> None:
     tested = bundle("  deny: [{expression: 'false'}]\n", "  cases:\n" + cases)
     chosen = run_tests(tested, compile_bundle(tested), lambda name: name == "t: two")
     assert [result.case for result in chosen] == ["two"]
+
+
+SPLIT = """\
+  split:
+    - {share: 50, expression: pool.name == "a"}
+    - {share: 50, expression: pool.name == "b"}
+"""
+
+
+def test_a_uid_says_the_share_that_can_be_expected() -> None:
+    pods = "\n".join(
+        f"    - {{name: n{uid}, uid: '{uid}', pod: {POD}, expect: {{pools: [a], shares: {{p: 50}}}}}}"
+        for uid in range(8)
+    )
+    run = results(SPLIT, f"  cases:\n{pods}\n")
+    assert {result.passed for result in run} == {True, False}
+    assert all(result.passed or result.actual == {"pools": ["b"]} for result in run)
+    assert [result.passed for result in results(SPLIT, f"  cases:\n{pods}\n")] == [result.passed for result in run]
+
+
+def test_another_share_than_expected_is_told() -> None:
+    policy = SPLIT.replace("50", "30", 1).replace("50", "70")
+    (result,) = results(policy, f"  cases:\n    - {{name: one, pod: {POD}, expect: {{shares: {{p: 30}}}}}}\n")
+    assert (result.expected, result.actual) == ({"shares": {"p": 30}}, {"shares": {"p": 70}})
+
+
+def test_replicas_have_their_index_share() -> None:
+    replica = (
+        "{metadata: {name: db-%d, namespace: x, ownerReferences: "
+        "[{apiVersion: apps/v1, kind: StatefulSet, name: db, controller: true}]}, spec: {containers: [{name: c}]}}"
+    )
+    cases = "\n".join(f"    - {{name: n{i}, pod: {replica % i}, expect: {{pools: [a]}}}}" for i in range(10))
+    assert sum(result.passed for result in results(SPLIT, f"  cases:\n{cases}\n")) == 5

@@ -270,6 +270,57 @@ def test_wrong_policies(spec: str, expected: list[str]) -> None:
     assert said(spec) == expected
 
 
+SHARES = "  split: [{share: %s, expression: x}, {share: 30, expression: y}]\n"
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (SHARES % "60", ["split-sum: split"]),
+        (SHARES % "80", ["split-sum: split"]),
+        (SHARES % "70.5", ["wrong-type: 70.5"]),
+        (SHARES % "'70'", ["wrong-type: '70'"]),
+        (SHARES % "101", ["out-of-range: 101", "split-sum: split"]),
+        (SHARES % "-1", ["out-of-range: -1", "split-sum: split"]),
+        ("  split: []\n", ["empty-list: []"]),
+        ("  split: [{share: 100}]\n", ["missing-field: share"]),
+        ("  split: [{expression: x}]\n", ["missing-field: expression"]),
+        ("  split: [{share: 100, expression: x, weight: 5}]\n", ["unknown-field: weight"]),
+        ("  split: [{share: 100, expression: x, whenUnsatisfiable: Never}]\n", ["unknown-word: Never"]),
+        (
+            "  split: [{share: 70, expression: x, whenUnsatisfiable: ScheduleAnyway}, {share: 30, expression: y}]\n",
+            ["mixed-split: share"],
+        ),
+        (
+            "  split: [{share: 70, expression: x}, {share: 30, expression: y, whenUnsatisfiable: ScheduleAnyway}]\n",
+            ["mixed-split: whenUnsatisfiable"],
+        ),
+    ],
+)
+def test_mistakes_in_splits(spec: str, expected: list[str]) -> None:
+    assert sorted(said(spec)) == expected
+
+
+def test_a_split_with_all_its_fields() -> None:
+    policy = policy_of(
+        """\
+  split:
+    - {share: 100, expression: x, message: m, whenUnsatisfiable: ScheduleAnyway}
+    - {share: 0, expression: y, whenUnsatisfiable: ScheduleAnyway}
+"""
+    )
+    shares = [(share.percent, share.expression.excerpt.value, share.expression.message) for share in policy.split]
+    assert (shares, [share.strict for share in policy.split]) == ([(100, "x", "m"), (0, "y", "")], [False, False])
+    assert [excerpt.value for excerpt in policy.excerpts] == ["x", "y"]
+
+
+def test_a_strict_split_fails_by_default() -> None:
+    soft = SHARES.replace("}", ", whenUnsatisfiable: ScheduleAnyway}") % "70"
+    assert policy_of(SHARES % "70").failure_policy == "Fail"
+    assert policy_of(f"{SHARES % '70'}  failurePolicy: Ignore\n").failure_policy == "Ignore"
+    assert policy_of(soft).failure_policy == "Ignore"
+
+
 SPREAD = "  spread: [{topologyKey: zone, whenUnsatisfiable: ScheduleAnyway, %s}]\n"
 TERM = "  podAntiAffinity: [{topologyKey: host, %s}]\n"
 
@@ -354,6 +405,7 @@ def test_one_effect_is_enough(effect: str) -> None:
     items = {
         "spread": "{topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}",
         "prefer": "{expression: x, weight: 1}",
+        "split": "{expression: x, share: 100}",
         **dict.fromkeys(("podAffinity", "podAntiAffinity"), "{topologyKey: zone, required: true}"),
     }
     policy_of(f"  {effect}: [{items.get(effect, '{expression: x}')}]\n")

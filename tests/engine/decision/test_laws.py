@@ -52,13 +52,14 @@ def test_the_patched_pod_is_admitted_exactly_where_it_should_be(case: Case) -> N
 @examples(60)
 @given(CASES)
 def test_deciding_again_changes_nothing(case: Case) -> None:
-    """Law 4."""
+    """Law 4: also where another request asks."""
     world, pod = case
     engine = world.decider()
     first = engine.decide(incoming(pod))
     if first.allowed:
-        again = engine.decide(incoming(patched(pod, first)))
-        assert (again.allowed, again.patch) == (True, ())
+        for uid in "12":
+            again = engine.decide(incoming(patched(pod, first), uid))
+            assert (again.allowed, again.patch) == (True, ())
 
 
 @examples(40)
