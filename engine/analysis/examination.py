@@ -1,6 +1,6 @@
 """Examination: what policies do to each other, or do not do at all, on the pools of an inventory.
 
-Six claims are made, each of them certain for the given inventories, or not made at all:
+Seven claims are made, each of them certain for the given inventories, or not made at all:
 
 - Policies that leave a pod no pool together, though each leaves some. The pod is shown, and the engine has decided it.
   Pods that are tried are those of the bundle's tests and examples, and those made up in `witness.py`.
@@ -15,6 +15,7 @@ Six claims are made, each of them certain for the given inventories, or not made
   is taken first, can't fail, and refuses the pod where it is overruled.
 - A pool that can have no node, for each that carries what it declares is of another pool.
 - A policy for which Karpenter, some of whose pools it leaves, drops pods.
+- A label that an expression reads, and of which no pool says anything.
 
 What could be neither shown nor ruled out is listed as undecided.
 """
@@ -33,6 +34,7 @@ from engine.analysis.preferences import idle_preferences, tied_tiers
 from engine.analysis.redundancy import redundancies, redundant_policy
 from engine.analysis.splits import split_problems
 from engine.analysis.stage import Doubts, Stage, requires_the_same_always
+from engine.analysis.unseen import unseen_labels
 from engine.bundle import Bundle, Policy
 from engine.decision import Decider
 from engine.documents import Excerpt, Problem, ordered, parse_manifests
@@ -99,6 +101,7 @@ def examine(
     problems += idle_preferences(rest, stages, candidates, doubts)
     problems += tied_tiers(rest, stages, candidates)
     problems += _shadowed(bundle, stages)
+    problems += unseen_labels(active, stages, program.params)
     problems += karpenter_problems(bundle, rest, stages, candidates)
     _doubt_satisfiability(rest, stages, candidates, doubts)
     return Examination(ordered(problems), tuple(conflicts), dict(sorted(doubts.by_policy.items())))

@@ -46,7 +46,7 @@ POLICIES = Path(__file__).parents[3] / "policies"
 )
 def test_a_policy_that_no_pool_satisfies(spec: str, certain: bool) -> None:
     expected = [("unsatisfiable-policy", "policies/p.yaml")] if certain else []
-    assert found({"p": spec}) == expected
+    assert [one for one in found({"p": spec}) if one[0] != "unseen-label"] == expected
 
 
 def test_what_depends_on_the_pod_is_undecided_until_a_pod_shows_it() -> None:
