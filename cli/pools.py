@@ -156,7 +156,7 @@ def entry(pool: Pool) -> dict[str, Any]:
 
 
 def _row(pool: Pool) -> tuple[str, ...]:
-    taints = [f"{key}{'=' + value if value else ''}:{effect}" for key, value, effect in pool.taints]
+    taints = [f"{taint}{' (partial)' if taint.partial else ''}" for taint in pool.taints]
     return (
         pool.name,
         pool.provider or "-",

@@ -3,8 +3,8 @@
 Each folder of `cases` says in `source.md` where it is from. `pools.yaml` is what Bayplan is shown, `nodes.yaml` the
 nodes that are there later. `expect.yaml` says, by pod or workload: `allowed`; `nodes`, exactly those that the scheduler
 may bind the patched pod to, taints included; `counts`, labels of other pods that each spread constraint must count;
-`unchanged`; `karpenter: sees`, Karpenter would make a node of one of the NodePools for it. Kubernetes' matching is
-written out in tests/engine/matching.py, Karpenter's in tests/engine/karpenter.py.
+`unchanged`; `tolerations` that it has; `karpenter: sees`, Karpenter would make a node of one of the NodePools for it.
+Kubernetes' matching is written out in tests/engine/matching.py, Karpenter's in tests/engine/karpenter.py.
 """
 
 from __future__ import annotations
@@ -70,6 +70,8 @@ def test_a_wish_comes_true(case: Path, pod: str, expected: dict[str, Any], capsy
         assert sorted(node["metadata"]["name"] for node in shown if runs_on(patched, node)) == sorted(expected["nodes"])
     if expected.get("unchanged"):
         assert decision["patch"] == []
+    for toleration in expected.get("tolerations", ()):
+        assert toleration in patched["spec"]["tolerations"]
     for labels in expected.get("counts", ()):
         spread = patched["spec"]["topologySpreadConstraints"]
         assert spread

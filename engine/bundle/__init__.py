@@ -27,6 +27,7 @@ from engine.bundle.model import (
     Share,
     Spread,
     Test,
+    Tolerance,
 )
 from engine.bundle.params import Schema
 from engine.bundle.reader import parse_bundle
@@ -54,5 +55,6 @@ __all__ = [
     "Share",  # an entry of `split`: so many of a hundred pods, and what is asked of their nodes
     "Spread",  # an entry of `spread`: a topology spread constraint
     "Test",  # one PlacementTest: cases, and the pools that they run on
+    "Tolerance",  # an entry of `tolerate`: an expression, and for how long
     "parse_bundle",  # the Bundle of files, and everything that is wrong with them
 ]

@@ -22,6 +22,7 @@ from engine.bundle.model import (
     Preference,
     Share,
     Spread,
+    Tolerance,
 )
 from engine.bundle.params import schema_of_params
 from engine.bundle.selector import keys, label_selector, selector
@@ -66,6 +67,12 @@ from engine.names import is_label_key
 
 def _expression(read: Read, *_: object) -> Any:
     return Expression(read["expression"], read.get("message", "")) if "expression" in read else BAD
+
+
+def _tolerance(read: Read, *_: object) -> Any:
+    if not {"expression", "seconds"} <= read.keys():
+        return BAD
+    return Tolerance(Expression(read["expression"], read.get("message", "")), read["seconds"])
 
 
 def _named(read: Read, *_: object) -> Any:
@@ -197,6 +204,7 @@ _condition_name = checked(is_label_key, "name", "a condition's name", "letters, 
 _weight = integer(1, 100)
 
 EXPRESSION = {"expression": Field(expression, required=True), "message": Field(text, "")}
+TOLERANCE = {**EXPRESSION, "seconds": Field(integer(0, INT32))}
 CONDITION = {"name": Field(_condition_name, required=True), "expression": Field(expression, required=True)}
 VARIABLE = {"name": Field(identifier, required=True), "expression": Field(expression, required=True)}
 PREFERENCE = {**EXPRESSION, "weight": Field(_weight), "score": Field(expression)}
@@ -238,7 +246,7 @@ POLICY = {
     "split": Field(some(record("a share", SHARE, _share)), ()),
     "prefer": Field(items(record("a preference", PREFERENCE, _preference)), ()),
     "fallback": Field(_expressions, ()),
-    "tolerate": Field(_expressions, ()),
+    "tolerate": Field(items(record("an entry of `tolerate`", TOLERANCE, _tolerance)), ()),
     "spread": Field(items(record("a spread constraint", SPREAD, _spread)), ()),
     "podAffinity": Field(_pod_terms, ()),
     "podAntiAffinity": Field(_pod_terms, ()),

@@ -37,6 +37,17 @@ class Expression:
 
 
 @dataclass(frozen=True, slots=True)
+class Tolerance:
+    """An entry of `tolerate`: which taints, and for how long pods may stay on a node that gets one of them.
+
+    `seconds` is the `tolerationSeconds` of what it writes for NoExecute taints, None for no limit.
+    """
+
+    expression: Expression
+    seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Preference:
     """A preference: its weight, 1 to 100, or an expression that gives one, clipped to 0 to 100."""
 
@@ -107,7 +118,7 @@ class Policy:
     split: tuple[Share, ...] = ()
     prefer: tuple[Preference, ...] = ()
     fallback: tuple[Expression, ...] = ()
-    tolerate: tuple[Expression, ...] = ()
+    tolerate: tuple[Tolerance, ...] = ()
     spread: tuple[Spread, ...] = ()
     pod_affinity: tuple[PodTerm, ...] = ()
     pod_anti_affinity: tuple[PodTerm, ...] = ()
@@ -122,8 +133,9 @@ class Policy:
     def excerpts(self) -> Iterator[Excerpt]:
         """All its expressions."""
         yield from (named.excerpt for named in (*self.match_conditions, *self.variables))
-        yield from (item.excerpt for item in (*self.require, *self.fallback, *self.tolerate, *self.deny))
+        yield from (item.excerpt for item in (*self.require, *self.fallback, *self.deny))
         yield from (item.expression.excerpt for item in self.split)
+        yield from (item.expression.excerpt for item in self.tolerate)
         yield from (item.expression.excerpt for item in self.prefer)
         yield from (item.score for item in self.prefer if item.score)
 

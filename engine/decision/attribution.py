@@ -145,9 +145,24 @@ def added(pod: Json, patched: Json) -> Added:
         frozenset(parse_term(one["preference"]) for one in fresh("nodeAffinity", PREFERRED)),
         pod_terms("podAffinity"),
         pod_terms("podAntiAffinity"),
-        (new.get("tolerations") or ())[len(old.get("tolerations") or ()) :],
+        _fresh(old.get("tolerations") or (), new.get("tolerations") or ()),
         new.get("topologySpreadConstraints") or (),
     )
+
+
+def tolerating_policies(given: Given, met: Met, written: Written, answers: TaintAnswers) -> frozenset[str]:
+    """The names of the policies that ask for a toleration which is written."""
+    pod = given.incoming.pod
+    fresh = added(pod, written.patched).tolerations if written.operations else ()
+    asking = (one for one in written.applied if fresh and one.policy.tolerate)
+    return frozenset(
+        one.policy.name for one in asking if any(each in fresh for each in tolerated(given, met, one, answers))
+    )
+
+
+def _fresh(old: Sequence[Json], new: Sequence[Json]) -> Sequence[Json]:
+    """The entries of a list that are not as they were."""
+    return [one for place, one in enumerate(new) if place >= len(old) or one != old[place]]
 
 
 def asked(

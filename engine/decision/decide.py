@@ -14,11 +14,11 @@ from typing import Any
 
 from engine.bundle import MODES, SYSTEM_NAMESPACES, Mode, Outcome
 from engine.decision import words
-from engine.decision.attribution import outcomes, overruled_spread, without_effect
+from engine.decision.attribution import outcomes, overruled_spread, tolerating_policies, without_effect
 from engine.decision.candidates import Candidates, hands_off, resting
 from engine.decision.combine import Given, PoliciesFailed, combined, denied, refused
-from engine.decision.decision import Decision, PolicyOutcome, PoolNames, Portion, policy_outcome
-from engine.decision.intent import TaintAnswers, untolerated, written
+from engine.decision.decision import Decision, PolicyOutcome, Portion, policy_outcome
+from engine.decision.intent import TaintAnswers, pool_names, written
 from engine.decision.karpenter import dropped
 from engine.decision.redact import may_read_environment, redacted
 from engine.decision.shares import portions, with_shares, with_wishes
@@ -216,8 +216,7 @@ def _settled(base: Decision, given: Given) -> Decision:
     answers = TaintAnswers(pool_index)
     intent = written(given, met, answers)
     gave_way = overruled_spread(intent.applied, pod)
-    barred = untolerated(given, met.left, intent.placement)
-    pools = PoolNames(pool_index.names(met.before), pool_index.names(met.left), barred)
+    pools = pool_names(given, met, intent.placement)
     alone = met.unsatisfiable
     warnings = words.warnings(given.evaluations, met.overruled, pools, gave_way, unsatisfiable_alone=alone)
     warnings += dropped(pod, intent.patched, pool_index, met.left)
@@ -231,4 +230,5 @@ def _settled(base: Decision, given: Given) -> Decision:
         warnings=tuple(dict.fromkeys(warnings)),
     )
     effective = [one for one in intent.applied if one.policy.name not in idle]
-    return replace(decision, message=words.sentence(decision, effective, unsatisfiable_alone=alone))
+    tolerating = tolerating_policies(given, met, intent, answers)
+    return replace(decision, message=words.sentence(decision, effective, tolerating, unsatisfiable_alone=alone))

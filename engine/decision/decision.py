@@ -51,11 +51,18 @@ class PolicyOutcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PoolNames:
-    """Pools that a pod may go to: before the policies, after them, and of those the ones whose taints bar it."""
+    """Pools that a pod may go to: before the policies, after them, and of those the ones whose taints bar it.
+
+    `taints` are those, for each of the `untolerated` pools in their order, as `key=value:effect`; `stray_taints` those
+    of nodes of no pool that the pod may go to. The pod `waits` where nothing else is left.
+    """
 
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     untolerated: tuple[str, ...] = ()
+    taints: tuple[tuple[str, ...], ...] = ()
+    stray_taints: tuple[str, ...] = ()
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,10 @@ class Decision:
                 "before": list(self.pools.before),
                 "after": list(self.pools.after),
                 "untolerated": list(self.pools.untolerated),
+                "taints": {
+                    name: list(taints) for name, taints in zip(self.pools.untolerated, self.pools.taints, strict=True)
+                },
+                "wouldStayPending": self.pools.waits,
             },
             "placement": placement_json(self.placement),
             "patch": list(self.patch),

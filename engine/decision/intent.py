@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 from engine.decision.combine import Given, Met, PoliciesFailed, multiplied, required_together
+from engine.decision.decision import PoolNames
 from engine.decision.karpenter import alternatives_in_order, heavier_than_all, made_by_karpenter, shown
 from engine.decision.weigh import preferred
 from engine.evaluation import NodeSet, PolicyEvaluation, node_terms
 from engine.language import BudgetExceeded, CelError
 from engine.nodeselector import TRUE, Terms, TooMany, affordable, implies
-from engine.placement import Operation, Placement, Toleration, patch, placed, tolerates, toleration_for
-from engine.pools import HARD_EFFECTS, PoolIndex, Taint, members
+from engine.placement import Operation, Placement, Toleration, patch, placed, stay, tolerates, toleration_for
+from engine.pools import HARD_EFFECTS, TIMED_TAINTS, PoolIndex, Taint, members
+from engine.program import CompiledTolerance
+
+FOREVER = inf
+"""The seconds of a toleration without limit."""
+NO_POOL = -1
+"""In place of a pool's index: nodes that belong to none."""
+LIFECYCLE = tuple(Taint(key, "", "NoExecute") for key in TIMED_TAINTS)
+"""Taints that any node may have for a while, and of which a policy may say for how long pods stay then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,7 @@ class Written:
 
 
 class TaintAnswers:
-    """Which policy names which taint of which pool, as far as it was asked.
+    """Which policy names which taint of which pool, as far as it was asked, and for how many seconds.
 
     Each is asked once, for asking spends of the policy's budget; what raises is asked again. Every try at combining the
     policies of a pod begins without any.
@@ -41,25 +51,49 @@ class TaintAnswers:
 
     def __init__(self, pool_index: PoolIndex) -> None:
         self._pool_index = pool_index
-        self._answers: dict[tuple[str, int, Taint], bool] = {}
+        self._answers: dict[tuple[str, int, Taint], float | None] = {}
 
-    def names(self, evaluation: PolicyEvaluation, index: int, taint: Taint) -> bool:
-        """Whether a policy names a taint of the pool at an index. Raises PoliciesFailed."""
+    def seconds(self, evaluation: PolicyEvaluation, index: int, taint: Taint) -> float | None:
+        """For how long a policy has a taint of the pool at an index tolerated: FOREVER, or None if it does not name it.
+
+        NO_POOL stands for nodes of no pool. Raises PoliciesFailed.
+        """
         question = evaluation.policy.name, index, taint
         if question not in self._answers:
-            self._answers[question] = _named(evaluation, self._pool_index.pools[index].view, taint)
+            pool = None if index == NO_POOL else self._pool_index.pools[index].view
+            self._answers[question] = _named_for(evaluation, pool, taint)
         return self._answers[question]
 
 
-def _named(evaluation: PolicyEvaluation, pool: Mapping[str, object], taint: Taint) -> bool:
-    view = taint._asdict()
+def _named_for(evaluation: PolicyEvaluation, pool: Mapping[str, object] | None, taint: Taint) -> float | None:
+    """The shortest time that entries say, as if each had written its own toleration."""
+    view, shortest = taint._asdict(), None
+    timed = taint.effect == "NoExecute" and any(entry.seconds is not None for entry in evaluation.policy.tolerate)
     for entry in evaluation.policy.tolerate:
+        if not _may_name(entry, pool, taint):
+            continue
         try:
-            if entry.function(*evaluation.arguments, pool, view) is True:
-                return True
+            named = entry.function(*evaluation.arguments, pool, view) is True
         except (CelError, BudgetExceeded) as error:
             raise PoliciesFailed({evaluation.policy.name: f"{entry.place}: {error}"}) from error
-    return False
+        if named and not timed:
+            return FOREVER
+        if named:
+            shortest = min(
+                FOREVER if shortest is None else shortest, FOREVER if entry.seconds is None else entry.seconds
+            )
+    return shortest
+
+
+def _may_name(entry: CompiledTolerance, pool: Mapping[str, object] | None, taint: Taint) -> bool:
+    """Whether an entry is asked about a taint: of nodes in no pool only without `pool`; what only some nodes have, or
+    any for a while, only by its key.
+    """
+    if pool is None and entry.reads_pool:
+        return False
+    if taint in LIFECYCLE:
+        return entry.reads_key and entry.seconds is not None
+    return entry.reads_key or not taint.partial
 
 
 def written(given: Given, met: Met, answers: TaintAnswers) -> Written:
@@ -157,36 +191,103 @@ def holds_already(own_terms: Terms, wanted: NodeSet, pool_index: PoolIndex) -> b
 def _tolerations(
     given: Given, met: Met, applied: Sequence[PolicyEvaluation], answers: TaintAnswers
 ) -> list[Toleration]:
-    """For each taint of the pools that are left that an entry of a policy names. Raises PoliciesFailed."""
-    wanted: dict[Taint, Toleration] = {}
+    """For each taint of the nodes that are left that an entry of a policy names. Raises PoliciesFailed."""
+    wanted: dict[Taint, float] = {}
     for evaluation in applied:
-        for index, taint in _taints(met.left, given.pool_index) if evaluation.policy.tolerate else ():
-            if taint not in wanted and answers.names(evaluation, index, taint):
-                wanted[taint] = toleration_for(taint._asdict())
-    return [wanted[taint] for taint in sorted(wanted)]
+        for index, taint in _asked(given, met, evaluation):
+            _name(wanted, evaluation, index, taint, answers)
+    return [_toleration(taint, wanted[taint]) for taint in sorted(wanted)]
 
 
 def tolerated(given: Given, met: Met, evaluation: PolicyEvaluation, answers: TaintAnswers) -> list[Toleration]:
     """Those that one policy names. Where that is an error, nobody asked it: another one had named the taint."""
-    wanted: dict[Taint, Toleration] = {}
-    for index, taint in _taints(met.left, given.pool_index) if evaluation.policy.tolerate else ():
+    wanted: dict[Taint, float] = {}
+    for index, taint in _asked(given, met, evaluation):
         with suppress(PoliciesFailed):
-            if taint not in wanted and answers.names(evaluation, index, taint):
-                wanted[taint] = toleration_for(taint._asdict())
-    return list(wanted.values())
+            _name(wanted, evaluation, index, taint, answers)
+    return [_toleration(taint, seconds) for taint, seconds in wanted.items()]
 
 
-def _taints(pools: int, pool_index: PoolIndex) -> Iterator[tuple[int, Taint]]:
-    """The taints of these pools that keep pods off, each with its pool's index."""
-    for index in members(pools):
-        yield from ((index, taint) for taint in pool_index.pools[index].taints if taint.effect in HARD_EFFECTS)
+def _name(
+    wanted: dict[Taint, float], evaluation: PolicyEvaluation, index: int, taint: Taint, answers: TaintAnswers
+) -> None:
+    """Adds a taint if the policy names it; asked only where it can make a difference. Raises PoliciesFailed."""
+    said = Taint(*taint[:3])  # the same toleration, be it on some nodes or on all
+    if said not in wanted or (taint.effect == "NoExecute" and _timed(evaluation)):
+        seconds = answers.seconds(evaluation, index, taint)
+        if seconds is not None:
+            wanted[said] = min(seconds, wanted.get(said, FOREVER))
 
 
-def untolerated(given: Given, pools: int, placement: Placement) -> tuple[str, ...]:
-    """The names of those of these pools whose taints bar the pod, also when the placement is worked in."""
+def _timed(evaluation: PolicyEvaluation) -> bool:
+    """Whether a policy says of any taint for how long it is tolerated."""
+    return any(entry.seconds is not None for entry in evaluation.policy.tolerate)
+
+
+def _toleration(taint: Taint, seconds: float) -> Toleration:
+    if taint in LIFECYCLE:
+        return stay(taint.key, int(seconds))
+    return toleration_for(taint._asdict(), None if seconds == FOREVER else int(seconds))
+
+
+def _asked(given: Given, met: Met, evaluation: PolicyEvaluation) -> Iterator[tuple[int, Taint]]:
+    """The taints that a policy is asked about, each with the index of a pool that is left, or NO_POOL."""
+    if not evaluation.policy.tolerate:
+        return
+    pool_index = given.pool_index
+    for index in members(met.left):
+        yield from ((index, taint) for taint in pool_index.pools[index].taints)
+    strays = stray_nodes_left(given, met) if pool_index.strays.taints else 0
+    yield from (
+        (NO_POOL, taint) for taint in sorted(pool_index.strays.taints) if pool_index.strays.taints[taint] & strays
+    )
+    if _timed(evaluation):
+        yield from ((NO_POOL, taint) for taint in LIFECYCLE)
+        if any(entry.seconds is not None and entry.reads_pool for entry in evaluation.policy.tolerate):
+            yield from ((index, taint) for index in members(met.left) for taint in LIFECYCLE)
+
+
+def stray_nodes_left(given: Given, met: Met) -> int:
+    """The mask of the nodes of no pool that the pod may go to."""
+    anywhere = TRUE if met.nodes is None else met.nodes.anywhere
+    if anywhere is None or met.unsatisfiable:
+        return 0
+    strays = given.pool_index.strays
+    return strays.admitted(anywhere) & strays.admitted(given.own_terms)
+
+
+def pool_names(given: Given, met: Met, placement: Placement) -> PoolNames:
+    """The pools before and after, and what of the nodes that are left bars the pod, the placement worked in."""
+    pool_index = given.pool_index
     tolerations = [*((given.incoming.pod.get("spec") or {}).get("tolerations") or ()), *placement.tolerations]
+    before, after = pool_index.names(met.before), pool_index.names(met.left)
+    hard = _barring(pool_index.hard_taints, met.left, tolerations)
     barred = 0
-    for taint, tainted in given.pool_index.hard_taints.items():
-        if tainted & pools and not any(tolerates(one, taint._asdict()) for one in tolerations):
-            barred |= tainted & pools
-    return given.pool_index.names(barred)
+    for taint in hard:
+        barred |= pool_index.hard_taints[taint] & met.left
+    if barred != met.left:
+        return PoolNames(before, after, pool_index.names(barred), _by_pool(hard, barred, pool_index))
+    strays = stray_nodes_left(given, met) if pool_index.strays.every else 0
+    bars = _barring(pool_index.strays.taints, strays, tolerations)
+    open_strays = strays
+    for taint in bars:
+        open_strays &= ~pool_index.strays.taints[taint]
+    waits = bool(barred or strays) and not open_strays
+    told = tuple(map(str, bars)) if waits else ()
+    return PoolNames(before, after, pool_index.names(barred), _by_pool(hard, barred, pool_index), told, waits)
+
+
+def _barring(taints: Mapping[Taint, int], nodes: int, tolerations: Sequence[Toleration]) -> list[Taint]:
+    """The taints of these pools or nodes, given by masks, that keep the pod off; in order."""
+    return sorted(
+        taint
+        for taint, mask in taints.items()
+        if mask & nodes
+        and taint.effect in HARD_EFFECTS
+        and not any(tolerates(one, taint._asdict()) for one in tolerations)
+    )
+
+
+def _by_pool(hard: Sequence[Taint], pools: int, pool_index: PoolIndex) -> tuple[tuple[str, ...], ...]:
+    """Which of these taints each of the pools has."""
+    return tuple(tuple(str(taint) for taint in hard if pool_index.hard_taints[taint] >> i & 1) for i in members(pools))

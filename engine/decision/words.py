@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from engine.decision.decision import Decision, PoolNames, Portion
 from engine.evaluation import NodeSet, PolicyEvaluation, alive, intersection, reach
@@ -13,7 +13,7 @@ from engine.pools import PoolIndex
 HELD = "it holds already"
 ABOUT_NONE = "no node that is left is meant"
 TOO_LIGHT = "what is preferred weighs too little beside tiers"
-NO_TAINT = "no taint that is named keeps pods off the pools that are left"
+NO_TAINT = "no node that is left is known to have a taint that is named"
 DENIES_NOTHING = "it denies nothing here"
 """Why a policy that applies changes nothing, or why nothing of it is written."""
 MANY = 5
@@ -34,15 +34,23 @@ def described_pod(incoming: IncomingPod) -> str:
     return f"{kind} {incoming.namespace_name}/{name}"
 
 
-def sentence(decision: Decision, applied: Sequence[PolicyEvaluation], *, unsatisfiable_alone: bool) -> str:
-    """Where the pod may run and which policies say so."""
+def sentence(
+    decision: Decision, applied: Sequence[PolicyEvaluation], tolerating: Collection[str], *, unsatisfiable_alone: bool
+) -> str:
+    """Where the pod may run and which policies say so. `tolerating` are those for which a toleration is written."""
     who = described_pod(decision.incoming)
     applied = [evaluation for evaluation in applied if not evaluation.policy.only_denies]
+    if not applied and decision.pools.waits:
+        return f"{who} {_waits(decision.pools)}: no policy says where it may run"
     if not applied:
         return f"no policy says where {who} may run; it may run wherever it asks to"
     where = _where(who, decision.pools, applied, unsatisfiable_alone=unsatisfiable_alone)
     done = {outcome.name: outcome.message for outcome in decision.policies if outcome.outcome == "satisfied"}
-    reasons = [_reason(evaluation) for evaluation in applied if evaluation.policy.name not in done]
+    reasons = [
+        _reason(evaluation, tolerates=evaluation.policy.name in tolerating)
+        for evaluation in applied
+        if evaluation.policy.name not in done
+    ]
     reasons += _unwritten({name: done[name] for name in (each.policy.name for each in applied) if name in done})
     return f"{where}: {'; '.join(reasons)}"
 
@@ -60,6 +68,8 @@ def _unwritten(reasons: Mapping[str, str]) -> Iterator[str]:
 def _where(who: str, pools: PoolNames, applied: Sequence[PolicyEvaluation], *, unsatisfiable_alone: bool) -> str:
     if unsatisfiable_alone:
         return f"{who} asks for nodes that no known pool has, and stays that way"
+    if pools.waits:
+        return f"{who} {_waits(pools)}"
     confined = any(each.nodes is not None and each.nodes.anywhere is None for each in applied)
     if not any(each.nodes is not None for each in applied):
         return f"{who} may run wherever it asks to"
@@ -69,7 +79,17 @@ def _where(who: str, pools: PoolNames, applied: Sequence[PolicyEvaluation], *, u
     return f"{who} may run in {listed(pools.after)} ({len(pools.after)} of {len(pools.before)} pools)"
 
 
-def _reason(evaluation: PolicyEvaluation) -> str:
+def _waits(pools: PoolNames) -> str:
+    """That the pod waits, and which taints keep it off what is left: pools with the same ones together."""
+    by_taints: dict[tuple[str, ...], list[str]] = {}
+    for name, taints in zip(pools.untolerated, pools.taints, strict=True):
+        by_taints.setdefault(taints, []).append(name)
+    parts = [f"{listed(names)} ({listed(taints)})" for taints, names in by_taints.items()]
+    parts += [f"nodes in no pool ({listed(pools.stray_taints)})"] if pools.stray_taints else []
+    return f"would stay Pending, for it does not tolerate the taints of {listed(parts)}, and nothing else is left"
+
+
+def _reason(evaluation: PolicyEvaluation, *, tolerates: bool) -> str:
     policy = evaluation.policy
     if policy.only_requires and policy.require:
         return policy.reason
@@ -77,7 +97,7 @@ def _reason(evaluation: PolicyEvaluation) -> str:
     said += [_in_share(evaluation)] if policy.split and evaluation.share is not None else []
     said += ["prefers some nodes"] if policy.prefer else []
     said += ["ranks nodes to fall back to"] if policy.fallback else []
-    said += ["tolerates taints"] if policy.tolerate else []
+    said += ["tolerates taints"] if tolerates else []
     said += ["spreads its pods"] if policy.spread else []
     said += ["draws pods together"] if policy.pod_affinity else []
     said += ["keeps pods apart"] if policy.pod_anti_affinity else []
@@ -143,7 +163,8 @@ def warnings(
     unsatisfiable_alone: bool,
 ) -> list[str]:
     """What whoever created the pod should be told."""
-    told = [
+    told = [f"the pod {_waits(pools)}"] if pools.waits else []
+    told += [
         f"policy {evaluation.policy.name} is left out: {overruled[evaluation.policy.name]}"
         for evaluation in evaluations
         if evaluation.policy.name in overruled and evaluation.policy.policy.when_empty == "warn"
@@ -151,8 +172,6 @@ def warnings(
     told += [f"policy {name}: {reason}" for name, reason in overruled_spread.items()]
     if unsatisfiable_alone:
         told.append("the pod's own constraints match no known pool")
-    if pools.untolerated and len(pools.untolerated) == len(pools.after):
-        told.append(f"the pod tolerates the taints of none of the pools that are left: {listed(pools.untolerated)}")
     return told
 
 

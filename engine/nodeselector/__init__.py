@@ -64,7 +64,18 @@ from engine.nodeselector.states import (
     none_of,
     one_of,
 )
-from engine.nodeselector.term import EVERYWHERE, FALSE, NOWHERE, TRUE, Term, Terms, parse_term, said_by, term_of
+from engine.nodeselector.term import (
+    EVERYWHERE,
+    FALSE,
+    NOWHERE,
+    TRUE,
+    Term,
+    Terms,
+    parse_term,
+    said_by,
+    state_of,
+    term_of,
+)
 from engine.nodeselector.terms import (
     MAX_TERMS,
     MAX_VALUES,
@@ -119,6 +130,7 @@ __all__ = [
     "parse_term",  # the Term that a node selector term of a pod says
     "said_by",  # the node selector terms that say one requirement
     "simplify",  # the same nodes in fewer terms; raises TooMany
+    "state_of",  # the state that a node is in, by a key of a Term
     "term_of",  # the Term of LabelStates by key
     "union",  # the nodes of any of several Terms, or an Overflow
     "where",  # the Terms of one label's LabelStates

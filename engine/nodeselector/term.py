@@ -154,6 +154,11 @@ def not_named(names: Iterable[str]) -> LabelStates:
     return LabelStates(True, True, ALL_INTEGERS, frozenset("/" + name for name in names))
 
 
+def state_of(key: str, name: str, labels: Mapping[str, str]) -> str | None:
+    """The state that a node is in, by a key of a term: the value of that label, None without it, or its name."""
+    return "/" + name if key == NODE_NAME else labels.get(key)
+
+
 def parse_term(selector_term: Mapping[str, Any]) -> Term:
     """What a node selector term of a pod admits. An empty one admits nothing, as in Kubernetes."""
     expressions = selector_term.get("matchExpressions") or ()

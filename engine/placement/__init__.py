@@ -21,7 +21,7 @@ from engine.placement.spread import (
     counted_labels,
     spread_constraint,
 )
-from engine.placement.tolerations import Toleration, tolerates, toleration_for
+from engine.placement.tolerations import Toleration, stay, tolerates, toleration_for
 from engine.placement.weights import MAX_WEIGHT, united
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "pod_term",  # a pod affinity term, in Kubernetes' own fields
     "preferences",  # the weighted preferences that a pod lacks, in Kubernetes' own fields; raises TooMany
     "spread_constraint",  # a topology spread constraint, in Kubernetes' own fields
+    "stay",  # the toleration that says how long a pod stays on a not-ready or unreachable node
     "term_identity",  # the Identity of a pod affinity term
     "tolerates",  # whether a toleration lets a pod onto a node with a taint
     "toleration_for",  # the narrowest toleration of a taint

@@ -15,7 +15,11 @@ from engine.placement.required import in_order
 Operation: TypeAlias = dict[str, Any]
 
 FIELDS = ("affinity", "tolerations", "topologySpreadConstraints")
-_STRICTER = ("maxSkew", "minDomains")  # the only values within an entry of the pod's own that ever change
+_STRICTER = (
+    "maxSkew",
+    "minDomains",
+    "tolerationSeconds",
+)  # the only values within an entry of the pod's own that ever change
 
 
 def patch(pod: Mapping[str, Any], patched: Mapping[str, Any]) -> tuple[Operation, ...]:

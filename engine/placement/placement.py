@@ -13,7 +13,7 @@ from engine.placement.pod_affinity import WeightedPodTerm
 from engine.placement.preferred import preferences
 from engine.placement.required import Json, narrowed
 from engine.placement.spread import Constraint
-from engine.placement.tolerations import Toleration, added_tolerations
+from engine.placement.tolerations import Toleration, united_tolerations
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,7 @@ def placed(pod: Json, placement: Placement) -> Json:
     spec = pod.get("spec") or {}
     parts = {
         "affinity": _affinity(pod, placement),
-        "tolerations": _grown(
-            spec.get("tolerations"), added_tolerations(spec.get("tolerations") or (), placement.tolerations)
-        ),
+        "tolerations": united_tolerations(spec.get("tolerations"), placement.tolerations),
         "topologySpreadConstraints": _spread(pod, placement),
     }
     changed = {field: value for field, value in parts.items() if value is not spec.get(field)}

@@ -16,6 +16,7 @@ from engine.pools.inventory import inventory_from_documents, inventory_problems,
 from engine.pools.pool import Inventory, Pool, Remark, Taint
 from engine.pools.providers import NODE_WORDS, POOL_FIELDS, POOL_LABELS, WORD_OF
 from engine.pools.reads import Read
+from engine.pools.taints import TIMED_TAINTS, is_transient
 from engine.pools.words import Cases, Label, PortableWord, Words, words_of
 
 __all__ = [
@@ -23,21 +24,23 @@ __all__ = [
     "NODE_WORDS",  # the portable words of `node`, each with its field of `pool` and its label
     "POOL_FIELDS",  # the label whose values each such field of `pool` lists
     "POOL_LABELS",  # the providers' labels that identify a pool, Karpenter's first
+    "TIMED_TAINTS",  # the two lifecycle taints for which pods say how long they stay
     "WORD_OF",  # by field of `pool`: the word for what one node says
     "Cases",  # disjoint Terms, each with the value of an expression on its nodes
     "Census",  # makes inventories of one cluster, remembering the pools of which nothing changed
     "Group",  # a mask of pools, and the Terms of their nodes that are meant
-    "Inventory",  # the pools of a cluster, sorted by name, and how many nodes belong to none
+    "Inventory",  # the pools of a cluster, sorted by name, and the nodes that belong to none
     "Label",  # as a value in Cases: whatever string this label of the node says
     "Pool",  # nodes that are alike for scheduling, with what is known of them
     "PoolIndex",  # the pools of one inventory as bits of masks, and what they are known by
     "PortableWord",  # Cases of a word on one provider's nodes, and the Terms of nodes without it
     "Read",  # what an expression read of a pool: a label, its values, capacity types, or all
     "Remark",  # what is worth knowing of how an Inventory came about
-    "Taint",  # key, value and effect
+    "Taint",  # key, value and effect, and whether only some nodes of a pool have it
     "Words",  # PortableWord by word
     "inventory_from_documents",  # the Inventory that files describe; raises BundleError and RequestError
     "inventory_problems",  # what is wrong with a file that describes pools
+    "is_transient",  # whether taints of a key say only how a node is at the moment
     "live_inventory",  # the Inventory of a cluster's objects, and of files beside them
     "members",  # the indexes of the bits that are set in a mask, ascending
     "words_of",  # the Words as one provider's labels say them

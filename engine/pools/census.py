@@ -11,7 +11,7 @@ from typing import Any
 from engine.pools.apart import partitions
 from engine.pools.evidence import Declared, declared_pool
 from engine.pools.membership import inventory_from_pools, precedence
-from engine.pools.nodes import Node, group, is_transient, labels_of, name_of, pool_of, see
+from engine.pools.nodes import Node, group, labels_of, name_of, pool_of, see, strays_of
 from engine.pools.pool import Inventory, Labels, Pool
 from engine.pools.providers import pool_label_of, pool_label_order, provider_of
 
@@ -48,7 +48,8 @@ class Census:
         for label, some in groups.items():
             made[label] = self._known(label, None, some) or (None, some, pool_of(label, some))
         self._made = made
-        found = inventory_from_pools((pool for *_, pool in made.values()), len(strays), self.pool_labels)
+        pools = (pool for *_, pool in made.values())
+        found = inventory_from_pools(pools, len(strays), self.pool_labels, strays_of(strays))
         keys = partitions([labels_of(node) for node in strays])
         return replace(found, stray_names=tuple(sorted(map(name_of, strays))), stray_keys=keys) if strays else found
 
@@ -91,6 +92,4 @@ class Homes:
 
 
 def _declared_pool(said: Declared, nodes: Sequence[Mapping[str, Any]]) -> Pool:
-    if said.taints:
-        said = replace(said, taints=tuple(taint for taint in said.taints if not is_transient(taint)))
     return declared_pool(said, see(nodes) if nodes else None, provider_of({**said.labels, **said.selector}))

@@ -6,13 +6,17 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from engine.pools.pool import Labels, LabelValues, Pool, Taint
+from engine.pools.taints import taints_together
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What somebody said about a pool; None where nothing was said. Units are those of Pool."""
+    """What somebody said about a pool; None where nothing was said. Units are those of Pool.
+
+    `startup_taints` are gone by the time a pod may run. It is `templated` where the next node is made as this says.
+    """
 
     name: str
     selector: Labels
@@ -21,6 +25,8 @@ class Declared:
     values: LabelValues = field(default_factory=dict)
     annotations: Labels = field(default_factory=dict)
     taints: tuple[Taint, ...] | None = None
+    startup_taints: tuple[Taint, ...] = ()
+    templated: bool = False
     nodes: int | None = None
     ready_nodes: int | None = None
     cpu: float | None = None
@@ -41,6 +47,8 @@ class Declared:
             values=values,
             annotations={**other.annotations, **self.annotations},
             taints=_first(self.taints, other.taints),
+            startup_taints=(*self.startup_taints, *other.startup_taints),
+            templated=self.templated or other.templated,
             nodes=_first(self.nodes, other.nodes),
             ready_nodes=_first(self.ready_nodes, other.ready_nodes),
             cpu=_first(self.cpu, other.cpu),
@@ -53,7 +61,7 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the nodes of a pool show: labels that all carry, values of those that vary, taints that all have.
+    """What the nodes of a pool show: labels that all carry, values of those that vary, taints, some of them `partial`.
 
     `cpu` (cores), `memory` (bytes) and `gpus` are those of the node that has most of each.
     """
@@ -83,7 +91,7 @@ def declared_pool(said: Declared, seen: Seen | None, provider: str) -> Pool:
         labels=dict(sorted({**more, **labels}.items())),
         values=dict(sorted({**varying, **said.values}.items())),
         annotations=dict(sorted(said.annotations.items())),
-        taints=tuple(sorted(set(_first(said.taints, seen.taints if seen else ()) or ()))),
+        taints=taints_together(said.taints, said.startup_taints, seen.taints if seen else (), templated=said.templated),
         nodes=nodes,
         ready_nodes=ready,
         cpu=_first(said.cpu, seen.cpu if seen else 0.0) or 0.0,

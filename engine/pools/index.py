@@ -16,6 +16,7 @@ from engine.nodeselector import LabelStates, Term, Terms, simplify, term_of
 from engine.pools.membership import Extra, identifying_terms, known_labels, may_meet, more_special
 from engine.pools.pool import Inventory, Pool
 from engine.pools.reads import Read, demanded_again
+from engine.pools.strays import StrayIndex
 
 MAX_REMEMBERED = 10_000  # answers of each kind; past it, all of that kind are forgotten
 HARD_EFFECTS = ("NoSchedule", "NoExecute")
@@ -28,9 +29,10 @@ Group = tuple[int, Terms]
 class PoolIndex:
     """The pools of one inventory as bits of masks. Everything it remembers follows from the inventory alone.
 
-    `every` is the mask of all pools; `providers` and `hard_taints` (the taints that keep pods away) have a mask for
-    each. `shadowed` are the pools all of whose nodes belong to more special ones. `inferred` says whether anything is
-    known of any pool by observation only. `previous` is the index of the inventory before this one.
+    `every` is the mask of all pools; `providers` and `hard_taints` (the taints of all their nodes that keep pods away)
+    have a mask for each. `strays` are the nodes of no pool. `shadowed` are the pools all of whose nodes belong to more
+    special ones. `inferred` says whether anything is known of any pool by observation only. `previous` is the index of
+    the inventory before this one.
     """
 
     def __init__(self, inventory: Inventory, previous: PoolIndex | None = None) -> None:
@@ -43,8 +45,9 @@ class PoolIndex:
             (taint, 1 << i)
             for i, pool in enumerate(self.pools)
             for taint in pool.taints
-            if taint.effect in HARD_EFFECTS
+            if taint.effect in HARD_EFFECTS and not taint.partial
         )
+        self.strays = StrayIndex(inventory.stray_nodes)
         self._special = more_special(inventory)
         self.carried_over = CarriedOver.between(previous, self)
         self._known: list[Mapping[str, LabelStates] | None] = [None] * len(self.pools)

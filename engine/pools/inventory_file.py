@@ -21,6 +21,7 @@ from engine.documents import (
     Span,
     Value,
     bad,
+    boolean,
     choice,
     did_you_mean,
     filled,
@@ -107,13 +108,16 @@ def _entry(value: Map, name: str, key: str = "") -> Span:
 
 
 def _taint(read: Read, *_: object) -> Any:
-    return Taint(read["key"], read.get("value", ""), read["effect"]) if {"key", "effect"} <= read.keys() else BAD
+    if not {"key", "effect"} <= read.keys():
+        return BAD
+    return Taint(read["key"], read.get("value", ""), read["effect"], bool(read.get("partial")))
 
 
 TAINT = {
     "key": Field(label_key, required=True),
     "value": Field(label_value, ""),
     "effect": Field(choice(*TAINT_EFFECTS), required=True),
+    "partial": Field(boolean, False),
 }
 POOL = {
     "name": Field(filled, required=True),

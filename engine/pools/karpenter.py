@@ -45,7 +45,9 @@ def declared(node_pool: Object) -> Declared:
         labels={**{key: values[0] for key, values in possible.items() if len(values) == 1}, **labels},
         values={key: values for key, values in possible.items() if len(values) != 1 and key not in labels},
         annotations=_annotations(metadata),
-        taints=tuple(sorted(_taints(inner))),
+        taints=tuple(sorted(_taints(inner, "taints"))),
+        startup_taints=tuple(sorted(_taints(inner, "startupTaints"))),
+        templated=True,
         nodes=_count(status.get("nodes")),
         weight=_count(spec.get("weight")),
     )
@@ -80,11 +82,11 @@ def _requirements(inner: Object) -> dict[str, tuple[str, ...]]:
     return {key: tuple(sorted(values - excluded.get(key, set()))) for key, values in possible.items()}
 
 
-def _taints(inner: Object) -> list[Taint]:
+def _taints(inner: Object, field: str) -> list[Taint]:
     taints = []
-    for at, each in enumerate(_list(inner, "taints", "spec.template.spec")):
+    for at, each in enumerate(_list(inner, field, "spec.template.spec")):
         if not isinstance(each, Mapping) or not isinstance(each.get("key"), str):
-            raise RequestError(f"spec.template.spec.taints[{at}]", "a taint needs a key")
+            raise RequestError(f"spec.template.spec.{field}[{at}]", "a taint needs a key")
         taints.append(Taint(each["key"], str(each.get("value") or ""), str(each.get("effect") or "")))
     return taints
 

@@ -12,7 +12,7 @@ from itertools import combinations
 
 from engine.nodeselector import ABSENT, ANY, LabelStates, Terms, difference, one_of, term_of
 from engine.pools.evidence import Declared
-from engine.pools.pool import Inventory, Labels, Pool
+from engine.pools.pool import Inventory, Labels, Pool, Stray
 from engine.pools.providers import capacity, pool_label_order
 
 Label = tuple[str, str]  # key and value
@@ -125,8 +125,10 @@ def may_meet(known: Mapping[str, LabelStates], key: str, values: LabelStates) ->
     return key not in known or not (known[key] & values).impossible
 
 
-def inventory_from_pools(pools: Iterable[Pool], strays: int = 0, pool_labels: Sequence[str] = ()) -> Inventory:
-    """Pools with unique names, sorted by name.
+def inventory_from_pools(
+    pools: Iterable[Pool], strays: int = 0, pool_labels: Sequence[str] = (), stray_nodes: tuple[Stray, ...] = ()
+) -> Inventory:
+    """Pools with unique names, sorted by name, and the nodes of no pool.
 
     Where two pools have one name, a declared one keeps it, else the one whose label comes first in the order; the
     others are called `<provider>/<name>`, or by their selector.
@@ -138,7 +140,7 @@ def inventory_from_pools(pools: Iterable[Pool], strays: int = 0, pool_labels: Se
         names = (pool.name, f"{pool.provider}/{pool.name}" if pool.provider else "", _said(pool.selector))
         name = next((name for name in names if name and name not in taken), _said(pool.selector))
         taken[name] = pool if name == pool.name else replace(pool, name=name)
-    return Inventory(tuple(taken[name] for name in sorted(taken)), strays, order)
+    return Inventory(tuple(taken[name] for name in sorted(taken)), strays, order, stray_nodes=stray_nodes)
 
 
 def precedence(pool: Pool | Declared, order: Sequence[str], *, declared: bool = True) -> tuple[bool, int, int, str]:

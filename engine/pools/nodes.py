@@ -12,8 +12,9 @@ from typing import Any
 from engine.documents import parse_quantity
 from engine.pools.evidence import Seen, observed_pool
 from engine.pools.membership import inventory_from_pools
-from engine.pools.pool import Inventory, Pool, Taint
+from engine.pools.pool import Inventory, Pool, Stray, Taint
 from engine.pools.providers import BY_POOL_LABEL, HOSTNAME, INSTANCE_TYPE, REGION, ZONE, pool_label_of, pool_label_order
+from engine.pools.taints import lasting, taints_seen
 
 Node = Mapping[str, Any]
 NodeGroup = tuple[str, str]
@@ -36,62 +37,12 @@ MACHINE_LABELS = frozenset(
 
 _MACHINE_FAMILIES = re.compile(r"(karpenter\.k8s\.[^/]+|eks\.amazonaws\.com)/instance-.+|karpenter\.azure\.com/sku-.+")
 
-TRANSIENT_TAINTS = frozenset(
-    {
-        # the node lifecycle controller, the scheduler's cordon, the out-of-service procedure
-        "node.kubernetes.io/not-ready",
-        "node.kubernetes.io/unreachable",
-        "node.kubernetes.io/unschedulable",
-        "node.kubernetes.io/memory-pressure",
-        "node.kubernetes.io/disk-pressure",
-        "node.kubernetes.io/pid-pressure",
-        "node.kubernetes.io/network-unavailable",
-        "node.kubernetes.io/out-of-service",
-        # cloud providers: initialisation, shutdown, notice of termination
-        "node.cloudprovider.kubernetes.io/uninitialized",
-        "node.cloudprovider.kubernetes.io/shutdown",
-        "cloud.google.com/impending-node-termination",
-        "remediator.kubernetes.azure.com/unschedulable",
-        "aws-node-termination-handler/asg-lifecycle-termination",
-        "aws-node-termination-handler/rebalance-recommendation",
-        "aws-node-termination-handler/scheduled-maintenance",
-        "aws-node-termination-handler/spot-itn",
-        # whoever makes and removes nodes: Karpenter, the cluster autoscaler, Cluster API
-        "karpenter.sh/unregistered",
-        "karpenter.sh/disrupted",
-        "karpenter.sh/disruption",
-        "ToBeDeletedByClusterAutoscaler",
-        "DeletionCandidateOfClusterAutoscaler",
-        "node.cluster.x-k8s.io/uninitialized",
-        "node.cluster.x-k8s.io/outdated-revision",
-        # agents that a node waits for at its start
-        "node.cilium.io/agent-not-ready",
-        "ebs.csi.aws.com/agent-not-ready",
-        "efs.csi.aws.com/agent-not-ready",
-    }
-)
-"""Taints that say how a node is at the moment, not what its pool is for."""
-
-_TRANSIENT_PREFIXES = (
-    "startup-taint.cluster-autoscaler.kubernetes.io/",
-    "status-taint.cluster-autoscaler.kubernetes.io/",
-    "ignore-taint.cluster-autoscaler.kubernetes.io/",
-    "readiness.k8s.io/",
-)
-"""Prefixes of taints that are transient by definition: the cluster autoscaler's, and that of the node readiness
-controller (kubernetes-sigs), which removes each once its condition holds."""
-
 GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe")
 
 
 def is_machine_label(key: str) -> bool:
     """Whether a label belongs to one machine, so that it is never a pool's constant by observation."""
     return key in MACHINE_LABELS or _MACHINE_FAMILIES.fullmatch(key) is not None
-
-
-def is_transient(taint: Taint) -> bool:
-    """Whether a taint is of a start-up or of a node's lifecycle."""
-    return taint.key in TRANSIENT_TAINTS or taint.key.startswith(_TRANSIENT_PREFIXES)
 
 
 def inventory_from_nodes(nodes: Iterable[Node], pool_labels: Sequence[str] = ()) -> Inventory:
@@ -101,7 +52,7 @@ def inventory_from_nodes(nodes: Iterable[Node], pool_labels: Sequence[str] = ())
     """
     groups, strays = group(nodes, pool_labels)
     pools = (pool_of(label, members) for label, members in groups.items())
-    return inventory_from_pools(pools, len(strays), pool_labels)
+    return inventory_from_pools(pools, len(strays), pool_labels, strays_of(strays))
 
 
 def group(nodes: Iterable[Node], pool_labels: Sequence[str] = ()) -> tuple[dict[NodeGroup, list[Node]], list[Node]]:
@@ -122,6 +73,13 @@ def pool_of(label: NodeGroup, nodes: Sequence[Node]) -> Pool:
     key, value = label
     known = BY_POOL_LABEL.get(key)
     return observed_pool(value, known.name if known else "", {key: value}, see(nodes))
+
+
+def strays_of(nodes: Iterable[Node]) -> tuple[Stray, ...]:
+    """Nodes of no pool as an inventory keeps them, by name."""
+    each = ((node.get("metadata") or {}, node) for node in nodes)
+    kept = (Stray(meta.get("name") or "", labels_of(node), lasting(taints_of(node))) for meta, node in each)
+    return tuple(sorted(kept, key=lambda stray: (stray.name, sorted(stray.labels.items()), stray.taints)))
 
 
 def labels_of(node: Node) -> Mapping[str, str]:
@@ -158,19 +116,13 @@ def see(nodes: Sequence[Node]) -> Seen:
     return Seen(
         labels=dict(sorted(constant.items())),
         values={key: tuple(sorted(varying[key])) for key in sorted(varying)},
-        taints=_common_taints(nodes),
+        taints=taints_seen([taints_of(node) for node in nodes]),
         nodes=len(nodes),
         ready_nodes=sum(_is_ready(node) for node in nodes),
         cpu=float(max(_amount(each, "cpu") for each in resources)),
         memory=ceil(max(_amount(each, "memory") for each in resources)),
         gpus=int(max(sum(_amount(each, name) for name in GPU_RESOURCES if name in each) for each in resources)),
     )
-
-
-def _common_taints(nodes: Sequence[Node]) -> tuple[Taint, ...]:
-    each = (set(taints_of(node)) for node in nodes)
-    common = set.intersection(*each) if nodes else set()
-    return tuple(sorted(taint for taint in common if not is_transient(taint)))
 
 
 def taints_of(node: Node) -> list[Taint]:

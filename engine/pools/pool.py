@@ -13,11 +13,27 @@ LabelValues = Mapping[str, tuple[str, ...]]
 
 
 class Taint(NamedTuple):
-    """A taint of a node: NoSchedule, PreferNoSchedule or NoExecute. `value` may be empty."""
+    """A taint of a node: NoSchedule, PreferNoSchedule or NoExecute. `value` may be empty.
+
+    A pool's taint is `partial` where only some of its nodes have it: nothing follows for the others.
+    """
 
     key: str
     value: str
     effect: str
+    partial: bool = False
+
+    def __str__(self) -> str:
+        """As kubectl writes it: `key=value:effect`."""
+        return f"{self.key}{'=' if self.value else ''}{self.value}:{self.effect}"
+
+
+class Stray(NamedTuple):
+    """A node that belongs to no pool: its name, labels, and taints that last."""
+
+    name: str
+    labels: Labels
+    taints: tuple[Taint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +88,8 @@ class Remark(NamedTuple):
 class Inventory:
     """The pools of a cluster, sorted by name; `strays` counts the nodes that belong to none.
 
-    `stray_names` are those nodes, `stray_keys` the labels by which they could be told apart, with how many carry what.
+    `stray_nodes` are those, `stray_names` their names, `stray_keys` the labels by which they could be told apart, with
+    how many carry what.
     `order` are the labels that identify a pool in the order in which they are looked for on a node.
     """
 
@@ -82,6 +99,7 @@ class Inventory:
     remarks: tuple[Remark, ...] = field(default=(), compare=False)
     stray_names: tuple[str, ...] = field(default=(), compare=False)
     stray_keys: Mapping[str, Mapping[str, int]] = field(default_factory=dict, compare=False)
+    stray_nodes: tuple[Stray, ...] = field(default=(), repr=False)
 
 
 def _view(pool: Pool) -> dict[str, object]:

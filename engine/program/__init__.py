@@ -15,6 +15,7 @@ from engine.program.model import (
     CompiledExemption,
     CompiledPolicy,
     CompiledPreference,
+    CompiledTolerance,
     Condition,
     Function,
     Program,
@@ -56,6 +57,7 @@ __all__ = [
     "CompiledExemption",  # an exemption and its compiled conditions
     "CompiledPolicy",  # a policy and its compiled expressions
     "CompiledPreference",  # an entry of `prefer`: a Rule with a weight of 1 to 100, or a Score
+    "CompiledTolerance",  # an entry of `tolerate`: which taints, and for how many seconds
     "Condition",  # a boolean expression that reads no pool, compiled; or one over a taint
     "Function",  # a compiled expression, called with Arguments
     "Leaf",  # a Tree: a part of an expression that is decided as a whole

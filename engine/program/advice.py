@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from engine.documents import Excerpt, Problem
-from engine.language import TIMESTAMP, Call, Has, Ident, Node, Select, free_names, walk
-from engine.pools import WORD_OF
+from engine.language import TIMESTAMP, Call, Has, Ident, ListLiteral, Literal, Node, Select, free_names, walk
+from engine.pools import TIMED_TAINTS, WORD_OF, is_transient
 
 WRITTEN = ("affinity", "tolerations", "topologySpreadConstraints")
 """What policies write: an expression that reads it sees another pod on the second call."""
@@ -81,3 +81,47 @@ def words_said(node: Node) -> Iterator[str]:
         match each:
             case Select(operand=Ident(name="node"), field=field):
                 yield field
+
+
+def lifecycle_taints(node: Node, excerpt: Excerpt, *, timed: bool) -> Iterator[Problem]:
+    """Warns of an entry of `tolerate` that names what it can never tolerate: taints that say how a node is just now.
+
+    Those that are `timed` may name the two for which Kubernetes gives pods a time to stay.
+    """
+    for literal in named_taints(node):
+        key = str(literal.value)
+        if not is_transient(key) or (timed and key in TIMED_TAINTS):
+            continue
+        span = excerpt.span(literal.start, literal.end)
+        if key in TIMED_TAINTS:
+            words = f"`{key}` comes and goes with a node, so this tolerates nothing without `seconds`"
+            hint = "say for how long pods may stay on such a node: `seconds: 30` (Kubernetes' default is 300)"
+        else:
+            words = f"`{key}` says how a node is at the moment, and is no pool's, so this never tolerates it"
+            hint = "leave it out; who must run on such nodes, as a DaemonSet's pods, says so in the pod"
+        yield Problem("lifecycle-taint", words, span, hint=hint, severity="warning")
+
+
+def named_taints(node: Node) -> Iterator[Literal]:
+    """The keys of taints for which an expression over `taint` asks, as far as they are written out."""
+    match node:
+        case Call(function="_&&_" | "_||_", args=parts) | Call(function="_?_:_", args=(_, *parts)):
+            for part in parts:
+                yield from named_taints(part)
+        case Call(function="_==_", args=(left, right)):
+            for one, other in ((left, right), (right, left)):
+                yield from _texts([one] if _is_key(other) else [])
+        case Call(function="@in", args=(left, ListLiteral(elements=elements))) if _is_key(left):
+            yield from _texts(elements)
+
+
+def _is_key(node: Node) -> bool:
+    return isinstance(node, Select) and node.field == "key" and _is_taint(node.operand)
+
+
+def _is_taint(node: Node) -> bool:
+    return isinstance(node, Ident) and node.name == "taint"
+
+
+def _texts(nodes: Iterable[Node]) -> Iterator[Literal]:
+    return (node for node in nodes if isinstance(node, Literal) and isinstance(node.value, str))

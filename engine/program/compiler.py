@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from engine.bundle import Bundle, Exemption, Expression, Named, Policy, Preference, Share
+from engine.bundle import Bundle, Exemption, Expression, Named, Policy, Preference, Share, Tolerance
 from engine.documents import BundleError, Excerpt, Problem, ordered
 from engine.language import (
     BOOL,
@@ -38,6 +38,7 @@ from engine.program.model import (
     CompiledPolicy,
     CompiledPreference,
     CompiledShare,
+    CompiledTolerance,
     Condition,
     Function,
     Program,
@@ -123,7 +124,7 @@ class _Compiler:
             require,
             self._each(policy.prefer, lambda item: self._weighted(item, over_pools)),
             self._each(policy.fallback, lambda item: self._rule(item, over_pools)),
-            self._each(policy.tolerate, lambda item: self._taint_test(item, over_taints, policy)),
+            self._each(policy.tolerate, lambda item: self._tolerance(item, over_taints, policy)),
             self._each(policy.deny, lambda item: self._test(item.excerpt, item.message, roots)),
             self._workload_labels,
             split,
@@ -227,23 +228,28 @@ class _Compiler:
             Condition(self._function(node, NAMES), message, excerpt.value, str(excerpt.whole), name) if node else None
         )
 
-    def _taint_test(self, item: Expression, roots: Mapping[str, Type], policy: Policy) -> Condition | None:
+    def _tolerance(self, item: Tolerance, roots: Mapping[str, Type], policy: Policy) -> CompiledTolerance | None:
         """An entry of `tolerate`, compiled."""
-        node = self._checked(item.excerpt, roots, BOOL)
+        excerpt = item.expression.excerpt
+        node = self._checked(excerpt, roots, BOOL)
         if node is None:
             return None
+        reads_key, free = reads_taint_key(node), free_names(node)
+        self.problems += advice.lifecycle_taints(node, excerpt, timed=item.seconds is not None)
         confined = policy.require or (policy.split and all(share.strict for share in policy.split))
-        if not confined and not reads_taint_key(node):
+        if not confined and not reads_key:
             self.problems.append(
                 Problem(
                     "tolerate-everything",
                     "without `require`, an entry that does not read `taint.key` would open every tainted pool",
-                    item.excerpt.whole,
+                    excerpt.whole,
                     'the taint to be named, such as `taint.key == "nvidia.com/gpu"`',
                 )
             )
         function = self._function(node, (*NAMES, "taint"))
-        return Condition(function, item.message, item.excerpt.value, str(item.excerpt.whole))
+        reads_pod = bool(free & set(POD_NAMES))
+        words = (excerpt.value, str(excerpt.whole))
+        return CompiledTolerance(function, *words, item.seconds, "pool" in free, reads_key, reads_pod)
 
     def _rule(self, item: Expression, roots: Mapping[str, Type]) -> Rule | None:
         return self._rule_of(item.excerpt, item.message, roots)

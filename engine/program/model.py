@@ -73,13 +73,29 @@ class CompiledShare:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One boolean expression that reads no pool: a match condition or a `deny`; or one over a pool's taint."""
+    """One boolean expression that reads no pool: a match condition or a `deny`."""
 
     function: Function
     message: str
     text: str
     place: str
     name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledTolerance:
+    """An entry of `tolerate`, with where it stands; whether it reads `pool`, `taint.key`, and the pod.
+
+    `seconds` is for how long NoExecute taints are tolerated, None for no limit.
+    """
+
+    function: Function
+    text: str
+    place: str
+    seconds: int | None
+    reads_pool: bool
+    reads_key: bool
+    reads_pod: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +114,7 @@ class CompiledPolicy:
     require: tuple[Rule, ...]
     prefer: tuple[CompiledPreference, ...]
     fallback: tuple[Rule, ...]
-    tolerate: tuple[Condition, ...]
+    tolerate: tuple[CompiledTolerance, ...]
     deny: tuple[Condition, ...]
     workload_labels: tuple[str, ...] = ()
     split: tuple[CompiledShare, ...] = ()

@@ -149,8 +149,8 @@ It is a map, too: of a key that only run time knows the value is `dyn`, for `cpu
 CLUSTER = ObjectType("Cluster", fields={"name": STRING, "labels": _LABELS})
 """`cluster`: what the operator says about this cluster."""
 
-TAINT = ObjectType("Taint", fields={"key": STRING, "value": STRING, "effect": STRING})
-"""`taint`: one taint of a pool. A taint without value has an empty one."""
+TAINT = ObjectType("Taint", fields={"key": STRING, "value": STRING, "effect": STRING, "partial": BOOL})
+"""`taint`: one taint of a pool. A taint without value has an empty one; `partial`: only some of its nodes have it."""
 
 POOL = ObjectType(
     "Pool",

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import inf
 from typing import Any
 
 import jsonpatch
 
 from engine.decision import Decision
 from engine.placement import constraint_identity
-from tests.engine.matching import PREFERRED, REQUIRED, tolerates
+from tests.engine.matching import PREFERRED, REQUIRED, admits, tolerates
 from tests.engine.oracle import Answer
-from tests.engine.worlds import TAINTS, Json, PolicySpec, World, as_triple, meant, states_left
+from tests.engine.worlds import (
+    DEFAULTS,
+    TAINTS,
+    TIMED,
+    Json,
+    PolicySpec,
+    PoolSpec,
+    Triple,
+    World,
+    as_taint,
+    as_triple,
+    meant,
+    states_left,
+)
 
 PLACES = ("/spec/affinity", "/spec/tolerations", "/spec/topologySpreadConstraints")
 
@@ -115,30 +129,78 @@ def _terms(pod: Json) -> list[Any]:
     return [None] if required is None else list(required["nodeSelectorTerms"])
 
 
-def _tolerate(world: World, pod: Json, decision: Decision, new: Json, before: Answer, after: Answer) -> None:
-    """Exactly the named taints of the pools that are left, and nothing that the pod tolerates already."""
-    holding, own = in_force(world, decision), pod["spec"].get("tolerations") or []
+def named_taints(world: World, pod: Json, decision: Decision) -> dict[Triple, float]:
+    """The taints of what is left that policies in force name, and for how many seconds at most."""
+    holding, app = in_force(world, decision), pod["metadata"]["labels"]["app"]
     resigned = stuck(world, pod, decision)
     left = [pool for pool in world.pools if pool.name in decision.pools.after or resigned]
-    named = {taint for pool in left for taint in pool.taints if any(policy.names(pool, taint) for policy in holding)}
+    asked: list[tuple[PoolSpec | None, Triple, bool]] = [
+        (pool, taint, partial)
+        for pool in left
+        for taints, partial in ((pool.taints, False), (pool.partial, True))
+        for taint in taints
+    ]
+    free = admits(pod, {}, "stray") and all(policy.eligible(app, None, {}) for policy in holding)
+    asked += [(None, taint, False) for taint in world.stray_taints if free or resigned]
+    asked += [
+        (pool, (key, "", "NoExecute"), False) for pool in (None, *(left if not resigned else ())) for key in TIMED
+    ]
+    named: dict[Triple, float] = {}
+    for policy in holding:
+        for pool, taint, partial in asked:
+            for seconds in policy.seconds(pool, taint, partial=partial):
+                named[taint] = min(seconds, named.get(taint, inf))
+    return named
+
+
+def _tolerate(world: World, pod: Json, decision: Decision, new: Json, before: Answer, after: Answer) -> None:
+    """Exactly the named taints of what is left, and nothing that the pod tolerates already; for the time that is said,
+    which replaces only what the API server itself had said.
+    """
+    own, tolerations = (each["spec"].get("tolerations") or [] for each in (pod, new))
+    named, resigned = named_taints(world, pod, decision), stuck(world, pod, decision)
     count = 0
     for place, taint in enumerate(TAINTS, len(world.nodes)):
-        opened = after.tolerates[place] and not before.tolerates[place]
-        assert before.tolerates[place] <= after.tolerates[place]
-        if resigned:
-            assert opened <= (as_triple(taint) in named), taint
+        had, has = (answer.tolerates[place] and answer.welcomes[place] for answer in (before, after))
+        seconds = named.get(as_triple(taint))
+        assert had <= has
+        assert (has and not had) <= (seconds is not None and not had), taint
+        if not resigned:
+            assert (has and not had) == (seconds is not None and not had), taint
+        if has and not had:
+            assert stays(tolerations, taint) == (seconds if taint["effect"] == "NoExecute" else inf), taint
         else:
-            assert opened == (as_triple(taint) in named and not before.tolerates[place]), taint
-        count += opened
-    tolerations = new["spec"].get("tolerations") or []
-    assert tolerations[: len(own)] == own
+            assert stays(tolerations, taint) == stays(own, taint)
+        count += has and not had
+    for key in TIMED:
+        taint = {"key": key, "effect": "NoExecute"}
+        default = [one for one in own if tolerates(one, taint)] in ([], [one for one in DEFAULTS if one["key"] == key])
+        seconds = named.get((key, "", "NoExecute"))
+        told = stays(tolerations, taint)
+        if seconds is None or not default:
+            assert told == stays(own, taint)
+        else:
+            assert told == seconds
+            count += not any(tolerates(one, taint) for one in own)
+    assert [{**one, "tolerationSeconds": 0} for one in tolerations[: len(own)]] == [
+        {**one, "tolerationSeconds": 0} for one in own
+    ]
     assert len(tolerations) == len(own) + count, tolerations
+    left = [pool for pool in world.pools if pool.name in decision.pools.after]
     barred = {pool.name for pool in left if any(_bars(taint, tolerations) for taint in pool.taints)}
     assert resigned or set(decision.pools.untolerated) == barred
 
 
-def _bars(taint: tuple[str, str, str], tolerations: Iterable[Json]) -> bool:
-    shown = dict(zip(("key", "value", "effect"), taint, strict=True))
+def stays(tolerations: Iterable[Json], taint: Json) -> float | None:
+    """For how many seconds a pod stays on a node that gets a taint, None if it has to leave at once: the shortest time
+    counts (getMinTolerationTime of Kubernetes' pkg/controller/tainteviction).
+    """
+    about = [one for one in tolerations if tolerates(one, taint)]
+    return min((one.get("tolerationSeconds", inf) for one in about), default=None)
+
+
+def _bars(taint: Triple, tolerations: Iterable[Json]) -> bool:
+    shown = as_taint(taint)
     return taint[2] != "PreferNoSchedule" and not any(tolerates(one, shown) for one in tolerations)
 
 

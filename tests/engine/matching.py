@@ -73,9 +73,21 @@ def tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
         return False
     if toleration.get("key") and toleration["key"] != taint["key"]:
         return False
-    if (toleration.get("operator") or "Equal") == "Equal":
-        return (toleration.get("value") or "") == (taint.get("value") or "")
-    return bool(toleration["operator"] == "Exists")
+    operator, value, mine = (
+        toleration.get("operator") or "Equal",
+        taint.get("value") or "",
+        toleration.get("value") or "",
+    )
+    if operator in ("Gt", "Lt"):  # with the feature gate TaintTolerationComparisonOperators
+        if not (is_decimal(value) and is_decimal(mine)):
+            return False
+        return int(value) > int(mine) if operator == "Gt" else int(value) < int(mine)
+    return value == mine if operator == "Equal" else bool(operator == "Exists")
+
+
+def is_decimal(value: str) -> bool:
+    """An integer of 64 bits as strconv writes it."""
+    return re.fullmatch(r"0|-?[1-9][0-9]*", value) is not None and is_int64(value)
 
 
 def nodes(states: Mapping[str, Iterable[str | None]], names: Iterable[str] = ("n1",)) -> Iterator[tuple[Labels, str]]:

@@ -21,12 +21,14 @@ BUILD = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """For one pod: which nodes admit it, which of them it tolerates, how much it prefers each by node affinity, why the
-    API server would refuse it, if so, and what the scheduler counts for it (`cpu` in thousandths).
+    """For one pod: which nodes admit it, the taints of which it tolerates (those that keep pods off, and those that
+    only advise against a node), how much it prefers each by node affinity, why the API server would refuse it, if so,
+    and what the scheduler counts for it (`cpu` in thousandths).
     """
 
     admits: list[bool]
     tolerates: list[bool]
+    welcomes: list[bool]
     scores: list[int]
     refused: str
     requests: dict[str, int] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import product
+from math import inf
 from typing import Any
 
 from engine.bundle import parse_bundle
@@ -58,9 +59,11 @@ WORDS = {ZONE: "zone", TIER: "ier", SIZE: "size", CAPACITY: "apacity", SPOT: "ap
 NAMES = ("n1", "n2", "n3")
 EFFECTS = ("NoSchedule", "NoExecute", "PreferNoSchedule")
 TAINTS = [
-    {"key": key, "value": value, "effect": effect}
-    for key, value, effect in product("kj", ("", "v", "w"), ("NoSchedule", "NoExecute"))
+    {"key": key, "value": value, "effect": effect} for key, value, effect in product("kj", ("", "v", "7"), EFFECTS)
 ]
+TIMED = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+DEFAULTS = [{"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300} for key in TIMED]
+"""What the API server's admission adds to a pod that says nothing of these taints."""
 LIFECYCLE = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
 SELECTORS: list[Json] = [
     {"matchLabels": {"app": "web"}},
@@ -75,7 +78,8 @@ SELECTORS: list[Json] = [
 class PoolSpec:
     """A pool: `declared`, only `seen` on its nodes, or `both`, where tier and capacity are seen and the rest declared.
 
-    A Karpenter pool that is `under` GKE's has nodes with the label of GKE's pool `g`, too.
+    A Karpenter pool that is `under` GKE's has nodes with the label of GKE's pool `g`, too. Only some nodes have the
+    taints `partial`: they are declared so, or the first of several nodes has them.
     """
 
     name: str
@@ -87,6 +91,7 @@ class PoolSpec:
     capacity: tuple[str, ...] = ()
     taints: tuple[tuple[str, str, str], ...] = ()
     under: bool = False
+    partial: tuple[tuple[str, str, str], ...] = ()
 
     def owns(self, node: Labels) -> bool:
         """Whether a node that could exist belongs to this pool: Karpenter's label is the first that counts."""
@@ -123,9 +128,11 @@ class PoolSpec:
     def objects(self) -> Iterator[Json]:
         """The pool as an Inventory, or the Nodes that show it, or both."""
         label = {GKE: "g"} if self.under else {}
-        taints = [dict(zip(("key", "value", "effect"), taint, strict=True)) for taint in self.taints]
+        taints = [as_taint(taint) for taint in self.taints]
+        some = [as_taint(taint) for taint in self.partial]
         if self.known != "seen":
-            pool: Json = {"name": self.name, "selector": {self.key: self.name}, "gpus": self.gpus, "taints": taints}
+            pool: Json = {"name": self.name, "selector": {self.key: self.name}, "gpus": self.gpus}
+            pool |= {"taints": [*taints, *({**taint, "partial": True} for taint in some)]}
             labels, values = dict(label), {ZONE: list(self.zones)} if self.zones else {}
             if self.known == "declared":
                 labels |= {TIER: self.tier} if self.tier else {}
@@ -133,7 +140,8 @@ class PoolSpec:
                 values |= {CAPACITY: list(self.capacity)} if len(self.capacity) > 1 else {}
             pool |= {"labels": labels, "values": values}
             yield {"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": [pool]}
-        for i in range(max(len(self.zones), len(self.capacity), 1) if self.known != "declared" else 0):
+        count = max(len(self.zones), len(self.capacity), 2 if self.partial else 1)
+        for i in range(count if self.known != "declared" else 0):
             labels = {self.key: self.name, **label, **({TIER: self.tier} if self.tier else {})}
             labels |= {ZONE: self.zones[i % len(self.zones)]} if self.zones else {}
             labels |= self._marked(self.capacity[i % len(self.capacity)]) if self.capacity else {}
@@ -141,7 +149,7 @@ class PoolSpec:
                 "apiVersion": "v1",
                 "kind": "Node",
                 "metadata": {"name": f"{self.name}-{i}", "labels": labels},
-                "spec": {"taints": [*taints, LIFECYCLE]},
+                "spec": {"taints": [*taints, *(some if i == 0 else ()), LIFECYCLE]},
                 "status": {"allocatable": {"cpu": "4", "memory": "8Gi", "nvidia.com/gpu": str(self.gpus)}},
             }
 
@@ -162,8 +170,9 @@ def a_pool(dice: random.Random, name: str) -> PoolSpec:
         dice.choice([(), ("a",), ("b",), ("a", "b")]),
         dice.choice([0, 2]),
         dice.choice([(), (), ("spot",), ("on-demand",), *mixed]),
-        tuple(sorted({as_triple(a_taint(dice)) for _ in range(dice.randint(0, 2))})),
+        taints := tuple(sorted({as_triple(a_taint(dice)) for _ in range(dice.randint(0, 2))})),
         key == KARPENTER and dice.random() < 0.1,
+        tuple(sorted({as_triple(a_taint(dice)) for _ in range(dice.choice([0, 0, 1]))}.difference(taints))),
     )
 
 
@@ -249,7 +258,9 @@ ATOMS = [
     Atom("pool.gpus > 0", "pool", lambda d, p, n: p.gpus > 0),
     Atom("pool.gpus == (pod.metadata.labels.app == 'web' ? 2 : 0)", "pool", lambda d, p, n: p.gpus == 2 * (d == "web")),
     Atom('pool.name in ["p", "g"]', "pool", lambda d, p, n: p.name in ("p", "g")),
-    Atom('pool.taints.exists(t, t.key == "k")', "pool", lambda d, p, n: any(t[0] == "k" for t in p.taints)),
+    Atom(
+        'pool.taints.exists(t, t.key == "k" && !t.partial)', "pool", lambda d, p, n: any(t[0] == "k" for t in p.taints)
+    ),
     Atom("node.zone in pool.zones", "pool", lambda d, p, n: need(n, ZONE) in p.zones, zones_again),
     Atom('node.capacityType == "spot"', "pool", lambda d, p, n: type_of(p, n) == "spot"),
     Atom('node.capacityType != "spot"', "pool", lambda d, p, n: type_of(p, n) != "spot"),
@@ -412,22 +423,54 @@ def _left(tree: Tree, pod: str) -> tuple[Tree, bool, frozenset[Demand]]:
 # Policies
 
 
+Triple = tuple[str, str, str]
+"""A taint: key, value, effect."""
+
+
 @dataclass(frozen=True)
 class Entry:
-    """An entry of `tolerate`: its text, and whether it names a taint (key, value, effect) of a pool."""
+    """An entry of `tolerate`: its text, and whether it names a taint of a pool (None: of a node in no pool)."""
 
     text: str
-    names: Callable[[PoolSpec, tuple[str, str, str]], bool] = field(repr=False)
+    said: Callable[[PoolSpec | None, Triple], bool] = field(repr=False)
+    seconds: int | None = None
+
+    def names(self, pool: PoolSpec | None, taint: Triple, *, partial: bool = False) -> bool:
+        """Whether it does, also where only some nodes of the pool have the taint."""
+        if taint[0] in TIMED:
+            return self.seconds is not None and "taint.key" in self.text and self.said(pool, taint)
+        return ("taint.key" in self.text or not partial) and self.said(pool, taint)
+
+    def document(self) -> Json:
+        return {"expression": self.text} | ({} if self.seconds is None else {"seconds": self.seconds})
 
 
 ENTRIES = [
     Entry('taint.key == "k"', lambda pool, taint: taint[0] == "k"),
     Entry('taint.key == "k" && taint.value == "v"', lambda pool, taint: taint[:2] == ("k", "v")),
-    Entry('taint.key in ["k", "j"] && taint.effect == "NoExecute"', lambda pool, taint: taint[2] == "NoExecute"),
-    Entry('taint.key == "j" && pool.gpus > 0', lambda pool, taint: taint[0] == "j" and pool.gpus > 0),
+    Entry(
+        'taint.key in ["k", "j"] && taint.effect == "NoExecute"',
+        lambda pool, taint: taint[0] in "kj" and taint[2] == "NoExecute",
+    ),
+    Entry(
+        'taint.key == "j" && pool.gpus > 0',
+        lambda pool, taint: pool is not None and taint[0] == "j" and pool.gpus > 0,
+    ),
     Entry('taint.key != ""', lambda pool, taint: True),
     Entry('taint.key == "never"', lambda pool, taint: False),
+    Entry('taint.key == "k" || taint.key.startsWith("node.")', lambda pool, taint: taint[0] != "j", 60),
+    Entry(f'taint.key in ["k", "{TIMED[0]}"]', lambda pool, taint: taint[0] in ("k", TIMED[0]), 30),
+    Entry(
+        'taint.key != "k" && pool.gpus > 0',
+        lambda pool, taint: pool is not None and taint[0] != "k" and pool.gpus > 0,
+        0,
+    ),
 ]
+KEYLESS = [
+    Entry('taint.effect == "NoExecute"', lambda pool, taint: taint[2] == "NoExecute", 90),
+    Entry("pool.gpus > 0", lambda pool, taint: pool is not None and pool.gpus > 0),
+]
+"""Entries that read no key: only beside `require`."""
 
 
 @dataclass(frozen=True)
@@ -488,7 +531,7 @@ class PolicySpec:
         lists = {
             "require": [{"expression": text_of(tree)} for tree in self.require],
             "split": [share.document() for share in self.split],
-            "tolerate": [{"expression": entry.text} for entry in self.tolerate],
+            "tolerate": [entry.document() for entry in self.tolerate],
             "prefer": [wish.document() for wish in self.prefer],
             "fallback": [{"expression": text_of(tree)} for tree in self.fallback],
         }
@@ -533,15 +576,20 @@ class PolicySpec:
         tiers = (i for i, tree in enumerate(self.fallback) if outcome(tree, pod, pool, node) is True)
         return next(tiers, len(self.fallback))
 
-    def names(self, pool: PoolSpec, taint: tuple[str, str, str]) -> bool:
-        """Whether the policy has this taint of this pool tolerated."""
-        return taint[2] != "PreferNoSchedule" and any(entry.names(pool, taint) for entry in self.tolerate)
+    def names(self, pool: PoolSpec | None, taint: Triple, *, partial: bool = False) -> bool:
+        """Whether the policy has this taint of this pool tolerated, or of a node in none."""
+        return any(entry.names(pool, taint, partial=partial) for entry in self.tolerate)
+
+    def seconds(self, pool: PoolSpec | None, taint: Triple, *, partial: bool = False) -> list[float]:
+        """For how long, by each of the entries that name the taint."""
+        said = [entry.seconds for entry in self.tolerate if entry.names(pool, taint, partial=partial)]
+        return [inf if one is None else one for one in said]
 
 
 def a_policy(dice: random.Random, name: str, *, topology: bool = True) -> PolicySpec:
     """`topology`: also with constraints that depend on where other pods are."""
     require = tuple(a_tree(dice) for _ in range(dice.choice([0, 1, 1, 1, 2])))
-    tolerate = tuple(dice.sample(ENTRIES, dice.choice([0, 0, 1, 2])))
+    tolerate = tuple(dice.sample(ENTRIES + KEYLESS if require else ENTRIES, dice.choice([0, 0, 1, 2])))
     wishes = tuple(a_wish(dice) for _ in range(dice.choice([0, 0, 1, 2])))
     tiers = tuple(a_tree(dice, 2) for _ in range(dice.choice([0, 0, 0, 1, 2])))
     more = a_topology(dice) if topology and dice.random() < 0.3 else {}
@@ -613,21 +661,37 @@ def a_toleration(dice: random.Random) -> Json:
     if dice.random() < 0.05:
         return {"operator": "Exists"}
     toleration: Json = {"key": dice.choice("kj")}
-    if dice.random() < 0.4:
+    if dice.random() < 0.15:
+        toleration |= {"operator": dice.choice(["Gt", "Lt"]), "value": dice.choice(["-1", "7", "12"])}
+    elif dice.random() < 0.4:
         toleration["operator"] = "Exists"
     else:
-        toleration |= {"operator": dice.choice(["", "Equal"]), "value": dice.choice(["", "v", "w"])}
+        toleration |= {"operator": dice.choice(["", "Equal"]), "value": dice.choice(["", "v", "7"])}
     if dice.random() < 0.7:
         toleration["effect"] = dice.choice(EFFECTS)
+    if toleration.get("effect") == "NoExecute" and dice.random() < 0.3:
+        toleration["tolerationSeconds"] = dice.choice([0, 45])
     return toleration
 
 
+def tolerations(dice: random.Random) -> list[Json]:
+    """Some, with those that the API server adds for pods that say nothing of not-ready and unreachable nodes."""
+    own = [a_toleration(dice) for _ in range(dice.randint(0, 2))]
+    if dice.random() < 0.5:
+        own += [{**default, "tolerationSeconds": dice.choice([300, 300, 300, 20])} for default in DEFAULTS]
+    return own
+
+
 def a_taint(dice: random.Random) -> dict[str, str]:
-    return {"key": dice.choice("kj"), "value": dice.choice(["", "v", "w"]), "effect": dice.choice(EFFECTS)}
+    return {"key": dice.choice("kj"), "value": dice.choice(["", "v", "7"]), "effect": dice.choice(EFFECTS)}
 
 
-def as_triple(taint: Mapping[str, str]) -> tuple[str, str, str]:
+def as_triple(taint: Mapping[str, str]) -> Triple:
     return taint["key"], taint["value"], taint["effect"]
+
+
+def as_taint(taint: Triple) -> dict[str, str]:
+    return dict(zip(("key", "value", "effect"), taint, strict=True))
 
 
 def a_spread(dice: random.Random) -> Json:
@@ -689,7 +753,7 @@ def a_pod(
     if node or dice.random() < 0.5:
         spec["affinity"] = dice.choice([{"nodeAffinity": node}, {"nodeAffinity": node, "podAffinity": {}}])
     if dice.random() < 0.5:
-        spec["tolerations"] = [a_toleration(dice) for _ in range(dice.randint(0, 2))]
+        spec["tolerations"] = tolerations(dice)
     if topology and dice.random() < 0.3:
         spread = [a_spread(dice) for _ in range(2)]
         spec["topologySpreadConstraints"] = list({constraint_identity(one): one for one in spread}.values())
@@ -702,12 +766,16 @@ def a_pod(
 
 @dataclass(frozen=True)
 class World:
-    """Policies over pools, and nodes to look at: the Nodes that could come, some of which could not."""
+    """Policies over pools, and nodes to look at: the Nodes that could come, some of which could not.
+
+    If there are `strays`, one node of no pool is known, which has no labels, and taints.
+    """
 
     pools: tuple[PoolSpec, ...]
     policies: tuple[PolicySpec, ...]
     nodes: tuple[Json, ...]
     strays: bool = False
+    stray_taints: tuple[Triple, ...] = ()
     _eligible: dict[tuple[str, int | None, str, int], bool] = field(default_factory=dict, compare=False, repr=False)
 
     def home(self, node: Labels) -> PoolSpec | None:
@@ -758,7 +826,9 @@ class World:
         """The engine over this world; with dice everything is given to it in another order."""
         policies, objects = list(self.policies), [each for pool in self.pools for each in pool.objects()]
         if self.strays:
-            objects.append({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "stray"}, "spec": {}})
+            taints = [as_taint(taint) for taint in self.stray_taints]
+            stray = {"metadata": {"name": "stray"}, "spec": {"taints": [*taints, LIFECYCLE]}}
+            objects.append({"apiVersion": "v1", "kind": "Node", **stray})
         if dice is not None:
             dice.shuffle(policies)
             dice.shuffle(objects)
@@ -794,9 +864,11 @@ def a_world(dice: random.Random, *, nodes: int = 24, topology: bool = True) -> W
     policies = tuple(
         a_policy(dice, name, topology=topology) for name in dice.sample(["one", "two", "three"], dice.randint(1, 3))
     )
-    bare = World(pools, policies, (), dice.random() < 0.3)
+    strays = dice.random() < 0.3
+    taints = tuple(sorted({as_triple(a_taint(dice)) for _ in range(dice.randint(0, 2) if strays else 0)}))
+    bare = World(pools, policies, (), strays, taints)
     more = random.Random(dice.getrandbits(32))
-    return World(pools, policies, tuple(a_node(more, bare) for _ in range(nodes)), bare.strays)
+    return World(pools, policies, tuple(a_node(more, bare) for _ in range(nodes)), strays, taints)
 
 
 def a_node(dice: random.Random, world: World) -> Json:
@@ -807,7 +879,7 @@ def a_node(dice: random.Random, world: World) -> Json:
         {one["key"] + one["effect"]: one for one in (a_taint(dice) for _ in range(dice.randint(0, 2)))}.values()
     )
     if pool and dice.random() < 0.7:
-        taints = [dict(zip(("key", "value", "effect"), taint, strict=True)) for taint in pool.taints]
+        taints = [as_taint(taint) for taint in pool.taints]
     return node(states, dice.choice(NAMES), taints)
 
 

@@ -1,11 +1,12 @@
 // Oracle answers, with Kubernetes' own code, where a pod may run and whether the API server would accept it.
 //
 // One JSON object a line on standard input: {"pods": [Pod, ...], "nodes": [Node, ...]}; one list a line on standard
-// output, with {"admits": [bool, ...], "tolerates": [bool, ...], "scores": [int, ...], "requests": {name: int, ...},
-// "refused": "..."} for each of the pods. `admits` is nodeSelector and required node affinity on each of the nodes, as the scheduler reads them,
-// `tolerates` the NoSchedule and NoExecute taints, `scores` the weights of preferred node affinity, `requests` what the
-// scheduler counts for the pod after defaulting (`cpu` in thousandths), `refused` is empty or the API server's validation
-// error after defaulting.
+// output, with {"admits": [bool, ...], "tolerates": [bool, ...], "welcomes": [bool, ...], "scores": [int, ...],
+// "requests": {name: int, ...}, "refused": "..."} for each of the pods. `admits` is nodeSelector and required node
+// affinity on each of the nodes, as the scheduler reads them, `tolerates` the NoSchedule and NoExecute taints, `welcomes`
+// the PreferNoSchedule ones, `scores` the weights of preferred node affinity, `requests` what the scheduler counts for
+// the pod after defaulting (`cpu` in thousandths), `refused` is empty or the API server's validation error after
+// defaulting. Tolerations may compare numbers: the feature gate is on.
 package main
 
 import (
@@ -15,6 +16,7 @@ import (
 	"os"
 
 	v1 "k8s.io/api/core/v1"
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/component-helpers/resource"
 	corev1 "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
@@ -23,6 +25,7 @@ import (
 	"k8s.io/kubernetes/pkg/apis/core"
 	defaults "k8s.io/kubernetes/pkg/apis/core/v1"
 	"k8s.io/kubernetes/pkg/apis/core/validation"
+	"k8s.io/kubernetes/pkg/features"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 )
 
@@ -34,12 +37,14 @@ type question struct {
 type answer struct {
 	Admits    []bool           `json:"admits"`
 	Tolerates []bool           `json:"tolerates"`
+	Welcomes  []bool           `json:"welcomes"`
 	Scores    []int64          `json:"scores"`
 	Requests  map[string]int64 `json:"requests"`
 	Refused   string           `json:"refused"`
 }
 
 func main() {
+	fail(utilfeature.DefaultMutableFeatureGate.Set(string(features.TaintTolerationComparisonOperators) + "=true"))
 	out := bufio.NewWriter(os.Stdout)
 	decoder, encoder := json.NewDecoder(bufio.NewReader(os.Stdin)), json.NewEncoder(out)
 	for decoder.More() {
@@ -63,15 +68,15 @@ func fail(err error) {
 
 func judge(pod *v1.Pod, nodes []v1.Node) answer {
 	count := len(nodes)
-	said := answer{Admits: make([]bool, count), Tolerates: make([]bool, count), Scores: make([]int64, count)}
+	said := answer{Admits: make([]bool, count), Tolerates: make([]bool, count), Welcomes: make([]bool, count),
+		Scores: make([]int64, count)}
 	required := nodeaffinity.GetRequiredNodeAffinity(pod)
 	preferred := preferences(pod)
 	for i := range nodes {
 		admitted, err := required.Match(&nodes[i])
 		said.Admits[i] = err == nil && admitted
-		_, untolerated := corev1.FindMatchingUntoleratedTaint(
-			klog.Background(), nodes[i].Spec.Taints, pod.Spec.Tolerations, hard, false)
-		said.Tolerates[i] = !untolerated
+		said.Tolerates[i] = tolerates(pod, &nodes[i], hard)
+		said.Welcomes[i] = tolerates(pod, &nodes[i], soft)
 		if preferred != nil {
 			said.Scores[i] = preferred.Score(&nodes[i])
 		}
@@ -92,6 +97,16 @@ func preferences(pod *v1.Pod) *nodeaffinity.PreferredSchedulingTerms {
 		return nil
 	}
 	return terms
+}
+
+func tolerates(pod *v1.Pod, node *v1.Node, counts func(*v1.Taint) bool) bool {
+	_, untolerated := corev1.FindMatchingUntoleratedTaint(
+		klog.Background(), node.Spec.Taints, pod.Spec.Tolerations, counts, true)
+	return !untolerated
+}
+
+func soft(taint *v1.Taint) bool {
+	return taint.Effect == v1.TaintEffectPreferNoSchedule
 }
 
 func hard(taint *v1.Taint) bool {

@@ -103,7 +103,8 @@ def test_every_field_of_a_policy() -> None:
         ("p", 60, None),
         ("q", None, "50"),
     ]
-    assert [e.excerpt.value for e in policy.fallback + policy.tolerate + policy.deny] == ["f", "t", "d"]
+    tolerated = tuple(entry.expression for entry in policy.tolerate)
+    assert [e.excerpt.value for e in policy.fallback + tolerated + policy.deny] == ["f", "t", "d"]
     assert policy.spread == (
         Spread("zone", 2, "DoNotSchedule", {"matchLabels": {"app": "x"}}, ("rev",), 3, "Honor", "Ignore"),
     )

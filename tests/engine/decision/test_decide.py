@@ -310,7 +310,7 @@ def test_a_score_weighs_each_pool_by_its_number() -> None:
 
 
 def test_only_named_taints_of_what_is_left_are_tolerated() -> None:
-    """Soft taints need no toleration, unnamed ones get none, and the pool is told as untolerated."""
+    """Unnamed ones get none, and the pool is told as untolerated."""
     spec = f"{GOLD}\ntolerate: [{{expression: 'taint.key == \"nvidia.com/gpu\"'}}]"
     decision = decide(spec)
 
@@ -318,7 +318,11 @@ def test_only_named_taints_of_what_is_left_are_tolerated() -> None:
         {"key": "nvidia.com/gpu", "operator": "Equal", "value": "true", "effect": "NoSchedule"}
     ]
     assert decision.pools.untolerated == ("gpu",)
-    assert decision.warnings == ("the pod tolerates the taints of none of the pools that are left: gpu",)
+    assert decision.pools.taints == (("team=ml:NoExecute",),)
+    assert decision.warnings == (
+        "the pod would stay Pending, for it does not tolerate the taints of gpu (team=ml:NoExecute), "
+        "and nothing else is left",
+    )
 
 
 def test_tolerating_without_requiring_permits_and_attracts_nothing() -> None:
@@ -330,6 +334,143 @@ def test_tolerating_without_requiring_permits_and_attracts_nothing() -> None:
     with pytest.raises(BundleError) as error:
         decide("tolerate: [{expression: 'true'}]")
     assert [problem.rule for problem in error.value.problems] == ["tolerate-everything"]
+
+
+def tolerated(*specs: str, pools: str = "", **more: Any) -> list[str]:
+    """The tolerations that are added, in short."""
+    decision = decide(*specs, pools=inventory(pools) if pools else None, **more)
+    written = patched(decision).get("tolerations", [])[len(decision.incoming.pod["spec"].get("tolerations", [])) :]
+    return [
+        f"{t['key']}{'=' * bool(t.get('value'))}{t.get('value', '')}:{t['effect']}"
+        + (f" {t['tolerationSeconds']}" if "tolerationSeconds" in t else "")
+        for t in written
+    ]
+
+
+def test_taints_of_every_effect_are_tolerated_where_they_are_named() -> None:
+    """Untolerated, a soft one outvotes a preference; it bars nobody."""
+    assert tolerated("tolerate: [{expression: taint.key == 'soft'}]") == ["soft:PreferNoSchedule"]
+    every = tolerated(f"{GOLD}\ntolerate: [{{expression: 'true'}}]")
+    assert every == ["nvidia.com/gpu=true:NoSchedule", "soft:PreferNoSchedule", "team=ml:NoExecute"]
+    keys = "taint.key in ['nvidia.com/gpu', 'team']"
+    assert decide(f'{GOLD}\ntolerate: [{{expression: "{keys}"}}]').pools.untolerated == ()
+
+
+SOME = """
+apiVersion: bayplan.dev/v1alpha1
+kind: Inventory
+pools:
+  - name: gpu
+    selector: {pool: gpu}
+    taints: [{key: k, effect: NoSchedule}, {key: some, effect: NoSchedule, partial: true}]
+"""
+
+
+def test_a_taint_of_some_nodes_is_tolerated_by_its_key_alone() -> None:
+    """And bars no pool: other nodes of it may take the pod."""
+    require = "require: [{expression: pool.name == 'gpu'}]"
+    assert tolerated(f"{require}\ntolerate: [{{expression: 'true'}}]", pools=SOME) == ["k:NoSchedule"]
+    for expression in ("taint.key != ''", "taint.partial && taint.key != 'k' || taint.key == 'k'"):
+        both = tolerated(f'{require}\ntolerate: [{{expression: "{expression}"}}]', pools=SOME)
+        assert both == ["k:NoSchedule", "some:NoSchedule"]
+    own = [{"key": "k", "operator": "Exists"}]
+    decision = decide(require, given=pod(tolerations=own), pools=inventory(SOME))
+    assert (decision.pools.untolerated, decision.pools.waits, decision.warnings) == ((), False, ())
+
+
+BARE = """
+apiVersion: v1
+kind: List
+items:
+  - {kind: Node, metadata: {name: a, labels: {disk: ssd}}, spec: {taints: [{key: gpu, value: x, effect: NoSchedule}]}}
+  - {kind: Node, metadata: {name: b, labels: {disk: hdd}}, spec: {taints: [{key: old, effect: NoExecute}]}}
+  - {kind: Node, metadata: {name: c, labels: {disk: hdd, eks.amazonaws.com/nodegroup: g}}}
+"""
+
+
+def test_taints_of_nodes_in_no_pool_are_tolerated() -> None:
+    """Of those that are left; an entry that reads `pool` names nothing there."""
+    assert tolerated("tolerate: [{expression: taint.key != ''}]", pools=BARE) == ["gpu=x:NoSchedule", "old:NoExecute"]
+    ssd = "require: [{expression: 'node.labels[\"disk\"] == \"ssd\"'}]\ntolerate: [{expression: 'true'}]"
+    assert tolerated(ssd, pools=BARE) == ["gpu=x:NoSchedule"]
+    mine = pod(nodeSelector={"disk": "hdd"})
+    assert tolerated("tolerate: [{expression: taint.key != ''}]", pools=BARE, given=mine) == ["old:NoExecute"]
+    named = "tolerate: [{expression: taint.key == 'gpu' && pool.name != 'z'}, {expression: taint.key == 'old'}]"
+    assert tolerated(named, pools=BARE) == ["old:NoExecute"]
+    confined = "require: [{expression: pool.name == 'g'}]\ntolerate: [{expression: 'true'}]"
+    assert tolerated(confined, pools=BARE) == []
+
+
+def test_a_pod_waits_where_nothing_is_left_that_it_tolerates() -> None:
+    """A node of no pool that takes it is enough; so is a pool."""
+    strays = inventory(BARE.replace(", eks.amazonaws.com/nodegroup: g", ""))
+    ssd = 'require: [{expression: \'node.labels["disk"] == "ssd"\', message: fast disks}]'
+    assert decide(ssd, pools=strays).message == (
+        "pod team/web-0 would stay Pending, for it does not tolerate the taints of nodes in no pool "
+        "(gpu=x:NoSchedule), and nothing else is left: one requires it (fast disks)"
+    )
+    idle = "deny: [{expression: 'false'}]"
+    assert not decide(idle, pools=strays).pools.waits
+    ssd_pod = pod(nodeSelector={"disk": "ssd"})
+    assert decide(idle, pools=strays, given=ssd_pod).message.endswith("left: no policy says where it may run")
+    tolerating = {**ssd_pod, "spec": {**ssd_pod["spec"], "tolerations": [{"key": "gpu", "operator": "Exists"}]}}
+    assert not decide(ssd, pools=strays, given=tolerating).pools.waits
+    assert not decide(idle, pools=inventory(BARE)).pools.waits
+    tainted = inventory(SOME)
+    waiting = decide("prefer: [{expression: 'true', weight: 1}]", pools=tainted)
+    assert waiting.pools.waits
+    assert waiting.warnings[0].startswith("the pod would stay Pending, for it does not tolerate the taints of gpu (k:")
+    assert waiting.as_json()["pools"]["taints"] == {"gpu": ["k:NoSchedule"]}
+    assert waiting.as_json()["pools"]["wouldStayPending"] is True
+    numbers = [{"key": "k", "operator": "Gt", "value": "1"}]
+    assert decide(idle, pools=tainted, given=pod(tolerations=numbers)).pools.waits
+
+
+FAST = "tolerate: [{expression: 'taint.key in [\"node.kubernetes.io/unreachable\"]', seconds: 30}]"
+
+
+def stays(seconds: int) -> dict[str, Any]:
+    key = "node.kubernetes.io/unreachable"
+    return {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}
+
+
+def test_pods_leave_dead_nodes_when_a_policy_says() -> None:
+    """What the API server added is replaced in place; an author's own value is not; the shortest of several counts."""
+    given = pod(tolerations=[{"key": "mine", "operator": "Exists"}, stays(300)])
+    decision = decide(FAST, given=given)
+    assert decision.patch == ({"op": "replace", "path": "/spec/tolerations/1/tolerationSeconds", "value": 30},)
+    assert decision.message.endswith("one tolerates taints")
+    assert decide(FAST, given=pod(tolerations=[stays(60)])).patch == ()
+    assert patched(decide(FAST))["tolerations"] == [stays(30)]
+    two = decide(FAST.replace("30", "90"), FAST, given=given)
+    assert patched(two)["tolerations"][1] == stays(30)
+    assert outcomes(two) == {"one": "satisfied", "two": "applied"}
+    again = decide(FAST.replace("30", "90"), FAST, given={**given, "spec": patched(two)})
+    assert again.patch == ()
+
+
+def test_only_seconds_name_what_comes_and_goes() -> None:
+    """An entry must read the key, too; NoExecute taints of pools get the same seconds, others get none."""
+    assert tolerated(FAST.replace(", seconds: 30", "")) == []
+    assert tolerated(f"{GOLD}\ntolerate: [{{expression: 'true', seconds: 5}}]") == [
+        "nvidia.com/gpu=true:NoSchedule",
+        "soft:PreferNoSchedule",
+        "team=ml:NoExecute 5",
+    ]
+    pooled = "tolerate: [{expression: 'taint.key.startsWith(\"node.\") && pool.gpus > 4', seconds: 0}]"
+    assert tolerated(f"{GOLD}\n{pooled}") == [
+        "node.kubernetes.io/not-ready:NoExecute 0",
+        "node.kubernetes.io/unreachable:NoExecute 0",
+    ]
+    assert tolerated(f"{BASE}\n{pooled}") == []
+
+
+def test_the_sentence_says_tolerates_only_where_a_toleration_is_written() -> None:
+    spec = f"{GOLD}\ntolerate: [{{expression: taint.key == 'nobody'}}]"
+    assert "tolerates" not in decide(spec).message
+    own = pod(tolerations=[{"key": "team", "operator": "Exists"}])
+    assert "tolerates" not in decide(spec.replace("nobody", "team"), given=own).message
+    assert decide(spec.replace("nobody", "team")).message.endswith("(gold nodes only) and tolerates taints")
 
 
 def test_tolerating_does_not_confine_to_known_pools() -> None:
@@ -418,7 +559,11 @@ def test_the_decision_is_data_in_one_shape() -> None:
 
     keys = "pod revision mode allowed message policies pools placement patch warnings patched"
     assert list(data) == keys.split()
-    assert data["message"] == "pod team/web-0 may run in gpu (1 of 3 pools): one requires it (gold nodes only)"
+    assert data["message"] == (
+        "pod team/web-0 would stay Pending, for it does not tolerate the taints of gpu "
+        "(nvidia.com/gpu=true:NoSchedule and team=ml:NoExecute), and nothing else is left: "
+        "one requires it (gold nodes only)"
+    )
     assert data["revision"].startswith("test@1.0.0+sha256:")
 
 

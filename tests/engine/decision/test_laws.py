@@ -26,11 +26,15 @@ def answer(pod: Json, nodes: list[Json]) -> Answer:
     spec = pod["spec"]
     wishes = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(PREFERRED) or []
     places = [(node["metadata"]["labels"], node["metadata"]["name"]) for node in nodes]
-    hard = [[taint for taint in node["spec"]["taints"] if taint["effect"] != "PreferNoSchedule"] for node in nodes]
     tolerations = spec.get("tolerations") or []
+    barring = [
+        {taint["effect"] for taint in node["spec"]["taints"] if not any(tolerates(one, taint) for one in tolerations)}
+        for node in nodes
+    ]
     return Answer(
         [admits(pod, labels, name) for labels, name in places],
-        [all(any(tolerates(one, taint) for one in tolerations) for taint in taints) for taints in hard],
+        [effects <= {"PreferNoSchedule"} for effects in barring],
+        ["PreferNoSchedule" not in effects for effects in barring],
         [
             sum(wish["weight"] for wish in wishes if matches_term(wish["preference"], labels, name))
             for labels, name in places

@@ -138,9 +138,9 @@ HUGE = "{expression: pool.gpus > 400, weight: 5}"
         ("fallback: [{expression: pool.gpus > 400}]", ABOUT_NONE),
         ('prefer: [{expression: \'node.labels["x"] == "no label"\', weight: 5}]', ABOUT_NONE),
         ("tolerate: [{expression: taint.key == 'nobody'}]", NO_TAINT),
-        ("tolerate: [{expression: taint.key == 'soft'}]", NO_TAINT),
+        ("tolerate: [{expression: taint.key == 'node.kubernetes.io/not-ready'}]", NO_TAINT),
         (
-            "tolerate: [{expression: taint.key == 'soft'}]\nprefer: [{expression: pool.gpus > 400, weight: 5}]",
+            "tolerate: [{expression: taint.key == 'nobody'}]\nprefer: [{expression: pool.gpus > 400, weight: 5}]",
             ABOUT_NONE,
         ),
     ],

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from engine.placement.tolerations import added_tolerations, covers, tolerates, toleration_for, toleration_identity
+from engine.placement.tolerations import (
+    added_tolerations,
+    covers,
+    stay,
+    tolerates,
+    toleration_for,
+    toleration_identity,
+    united_tolerations,
+)
 from tests.engine import matching
 
 EFFECTS = ["NoSchedule", "NoExecute", "PreferNoSchedule"]
@@ -63,12 +71,77 @@ def test_seconds_do_not_matter() -> None:
     assert covers(timed, {"key": "k", "value": "v", "effect": "NoExecute"})
 
 
-@pytest.mark.parametrize("operator", ["Gt", "Lt"])
-def test_the_alpha_operators_cover_only_themselves(operator: str) -> None:
-    numeric = {"key": "k", "operator": operator, "value": "5", "effect": "NoSchedule"}
-    assert covers(numeric, dict(numeric))
-    assert not tolerates(numeric, {"key": "k", "value": "9", "effect": "NoSchedule"})
-    assert covers({"key": "k", "operator": "Exists"}, numeric)
+MOST = str(2**63 - 1)
+NUMBERS = ["", "v", "0", "-0", "7", "07", "+7", "-7", "10", "1e1", MOST, str(2**63), f"-{2**63}", f"-{2**63 + 1}"]
+
+
+@pytest.mark.parametrize("operator", ["Gt", "Lt", "Foo"])
+def test_operators_that_compare_numbers_count_as_in_kubernetes(operator: str) -> None:
+    """core/v1/toleration.go with its feature gate; one that nobody knows never tolerates."""
+    opened = 0
+    for bound, value in product(NUMBERS, repeat=2):
+        numeric = {"key": "k", "operator": operator, "value": bound, "effect": "NoSchedule"}
+        taint = {"key": "k", "value": value, "effect": "NoSchedule"}
+        assert tolerates(numeric, taint) == matching.tolerates(numeric, taint), (numeric, taint)
+        opened += tolerates(numeric, taint)
+        assert not tolerates(numeric, {**taint, "key": "j"})
+        assert not tolerates(numeric, {**taint, "effect": "NoExecute"})
+        assert covers(numeric, dict(numeric))
+        assert covers({"key": "k", "operator": "Exists"}, numeric)
+    assert opened == (0 if operator == "Foo" else 15)
+
+
+def test_above_is_above_the_tolerations_value() -> None:
+    taint = {"key": "k", "value": "10", "effect": "NoSchedule"}
+    for operator, bounds in (("Gt", ("5", "-3")), ("Lt", ("15",))):
+        assert all(tolerates({"key": "k", "operator": operator, "value": bound}, taint) for bound in bounds)
+        assert not tolerates({"key": "k", "operator": operator, "value": "10"}, taint)
+
+
+def test_seconds_are_written_for_no_execute_alone() -> None:
+    """The API server refuses them for other effects."""
+    for effect in EFFECTS:
+        toleration = toleration_for({"key": "k", "effect": effect}, 0)
+        assert toleration.get("tolerationSeconds") == (0 if effect == "NoExecute" else None)
+    assert "tolerationSeconds" not in toleration_for({"key": "k", "effect": "NoExecute"})
+
+
+NOT_READY = "node.kubernetes.io/not-ready"
+OTHER = {"key": "x", "operator": "Exists"}
+
+
+@pytest.mark.parametrize(
+    ("own", "after"),
+    [
+        ([], [stay(NOT_READY, 30)]),
+        ([stay(NOT_READY, 300)], [stay(NOT_READY, 30)]),
+        ([OTHER, {**stay(NOT_READY, 300), "value": ""}, OTHER], [OTHER, {**stay(NOT_READY, 30), "value": ""}, OTHER]),
+        ([stay(NOT_READY, 60)], [stay(NOT_READY, 60)]),
+        ([stay(NOT_READY, 30)], [stay(NOT_READY, 30)]),
+        ([{"operator": "Exists"}], [{"operator": "Exists"}]),
+        ([{"operator": "Exists"}, stay(NOT_READY, 300)], [{"operator": "Exists"}, stay(NOT_READY, 300)]),
+        ([{"key": NOT_READY, "operator": "Exists"}], [{"key": NOT_READY, "operator": "Exists"}]),
+        ([stay("k", 300)], [stay("k", 300), stay(NOT_READY, 30)]),
+        (
+            [{"key": NOT_READY, "operator": "Equal", "value": "v", "effect": "NoExecute"}],
+            [{"key": NOT_READY, "operator": "Equal", "value": "v", "effect": "NoExecute"}, stay(NOT_READY, 30)],
+        ),
+    ],
+)
+def test_only_what_the_api_server_said_is_replaced(own: list[Any], after: list[Any]) -> None:
+    """In its place; twice is as once."""
+    before = copy.deepcopy(own)
+    found = united_tolerations(own, [stay(NOT_READY, 30)])
+    assert list(found or ()) == after
+    assert own == before
+    assert united_tolerations(found, [stay(NOT_READY, 30)]) is found
+    assert united_tolerations(own, []) is own
+
+
+def test_the_seconds_that_are_there_already_change_nothing() -> None:
+    own = [stay(NOT_READY, 300)]
+    assert united_tolerations(own, [stay(NOT_READY, 300)]) is own
+    assert united_tolerations(None, []) is None
 
 
 def test_what_is_added_is_missing_needed_and_in_a_fixed_order() -> None:

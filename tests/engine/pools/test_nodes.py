@@ -11,14 +11,12 @@ from hypothesis import strategies as st
 
 from engine.pools.nodes import (
     MACHINE_LABELS,
-    TRANSIENT_TAINTS,
     inventory_from_nodes,
     is_machine_label,
-    is_transient,
     see,
     taints_of,
 )
-from engine.pools.pool import Pool, Taint
+from engine.pools.pool import Pool, Stray, Taint
 
 NODEPOOL, NODEGROUP, ZONE = "karpenter.sh/nodepool", "eks.amazonaws.com/nodegroup", "topology.kubernetes.io/zone"
 SPOT = Taint("spot", "true", "NoSchedule")
@@ -124,30 +122,31 @@ def test_labels_of_a_pool_may_be_constants(key: str) -> None:
     assert not is_machine_label(key)
 
 
-def test_taints_are_those_that_all_nodes_have() -> None:
+def test_taints_of_some_nodes_are_partial() -> None:
     other = Taint("gpu", "", "NoExecute")
     pool = pools(node({NODEGROUP: "a"}, taints=[SPOT, other]), node({NODEGROUP: "a"}, taints=[other]))["a"]
-    assert pool.taints == (other,)
-    assert pool.view["taints"] == [{"key": "gpu", "value": "", "effect": "NoExecute"}]
+    assert pool.taints == (other, SPOT._replace(partial=True))
+    assert pool.view["taints"] == [
+        {"key": "gpu", "value": "", "effect": "NoExecute", "partial": False},
+        {"key": "spot", "value": "true", "effect": "NoSchedule", "partial": True},
+    ]
 
 
-def test_taints_of_the_moment_are_none_of_the_pools() -> None:
-    transient = [Taint(key, "", "NoSchedule") for key in sorted(TRANSIENT_TAINTS)]
-    transient.append(Taint("startup-taint.cluster-autoscaler.kubernetes.io/cni", "", "NoSchedule"))
-    transient.append(Taint("readiness.k8s.io/network", "pending", "NoExecute"))
-    assert all(map(is_transient, transient))
-    assert pools(node({NODEGROUP: "a"}, taints=[*transient, SPOT]))["a"].taints == (SPOT,)
-
-
-def test_only_listed_lifecycle_taints_are_left_out() -> None:
-    for key in (
-        "node.kubernetes.io/dedicated",
-        "node.cloudprovider.kubernetes.io/mine",
-        "karpenter.sh/mine",
-        "readiness.k8s.io",
-        "x.readiness.k8s.io/a",
-    ):
-        assert not is_transient(Taint(key, "", "NoSchedule"))
+def test_nodes_of_no_pool_are_kept_with_their_taints() -> None:
+    """Only those that last; by name."""
+    found = inventory_from_nodes(
+        [
+            {
+                "metadata": {"name": "b", "labels": {"x": "y"}},
+                "spec": {"taints": [{"key": "k", "effect": "NoExecute"}]},
+            },
+            {
+                "metadata": {"name": "a"},
+                "spec": {"taints": [{"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"}]},
+            },
+        ]
+    )
+    assert found.stray_nodes == (Stray("a", {}), Stray("b", {"x": "y"}, (Taint("k", "", "NoExecute"),)))
 
 
 def test_resources_are_those_of_the_node_with_most() -> None:

@@ -40,7 +40,7 @@ def test_what_an_expression_sees() -> None:
         "labels": {KARPENTER: "p", "kubernetes.io/arch": "arm64"},
         "values": {ZONE: ["a", "b"], "karpenter.sh/capacity-type": ["on-demand", "spot"]},
         "annotations": {"note": "x"},
-        "taints": [{"key": "a", "value": "b", "effect": "NoSchedule"}],
+        "taints": [{"key": "a", "value": "b", "effect": "NoSchedule", "partial": False}],
         "zones": ["a", "b"],
         "regions": [],
         "instanceTypes": [],
@@ -80,7 +80,7 @@ def test_what_is_declared_wins_and_what_is_seen_is_marked() -> None:
     assert pool.labels == {"new": "1", "pool": "p", "team": "x"}
     assert pool.values == {"rack": ("1", "2"), ZONE: ("a", "b")}
     assert pool.observed == {"new", "rack"}
-    assert (pool.taints, pool.nodes, pool.ready_nodes, pool.cpu, pool.provider) == ((), 3, 2, 4.0, "eks")
+    assert (pool.taints, pool.nodes, pool.ready_nodes, pool.cpu, pool.provider) == ((TAINT,), 3, 2, 4.0, "eks")
     assert pool.declared
 
 

@@ -36,3 +36,28 @@ BORN = f"has({CREATED})"
 def test_warnings(spec: str, rules: list[str]) -> None:
     """They do not stop the bundle."""
     assert [problem.rule for problem in decider(spec).program.warnings] == rules
+
+
+NOT_READY, CORDON = "node.kubernetes.io/not-ready", "node.kubernetes.io/unschedulable"
+
+
+@pytest.mark.parametrize(
+    ("entry", "keys"),
+    [
+        (f"taint.key == '{NOT_READY}'", [NOT_READY]),
+        (f"'{CORDON}' == taint.key", [CORDON]),
+        (f"taint.key in ['gpu', '{NOT_READY}', '{CORDON}']", [NOT_READY, CORDON]),
+        (f"taint.key == 'gpu' || (taint.value == 'x' && taint.key == '{CORDON}')", [CORDON]),
+        (f"taint.key != '{CORDON}'", []),
+        (f"taint.key == 'gpu' && !(taint.key in ['{CORDON}'])", []),
+        (f"taint.value == '{CORDON}' && taint.key == 'gpu'", []),
+        ("taint.key.startsWith('node.kubernetes.io/')", []),
+        ("taint.key == 'readiness.k8s.io/network'", ["readiness.k8s.io/network"]),
+    ],
+)
+def test_what_can_never_be_tolerated_is_told(entry: str, keys: list[str]) -> None:
+    """With seconds the two that every pod says something of may be named."""
+    for seconds, expected in (("", keys), (", seconds: 5", [key for key in keys if key != NOT_READY])):
+        problems = decider(f'tolerate: [{{expression: "{entry}"{seconds}}}]').program.warnings
+        assert [problem.rule for problem in problems] == ["lifecycle-taint"] * len(expected)
+        assert [problem.message.split("`")[1] for problem in problems] == expected

@@ -1,0 +1,45 @@
+"""The nodes of no pool, made ready for decisions: a set of them is a mask, an integer of which bit i is node i."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.nodeselector import TRUE, LabelStates, Terms, state_of
+from engine.pools.pool import Stray, Taint
+
+MAX_REMEMBERED = 1_000  # answers; past it, all are forgotten
+
+
+class StrayIndex:
+    """Nodes that belong to no pool. `every` is the mask of all, `taints` has a mask for each taint of theirs."""
+
+    def __init__(self, nodes: Sequence[Stray]) -> None:
+        self._nodes = nodes
+        self.every = (1 << len(nodes)) - 1
+        self.taints: dict[Taint, int] = {}
+        for i, node in enumerate(nodes):
+            for taint in node.taints:
+                self.taints[taint] = self.taints.get(taint, 0) | 1 << i
+        self._meeting: dict[tuple[str, LabelStates], int] = {}
+
+    def admitted(self, terms: Terms) -> int:
+        """The mask of the nodes that one of these terms matches."""
+        if terms == TRUE or not self._nodes:
+            return self.every
+        found = 0
+        for term in terms:
+            mask = self.every & ~found
+            for key, values in term.requirements:
+                mask &= self._where(key, values) if mask else 0
+            found |= mask
+        return found
+
+    def _where(self, key: str, values: LabelStates) -> int:
+        mask = self._meeting.get((key, values))
+        if mask is None:
+            if len(self._meeting) >= MAX_REMEMBERED:
+                self._meeting.clear()
+            states = (state_of(key, node.name, node.labels) for node in self._nodes)
+            mask = sum(1 << i for i, state in enumerate(states) if values.holds(state))
+            self._meeting[key, values] = mask
+        return mask
