@@ -40,20 +40,25 @@ def selectors(crowds: Sequence[Crowd], others: Sequence[Labels], order: Sequence
 class _Search:
     def __init__(self, crowds: Sequence[Crowd], others: Sequence[Labels], order: Sequence[str]) -> None:
         self._crowds, self._others, self._order = crowds, others, order
-        everybody = [labels for crowd in crowds for labels in crowd.members]
-        self._carried = Counter(label for labels in (*everybody, *others) for label in labels.items())
-        self._firsts = Counter(filter(None, (self._first(labels) for labels in (*everybody, *others))))
-        self._own = [Counter(label for labels in crowd.members for label in labels.items()) for crowd in crowds]
+        self._everybody = [*(labels for crowd in crowds for labels in crowd.members), *others]
         self._said = Counter(label for crowd in crowds for label in crowd.labels.items())
+        keys = {key for key, _ in self._said} | {crowd.name[0] for crowd in crowds}
+        self._firsts = Counter(filter(None, map(self._first, self._everybody)))
+        self._carried = _counted(self._everybody, keys)
+        self._own = [_counted(crowd.members, keys) for crowd in crowds]
 
     def found(self) -> list[Labels | None]:
         by_key = Counter(key for at, _ in enumerate(self._crowds) for key, _ in self._unique(at))
-        seen = Counter(key for at, _ in enumerate(self._crowds) for key, _ in self._seen(at))
         general = (at for at, _ in enumerate(self._crowds) if not self._identified(at) and not list(self._unique(at)))
         whole = {at for at in general if self._crowds[at].labels and self._all_together(at)}
-        return [self._selector(at, by_key, seen, whole) for at, _ in enumerate(self._crowds)]
+        found = self._sound([self._selector(at, by_key, whole) for at, _ in enumerate(self._crowds)])
+        if not any(crowd.members for crowd, selector in zip(self._crowds, found, strict=True) if not selector):
+            return found
+        seen = self._seen()
+        keys = Counter(key for some in seen for key, _ in some)
+        return [selector or self._happens(some, keys) for selector, some in zip(found, seen, strict=True)]
 
-    def _selector(self, at: int, by_key: Counter[str], seen: Counter[str], whole: set[int]) -> Labels | None:
+    def _selector(self, at: int, by_key: Counter[str], whole: set[int]) -> Labels | None:
         labels = self._crowds[at].labels
         identified = self._identified(at)
         if identified:
@@ -64,10 +69,27 @@ class _Search:
             return dict([one])
         if labels and self._all_together(at):
             return dict(labels)
-        if self._named(at):
-            return dict([self._crowds[at].name])
-        happens = min(self._seen(at), key=lambda label: (-seen[label[0]], label), default=None)
-        return dict([happens]) if happens else None
+        return dict([self._crowds[at].name]) if self._named(at) else None
+
+    def _sound(self, found: list[Labels | None]) -> list[Labels | None]:
+        """The selectors less those that match nodes of another crowd, which no longer selector makes that crowd's."""
+        shared = [at for at, one in enumerate(found) if one and all(self._said[label] > 1 for label in one.items())]
+        doubtful = [at for at in shared if not self._identified(at)]
+        wrong = {at for at in doubtful if any(self._intrudes(at, i, found) for i, _ in enumerate(found) if i != at)}
+        return self._sound([None if at in wrong else one for at, one in enumerate(found)]) if wrong else found
+
+    def _intrudes(self, at: int, other: int, found: list[Labels | None]) -> bool:
+        """Whether nodes of another crowd, now or later, match a crowd's selector, and are not told from its own."""
+        mine, theirs = (found[at] or {}).items(), (found[other] or {}).items()
+        provided = self._identified(other) and len(mine) == 1 and not any(key in self._order for key, _ in mine)
+        if mine < theirs or provided:  # theirs comes first
+            return False
+        crowd = self._crowds[other]
+        return any(mine <= labels.items() for labels in (crowd.labels, *crowd.members))
+
+    def _happens(self, some: Sequence[Label], keys: Counter[str]) -> Labels | None:
+        label = min(some, key=lambda label: (-keys[label[0]], label), default=None)
+        return dict([label]) if label else None
 
     def _first(self, labels: Labels) -> Label | None:
         key = pool_label_of(labels, self._order)
@@ -121,18 +143,27 @@ class _Search:
         crowd = self._crowds[at]
         return self._own[at][crowd.name] == len(crowd.members) and self._may_select([crowd.name[0]], crowd)
 
-    def _seen(self, at: int) -> Iterable[Label]:
-        """The labels that all these nodes carry, and none of the others do or will, but for those of a machine."""
-        members, ours = self._crowds[at].members, self._crowds[at].labels.items()
-        return (
-            label
-            for label, count in self._own[at].items()
-            if count == self._carried[label] == len(members)
-            and label[1]
-            and self._said[label] == (label in ours)
-            and label[0] not in self._order
-            and is_group_label(label[0])
-        )
+    def _seen(self) -> list[list[Label]]:
+        """For each crowd the labels that all its nodes carry, and none of the others do or will, machines' left out."""
+        carried = Counter(label for labels in self._everybody for label in labels.items())
+        return [
+            [
+                label
+                for label in (crowd.members[0].items() if crowd.members else ())
+                if label[1]
+                and carried[label] == len(crowd.members)
+                and all(labels.get(label[0]) == label[1] for labels in crowd.members)
+                and self._said[label] == (label in crowd.labels.items())
+                and label[0] not in self._order
+                and is_group_label(label[0])
+            ]
+            for crowd in self._crowds
+        ]
+
+
+def _counted(nodes: Sequence[Labels], keys: Collection[str]) -> Counter[Label]:
+    """How many of the nodes carry which label, of these keys."""
+    return Counter((key, labels[key]) for labels in nodes for key in keys if key in labels)
 
 
 def is_group_label(key: str) -> bool:

@@ -79,10 +79,12 @@ class Homes:
         for place, said in enumerate(known):
             rarest = min(said.selector.items(), key=lambda label: (shared[label], label))
             self._by_label.setdefault(rarest, []).append(place)
+        self._keys = tuple({key for key, _ in self._by_label})
 
     def of(self, labels: Labels) -> int | None:
         """The place of the pool among the declared ones, None where none selects the node."""
-        found = [place for label in labels.items() for place in self._by_label.get(label, ())]
+        labelled = ((key, labels[key]) for key in self._keys if key in labels)
+        found = [place for label in labelled for place in self._by_label.get(label, ())]
         return min((place for place in found if self._selects(self._known[place], labels)), default=None)
 
     def _selects(self, said: Declared, labels: Labels) -> bool:

@@ -38,6 +38,8 @@ def machine_pools(
     What somebody declared `by_hand` under a pool's name says what selects its nodes. `order` are the labels that
     identify a pool.
     """
+    if not found:
+        return MachinePools((), ())
     remarks: list[Remark] = []
     pools = list(_pools(found, nodes, remarks))
     members = _Members(found, pools, nodes, order)
