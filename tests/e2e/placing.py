@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -24,6 +25,19 @@ class Placing:
     namespace: str
     pool_of: Callable[[Json], str]
     """From a Node to the name of the pool that it belongs to, found without Bayplan."""
+    bundle: Path
+    versions: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def change(self, *specs: str) -> None:
+        """Have other policies at work, and wait until they decide."""
+        version = f"1.0.{next(self.versions)}"
+        write_policies(self.bundle, *specs, version=version)
+
+        def active() -> bool:
+            self.dry_run()
+            return f"placing@{version}+" in self.serving.output()
+
+        wait_for(active, f"version {version} of the bundle to decide", self.serving.tail)
 
     def create(self, name: str, cpu: str = "1", **spec: Json) -> Json:
         """Create a bare pod that asks for so many CPUs; the pod as it was admitted."""
@@ -66,7 +80,7 @@ class Placing:
         return labels
 
 
-def write_policies(folder: Path, *specs: str) -> Path:
+def write_policies(folder: Path, *specs: str, version: str = "1.0.0") -> Path:
     """Write a bundle whose policies are given by their specs in YAML, over what is there."""
     header = {"apiVersion": "bayplan.dev/v1alpha1", "kind": "Bundle", "metadata": {"name": "placing"}}
     (folder / "policies").mkdir(parents=True, exist_ok=True)
@@ -74,7 +88,7 @@ def write_policies(folder: Path, *specs: str) -> Path:
         named = {"apiVersion": "bayplan.dev/v1alpha1", "kind": "PlacementPolicy", "metadata": {"name": f"p{number}"}}
         policy = {**named, "spec": yaml.safe_load(spec)}
         (folder / "policies" / f"p{number}.yaml").write_text(yaml.safe_dump(policy))
-    (folder / "bundle.yaml").write_text(yaml.safe_dump({**header, "spec": {"version": "1.0.0"}}))
+    (folder / "bundle.yaml").write_text(yaml.safe_dump({**header, "spec": {"version": version}}))
     return folder
 
 
@@ -93,4 +107,4 @@ def placing(
     """
     bundle = write_policies(folder / "bundle", *specs)
     with admission(cluster, namespace, bundle=bundle, more=("--log-decisions", "all", *more)) as serving:
-        yield Placing(cluster, serving, namespace, pool_of)
+        yield Placing(cluster, serving, namespace, pool_of, bundle)
