@@ -324,13 +324,10 @@ class ClusterApi:
 
     def remove(self, name: str) -> None:
         """Delete a MachineDeployment, and wait until it is gone with its nodes."""
-        self.cluster.api("DELETE", f"{API}/machinedeployments/{name}")
-        gone = f"{GROUP}/deployment-name={name}"
-        wait_for(
-            lambda: not any(self.cluster.api("GET", f"{API}/{each}", labelSelector=gone)["items"] for each in OWNED),
-            f"the machines of `{name}` to go",
-            self.tail,
-        )
+        path = f"{API}/machinedeployments/{name}"
+        self.cluster.api("DELETE", path)
+        wait_for(lambda: self.cluster.request("GET", path).status_code == 404, f"`{name}` to go", self.tail)
+        wait_for(lambda: not self.machines(name), f"the machines of `{name}` to go", self.tail)
 
     def machines(self, name: str) -> list[Json]:
         """The Machines of a MachineDeployment as they are now."""

@@ -7,6 +7,7 @@ judge: every pod ends in a pool that its decision predicted, or nowhere, where n
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -194,6 +195,67 @@ def test_bounds_are_narrowed_by_those_of_a_policy(karpenter: Karpenter, place: P
     policy = f"""require: [{{expression: 'int(node.labels["{CPU}"]) > 10'}}]"""
     with place(policy) as on:
         assert on.placed("p")[CPU] == "16"
+
+
+SPLIT = """
+split:
+  - {share: 70, expression: 'node.capacityType == "spot"'}
+  - {share: 30, expression: 'node.capacityType == "on-demand"'}
+"""
+SOFT_SPLIT = SPLIT.replace("share:", "whenUnsatisfiable: ScheduleAnyway, share:")
+CHANCE = range(16, 40)
+"""How many of 40 pods may fall into a share of 70 per cent by chance: more than four standard deviations each way."""
+
+
+def capacity_types(on: Placing, selector: str, count: int) -> Counter[str]:
+    """How many of the pods of a workload are on which kind of capacity; each on that which its decision predicted."""
+    bound = on.cluster.wait_all_bound(on.namespace, selector, count)
+    nodes = {name: on.cluster.api("GET", f"/api/v1/nodes/{name}") for name in {*bound.values()}}
+    for decision in on.serving.decisions(on.namespace):
+        assert {on.pool_of(node) for node in nodes.values()} == {*decision["pools"]["after"]}
+    return Counter(nodes[name]["metadata"]["labels"][CAPACITY_TYPE] for name in bound.values())
+
+
+def test_forty_pods_are_split_over_spot_and_on_demand(karpenter: Karpenter, place: Place) -> None:
+    karpenter.add(node_pool("mixed", GENERAL))
+    with place(SPLIT) as on:
+        on.cluster.apply(deployment("web", on.namespace, replicas=40, spec=asking("500m")))
+        found = capacity_types(on, "app=web", 40)
+        on.cluster.apply(indexed_job("batch", on.namespace, 40, spec=asking("500m")))
+        dealt = capacity_types(on, "app=batch", 40)
+    assert found["spot"] in CHANCE
+    assert found.total() == 40
+    assert dealt == {"spot": 28, "on-demand": 12}
+
+
+def test_a_wished_share_goes_elsewhere_where_there_is_no_room(karpenter: Karpenter, place: Place) -> None:
+    """There is room for one spot machine, with three of the seven pods that would have been there."""
+    small = requirement(CPU, "In", "4")
+    karpenter.add(
+        node_pool("spot", GENERAL, SPOT, small, limits={"cpu": "4"}),
+        node_pool("steady", GENERAL, ON_DEMAND, small),
+    )
+    with place(SOFT_SPLIT) as on:
+        on.cluster.apply(indexed_job("batch", on.namespace, 10, spec=asking("1")))
+        assert capacity_types(on, "app=batch", 10) == {"spot": 3, "on-demand": 7}
+
+
+def asking(cpu: str) -> Json:
+    """The spec of a pod that asks for so many CPUs."""
+    (container,) = pod("any")["spec"]["containers"]
+    return {"containers": [{**container, "resources": {"requests": {"cpu": cpu}}}]}
+
+
+def indexed_job(name: str, namespace: str, completions: int, spec: Json) -> Json:
+    """A Job whose pods carry `app: <name>` and an index, all at once."""
+    template = {"metadata": {"labels": {"app": name}}, "spec": {**spec, "restartPolicy": "Never"}}
+    counts = {"completions": completions, "parallelism": completions, "completionMode": "Indexed"}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {**counts, "template": template},
+    }
 
 
 CRITICAL = """require: [{expression: 'pool.labels["tier"] == "critical"'}]"""

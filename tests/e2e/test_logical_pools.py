@@ -142,6 +142,38 @@ def test_nothing_is_known_of_a_part_that_nobody_described(
         assert on.predicted("p") == {"general-elastic"}
 
 
+def split(karpenter: int) -> str:
+    """A policy that gives Karpenter's part so many per cent of each workload's pods, and the other part the rest."""
+    return f"""
+    require: [{{expression: 'pool.labels["pool"] == "general"'}}]
+    split:
+      - {{share: {karpenter}, expression: 'pool.labels["pool-provider"] == "karpenter"'}}
+      - {{share: {100 - karpenter}, expression: 'pool.labels["pool-provider"] == "cluster-api"'}}
+    """
+
+
+def test_a_share_of_each_workloads_pods_moves(
+    cluster_api: ClusterApi, karpenter_beside: Karpenter, place: Place
+) -> None:
+    """Pods with an index are dealt out exactly; when the shares change, pods move as they are made again."""
+    add_base(cluster_api, 1, "32")
+    karpenter_beside.add(node_pool("general-elastic", GENERAL, labels=ELASTIC))
+    with place(split(30)) as on:
+        on.cluster.apply(stateful_set("db", on.namespace, 10))
+        assert shares(on, "app=db", 10) == {"karpenter": 3, "cluster-api": 7}
+        on.change(split(80))
+        assert shares(on, "app=db", 10) == {"karpenter": 3, "cluster-api": 7}
+        on.cluster.api("DELETE", f"/api/v1/namespaces/{on.namespace}/pods", gracePeriodSeconds="0")
+        assert shares(on, "app=db", 10) == {"karpenter": 8, "cluster-api": 2}
+
+
+def stateful_set(name: str, namespace: str, replicas: int) -> Json:
+    """A StatefulSet that makes all its pods at once, for none of them will ever be ready."""
+    workload = deployment(name, namespace, replicas=replicas)
+    own = {"serviceName": name, "podManagementPolicy": "Parallel"}
+    return {**workload, "kind": "StatefulSet", "spec": {**workload["spec"], **own}}
+
+
 def shares(on: Placing, selector: str, count: int) -> Counter[str]:
     """How many of the pods of a workload are on whose nodes."""
     bound = on.cluster.wait_all_bound(on.namespace, selector, count)
