@@ -79,3 +79,12 @@ def test_a_wish_comes_true(case: Path, pod: str, expected: dict[str, Any], capsy
     if expected.get("karpenter") == "sees":
         node_pools = [template(one) for one in documents(case / "pools.yaml") if one["kind"] == "NodePool"]
         assert serves(patched, node_pools)
+
+
+@pytest.mark.parametrize("said", sorted(CASES.glob("*/check.txt")), ids=lambda said: said.parent.name)
+def test_check_says_so(said: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each line of `check.txt` is a part of what `check` prints."""
+    bundle, pools = str(said.parent / "bundle"), str(said.parent / "pools.yaml")
+    assert [main(["check", bundle, "--pools", pools, *flags]) for flags in ([], ["--strict"])] == [0, 1]
+    printed = capsys.readouterr().out
+    assert [line for line in said.read_text().splitlines() if line not in printed] == []

@@ -131,7 +131,7 @@ def incoming_of(wanted: Wanted, name: str = "witness") -> IncomingPod | None:
         incoming_pods = pods_from_documents(documents, request=objects["request"])
     except (RequestError, TypeError, KeyError):
         return None
-    return incoming_pods[0]
+    return incoming_pods[0] if incoming_pods else None  # of another kind, it is no pod
 
 
 def _dotted(path: Path) -> str:

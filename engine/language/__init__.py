@@ -26,7 +26,9 @@ from engine.language.syntax import (
     Index,
     ListLiteral,
     Literal,
+    MapLiteral,
     Node,
+    OptionalMap,
     Select,
     children,
     free_names,
@@ -87,10 +89,12 @@ __all__ = [
     "Ledger",  # the estimated costs of one policy's expressions
     "ListLiteral",  # a Node: `[a, b]`
     "Literal",  # a Node: a constant
+    "MapLiteral",  # a Node: `{a: b}`
     "NoSuchKey",  # the CelError of a key that a map or object lacks
     "Node",  # a part of a syntax tree, with its place and type
     "ObjectType",  # a Type with fields
     "Optional",  # CEL's optional as a value
+    "OptionalMap",  # a Node: `optional.optMap(x, body)`
     "Others",  # which keys an ObjectType has besides its fields
     "Overload",  # one signature of one function of the library
     "Select",  # a Node: `operand.field`

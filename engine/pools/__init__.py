@@ -14,12 +14,14 @@ from engine.pools.census import Census
 from engine.pools.index import HARD_EFFECTS, Group, PoolIndex, members
 from engine.pools.inventory import inventory_from_documents, inventory_problems, live_inventory
 from engine.pools.pool import Inventory, Pool, Remark, Taint
-from engine.pools.providers import NODE_WORDS, POOL_FIELDS, POOL_LABELS, WORD_OF
+from engine.pools.providers import CAPACITY_LABELS, CAPACITY_TYPES, NODE_WORDS, POOL_FIELDS, POOL_LABELS, WORD_OF
 from engine.pools.reads import Read
 from engine.pools.taints import TIMED_TAINTS, is_transient
 from engine.pools.words import Cases, Label, PortableWord, Words, words_of
 
 __all__ = [
+    "CAPACITY_LABELS",  # labels of nodes that say a capacity type, with the type that each value says
+    "CAPACITY_TYPES",  # the words that `node.capacityType` may be
     "HARD_EFFECTS",  # the taint effects that keep pods away
     "NODE_WORDS",  # the portable words of `node`, each with its field of `pool` and its label
     "POOL_FIELDS",  # the label whose values each such field of `pool` lists

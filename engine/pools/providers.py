@@ -133,6 +133,15 @@ PROVIDERS: tuple[Provider, ...] = (
     Provider("cluster-api", "cluster.x-k8s.io/deployment-name"),
 )
 """In the order in which a node's labels are looked at: Karpenter's own label wins on a cluster of another provider."""
+CAPACITY_LABELS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        marker.key: marker.types
+        for provider in PROVIDERS
+        if provider.capacity and provider.capacity.otherwise is None
+        for marker in provider.capacity.markers
+    }
+)
+"""The labels that say nothing but a capacity type, on each node; which of their values say which type."""
 
 BY_NAME: Mapping[str, Provider] = MappingProxyType({provider.name: provider for provider in PROVIDERS})
 BY_POOL_LABEL: Mapping[str, Provider] = MappingProxyType({provider.pool_label: provider for provider in PROVIDERS})

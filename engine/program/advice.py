@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from engine.documents import Excerpt, Problem
+from engine.bundle import PodTerm, Policy, Spread
+from engine.documents import Excerpt, Problem, did_you_mean
 from engine.language import TIMESTAMP, Call, Has, Ident, ListLiteral, Literal, Node, Select, free_names, walk
 from engine.pools import TIMED_TAINTS, WORD_OF, is_transient
 
@@ -125,3 +126,28 @@ def _is_taint(node: Node) -> bool:
 
 def _texts(nodes: Iterable[Node]) -> Iterator[Literal]:
     return (node for node in nodes if isinstance(node, Literal) and isinstance(node.value, str))
+
+
+TOPOLOGIES = {
+    **dict.fromkeys(("zone", "zones", "az", "availability-zone"), "topology.kubernetes.io/zone"),
+    **dict.fromkeys(("region", "regions"), "topology.kubernetes.io/region"),
+    **dict.fromkeys(("hostname", "host", "node", "nodes"), "kubernetes.io/hostname"),
+    "arch": "kubernetes.io/arch",
+    "os": "kubernetes.io/os",
+    "instance-type": "node.kubernetes.io/instance-type",
+}
+"""By word: the label of nodes that is meant by it."""
+_GROUPS = ("", "topology.kubernetes.io", "kubernetes.io", "node.kubernetes.io", "failure-domain.beta.kubernetes.io")
+
+
+def topology_keys(policy: Policy) -> Iterator[Problem]:
+    """Warns of a `topologyKey` that is no label of nodes unless somebody makes it one: `zone`."""
+    items: tuple[Spread | PodTerm, ...] = (*policy.spread, *policy.pod_affinity, *policy.pod_anti_affinity)
+    for item in items:
+        key = item.topology_key
+        group, _, word = key.rpartition("/")
+        meant = TOPOLOGIES.get(word) if group in _GROUPS else None
+        if key not in TOPOLOGIES.values() and (meant or group == "topology.kubernetes.io"):
+            hint = f"did you mean `{meant}`?" if meant else did_you_mean(key, TOPOLOGIES.values())
+            message = f"Kubernetes labels no node with `{key}`"
+            yield Problem("topology-key", message, item.span or policy.span, hint=hint, severity="warning")

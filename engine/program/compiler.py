@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.bundle import Bundle, Exemption, Expression, Named, Policy, Preference, Share, Tolerance
@@ -30,6 +30,7 @@ from engine.language import (
     shape,
 )
 from engine.program import advice, vocabulary
+from engine.program.closed_words import Closed, closed_of, never_said
 from engine.program.comparisons import MIRRORED
 from engine.program.model import (
     NAMES,
@@ -79,7 +80,8 @@ class _Compiler:
     """Collects problems and shared leaves while the policies of one bundle are compiled.
 
     `_scope` is the name of the policy at work, `_given` what holds wherever its expressions are evaluated, `_used` the
-    variables that they read so far, `_rules` its rules so far.
+    variables that they read so far, `_rules` its rules so far, `_words` what its variables say, if it is one of a few
+    words.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -100,11 +102,14 @@ class _Compiler:
         self._given: tuple[Node, ...] = ()
         self._used: set[str] = set()
         self._rules: list[tuple[Node, Excerpt]] = []
+        self._words: dict[str, Closed] = {}
+        self._params = bundle.params
 
     def policy(self, policy: Policy) -> CompiledPolicy | None:
         """The policy compiled; None where a problem stood in the way."""
         before = len(self.problems)
         self._scope, self._given, self._used, self._rules = policy.name, self._selected(policy), set(), []
+        self._words = {}
         conditions = tuple(node for node, _ in (parse(named.excerpt) for named in policy.match_conditions) if node)
         selected, self._given = self._given, (*self._given, *conditions)
         variables, roots = self._variables(policy)
@@ -130,13 +135,14 @@ class _Compiler:
             split,
         )
         self.problems += self._ledger.close(f"policy `{policy.name}`", policy.span)
+        self.problems += advice.topology_keys(policy)
         self.problems += (_unused(named) for named in policy.variables if named.name not in self._used)
         failed = any(problem.severity == "error" for problem in self.problems[before:])
         return None if failed else compiled
 
     def exemption(self, exemption: Exemption) -> CompiledExemption:
         """The exemption compiled, as far as there is no problem."""
-        self._scope, self._given = "", self._selected(exemption)
+        self._scope, self._given, self._words = "", self._selected(exemption), {}
         beyond = bool(exemption.namespace_selector.requirements)
         for named in exemption.match_conditions:
             node, _ = parse(named.excerpt)
@@ -190,6 +196,8 @@ class _Compiler:
             roots = {**self._roots, "variables": ObjectType("variables", fields=dict(fields))}
             node = self._checked(named.excerpt, roots, None)
             fields[named.name] = node.type if node else ERROR
+            words = closed_of(node, self._words) if node else None
+            self._words |= {named.name: words} if words else {}
             if node:
                 self._ledger.name(named.name)
                 functions[named.name] = self._function(node, NAMES)
@@ -203,11 +211,16 @@ class _Compiler:
             return None
         checked, problems = check(node, excerpt, roots, result=result, given=self._given)
         if not any(problem.severity == "error" for problem in problems):
-            warned = advice.reads_what_policies_write(checked, excerpt), advice.texts_for_timestamps(checked, excerpt)
-            problems = (*problems, *self._ledger.take(checked, excerpt), *warned[0], *warned[1])
+            problems = (*problems, *self._ledger.take(checked, excerpt), *self._advised(checked, excerpt))
         self.problems += problems
         self._used |= variables_read(checked)
         return None if any(problem.severity == "error" for problem in problems) else checked
+
+    def _advised(self, node: Node, excerpt: Excerpt) -> Iterator[Problem]:
+        """What an expression without errors is warned of."""
+        yield from advice.reads_what_policies_write(node, excerpt)
+        yield from advice.texts_for_timestamps(node, excerpt)
+        yield from never_said(node, excerpt, self._words, self._params)
 
     def _function(self, node: Node, names: tuple[str, ...]) -> Function:
         """The compiled function of an expression; equal expressions share one (variables differ by policy)."""

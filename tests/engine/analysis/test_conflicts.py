@@ -82,6 +82,26 @@ def test_witnesses_are_made_of_what_conditions_compare(condition: str) -> None:
     assert [conflict.policies for conflict in examination.conflicts] == [("arm", "gold")]
 
 
+@pytest.mark.parametrize("kind", ["CronJob", "Deployment", "List", "PodList", "Namespace", "NamespaceList", "", "pod"])
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "matchConditions: [{name: c, expression: 'pod.kind == \"KIND\"'}]\n"
+        "require: [{expression: 'pool.name == \"a\"'}]",
+        'require: [{expression: \'pod.kind != "KIND" || pool.name == "a"\'}]',
+        'prefer: [{expression: \'pod.kind in ["KIND"] && pool.name == "a"\', weight: 5}]',
+        "variables: [{name: k, expression: pod.kind}]\n"
+        'require: [{expression: \'variables.k == "KIND" && pool.name == "a"\'}]',
+        'matchConditions: [{name: c, expression: \'pod.apiVersion == "KIND" || pod.metadata.namespace == "KIND"\'}]\n'
+        "require: [{expression: 'pool.name == \"a\"'}]",
+    ],
+)
+def test_pods_are_made_up_of_whatever_is_compared(policy: str, kind: str) -> None:
+    """What is of another kind is no pod, and none is made of it."""
+    examination = examined({"gold": GOLD, "odd": policy.replace("KIND", kind)})
+    assert all(conflict.witness.incoming.pod["kind"] == "Pod" for conflict in examination.conflicts)
+
+
 def test_three_that_get_along_two_by_two() -> None:
     policies = {
         "a": 'require: [{expression: \'pool.name in ["gold", "base"]\'}]',
