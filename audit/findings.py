@@ -42,7 +42,8 @@ def effect(decision: Decision) -> str:
     done = list(dict.fromkeys(CHANGED[operation["path"].split("/")[2]] for operation in decision.patch))
     before, after = len(decision.pools.before), len(decision.pools.after)
     where = [f"pools {before} → {after}"] if after < before else []
-    told = ", ".join(["gets " + ", ".join(done)] * bool(done) + where)
+    waits = ["would stay Pending"] if decision.pools.waits else []
+    told = ", ".join(["gets " + ", ".join(done)] * bool(done) + where + waits)
     if not told and decision.audited is not None and changes(decision.audited):
         return f"audited: {effect(decision.audited)}"
     return told or "stays as it is"

@@ -55,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
     if args.output == "json":
         print(json.dumps([decision.as_json() for decision in decisions], indent=2))
     else:
-        _tell(aggregated(decisions if args.all else found), decisions, found)
+        worth_a_line = (decision for decision in decisions if changes(decision) or decision.pools.waits)
+        _tell(aggregated(decisions if args.all else worth_a_line), decisions, found)
     return int(bool(found))
 
 
@@ -73,4 +74,6 @@ def _tell(findings: Sequence[Finding], decisions: Sequence[Decision], found: Seq
     owners = len({title(decision.incoming) for decision in decisions})
     told = f"{amount(len(decisions), 'pod')} of {amount(owners, 'workload')}: "
     told += styled(f"{len(found) - refused} would change", RED if found else GREEN) + f", {refused} would be refused"
+    waiting = sum(decision.pools.waits for decision in decisions)
+    told += ", " + styled(f"{waiting} would stay Pending", RED) if waiting else ""
     print(told)

@@ -9,6 +9,7 @@ Start with `model.py` (what a program is) and `compiler.py`. `node_expressions.p
 unknown node becomes node selector terms; `vocabulary.py` has the types of `pod`, `pool`, `node` and the others.
 """
 
+from engine.program.advice import named_taints
 from engine.program.compiler import compile_bundle
 from engine.program.model import (
     POD_NAMES,
@@ -58,7 +59,7 @@ __all__ = [
     "CompiledPolicy",  # a policy and its compiled expressions
     "CompiledPreference",  # an entry of `prefer`: a Rule with a weight of 1 to 100, or a Score
     "CompiledTolerance",  # an entry of `tolerate`: which taints, and for how many seconds
-    "Condition",  # a boolean expression that reads no pool, compiled; or one over a taint
+    "Condition",  # a boolean expression that reads no pool, compiled
     "Function",  # a compiled expression, called with Arguments
     "Leaf",  # a Tree: a part of an expression that is decided as a whole
     "Not",  # a Tree: `!inner`
@@ -74,5 +75,6 @@ __all__ = [
     "compile_bundle",  # the Program of a Bundle; raises BundleError
     "conjoin",  # the Truth of `left && right`
     "leaves_of",  # the Leafs of a Tree
+    "named_taints",  # the literals by which an expression over a taint asks for its key
     "negate",  # the Truth of `!truth`
 ]

@@ -25,11 +25,11 @@ def of(owner: str, **labels: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("specs", "said", "told"),
     [
-        ((GOLD,), "gets affinity, pools 3 → 1", True),
-        ((GOLD, TOLERATES), "gets affinity, tolerations, pools 3 → 1", True),
+        ((GOLD,), "gets affinity, pools 3 → 1, would stay Pending", True),
+        ((GOLD, TOLERATES), "gets affinity, tolerations, pools 3 → 1, would stay Pending", True),
         ((DENIES,), "would be refused", True),
-        ((AUDITED,), "audited: gets affinity, pools 3 → 1", True),
-        ((GOLD, f"{BASE}\nwhenEmpty: warn\npriority: -1"), "gets affinity, pools 3 → 1", True),
+        ((AUDITED,), "audited: gets affinity, pools 3 → 1, would stay Pending", True),
+        ((GOLD, f"{BASE}\nwhenEmpty: warn\npriority: -1"), "gets affinity, pools 3 → 1, would stay Pending", True),
         (("prefer: [{expression: 'pool.gpus > 0', weight: 7}]",), "gets affinity", True),
         ((f"{GOLD}\npodSelector: {{matchLabels: {{app: other}}}}",), "stays as it is", False),
     ],
@@ -50,7 +50,7 @@ def test_pods_of_one_owner_that_fare_alike_are_one_line() -> None:
     engine = decider(f"{GOLD}\npodSelector: {{matchLabels: {{tier: gold}}}}", DENIES_B)
     pods = [of("b"), of("a", tier="gold"), of("a", tier="gold"), of("a"), of("b", tier="gold"), pod()]
     assert aggregated(engine.decide(incoming(one)) for one in pods) == [
-        Finding("Deployment team/a", "gets affinity, pools 3 → 1", ("one",), False, 2),
+        Finding("Deployment team/a", "gets affinity, pools 3 → 1, would stay Pending", ("one",), False, 2),
         Finding("Deployment team/a", "stays as it is", (), False, 1),
         Finding("Deployment team/b", "would be refused", ("two",), True, 1),
         Finding("Deployment team/b", "would be refused", ("one", "two"), True, 1),

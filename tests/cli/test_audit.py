@@ -77,6 +77,26 @@ def test_refusals_and_audited_policies_are_findings(bayplan: Bayplan) -> None:
     assert ran.out.endswith("4 would change, 1 would be refused\n")
 
 
+WAITING = """
+apiVersion: bayplan.dev/v1alpha1
+kind: Inventory
+pools: [{name: gpu, selector: {pool: gpu}, taints: [{key: gpu, effect: NoSchedule}]}]
+"""
+
+
+def test_pods_that_would_stay_pending_have_a_total_of_their_own(bayplan: Bayplan, tmp_path: Path) -> None:
+    """Also those that no policy changes; in JSON it is said of each."""
+    (tmp_path / "tainted.yaml").write_text(WAITING)
+    pods = listing(tmp_path, running("web-1", {"app": "web"}, "web"), running("web-2", {"app": "web"}, "web"))
+    bundle = sample("spot-first")
+    audit = ("audit", "--bundle", bundle, "--pools", tmp_path / "tainted.yaml", "--pods", pods)
+    _, line, _, total = bayplan(*audit).out.splitlines()
+    assert line.split() == ["Deployment", "shop/web", "2", "would", "stay", "Pending"]
+    assert total == "2 pods of 1 workload: 0 would change, 0 would be refused, 2 would stay Pending"
+    told = [decision["pools"] for decision in bayplan(*audit, "-o", "json").json]
+    assert [(one["wouldStayPending"], one["taints"]) for one in told] == [(True, {"gpu": ["gpu:NoSchedule"]})] * 2
+
+
 def test_json_has_the_decisions_of_explain(bayplan: Bayplan) -> None:
     where = sample("gpu")
     common = ("--bundle", where, "--pools", where / "pools" / "gke.yaml")

@@ -1,0 +1,121 @@
+"""Taints that keep a policy's pods off every pool that it leaves, and those that it names and no pool has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from engine.analysis.stage import Stage, pools_reached
+from engine.analysis.witness import selected
+from engine.bundle import Policy
+from engine.decision import NO_POD, listed
+from engine.documents import Problem, Span, did_you_mean
+from engine.evaluation import POLICY_BUDGET
+from engine.language import Budget, BudgetExceeded, CelError, parse
+from engine.pools import HARD_EFFECTS, Taint, is_transient, members
+from engine.program import CompiledPolicy, CompiledTolerance, named_taints
+
+
+def taint_problems(policies: Sequence[CompiledPolicy], stages: Sequence[Stage]) -> Iterator[Problem]:
+    """What is wrong with taints and what policies say of them, on each of the inventories."""
+    for policy in policies:
+        yield from _unseen(policy, stages)
+        if policy.require:
+            yield from _untolerated(policy, policies, stages)
+
+
+# Names of taints
+
+
+def _unseen(policy: CompiledPolicy, stages: Sequence[Stage]) -> Iterator[Problem]:
+    """Taints that a policy names and no node has: if it names none that is there, or one that looks like those."""
+    seen = sorted({taint for stage in stages for taint in _all_taints(stage)})
+    keys = sorted({taint.key for taint in seen})
+    told = [(key, span) for key, span in _keys_of(policy.policy) if key not in keys and not is_transient(key)]
+    idle = bool(told) and not any(_may_name(policy, None, taint, stage) for stage in stages for taint in seen)
+    for key, span in told:
+        near = did_you_mean(key, keys)
+        if near or idle:
+            there = f"its nodes' taints are {listed([f'`{key}`' for key in keys])}" if keys else "no node has any"
+            message = f"no pool has a taint `{key}`"
+            yield Problem("unseen-taint", message, span, hint=near or there, severity="warning")
+
+
+def _keys_of(policy: Policy) -> Iterator[tuple[str, Span]]:
+    """The keys that a policy's entries of `tolerate` ask for in so many words, and where."""
+    for entry in policy.tolerate:
+        excerpt = entry.expression.excerpt
+        node, _ = parse(excerpt)
+        for literal in named_taints(node) if node else ():
+            yield str(literal.value), excerpt.span(literal.start, literal.end)
+
+
+def _all_taints(stage: Stage) -> Iterator[Taint]:
+    yield from (taint for pool in stage.pool_index.pools for taint in pool.taints)
+    yield from stage.pool_index.strays.taints
+
+
+# Pools whose taints nothing tolerates
+
+
+def _untolerated(
+    policy: CompiledPolicy, policies: Sequence[CompiledPolicy], stages: Iterable[Stage]
+) -> Iterator[Problem]:
+    """That a policy leaves only pools that bar its pods by a taint, whatever the pod, which nothing tolerates."""
+    mine = selected(policy.policy)
+    others = [(other, selected(other.policy)) for other in policies]
+    beside = [other for other, its in others if mine is not None and its is not None and (mine & its) is not None]
+    first: dict[str, Taint] = {}
+    for stage in stages:
+        barred = _bars(policy, beside, stage)
+        if barred is None:
+            return
+        first = first or barred
+    if first:
+        told = listed([f"{name} ({taint})" for name, taint in first.items()])
+        what = (
+            "nothing is tolerated" if not any(one.tolerate for one in beside) else "nothing that is tolerated is there"
+        )
+        message = f"pods that `{policy.name}` is about would stay Pending: it leaves only tainted pools, and {what}"
+        keys = dict.fromkeys(taint.key for taint in first.values())
+        entries = ", ".join(f"{{expression: 'taint.key == \"{key}\"'}}" for key in keys)
+        hint = f"{told}: say `tolerate: [{entries}]`, unless the pods tolerate it themselves"
+        yield Problem("untolerated-pools", message, policy.policy.span, hint=hint, severity="warning")
+
+
+def _bars(policy: CompiledPolicy, beside: Sequence[CompiledPolicy], stage: Stage) -> dict[str, Taint] | None:
+    """By pool that a policy leaves, a taint that bars its pods; None where some node may take them."""
+    left, pool_index = stage.left(policy), stage.pool_index
+    if left is None:
+        return None
+    if left.anywhere is not None:
+        strays = pool_index.strays.admitted(left.anywhere)
+        for taint, mask in pool_index.strays.taints.items():
+            if taint.effect in HARD_EFFECTS and not any(_may_name(one, None, taint, stage) for one in beside):
+                strays &= ~mask
+        if strays:
+            return None
+    barred: dict[str, Taint] = {}
+    for index in members(pools_reached(left, pool_index)):
+        pool = pool_index.pools[index]
+        hard = (taint for taint in pool.taints if taint.effect in HARD_EFFECTS and not taint.partial)
+        bars = [taint for taint in hard if not any(_may_name(one, index, taint, stage) for one in beside)]
+        if not bars:
+            return None
+        barred[pool.name] = bars[0]
+    return barred
+
+
+def _may_name(policy: CompiledPolicy, pool: int | None, taint: Taint, stage: Stage) -> bool:
+    """Whether a policy tolerates a taint for some pod; without a `pool`, of any pool or of a node in none."""
+    return any(_true_of(entry, pool, taint, stage) for entry in policy.tolerate)
+
+
+def _true_of(entry: CompiledTolerance, pool: int | None, taint: Taint, stage: Stage) -> bool:
+    if entry.reads_pod or (entry.reads_pool and pool is None):
+        return True
+    view = None if pool is None else stage.pool_index.views[pool]
+    arguments = (Budget(POLICY_BUDGET), *NO_POD, *stage.decider.constants, view, taint._asdict())
+    try:
+        return entry.function(*arguments) is True
+    except (CelError, BudgetExceeded):
+        return False
