@@ -11,6 +11,7 @@ from typing import Any
 from engine.pools.apart import partitions
 from engine.pools.evidence import Declared, declared_pool
 from engine.pools.membership import inventory_from_pools, precedence
+from engine.pools.node_claims import Size
 from engine.pools.nodes import Node, group, labels_of, name_of, pool_of, see, strays_of
 from engine.pools.pool import Inventory, Labels, Pool
 from engine.pools.providers import pool_label_of, pool_label_order, provider_of
@@ -29,9 +30,12 @@ class Census:
         self.order = pool_label_order(pool_labels)
         self._made: dict[Hashable, tuple[Declared | None, Sequence[Node], Pool]] = {}
 
-    def inventory(self, declared: Iterable[Declared], nodes: Iterable[Node]) -> Inventory:
+    def inventory(
+        self, declared: Iterable[Declared], nodes: Iterable[Node], coming: Mapping[tuple[str, str], Size] | None = None
+    ) -> Inventory:
         """The inventory of what was declared, each pool once, and of all nodes; in the same order each time.
 
+        `coming` has, by the label of its pool, the largest machine that is on its way.
         Each node goes to the declared pool whose selector says most about it, else to the pool that its label names.
         """
         known = sorted(declared, key=lambda said: precedence(said, self.order))
@@ -44,7 +48,10 @@ class Census:
         groups, strays = group(rest, self.pool_labels)
         made: dict[Hashable, tuple[Declared | None, Sequence[Node], Pool]] = {}
         for said, some in zip(known, members, strict=True):
-            made[frozenset(said.selector.items())] = self._declared(said, some)
+            largest = (
+                next((coming[label] for label in said.selector.items() if label in coming), None) if coming else None
+            )
+            made[frozenset(said.selector.items())] = self._declared(said, some, largest)
         for label, some in groups.items():
             made[label] = self._known(label, None, some) or (None, some, pool_of(label, some))
         self._made = made
@@ -53,7 +60,10 @@ class Census:
         keys = partitions([labels_of(node) for node in strays])
         return replace(found, stray_names=tuple(sorted(map(name_of, strays))), stray_keys=keys) if strays else found
 
-    def _declared(self, said: Declared, nodes: Sequence[Node]) -> tuple[Declared | None, Sequence[Node], Pool]:
+    def _declared(
+        self, said: Declared, nodes: Sequence[Node], largest: Size | None
+    ) -> tuple[Declared | None, Sequence[Node], Pool]:
+        said = _at_least(said, largest, nodes) if largest else said
         known = self._known(frozenset(said.selector.items()), said, nodes)
         return known or (said, nodes, _declared_pool(said, nodes))
 
@@ -91,6 +101,18 @@ class Homes:
         if not said.selector.items() <= labels.items():
             return False
         return pool_label_of(labels, self._order) in said.selector or said.selector.keys().isdisjoint(self._order)
+
+
+def _at_least(said: Declared, largest: Size, nodes: Sequence[Node]) -> Declared:
+    """What was declared, with sizes of which nothing was said: those of a machine on its way, or of a larger node."""
+    seen = see(nodes) if nodes else None
+    size = largest.or_more(Size(seen.cpu, seen.memory, seen.gpus)) if seen else largest
+    return replace(
+        said,
+        cpu=size.cpu if said.cpu is None else said.cpu,
+        memory=size.memory if said.memory is None else said.memory,
+        gpus=size.gpus if said.gpus is None else said.gpus,
+    )
 
 
 def _declared_pool(said: Declared, nodes: Sequence[Mapping[str, Any]]) -> Pool:

@@ -21,11 +21,12 @@ from engine.documents import (
     parse_manifests,
     parse_quantity,
 )
-from engine.pools import cluster_api, karpenter
+from engine.pools import cluster_api, karpenter, node_claims
 from engine.pools.census import Census
 from engine.pools.evidence import Declared
 from engine.pools.inventory_file import INVENTORY_DOCUMENT, explain_derived
 from engine.pools.machines import machine_pools
+from engine.pools.nodes import name_of
 from engine.pools.pool import Inventory, Remark
 
 
@@ -37,6 +38,7 @@ class _Found:
     declared: dict[frozenset[tuple[str, str]], Declared] = field(default_factory=dict)
     node_pools: list[Declared] = field(default_factory=list)
     machines: list[cluster_api.Machines] = field(default_factory=list)
+    claims: list[node_claims.Claim] = field(default_factory=list)
     nodes: list[Mapping[str, Any]] = field(default_factory=list)
     names: dict[str, Span] = field(default_factory=dict)
     selectors: dict[frozenset[tuple[str, str]], Span] = field(default_factory=dict)
@@ -172,6 +174,9 @@ def _take_object(data: Any, found: _Found) -> None:
         if any(said.name == other.name for other in found.node_pools):
             raise RequestError("metadata.name", f"a second NodePool `{said.name}`")
         found.node_pools.append(said)
+    elif node_claims.is_node_claim(data):
+        claim = node_claims.read(data)
+        found.claims += [claim] if claim else []
     elif cluster_api.is_machines(data):
         machines = cluster_api.read(data)
         if any(machines.owner == other.owner for other in found.machines):
@@ -243,5 +248,6 @@ def _combine(found: _Found, census: Census) -> Inventory:
     for said in (*found.node_pools, *machines.declared):
         identity = frozenset(said.selector.items())
         declared[identity] = declared[identity].over(said) if identity in declared else said
-    made = census.inventory(declared.values(), found.nodes)
+    coming = node_claims.coming(found.claims, {name_of(node) for node in found.nodes}) if found.claims else {}
+    made = census.inventory(declared.values(), found.nodes, coming)
     return replace(made, remarks=tuple(found.remarks)) if found.remarks else made
