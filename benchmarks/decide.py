@@ -22,10 +22,12 @@ from typing import Any
 import cel_expr_python.cel as cel_cpp
 import celpy
 
+from cli.pools import described
 from engine.bundle import parse_bundle
 from engine.decision import Decider
+from engine.nodeselector import one_of
 from engine.pods import IncomingPod
-from engine.pools import Inventory, Pool, Taint
+from engine.pools import Fact, Inventory, Pool, Taint
 from engine.program import Program, compile_bundle
 
 ZONES = ("eu-1a", "eu-1b", "eu-1c")
@@ -49,13 +51,13 @@ def pools(count: int) -> Inventory:
                 name=f"pool-{i:04}",
                 provider="karpenter",
                 selector={"karpenter.sh/nodepool": f"pool-{i:04}"},
-                labels={
-                    "karpenter.sh/nodepool": f"pool-{i:04}",
-                    "kubernetes.io/arch": "arm64" if i % 2 == 0 else "amd64",
-                    "tier": f"t{i % 7 + 60}",
-                    "team": f"team-{i % 20}",
+                facts={
+                    "karpenter.sh/nodepool": Fact(one_of([f"pool-{i:04}"])),
+                    "kubernetes.io/arch": Fact(one_of(["arm64" if i % 2 == 0 else "amd64"])),
+                    "tier": Fact(one_of([f"t{i % 7 + 60}"])),
+                    "team": Fact(one_of([f"team-{i % 20}"])),
+                    ZONE: Fact(one_of(ZONES)),
                 },
-                values={ZONE: ZONES},
                 taints=(Taint("nvidia.com/gpu", "true", "NoSchedule"),) if i % 5 == 0 else (),
                 cpu=8.0 + i % 3,
                 memory=32 << 30,
@@ -176,7 +178,7 @@ def measurements(quick: bool) -> Mapping[str, Callable[[], float]]:
         assert decision.patch
     changed = list(thousand.pools)
     changed[500] = replace(changed[500], cpu=99.0)
-    views: list[dict[str, Any]] = [dict(pool.view) for pool in hundred.pools]
+    views: list[dict[str, Any]] = [described(pool) for pool in hundred.pools]
     return {
         "bayplan 50x100": partial(median, partial(small.decide, plain), runs),
         "bayplan 50x1000": partial(median, partial(large.decide, plain), runs),

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from cli.terminal import table
-from engine.pools import POOL_FIELDS, Pool
-
-GIB = 1 << 30
-SAY = {"capacityTypes": "`karpenter.sh/capacity-type`", "price": "`price:`", "cpu": "`cpu:`", "memory": "`memory:`"}
+from engine.nodeselector import ANY
+from engine.pools import POOL_FIELDS, Fact, Pool, capacity_types
 
 
 def details(pool: Pool) -> str:
@@ -20,12 +17,9 @@ def details(pool: Pool) -> str:
 
 
 def _rows(pool: Pool) -> Iterator[tuple[str, str, str]]:
-    said = sources(pool)
-    for key, value in pool.labels.items():
+    for key, fact in pool.facts.items():
         if key not in pool.selector:
-            yield "label", said[key], f"{key}={value}"
-    for key, values in pool.values.items():
-        yield "label", said[key], f"{key} is {shortened(values, 8, 'or')}"
+            yield "label", fact.source, _said(key, fact)
     for taint in pool.taints:
         yield "taint", "", f"{taint.key}{'=' + taint.value if taint.value else ''}:{taint.effect}"
     unknown = list(_unknown(pool))
@@ -33,21 +27,25 @@ def _rows(pool: Pool) -> Iterator[tuple[str, str, str]]:
         yield "not known", "", f"{', '.join(unknown)}: an Inventory may say it"
 
 
+def _said(key: str, fact: Fact) -> str:
+    if fact.value is not None:
+        return f"{key}={fact.value}"
+    if fact.values is not None:
+        return f"{key} is {shortened(fact.values, 8, 'or')}"
+    return f"{key} is {shortened(fact.seen, 8, 'or')} there" if fact.states == ANY else f"{key} {fact.states}"
+
+
 def sources(pool: Pool) -> dict[str, str]:
-    """By label, where it is known from that the nodes carry it."""
-    every = [(key, "now on all its nodes") for key in pool.labels] + [(key, "now on its nodes") for key in pool.values]
-    return {key: seen if key in pool.observed else "declared" for key, seen in every}
+    """By label, who says so."""
+    return {key: fact.source for key, fact in pool.facts.items()}
 
 
 def _unknown(pool: Pool) -> Iterator[str]:
     """What expressions may ask, and nobody has said."""
-    yield from (
-        name for name in (*POOL_FIELDS, "capacityTypes", "cpu", "memory", "gpus") if not _known(pool.view, name)
-    )
-
-
-def _known(view: Any, name: str) -> bool:
-    return name in view and view[name] not in ([], 0, 0.0)
+    yield from (field for field, key in POOL_FIELDS.items() if pool.fact(key).values is None)
+    if capacity_types(pool) is None:
+        yield "capacityTypes"
+    yield from (name for name in ("cpu", "memory", "gpus", "nodes") if getattr(pool, name) is None)
 
 
 def _pairs(labels: Iterable[tuple[str, str]]) -> str:

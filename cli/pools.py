@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from audit import as_yaml
 from cli.inputs import add_pools, inventory
 from cli.pool_details import details, shortened, sources
 from cli.terminal import amount, table, wrapped
-from engine.pools import Inventory, Pool
+from engine.pools import POOL_FIELDS, Inventory, Pool, capacity_types
 
 GIB = 1 << 30
 OBSERVED = """\
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps([_json(pool, found) for pool in found.pools], indent=2))
     elif args.output == "yaml":
         entries = [entry(pool) for pool in found.pools]
-        print(OBSERVED if any(pool.observed for pool in found.pools) else "", end="")
+        print(OBSERVED if any(fact.observed for pool in found.pools for fact in pool.facts.values()) else "", end="")
         print(as_yaml({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": entries}), end="")
     else:
         _print(found, verbose=args.verbose)
@@ -85,8 +85,7 @@ def _rows(pools: Sequence[Pool]) -> Iterator[Sequence[str]]:
         elif name not in told:
             told.add(name)
             parts = logical[name]
-            nodes, ready = sum(part.nodes for part in parts), sum(part.ready_nodes for part in parts)
-            yield (f"{name}/", "", str(nodes), str(ready), *[""] * 6)
+            yield (f"{name}/", "", _sum(part.nodes for part in parts), _sum(part.ready_nodes for part in parts), *[""] * 6)
             yield from ((f"  {first}", *rest) for first, *rest in map(_row, parts))
 
 
@@ -132,7 +131,32 @@ def _json(pool: Pool, found: Inventory) -> dict[str, Any]:
     """A pool as expressions see it, and where that is from."""
     remarks = [remark.text for remark in found.remarks if remark.about == pool.name]
     more = {"selector": dict(pool.selector), "logicalPool": logical_pool(pool), "sources": sources(pool)}
-    return {**pool.view, **more, "remarks": remarks}
+    return {**described(pool), **more, "remarks": remarks}
+
+
+def described(pool: Pool) -> dict[str, Any]:
+    """A pool as JSON, by the fields that expressions read; what is not known is null."""
+    said: dict[str, Any] = {
+        "name": pool.name,
+        "provider": pool.provider,
+        "labels": dict(pool.labels),
+        "values": {key: list(values) for key, values in pool.values.items()},
+        "annotations": dict(pool.annotations),
+        "taints": [taint._asdict() for taint in pool.taints],
+        **{field: _listed(pool.fact(key).values) for field, key in POOL_FIELDS.items()},
+        "capacityTypes": _listed(capacity_types(pool)),
+        "nodes": pool.nodes,
+        "readyNodes": pool.ready_nodes,
+        "cpu": None if pool.cpu is None else float(pool.cpu),
+        "memory": pool.memory,
+        "gpus": pool.gpus,
+        "weight": pool.weight,
+    }
+    return said if pool.price is None else {**said, "price": float(pool.price)}
+
+
+def _listed(values: Sequence[str] | None) -> list[str] | None:
+    return None if values is None else list(values)
 
 
 def entry(pool: Pool) -> dict[str, Any]:
@@ -146,13 +170,14 @@ def entry(pool: Pool) -> dict[str, Any]:
         "annotations": dict(pool.annotations),
         "taints": [{key: value for key, value in taint._asdict().items() if value} for taint in pool.taints],
         "readyNodes": pool.ready_nodes if pool.ready_nodes != pool.nodes else None,
-        "cpu": int(pool.cpu) if pool.cpu == int(pool.cpu) else pool.cpu,
+        "cpu": int(pool.cpu) if pool.cpu is not None and pool.cpu == int(pool.cpu) else pool.cpu,
         "memory": pool.memory,
         "gpus": pool.gpus,
-        "weight": pool.weight,
+        "weight": pool.weight or None,
         "price": pool.price,
+        "nodes": pool.nodes,
     }
-    return {key: value for key, value in said.items() if value not in (None, "", 0, {}, [])} | {"nodes": pool.nodes}
+    return {key: value for key, value in said.items() if value not in (None, "", {}, [])}
 
 
 def _row(pool: Pool) -> tuple[str, ...]:
@@ -160,16 +185,25 @@ def _row(pool: Pool) -> tuple[str, ...]:
     return (
         pool.name,
         pool.provider or "-",
-        str(pool.nodes),
-        str(pool.ready_nodes),
-        f"{pool.cpu:g}" if pool.cpu else "-",
-        f"{pool.memory / GIB:.0f}Gi" if pool.memory else "-",
-        str(pool.gpus) if pool.gpus else "-",
-        _list(pool.view["zones"]),
-        _list(pool.view["capacityTypes"]),
+        _number(pool.nodes),
+        _number(pool.ready_nodes),
+        _number(pool.cpu),
+        "?" if pool.memory is None else f"{pool.memory / GIB:.0f}Gi",
+        _number(pool.gpus),
+        _list(pool.fact(POOL_FIELDS["zones"]).values),
+        _list(capacity_types(pool)),
         _list(taints),
     )
 
 
-def _list(values: Any) -> str:
-    return ",".join(values) or "-"
+def _sum(counts: Iterable[int | None]) -> str:
+    numbers = list(counts)
+    return "?" if None in numbers else str(sum(number or 0 for number in numbers))
+
+
+def _number(value: float | None) -> str:
+    return "?" if value is None else f"{value:g}"
+
+
+def _list(values: Sequence[str] | None) -> str:
+    return "?" if values is None else ",".join(values) or "-"

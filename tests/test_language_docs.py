@@ -34,7 +34,7 @@ from engine.nodeselector import FALSE, TRUE, Terms
 from engine.pods import requests_of
 from engine.pods.defaults import defaulted
 from engine.pools import inventory_from_documents, words_of
-from engine.program import vocabulary
+from engine.program import PoolView, vocabulary
 from engine.program.model import NAMES
 from engine.program.node_expressions import MAX_UNROLLED, compile_truth
 
@@ -140,7 +140,7 @@ def data() -> dict[str, Any]:
         },
         "params": PARAMS,
         "variables": {"gpus": 2},
-        "pool": pool.view,
+        "pool": PoolView(pool),
     }
 
 

@@ -12,6 +12,7 @@ from engine.nodeselector import FALSE, TRUE, Terms, TooMany
 from engine.placement import OF_POD, WISHES
 from engine.pods import IncomingPod
 from engine.pools import PoolIndex
+from engine.program import PoolView
 
 
 class PoliciesFailed(Exception):  # noqa: N818 - an outcome of policies, caught by the Decider
@@ -27,6 +28,7 @@ class Given:
 
     `own_terms` are the node selector terms that the pod brings itself, its `nodeSelector` among them; `evaluations` are
     in the program's order. `choices` are shares of splits that are given beforehand: by policy, the place of one.
+    `views` are the pools as expressions read them, by index.
     """
 
     incoming: IncomingPod
@@ -34,6 +36,7 @@ class Given:
     own_terms: Terms
     evaluations: Sequence[PolicyEvaluation]
     choices: Mapping[str, int] = field(default_factory=dict)
+    views: Sequence[PoolView] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,7 +185,7 @@ class Decider:
             reason = f"the pod's own constraints: {error}"
             failed = [each.failed(reason) if each.outcome == "applied" else each for each in evaluations]
             return refused(base, failed) or replace(base, message=reason, policies=tuple(map(policy_outcome, failed)))
-        return _combined(base, Given(incoming, self.pool_index, own_terms, evaluations, choices or {}))
+        return _combined(base, Given(incoming, self.pool_index, own_terms, evaluations, choices or {}, self.pool_facts.views))
 
 
 def _combined(base: Decision, given: Given) -> Decision:
@@ -213,7 +213,7 @@ def _settled(base: Decision, given: Given) -> Decision:
     if refusal:
         return refusal
     given = with_wishes(given, met)
-    answers = TaintAnswers(pool_index)
+    answers = TaintAnswers(given.views)
     intent = written(given, met, answers)
     gave_way = overruled_spread(intent.applied, pod)
     pools = pool_names(given, met, intent.placement)

@@ -17,7 +17,7 @@ from engine.language import BudgetExceeded, CelError
 from engine.nodeselector import TRUE, Terms, TooMany, affordable, implies
 from engine.placement import Operation, Placement, Toleration, patch, placed, stay, tolerates, toleration_for
 from engine.pools import HARD_EFFECTS, TIMED_TAINTS, PoolIndex, Taint, members
-from engine.program import CompiledTolerance
+from engine.program import CompiledTolerance, PoolView, Undecided
 
 FOREVER = inf
 """The seconds of a toleration without limit."""
@@ -47,10 +47,10 @@ class TaintAnswers:
     policies of a pod begins without any.
     """
 
-    __slots__ = ("_answers", "_pool_index")
+    __slots__ = ("_answers", "_views")
 
-    def __init__(self, pool_index: PoolIndex) -> None:
-        self._pool_index = pool_index
+    def __init__(self, views: Sequence[PoolView]) -> None:
+        self._views = views
         self._answers: dict[tuple[str, int, Taint], float | None] = {}
 
     def seconds(self, evaluation: PolicyEvaluation, index: int, taint: Taint) -> float | None:
@@ -60,12 +60,12 @@ class TaintAnswers:
         """
         question = evaluation.policy.name, index, taint
         if question not in self._answers:
-            pool = None if index == NO_POOL else self._pool_index.pools[index].view
+            pool = None if index == NO_POOL else self._views[index]
             self._answers[question] = _named_for(evaluation, pool, taint)
         return self._answers[question]
 
 
-def _named_for(evaluation: PolicyEvaluation, pool: Mapping[str, object] | None, taint: Taint) -> float | None:
+def _named_for(evaluation: PolicyEvaluation, pool: PoolView | None, taint: Taint) -> float | None:
     """The shortest time that entries say, as if each had written its own toleration."""
     view, shortest = taint._asdict(), None
     timed = taint.effect == "NoExecute" and any(entry.seconds is not None for entry in evaluation.policy.tolerate)
@@ -74,7 +74,7 @@ def _named_for(evaluation: PolicyEvaluation, pool: Mapping[str, object] | None, 
             continue
         try:
             named = entry.function(*evaluation.arguments, pool, view) is True
-        except (CelError, BudgetExceeded) as error:
+        except (CelError, Undecided, BudgetExceeded) as error:
             raise PoliciesFailed({evaluation.policy.name: f"{entry.place}: {error}"}) from error
         if named and not timed:
             return FOREVER
@@ -85,7 +85,7 @@ def _named_for(evaluation: PolicyEvaluation, pool: Mapping[str, object] | None, 
     return shortest
 
 
-def _may_name(entry: CompiledTolerance, pool: Mapping[str, object] | None, taint: Taint) -> bool:
+def _may_name(entry: CompiledTolerance, pool: PoolView | None, taint: Taint) -> bool:
     """Whether an entry is asked about a taint: of nodes in no pool only without `pool`; what only some nodes have, or
     any for a while, only by its key.
     """

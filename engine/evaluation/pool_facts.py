@@ -9,13 +9,31 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from engine.evaluation.open_pools import open_truths
 from engine.evaluation.pool_lookup import PoolLookup, lookup_of
-from engine.evaluation.read_tracking import WatchedPool, is_inferred
 from engine.evaluation.verdicts import ByNode, ByPool, Verdict, both_hold, choice, invert
 from engine.language import BudgetExceeded, CelError
 from engine.nodeselector import FALSE
 from engine.pools import PoolIndex, members, words_of
-from engine.program import NO, UNKNOWN, YES, Arguments, Both, Choice, Leaf, Not, Reads, Tree, Truth, TruthOf
+from engine.program import (
+    NO,
+    NOTHING_READ,
+    UNKNOWN,
+    YES,
+    Arguments,
+    Both,
+    Choice,
+    Leaf,
+    Not,
+    PoolView,
+    Reads,
+    Tree,
+    Truth,
+    TruthOf,
+    Undecided,
+    UnknownFact,
+    assumed,
+)
 
 
 class PoolFacts:
@@ -39,7 +57,11 @@ class PoolFacts:
         self.yes = ByPool(pool_index.every, 0, YES)
         self.no = ByPool(0, pool_index.every, NO)
         self.unknown = ByPool(0, 0, UNKNOWN)
-        self.settled: dict[int, ByPool] = {}
+        self.views = _views(pool_index, previous)
+        self.settled: dict[int, Verdict] = {}
+        self._plain: dict[
+            int, tuple[ByPool, int]
+        ] = {}  # what functions say of pools by leaf, and where they are undecided
         self.indexes: dict[int, PoolLookup] = {}
         self.exhausted: dict[int, str] = {}
         self.evaluations: dict[str, Any] = {}  # by name, of policies that read nothing of the pod
@@ -47,10 +69,12 @@ class PoolFacts:
             try:
                 if leaf.bridge is not None:
                     known_index = previous.indexes.get(leaf.number) if previous else None
-                    self.indexes[leaf.number] = lookup_of(leaf.bridge, pool_index, nobody(), known_index)
+                    self.indexes[leaf.number] = lookup_of(leaf.bridge, pool_index, self.views, nobody(), known_index)
                 elif leaf.reads_pool and not leaf.reads_pod and leaf.function is not None:
-                    known = previous.settled.get(leaf.number) if previous else None
-                    self.settled[leaf.number] = _by_pool(leaf, pool_index, nobody(), known)
+                    known = previous._plain.get(leaf.number) if previous else None
+                    arguments = nobody()
+                    self._plain[leaf.number] = by_pool, undecided = _by_pool(leaf, self, arguments, known)
+                    self.settled[leaf.number] = _opened(leaf, self, by_pool, undecided, arguments)
                 elif not leaf.reads_pod and leaf.function is not None:
                     self.settled[leaf.number] = self.everywhere(leaf.function, nobody())
             except BudgetExceeded as error:
@@ -157,36 +181,81 @@ def _leaf(leaf: Leaf, inputs: Inputs) -> Verdict:
     if leaf.truth is not None:
         return _node_leaf(leaf, leaf.truth, inputs)
     if leaf.bridge is not None:
+        lookup = pool_facts.indexes[leaf.number]
         try:
-            true, false = pool_facts.indexes[leaf.number](leaf.bridge.pod(*inputs.arguments, None))
+            true, false = lookup(leaf.bridge.pod(*inputs.arguments, None))
         except CelError:
             return ByPool(0, 0, None, leaf.reads)
-        return ByPool(true, false, None, leaf.reads)
+        known = ByPool(true, false, None, leaf.reads)
+        return _opened(leaf, pool_facts, known, lookup.undecided, inputs.arguments) if lookup.undecided else known
     if leaf.reads_pool:
-        return _by_pool(leaf, pool_facts.pool_index, inputs.arguments)
+        known, undecided = _by_pool(leaf, pool_facts, inputs.arguments)
+        return _opened(leaf, pool_facts, known, undecided, inputs.arguments)
     assert leaf.function is not None
     return pool_facts.everywhere(leaf.function, inputs.arguments)
 
 
-def _by_pool(leaf: Leaf, pool_index: PoolIndex, arguments: Arguments, known: ByPool | None = None) -> ByPool:
-    """A leaf decided pool by pool; `known` is the verdict on the index before, of which only fresh pools are new."""
+def _views(pool_index: PoolIndex, previous: PoolFacts | None) -> tuple[PoolView, ...]:
+    """The pools as expressions read them; those of pools that are still the same are taken over."""
+    if previous is None:
+        return tuple(map(PoolView, pool_index.pools))
+    views: list[PoolView | None] = [None] * len(pool_index.pools)
+    for old, length, new in pool_index.carried_over.moves:
+        views[new : new + length] = previous.views[old : old + length]
+    return tuple(view or PoolView(pool) for view, pool in zip(views, pool_index.pools, strict=True))
+
+
+def _by_pool(
+    leaf: Leaf, pool_facts: PoolFacts, arguments: Arguments, known: tuple[ByPool, int] | None = None
+) -> tuple[ByPool, int]:
+    """A leaf decided pool by pool, and the mask of the pools on which it is not the same for all nodes.
+
+    `known` is the same on the index before, of which only fresh pools are new.
+    """
     assert leaf.function is not None
-    true = pool_index.carried_over.moved(known.true) if known else 0
-    false = pool_index.carried_over.moved(known.false) if known else 0
-    computed = _moved(known.computed, pool_index) if known else {}
+    pool_index = pool_facts.pool_index
+    before, open_before = known or (ByPool(0, 0), 0)
+    moved = pool_index.carried_over.moved
+    true, false, undecided = moved(before.true), moved(before.false), moved(open_before)
+    computed = _moved(before.computed, pool_index) if known else {}
     for i in pool_index.carried_over.fresh if known else range(len(pool_index.pools)):
-        view = pool_index.views[i]
-        watched = WatchedPool(view) if leaf.computed and is_inferred(pool_index.pools[i]) else None
+        view, reads = _noting(leaf, pool_facts, i)
         try:
-            if leaf.function(*arguments, watched.view if watched else view) is True:
+            if leaf.function(*arguments, view) is True:
                 true |= 1 << i
             else:
                 false |= 1 << i
         except CelError:
             pass
-        if watched and watched.reads:
-            computed[i] = frozenset(watched.reads)
-    return ByPool(true, false, None, leaf.reads, computed)
+        except Undecided:
+            undecided |= 1 << i
+        if reads:
+            computed[i] = frozenset(reads)
+    return ByPool(true, false, None, leaf.reads, computed), undecided
+
+
+def _noting(leaf: Leaf, pool_facts: PoolFacts, i: int) -> tuple[PoolView, set[Any]]:
+    """The view of a pool; one that takes down what is read of it through computed keys, where that is to be known."""
+    view = pool_facts.views[i]
+    return view.noting() if leaf.computed and pool_facts.pool_index.pools[i].inferred else (view, set())
+
+
+def _opened(leaf: Leaf, pool_facts: PoolFacts, known: ByPool, undecided: int, arguments: Arguments) -> Verdict:
+    """The verdict on a leaf that is `known` but for some pools, to whose nodes it is put."""
+    if not undecided:
+        return known
+    pool_index = pool_facts.pool_index
+    cases: dict[Truth, int] = {}
+    computed = dict(known.computed)
+    for mask, truth, read in open_truths(leaf, pool_index, pool_facts.views, undecided, arguments):
+        cases[truth] = cases.get(truth, 0) | mask
+        for i in members(mask) if read else ():
+            computed[i] = computed.get(i, NOTHING_READ) | read
+    plain = ((mask & ~undecided, truth) for mask, truth in known.cases(pool_index.every))
+    for mask, truth in plain:
+        if mask:
+            cases[truth] = cases.get(truth, 0) | mask
+    return ByNode(tuple((mask, truth) for truth, mask in cases.items()), None, leaf.reads, computed)
 
 
 def _moved(computed: Mapping[int, Reads], pool_index: PoolIndex) -> dict[int, Reads]:
@@ -212,17 +281,46 @@ def _outlook(verdict: Verdict, every: int) -> tuple[int, int, int]:
 
 
 def _error(leaf: Leaf, inputs: Inputs, erring: int) -> str:
-    """What a leaf runs into on the first of the pools `erring`, found by running it once more."""
-    pool_index = inputs.pool_facts.pool_index
-    pool = next((pool_index.pools[i] for i in members(erring & pool_index.every)), None) if leaf.reads_pool else None
-    where = f" (pool `{pool.name}`)" if pool else ""
-    if leaf.function is None:
-        return f"it has no value on any node{where}"
+    """What a leaf runs into on one of the pools `erring`, found by running it once more.
+
+    On the first on which it is an error because a fact is not known, else on the first.
+    """
+    pool_facts = inputs.pool_facts
+    if not leaf.reads_pool or not erring & pool_facts.pool_index.every:
+        return _fault(leaf, inputs, None)[0]
+    first = ""
+    for i in members(erring & pool_facts.pool_index.every):
+        words, unknown = _fault(leaf, inputs, i)
+        if words and (unknown or not first):
+            first = words
+        if unknown:
+            break
+    return first
+
+
+def _fault(leaf: Leaf, inputs: Inputs, i: int | None) -> tuple[str, bool]:
+    """What a leaf runs into on the pool at an index, None for none; and whether that is a fact that is not known."""
+    pool_facts = inputs.pool_facts
+    where = "" if i is None else f" (pool `{pool_facts.pool_index.pools[i].name}`)"
+    view = None if i is None else pool_facts.views[i]
     try:
-        leaf.function(*inputs.arguments, pool.view if pool else None)
+        if leaf.function is None:
+            if leaf.truth is not None and i is not None:
+                assumed(lambda given: _truth_here(leaf, given, inputs, i), (*inputs.arguments, view))
+            return f"it has no value on any node{where}", False
+        leaf.function(*inputs.arguments, view)
+    except UnknownFact as error:
+        return f"{error}{where}", True
+    except Undecided as error:
+        return f"{error}{where}", True
     except CelError as error:
-        return f"{error}{where}"
-    return ""
+        return f"{error}{where}", False
+    return "", False
+
+
+def _truth_here(leaf: Leaf, arguments: Arguments, inputs: Inputs, i: int) -> Truth:
+    assert leaf.truth is not None
+    return leaf.truth(arguments, words_of(inputs.pool_facts.pool_index.pools[i].provider))
 
 
 def _node_leaf(leaf: Leaf, truth: TruthOf, inputs: Inputs) -> Verdict:
@@ -237,9 +335,13 @@ def _node_leaf(leaf: Leaf, truth: TruthOf, inputs: Inputs) -> Verdict:
         here = truth((*inputs.arguments, None), words_of(provider))
         cases[here] = cases.get(here, 0) | mask
     for i, pool in enumerate(pool_index.pools) if leaf.reads_pool else ():
-        watched = WatchedPool(pool.view) if leaf.computed and is_inferred(pool) else None
-        here = truth((*inputs.arguments, watched.view if watched else pool.view), words_of(pool.provider))
+        view, reads = _noting(leaf, inputs.pool_facts, i)
+        words = words_of(pool.provider)
+        try:
+            here = assumed(lambda given, words=words: truth(given, words), (*inputs.arguments, view))  # type: ignore[misc]
+        except Undecided:
+            here = UNKNOWN
         cases[here] = cases.get(here, 0) | 1 << i
-        if watched and watched.reads:
-            computed[i] = frozenset(watched.reads)
+        if reads:
+            computed[i] = frozenset(reads)
     return ByNode(tuple((mask, here) for here, mask in cases.items()), None, leaf.reads, computed)

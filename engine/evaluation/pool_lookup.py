@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from operator import or_
 from typing import Any
 
 from engine.language import CelError
 from engine.pools import PoolIndex
-from engine.program import CONTAINS, ORDERED, Arguments, PodPoolComparison
+from engine.program import CONTAINS, ORDERED, Arguments, PodPoolComparison, PoolView, Undecided
 
 
 class PoolLookup:
@@ -20,12 +19,13 @@ class PoolLookup:
     It answers with two masks: the pools on which the comparison is true, and those on which it is false. `masks` are
     the pools by value, `known` those that have one. Equality is looked up, order is found in a sorted list: `below[k]`
     are the pools whose value is one of the k smallest. On a NaN, which has no place in the order, it is neither.
+    `undecided` are the pools on whose nodes the value is not the same; they are in no other mask.
     """
 
-    __slots__ = ("below", "known", "masks", "operator", "values")
+    __slots__ = ("below", "known", "masks", "operator", "undecided", "values")
 
-    def __init__(self, operator: str, masks: Mapping[Any, int], known: int) -> None:
-        self.operator, self.masks = operator, masks
+    def __init__(self, operator: str, masks: Mapping[Any, int], known: int, undecided: int = 0) -> None:
+        self.operator, self.masks, self.undecided = operator, masks, undecided
         self.values = sorted(value for value in masks if value == value) if operator in ORDERED else []
         self.below = list(accumulate((masks[value] for value in self.values), or_, initial=0))
         self.known = self.below[-1] if operator in ORDERED else known
@@ -52,7 +52,11 @@ class PoolLookup:
 
 
 def lookup_of(
-    bridge: PodPoolComparison, pool_index: PoolIndex, nobody: Arguments, known: PoolLookup | None = None
+    bridge: PodPoolComparison,
+    pool_index: PoolIndex,
+    views: Sequence[PoolView],
+    nobody: Arguments,
+    known: PoolLookup | None = None,
 ) -> PoolLookup:
     """The lookup of a comparison over all pools; `known` is that of the index before. Raises BudgetExceeded.
 
@@ -60,11 +64,16 @@ def lookup_of(
     """
     moved = pool_index.carried_over.moved
     masks = {value: moved(mask) for value, mask in known.masks.items()} if known else {}
-    valued = moved(known.known) if known else 0
+    valued, undecided = (moved(known.known), moved(known.undecided)) if known else (0, 0)
     for i in pool_index.carried_over.fresh if known else range(len(pool_index.pools)):
-        with suppress(CelError):
-            value: Any = bridge.pool(*nobody, pool_index.views[i])
-            valued |= 1 << i
-            for item in set(value) if bridge.operator == "@in" else (value,):
-                masks[item] = masks.get(item, 0) | 1 << i
-    return PoolLookup(bridge.operator, {value: mask for value, mask in masks.items() if mask}, valued)
+        try:
+            value: Any = bridge.pool(*nobody, views[i])
+        except CelError:
+            continue
+        except Undecided:
+            undecided |= 1 << i
+            continue
+        valued |= 1 << i
+        for item in set(value) if bridge.operator == "@in" else (value,):
+            masks[item] = masks.get(item, 0) | 1 << i
+    return PoolLookup(bridge.operator, {value: mask for value, mask in masks.items() if mask}, valued, undecided)

@@ -8,11 +8,10 @@ from typing import Protocol
 from engine.evaluation.nodeset import NodeSet
 from engine.evaluation.pool_facts import Inputs
 from engine.evaluation.preferences import WeightedNodes, with_disjoint_terms
-from engine.evaluation.read_tracking import WatchedPool, is_inferred
 from engine.language import CelError
 from engine.nodeselector import TRUE, Terms, both, within_limit
-from engine.pools import Cases, words_of
-from engine.program import Arguments, CasesOf, Reads, Score
+from engine.pools import Cases, Read, Words, words_of
+from engine.program import Arguments, CasesOf, Reads, Score, Undecided, assumed_cases
 
 
 def scored(score: Score, inputs: Inputs, errors: list[str]) -> Iterable[WeightedNodes]:
@@ -49,19 +48,31 @@ def by_pool_values(score: Scored, inputs: Inputs, errors: list[str]) -> Iterator
 
     Pools on which it is an error are left out, and `errors` says why.
     """
-    for i, pool in enumerate(inputs.pool_facts.pool_index.pools):
-        watched = WatchedPool(pool.view) if score.computed and is_inferred(pool) else None
-        arguments = (*inputs.arguments, watched.view if watched else pool.view)
-        cases: Cases = ()
+    pool_facts = inputs.pool_facts
+    for i, pool in enumerate(pool_facts.pool_index.pools):
+        view, noted = pool_facts.views[i], set[Read]()
+        if score.computed and pool.inferred:
+            view, noted = view.noting()
         try:
-            if score.cases is not None:
-                cases = score.cases(arguments, words_of(pool.provider))
-            elif score.function is not None:
-                cases = ((TRUE, score.function(*arguments)),)
-        except CelError as error:
+            cases = _values_here(score, (*inputs.arguments, view), words_of(pool.provider))
+        except (CelError, Undecided) as error:
             errors.append(f"{error} (pool `{pool.name}`)")
             continue
-        yield i, cases, score.reads | watched.reads if watched else score.reads
+        yield i, cases, score.reads | noted
+
+
+def _values_here(score: Scored, arguments: Arguments, words: Words) -> Cases:
+    """The cases of a number on the nodes of the pool in the arguments. Raises CelError and Undecided."""
+    if score.cases is not None:
+        cases_of = score.cases
+        return assumed_cases(lambda given: cases_of(given, words), arguments)
+    assert score.function is not None
+    try:
+        return ((TRUE, score.function(*arguments)),)
+    except Undecided:
+        if score.open is None:
+            raise
+        return score.open(arguments, words)
 
 
 def values_anywhere(score: Scored, arguments: Arguments, errors: list[str]) -> Cases:
@@ -82,6 +93,8 @@ class Scored(Protocol):
     def function(self) -> Callable[..., object] | None: ...
     @property
     def cases(self) -> CasesOf | None: ...
+    @property
+    def open(self) -> CasesOf | None: ...
     @property
     def reads(self) -> Reads: ...
     @property

@@ -32,7 +32,9 @@ from engine.language.syntax import (
     Select,
     children,
     free_names,
+    rebuilt,
     shape,
+    substituted,
     walk,
 )
 from engine.language.types import (
@@ -110,7 +112,9 @@ __all__ = [
     "list_of",  # the type of a list
     "map_of",  # the type of a map
     "parse",  # the tree of an Excerpt, or what is wrong with it
+    "rebuilt",  # a Node with each expression directly inside changed
     "said",  # a type in words, as messages write it
     "shape",  # a text that equal expressions share
+    "substituted",  # a tree with a value in place of a variable
     "walk",  # a Node and all Nodes inside
 ]

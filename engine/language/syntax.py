@@ -7,8 +7,8 @@ tree can do its best with them; `has(a.b)` is a Has.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 from engine.language.types import DYN, Type
 
@@ -162,6 +162,45 @@ def children(node: Node) -> tuple[Node, ...]:
             return (node.value, node.body)
         case _:
             return ()
+
+
+def rebuilt(node: Node, change: Callable[[Node], Node]) -> Node:
+    """The node with each expression directly inside changed; the node itself where none is."""
+    match node:
+        case Select() | Has():
+            return replace(node, operand=change(node.operand))
+        case Index():
+            return replace(node, operand=change(node.operand), index=change(node.index))
+        case Call():
+            target = None if node.target is None else change(node.target)
+            return replace(node, target=target, args=tuple(map(change, node.args)))
+        case ListLiteral():
+            return replace(node, elements=tuple(map(change, node.elements)))
+        case MapLiteral():
+            return replace(node, entries=tuple((change(key), change(value), some) for key, value, some in node.entries))
+        case Comprehension():
+            return replace(node, range=change(node.range), body=tuple(map(change, node.body)))
+        case OptionalMap():
+            return replace(node, target=change(node.target), body=change(node.body))
+        case Bind():
+            return replace(node, value=change(node.value), body=change(node.body))
+        case _:
+            return node
+
+
+def substituted(node: Node, variable: str, value: Node) -> Node:
+    """The expression with a value in place of a variable that it does not bind itself."""
+    match node:
+        case Ident(name=name):
+            return value if name == variable else node
+        case Comprehension(variables=names) if variable in names:
+            return replace(node, range=substituted(node.range, variable, value))
+        case OptionalMap(variable=name) if name == variable:
+            return replace(node, target=substituted(node.target, variable, value))
+        case Bind(variable=name) if name == variable:
+            return replace(node, value=substituted(node.value, variable, value))
+        case _:
+            return rebuilt(node, lambda child: substituted(child, variable, value))
 
 
 def free_names(node: Node, bound: frozenset[str] = frozenset()) -> frozenset[str]:

@@ -13,7 +13,8 @@ provider's labels say, and `words.py` makes the portable words (`node.zone`, `no
 from engine.pools.census import Census
 from engine.pools.index import HARD_EFFECTS, Group, PoolIndex, members
 from engine.pools.inventory import inventory_from_documents, inventory_problems, live_inventory
-from engine.pools.pool import Inventory, Pool, Remark, Taint
+from engine.pools.nodes import is_machine_label
+from engine.pools.pool import Fact, Inventory, Pool, Remark, Taint, capacity_types
 from engine.pools.providers import CAPACITY_LABELS, CAPACITY_TYPES, NODE_WORDS, POOL_FIELDS, POOL_LABELS, WORD_OF
 from engine.pools.reads import Read
 from engine.pools.taints import TIMED_TAINTS, is_transient
@@ -30,6 +31,7 @@ __all__ = [
     "WORD_OF",  # by field of `pool`: the word for what one node says
     "Cases",  # disjoint Terms, each with the value of an expression on its nodes
     "Census",  # makes inventories of one cluster, remembering the pools of which nothing changed
+    "Fact",  # what is known of one label of a pool's nodes
     "Group",  # a mask of pools, and the Terms of their nodes that are meant
     "Inventory",  # the pools of a cluster, sorted by name, and the nodes that belong to none
     "Label",  # as a value in Cases: whatever string this label of the node says
@@ -40,8 +42,10 @@ __all__ = [
     "Remark",  # what is worth knowing of how an Inventory came about
     "Taint",  # key, value and effect, and whether only some nodes of a pool have it
     "Words",  # PortableWord by word
+    "capacity_types",  # the capacity types that a pool's nodes may have; None where that is not known
     "inventory_from_documents",  # the Inventory that files describe; raises BundleError and RequestError
     "inventory_problems",  # what is wrong with a file that describes pools
+    "is_machine_label",  # whether a label belongs to one machine
     "is_transient",  # whether taints of a key say only how a node is at the moment
     "live_inventory",  # the Inventory of a cluster's objects, and of files beside them
     "members",  # the indexes of the bits that are set in a mask, ascending

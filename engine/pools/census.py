@@ -31,12 +31,18 @@ class Census:
         self._made: dict[Hashable, tuple[Declared | None, Sequence[Node], Pool]] = {}
 
     def inventory(
-        self, declared: Iterable[Declared], nodes: Iterable[Node], coming: Mapping[tuple[str, str], Size] | None = None
+        self,
+        declared: Iterable[Declared],
+        nodes: Iterable[Node],
+        coming: Mapping[tuple[str, str], Size] | None = None,
+        *,
+        counted: bool = True,
     ) -> Inventory:
         """The inventory of what was declared, each pool once, and of all nodes; in the same order each time.
 
         `coming` has, by the label of its pool, the largest machine that is on its way.
         Each node goes to the declared pool whose selector says most about it, else to the pool that its label names.
+        Where nodes are `counted`, a declared pool without any has none; else it is not known how many it has.
         """
         known = sorted(declared, key=lambda said: precedence(said, self.order))
         homes = Homes(known, self.order)
@@ -51,7 +57,7 @@ class Census:
             largest = (
                 next((coming[label] for label in said.selector.items() if label in coming), None) if coming else None
             )
-            made[frozenset(said.selector.items())] = self._declared(said, some, largest)
+            made[frozenset(said.selector.items())] = self._declared(_counted(said) if counted and not some else said, some, largest)
         for label, some in groups.items():
             made[label] = self._known(label, None, some) or (None, some, pool_of(label, some))
         self._made = made
@@ -103,6 +109,11 @@ class Homes:
         return pool_label_of(labels, self._order) in said.selector or said.selector.keys().isdisjoint(self._order)
 
 
+def _counted(said: Declared) -> Declared:
+    """A pool that has no nodes, unless it says otherwise."""
+    return replace(said, nodes=said.nodes or 0)
+
+
 def _at_least(said: Declared, largest: Size, nodes: Sequence[Node]) -> Declared:
     """What was declared, with sizes of which nothing was said: those of a machine on its way, or of a larger node."""
     seen = see(nodes) if nodes else None
@@ -116,4 +127,10 @@ def _at_least(said: Declared, largest: Size, nodes: Sequence[Node]) -> Declared:
 
 
 def _declared_pool(said: Declared, nodes: Sequence[Mapping[str, Any]]) -> Pool:
-    return declared_pool(said, see(nodes) if nodes else None, provider_of({**said.labels, **said.selector}))
+    return declared_pool(said, see(nodes) if nodes else None, _provider(said))
+
+
+def _provider(said: Declared) -> str:
+    """The provider whose label every node of a declared pool carries."""
+    carried = {key: value for key, fact in said.facts.items() if (value := fact.value) is not None}
+    return provider_of({**carried, **said.selector})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from engine.pools.pool import Labels, LabelValues, Pool, Taint
+from engine.nodeselector import one_of
+from engine.pools.pool import Fact, Facts, Labels, Pool, Taint, constants
 from engine.pools.taints import taints_together
 
 T = TypeVar("T")
@@ -13,7 +15,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What somebody said about a pool; None where nothing was said. Units are those of Pool.
+    """What somebody said about a pool; None where nothing was said. Units and words are those of Pool.
+
+    `facts` are never observed ones. `source` is what said it, in words.
 
     `startup_taints` are gone by the time a pod may run. It is `templated` where the next node is made as this says.
     """
@@ -21,8 +25,7 @@ class Declared:
     name: str
     selector: Labels
     provider: str | None = None
-    labels: Labels = field(default_factory=dict)
-    values: LabelValues = field(default_factory=dict)
+    facts: Facts = field(default_factory=dict)
     annotations: Labels = field(default_factory=dict)
     taints: tuple[Taint, ...] | None = None
     startup_taints: tuple[Taint, ...] = ()
@@ -34,17 +37,26 @@ class Declared:
     gpus: int | None = None
     weight: int | None = None
     price: float | None = None
+    closed: bool = False
+    source: str = ""
+    contradictions: tuple[str, ...] = ()
 
     def over(self, other: Declared) -> Declared:
-        """What both say about one pool; this one wins where they differ."""
-        labels = {key: value for key, value in other.labels.items() if key not in self.values} | dict(self.labels)
-        values = {key: some for key, some in {**other.values, **self.values}.items() if key not in labels}
+        """What both say about one pool: what they agree on; this one counts where they contradict each other."""
+        facts = {**other.facts, **self.facts}
+        disputed: list[str] = []
+        for key in sorted(self.facts.keys() & other.facts.keys()):
+            mine, its = self.facts[key], other.facts[key]
+            agreed = mine.states & its.states
+            if agreed.impossible:
+                disputed.append(f"`{key}`: {mine.states} says {mine.source}, {its.states} says {its.source}")
+            elif agreed != mine.states:
+                facts[key] = Fact(agreed, source=f"{mine.source}, {its.source}")
         return Declared(
             name=self.name,
             selector=self.selector,
             provider=_first(self.provider, other.provider),
-            labels=labels,
-            values=values,
+            facts=facts,
             annotations={**other.annotations, **self.annotations},
             taints=_first(self.taints, other.taints),
             startup_taints=(*self.startup_taints, *other.startup_taints),
@@ -56,69 +68,78 @@ class Declared:
             gpus=_first(self.gpus, other.gpus),
             weight=_first(self.weight, other.weight),
             price=_first(self.price, other.price),
+            closed=self.closed or other.closed,
+            source=f"{self.source}, {other.source}",
+            contradictions=(*self.contradictions, *other.contradictions, *disputed),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the nodes of a pool show: labels that all carry, values of those that vary, taints, some of them `partial`.
+    """What the nodes of a pool show: observed facts of their labels, taints, some of them `partial`.
 
-    `cpu` (cores), `memory` (bytes) and `gpus` are those of the node that has most of each.
+    `cpu` (cores), `memory` (bytes) and `gpus` are those of the node that has most of each, None where no node says.
     """
 
-    labels: Labels
-    values: LabelValues
+    facts: Facts
     taints: tuple[Taint, ...]
     nodes: int
     ready_nodes: int
-    cpu: float
-    memory: int
-    gpus: int
+    cpu: float | None
+    memory: int | None
+    gpus: int | None
 
 
 def declared_pool(said: Declared, seen: Seen | None, provider: str) -> Pool:
     """A pool that was declared, with what its nodes add. What is declared is never corrected by what is seen."""
-    labels = {**said.labels, **said.selector}
-    told = labels.keys() | said.values.keys()
-    more = {key: value for key, value in seen.labels.items() if key not in told} if seen else {}
-    varying = {key: some for key, some in seen.values.items() if key not in told} if seen else {}
-    nodes = _first(said.nodes, seen.nodes if seen else 0) or 0
-    ready = _first(said.ready_nodes, min(seen.ready_nodes, nodes) if seen else nodes) or 0
+    own = constants(said.selector, source=said.source or "its selector")
+    declared = {**said.facts, **own}
+    facts = {**(seen.facts if seen else {}), **declared}
+    if seen:
+        facts |= {key: fact._replace(seen=seen.facts[key].seen) for key, fact in declared.items() if key in seen.facts}
+    nodes = _first(said.nodes, seen.nodes if seen else None)
+    ready = _first(said.ready_nodes, seen.ready_nodes if seen else nodes)
     return Pool(
         name=said.name,
         provider=_first(said.provider, provider) or "",
         selector=dict(sorted(said.selector.items())),
-        labels=dict(sorted({**more, **labels}.items())),
-        values=dict(sorted({**varying, **said.values}.items())),
+        facts=dict(sorted(facts.items())),
         annotations=dict(sorted(said.annotations.items())),
         taints=taints_together(said.taints, said.startup_taints, seen.taints if seen else (), templated=said.templated),
         nodes=nodes,
-        ready_nodes=ready,
-        cpu=_first(said.cpu, seen.cpu if seen else 0.0) or 0.0,
-        memory=_first(said.memory, seen.memory if seen else 0) or 0,
-        gpus=_first(said.gpus, seen.gpus if seen else 0) or 0,
+        ready_nodes=ready if ready is None or nodes is None else min(ready, nodes),
+        cpu=_first(said.cpu, seen.cpu if seen else None),
+        memory=_first(said.memory, seen.memory if seen else None),
+        gpus=_first(said.gpus, seen.gpus if seen else None),
         weight=said.weight or 0,
         price=said.price,
-        observed=frozenset(more) | frozenset(varying),
-        declared=True,
+        closed=said.closed,
+        contradictions=(*said.contradictions, *(_denied(said.facts, seen.facts) if seen else ())),
     )
+
+
+def _denied(declared: Facts, seen: Facts) -> Iterator[str]:
+    """What is declared of labels, and nodes that are there do not bear out."""
+    for key, fact in sorted(declared.items()):
+        others = [value for value in seen[key].seen if not fact.states.holds(value)] if key in seen else []
+        if others:
+            yield f"`{key}`: {fact.states} says {fact.source}, there are nodes with {', '.join(others)}"
 
 
 def observed_pool(name: str, provider: str, selector: Labels, seen: Seen) -> Pool:
     """A pool that is known from its nodes alone."""
+    own = {key: Fact(one_of([value]), source="its selector", seen=(value,)) for key, value in selector.items()}
     return Pool(
         name=name,
         provider=provider,
         selector=selector,
-        labels={**seen.labels, **selector},
-        values=seen.values,
+        facts=dict(sorted({**seen.facts, **own}.items())),
         taints=seen.taints,
         nodes=seen.nodes,
         ready_nodes=seen.ready_nodes,
         cpu=seen.cpu,
         memory=seen.memory,
         gpus=seen.gpus,
-        observed=(frozenset(seen.labels) | frozenset(seen.values)) - frozenset(selector),
         declared=False,
     )
 

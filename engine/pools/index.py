@@ -38,7 +38,6 @@ class PoolIndex:
     def __init__(self, inventory: Inventory, previous: PoolIndex | None = None) -> None:
         self.inventory = inventory
         self.pools: tuple[Pool, ...] = inventory.pools
-        self.views: tuple[Mapping[str, object], ...] = tuple(pool.view for pool in self.pools)
         self.every = (1 << len(self.pools)) - 1  # as many bits set as there are pools
         self.providers = _grouped((pool.provider, 1 << i) for i, pool in enumerate(self.pools))
         self.hard_taints = _grouped(
@@ -55,10 +54,11 @@ class PoolIndex:
         if previous is not None:
             self._take_over(previous)
         self.shadowed = sum(1 << i for i in self._special if self.known(i).impossible)  # each bit once: a sum is `|`
-        self.inferred = any(pool.observed or not pool.declared for pool in self.pools)
+        self.inferred = any(pool.inferred for pool in self.pools)
         self._names: dict[int, tuple[str, ...]] = {}
         self._selectors: dict[int, Terms] = {}
         self._demands: dict[frozenset[Read], tuple[Group, ...]] = {}
+        self._alike: dict[frozenset[str], tuple[tuple[int, Term], ...]] = {}
 
     def names(self, mask: int) -> tuple[str, ...]:
         """The names of the pools of a mask, ascending."""
@@ -118,6 +118,14 @@ class PoolIndex:
                 key, values, self.carried_over.fresh
             )
 
+    def alike(self, keys: frozenset[str]) -> tuple[tuple[int, Term], ...]:
+        """All pools, in groups of which the same is declared of these labels, each with what that is."""
+        groups = self._alike.get(keys)
+        if groups is None:
+            each = ((_declared(pool, keys), 1 << i) for i, pool in enumerate(self.pools))
+            groups = _remember(self._alike, keys, tuple((pools, known) for known, pools in _grouped(each).items()))
+        return groups
+
     def demands(self, reads: frozenset[Read], mask: int) -> Iterator[Group]:
         """The pools of a mask, in groups with the terms that demand again what was read and only observed.
 
@@ -173,6 +181,12 @@ def _same(old: PoolIndex, place: int, new: PoolIndex, i: int) -> bool:
     """Whether a pool is equal in both indexes, and nodes belong to it by the same rule."""
     a, b = old.pools[place], new.pools[i]
     return (a is b or a == b) and old.special(place) == new.special(i)
+
+
+def _declared(pool: Pool, keys: Iterable[str]) -> Term:
+    """What is declared of these labels of a pool's nodes."""
+    facts = ((key, pool.facts[key]) for key in keys if key in pool.facts)
+    return term_of({key: fact.states for key, fact in facts if not fact.observed})
 
 
 def members(mask: int) -> Iterator[int]:

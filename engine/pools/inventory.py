@@ -32,7 +32,10 @@ from engine.pools.pool import Inventory, Remark
 
 @dataclass(slots=True)
 class _Found:
-    """What the documents read so far declare or show, by kind, and what is wrong with them."""
+    """What the documents read so far declare or show, by kind, and what is wrong with them.
+
+    `counted` says that `nodes` are all that there are.
+    """
 
     problems: Problems = field(default_factory=list)
     declared: dict[frozenset[tuple[str, str]], Declared] = field(default_factory=dict)
@@ -44,6 +47,7 @@ class _Found:
     selectors: dict[frozenset[tuple[str, str]], Span] = field(default_factory=dict)
     others: list[str] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
+    counted: bool = False
 
     def declare(self, said: Declared, value: Map) -> None:
         identity = frozenset(said.selector.items())
@@ -89,6 +93,7 @@ def live_inventory(documents: Iterable[Manifest], cluster: Cluster | None, censu
     """
     found = _read(documents)
     found.nodes += cluster.nodes if cluster else ()
+    found.counted = cluster is not None
     found.remarks += (Remark("unread", "", text) for text in cluster.unread) if cluster else ()
     for each in cluster.resources if cluster else ():
         try:
@@ -249,5 +254,5 @@ def _combine(found: _Found, census: Census) -> Inventory:
         identity = frozenset(said.selector.items())
         declared[identity] = declared[identity].over(said) if identity in declared else said
     coming = node_claims.coming(found.claims, {name_of(node) for node in found.nodes}) if found.claims else {}
-    made = census.inventory(declared.values(), found.nodes, coming)
+    made = census.inventory(declared.values(), found.nodes, coming, counted=found.counted or bool(found.nodes))
     return replace(made, remarks=tuple(found.remarks)) if found.remarks else made

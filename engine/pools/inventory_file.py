@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -37,10 +38,12 @@ from engine.documents import (
     some,
     text,
 )
+from engine.nodeselector import ABSENT, one_of
 from engine.pools.evidence import Declared
-from engine.pools.pool import Taint
-from engine.pools.providers import BY_NAME, POOL_FIELDS
+from engine.pools.pool import Fact, Facts, Labels, Taint, constants
+from engine.pools.providers import BY_NAME, POOL_FIELDS, spot_markers
 
+SOURCE = "the inventory"
 TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _DERIVED = {**POOL_FIELDS, "capacityTypes": "karpenter.sh/capacity-type"}
 """Fields of `pool` that follow from its labels and values: the label to give instead."""
@@ -87,8 +90,7 @@ def _pool(read: Read, value: Map, problems: Problems) -> Any:
         name=read["name"],
         selector=selector,
         provider=read.get("provider"),
-        labels=labels,
-        values={key: tuple(sorted(set(each))) for key, each in values.items()},
+        facts=_facts(labels, values),
         annotations=read.get("annotations", {}),
         taints=read.get("taints"),
         nodes=nodes,
@@ -98,7 +100,14 @@ def _pool(read: Read, value: Map, problems: Problems) -> Any:
         gpus=read.get("gpus"),
         weight=read.get("weight"),
         price=read.get("price"),
+        source=SOURCE,
     ), value
+
+
+def _facts(labels: Labels, values: Mapping[str, Sequence[str]]) -> Facts:
+    """What an entry says of labels. One that marks spot nodes only may be missing where it says values."""
+    said = {key: one_of(each) | ABSENT if key in spot_markers() else one_of(each) for key, each in values.items()}
+    return {key: Fact(states, source=SOURCE) for key, states in said.items()} | constants(labels, source=SOURCE)
 
 
 def _entry(value: Map, name: str, key: str = "") -> Span:

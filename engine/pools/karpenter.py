@@ -10,11 +10,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.documents import RequestError
+from engine.nodeselector import ANY, LabelStates, from_expression, integers
 from engine.pools.evidence import Declared
-from engine.pools.pool import Taint
+from engine.pools.instance_types import gpus_of
+from engine.pools.pool import Fact, Facts, Taint, constants
+from engine.pools.providers import INSTANCE_TYPE
 
 Object = Mapping[str, Any]
 POOL_LABEL = "karpenter.sh/nodepool"
+SOURCE = "the NodePool"
 _OWN_ANNOTATIONS = ("karpenter.sh/", "kubectl.kubernetes.io/")
 
 
@@ -38,18 +42,24 @@ def declared(node_pool: Object) -> Declared:
     inner = _map(template, "spec", "spec.template")
     labels = {POOL_LABEL: name, **_node_class_label(inner), **_labels(template)}
     possible = _requirements(inner)
+    facts = {key: Fact(states, source=SOURCE) for key, states in possible.items() if not states.impossible}
+    facts |= constants(labels, source=SOURCE)
     return Declared(
         name=name,
         selector={POOL_LABEL: name},
         provider="karpenter",
-        labels={**{key: values[0] for key, values in possible.items() if len(values) == 1}, **labels},
-        values={key: values for key, values in possible.items() if len(values) != 1 and key not in labels},
+        facts=facts,
         annotations=_annotations(metadata),
         taints=tuple(sorted(_taints(inner, "taints"))),
         startup_taints=tuple(sorted(_taints(inner, "startupTaints"))),
         templated=True,
         nodes=_count(status.get("nodes")),
+        cpu=_largest(facts, "cpu"),
+        memory=_bytes(_largest(facts, "memory")),
+        gpus=_gpus(facts),
         weight=_count(spec.get("weight")),
+        closed=True,
+        source=SOURCE,
     )
 
 
@@ -65,21 +75,87 @@ def _node_class_label(inner: Object) -> dict[str, str]:
     return {f"{group}/{str(kind).lower()}": str(name)} if group and kind and name else {}
 
 
-def _requirements(inner: Object) -> dict[str, tuple[str, ...]]:
-    """The values that labels may have, where that is a list: the `In` requirements met, less the `NotIn` ones."""
-    possible: dict[str, set[str]] = {}
-    excluded: dict[str, set[str]] = {}
+def _requirements(inner: Object) -> dict[str, LabelStates]:
+    """The states that labels may be in, by what is required of them: all operators that a NodePool has.
+
+    Karpenter's `Gte` and `Lte` include their bound. Of a `NotIn` it is not said whether the label is there.
+    """
+    possible: dict[str, LabelStates] = {}
     for at, each in enumerate(_list(inner, "requirements", "spec.template.spec")):
         path = f"spec.template.spec.requirements[{at}]"
         if not isinstance(each, Mapping) or not isinstance(each.get("key"), str):
             raise RequestError(path, "a requirement needs a key")
-        values = {str(value) for value in _list(each, "values", path)}
-        key, operator = each["key"], each.get("operator")
-        if operator == "In":
-            possible[key] = possible[key] & values if key in possible else values
-        elif operator == "NotIn":
-            excluded.setdefault(key, set()).update(values)
-    return {key: tuple(sorted(values - excluded.get(key, set()))) for key, values in possible.items()}
+        values = [str(value) for value in _list(each, "values", path)]
+        key = _NORMALIZED.get(each["key"], each["key"])
+        possible[key] = possible.get(key, ANY) & _states(str(each.get("operator")), values, path)
+    return possible
+
+
+def _states(operator: str, values: Sequence[str], path: str) -> LabelStates:
+    if operator in ("Gte", "Lte"):
+        bound = _integer(values, path)
+        return integers(max(bound, 0)) if operator == "Gte" else integers(0, bound)
+    if operator in ("Gt", "Lt"):
+        _integer(values, path)
+    elif operator not in ("In", "NotIn", "Exists", "DoesNotExist"):
+        raise RequestError(f"{path}.operator", f"`{operator}` is not an operator of a requirement")
+    return from_expression({"operator": operator, "values": list(values)})
+
+
+def _integer(values: Sequence[str], path: str) -> int:
+    try:
+        (bound,) = map(int, values)
+    except ValueError:
+        raise RequestError(f"{path}.values", "a bound must be one integer") from None
+    return bound
+
+
+_NORMALIZED: Mapping[str, str] = {
+    "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
+    "beta.kubernetes.io/arch": "kubernetes.io/arch",
+    "beta.kubernetes.io/os": "kubernetes.io/os",
+    "beta.kubernetes.io/instance-type": "node.kubernetes.io/instance-type",
+}
+"""Karpenter reads the old names of labels as the new ones (pkg/apis/v1/labels.go, NormalizedLabels)."""
+
+_SIZES: Mapping[str, Sequence[str]] = {
+    "cpu": ("karpenter.k8s.aws/instance-cpu", "karpenter.azure.com/sku-cpu", "karpenter.k8s.gcp/instance-cpu"),
+    "memory": (
+        "karpenter.k8s.aws/instance-memory",
+        "karpenter.azure.com/sku-memory",
+        "karpenter.k8s.gcp/instance-memory",
+    ),
+    "gpus": (
+        "karpenter.k8s.aws/instance-gpu-count",
+        "karpenter.azure.com/sku-gpu-count",
+        "karpenter.k8s.gcp/instance-gpu-count",
+    ),
+}
+"""The labels that say how large an instance is, as Karpenter's providers name them: cores, MiB, GPUs."""
+
+
+def _largest(facts: Facts, what: str) -> int | None:
+    """The most that a requirement lists of something; None where it lists nothing, or has bounds only."""
+    for key in _SIZES[what]:
+        values = facts[key].values if key in facts else None
+        if values and all(value.isdigit() for value in values):
+            return max(map(int, values))
+    return None
+
+
+def _bytes(mebibytes: int | None) -> int | None:
+    return None if mebibytes is None else mebibytes << 20
+
+
+def _gpus(facts: Facts) -> int | None:
+    """The GPUs of the largest node: as a requirement lists them, else those of the instance types that it lists."""
+    listed = _largest(facts, "gpus")
+    if listed is not None or INSTANCE_TYPE not in facts:
+        return listed
+    counts = [gpus_of(each) for each in facts[INSTANCE_TYPE].values or ()]
+    known = [count for count in counts if count is not None]
+    return max(known) if known and len(known) == len(counts) else None
 
 
 def _taints(inner: Object, field: str) -> list[Taint]:

@@ -12,8 +12,8 @@ from itertools import combinations
 
 from engine.nodeselector import ABSENT, ANY, LabelStates, Terms, difference, one_of, term_of
 from engine.pools.evidence import Declared
-from engine.pools.pool import Inventory, Labels, Pool, Stray
-from engine.pools.providers import capacity, pool_label_order
+from engine.pools.pool import UNSEEN, Inventory, Labels, Pool, Stray
+from engine.pools.providers import pool_label_order
 
 Label = tuple[str, str]  # key and value
 Extra = Mapping[str, LabelStates]
@@ -37,7 +37,7 @@ def _extra(winner: Pool, loser: Pool, order: Sequence[str]) -> Extra:
 
     A pool with an identifying label has no nodes with an earlier one, which the loser's may carry.
     """
-    barring = [key for key in _earlier(winner, order) if key in loser.labels or key in loser.values]
+    barring = [key for key in _earlier(winner, order) if loser.facts.get(key, UNSEEN).states != ABSENT]
     more = {key: one_of([value]) for key, value in winner.selector.items() if key not in loser.selector}
     return more | dict.fromkeys(barring, ABSENT)
 
@@ -72,7 +72,7 @@ def _crossing(inventory: Inventory) -> Iterator[tuple[int, int]]:
             by_label.setdefault(label, []).append(i)
     pairs = set()
     for i, pool in enumerate(pools):
-        carried = {*pool.labels.items(), *((key, value) for key, some in pool.values.items() for value in some)}
+        carried = {(key, value) for key in pool.facts for value in _may_carry(pool, key)}
         for j in {j for label in carried - pool.selector.items() for j in by_label.get(label, ())}:
             if pools[j].selector.items() <= carried:
                 pairs.add((min(i, j), max(i, j)))
@@ -104,15 +104,10 @@ def _may_have(known: Mapping[str, LabelStates], labels: Extra) -> bool:
 def known_labels(pool: Pool, order: Sequence[str], special: Iterable[Extra] = ()) -> Mapping[str, LabelStates]:
     """What every node of a pool, now and later, is known to carry: its selector, declared labels and values.
 
-    A node with a provider's pool label that comes earlier in their order would be of that provider's pool. A label that
-    marks spot nodes only may be missing where several values are declared.
+    A node with a provider's pool label that comes earlier in their order would be of that provider's pool.
     """
-    labels = {key: one_of([value]) for key, value in pool.labels.items() if key not in pool.observed}
-    varying = {key: one_of(some) for key, some in pool.values.items() if key not in pool.observed}
-    rule = capacity(pool.provider)
-    for key in rule.keys if rule and rule.otherwise else ():  # where absence says on-demand, a node may lack it
-        varying.update({key: varying[key] | ABSENT} if key in varying else {})
-    known = {**dict.fromkeys(_earlier(pool, order), ABSENT), **varying, **labels, **_selected(pool)}
+    declared = {key: fact.states for key, fact in pool.facts.items() if not fact.observed}
+    known = {**dict.fromkeys(_earlier(pool, order), ABSENT), **declared, **_selected(pool)}
     for extra in special:
         if len(extra) == 1:
             ((key, values),) = extra.items()
@@ -163,7 +158,7 @@ def _set_apart(pools: Sequence[Pool], order: Sequence[str]) -> list[Pool]:
     """
     carriers: dict[tuple[str, str], set[str]] = {}
     for pool in pools:
-        carried = {key: {pool.labels.get(key), *pool.values.get(key, ())} - {None} for key in order}
+        carried = {key: _may_carry(pool, key) for key in order}
         identifying = {key for key, values in carried.items() if values}
         for key in identifying:
             for value in carried[key]:
@@ -175,6 +170,12 @@ def _set_apart(pools: Sequence[Pool], order: Sequence[str]) -> list[Pool]:
         without = tuple(key for key in order[:place] if key in others)
         made.append(replace(pool, without=without) if without else pool)
     return made
+
+
+def _may_carry(pool: Pool, key: str) -> set[str]:
+    """The values of a label that nodes of a pool may carry, as far as they are known."""
+    fact = pool.facts.get(key, UNSEEN)
+    return {*(fact.states.finite or ()), *fact.seen}
 
 
 def _said(selector: Labels) -> str:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.documents import parse_quantity
+from engine.nodeselector import ANY, one_of
 from engine.pools.evidence import Seen, observed_pool
 from engine.pools.membership import inventory_from_pools
-from engine.pools.pool import Inventory, Pool, Stray, Taint
+from engine.pools.pool import Fact, Facts, Inventory, Labels, Pool, Stray, Taint
 from engine.pools.providers import BY_POOL_LABEL, HOSTNAME, INSTANCE_TYPE, REGION, ZONE, pool_label_of, pool_label_order
 from engine.pools.taints import lasting, taints_seen
 
+T = TypeVar("T", int, float)
 Node = Mapping[str, Any]
 NodeGroup = tuple[str, str]
 """The identifying label that nodes share: key and value."""
@@ -105,24 +108,41 @@ def annotations_of(node: Node) -> Mapping[str, str]:
 
 def see(nodes: Sequence[Node]) -> Seen:
     """What these nodes, at least one, have in common, and in what they differ."""
-    all_labels = [labels_of(node) for node in nodes]
-    common = set(all_labels[0].items()).intersection(*(labels.items() for labels in all_labels))
-    constant = {key: value for key, value in common if not is_machine_label(key)}
-    varying: dict[str, set[str]] = {}
-    for labels in all_labels:
-        for key in labels.keys() - constant.keys():
-            varying.setdefault(key, set()).add(labels[key])
     resources = [_allocatable(node) for node in nodes]
     return Seen(
-        labels=dict(sorted(constant.items())),
-        values={key: tuple(sorted(varying[key])) for key in sorted(varying)},
+        facts=_facts([labels_of(node) for node in nodes]),
         taints=taints_seen([taints_of(node) for node in nodes]),
         nodes=len(nodes),
         ready_nodes=sum(_is_ready(node) for node in nodes),
-        cpu=float(max(_amount(each, "cpu") for each in resources)),
-        memory=ceil(max(_amount(each, "memory") for each in resources)),
-        gpus=int(max(sum(_amount(each, name) for name in GPU_RESOURCES if name in each) for each in resources)),
+        cpu=_most(float(_amount(each, "cpu")) for each in resources if "cpu" in each),
+        memory=_most(ceil(_amount(each, "memory")) for each in resources if "memory" in each),
+        gpus=_most(
+            int(sum(_amount(each, name) for name in GPU_RESOURCES if name in each)) for each in resources if each
+        ),
     )
+
+
+def _facts(all_labels: Sequence[Labels]) -> Facts:
+    """What the labels of nodes show, by key: one value, or some; of a label that only some nodes carry, nothing."""
+    values: dict[str, set[str]] = {}
+    carriers: Counter[str] = Counter()
+    for labels in all_labels:
+        carriers.update(labels.keys())
+        for key, value in labels.items():
+            values.setdefault(key, set()).add(value)
+    source = f"{len(all_labels)} nodes" if len(all_labels) > 1 else "one node"
+    found = {}
+    for key in sorted(values):
+        seen = tuple(sorted(values[key]))
+        if carriers[key] < len(all_labels):
+            found[key] = Fact(ANY, True, f"{carriers[key]} of {source}", seen)
+        else:
+            found[key] = Fact(one_of(seen), True, source, seen, is_machine_label(key))
+    return found
+
+
+def _most(amounts: Iterable[T]) -> T | None:
+    return max(amounts, default=None)
 
 
 def taints_of(node: Node) -> list[Taint]:
@@ -140,7 +160,7 @@ def _is_ready(node: Node) -> bool:
 
 def _allocatable(node: Node) -> Mapping[str, Any]:
     status: Mapping[str, Any] = node.get("status") or {}
-    resources: Mapping[str, Any] = status.get("allocatable") or status.get("capacity") or {}
+    resources: Mapping[str, Any] = status.get("allocatable") or {}
     return resources
 
 

@@ -1,4 +1,4 @@
-"""Pool, what is known of nodes that are alike; Taint; Inventory, the pools of a cluster together."""
+"""Pool, what is known of nodes that are alike; Fact, what of one label; Taint; Inventory, all pools of a cluster."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from engine.pools.providers import POOL_FIELDS, POOL_LABELS, capacity
+from engine.nodeselector import ABSENT, ANY, LabelStates, one_of
+from engine.pools.providers import POOL_LABELS, capacity, is_anybodys
 
 Labels = Mapping[str, str]
 LabelValues = Mapping[str, tuple[str, ...]]
@@ -36,38 +37,100 @@ class Stray(NamedTuple):
     taints: tuple[Taint, ...] = ()
 
 
+class Fact(NamedTuple):
+    """What is known of one label of a pool's nodes: the states that it may be in.
+
+    One string: all nodes carry this value. Several: one of these. More, without absence: all carry it, perhaps within
+    bounds. Absence alone: none carries it. ANY: nothing is known. An `observed` fact holds of the nodes that are there
+    now, and may not hold of the next one; others are declared. `source` says in words who says so. `seen` are the
+    values on the nodes that are there, sorted, also where not all of them carry the label. A label that is `each`
+    machine's own is never one value by observation, however few the nodes are.
+    """
+
+    states: LabelStates
+    observed: bool = False
+    source: str = ""
+    seen: tuple[str, ...] = ()
+    each: bool = False
+
+    @property
+    def value(self) -> str | None:
+        """The value that all nodes carry, and the next one will; None where there is not one."""
+        if self.states.absent or self.each or len(self.states.finite or ()) != 1:
+            return None
+        return next(iter(self.states.odd))
+
+    @property
+    def values(self) -> tuple[str, ...] | None:
+        """The values, sorted, one of which all nodes carry; None where they are not known."""
+        finite = None if self.states.absent else self.states.finite
+        return tuple(sorted(finite)) if finite else None
+
+    @property
+    def settled(self) -> bool:
+        """Whether the label is the same on all nodes: one value, or absent."""
+        return self.states == ABSENT or self.value is not None
+
+
+Facts = Mapping[str, Fact]
+UNKNOWN = Fact(ANY)
+UNSEEN = Fact(ABSENT, observed=True, source="no node carries it")
+UNMENTIONED = Fact(
+    ABSENT, observed=True, source="Karpenter makes no node with a label that the NodePool does not mention"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Pool:
     """A group of nodes that are alike for scheduling.
 
-    `labels` is what every node of it carries, the selector's labels included; `values` maps each label that varies to
-    the values that nodes may carry, sorted. `cpu` is in cores and `memory` in bytes, `gpus` a count, each of the node
-    that has most of it; 0 where nobody knows. `price` is per hour. `observed` has the keys of `labels` and `values`
-    that are known from nodes alone; `declared` is false for a pool made from nodes alone, where what no node carries
-    is observed, too. A node with one of the labels `without` belongs to another pool, also if the selector matches.
+    `facts` has what is known of its nodes' labels, the selector's included; `fact` answers for every label. `cpu` is in
+    cores and `memory` in bytes, `gpus` a count, each of the node that has most of it; these and the counts of nodes are
+    None where nobody knows. `price` is per hour. `declared` is false for a pool made from nodes alone, where what no
+    node carries is observed, too. On a `closed` one, nodes carry no label of its author's that is not mentioned. A node
+    with one of the labels `without` belongs to another pool, also if the selector matches. `contradictions` are what
+    one source says against another, in words; the one named first counts.
     """
 
     name: str
     provider: str
     selector: Labels
-    labels: Labels
-    values: LabelValues = field(default_factory=dict)
+    facts: Facts
     annotations: Labels = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
-    nodes: int = 0
-    ready_nodes: int = 0
-    cpu: float = 0.0
-    memory: int = 0
-    gpus: int = 0
+    nodes: int | None = None
+    ready_nodes: int | None = None
+    cpu: float | None = None
+    memory: int | None = None
+    gpus: int | None = None
     weight: int = 0
     price: float | None = None
-    observed: frozenset[str] = frozenset()
     declared: bool = True
+    closed: bool = False
     without: tuple[str, ...] = ()
-    view: Mapping[str, object] = field(init=False, repr=False, compare=False)
+    contradictions: tuple[str, ...] = ()
+    labels: Labels = field(init=False, repr=False, compare=False)
+    values: LabelValues = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "view", _view(self))
+        constants = {key: value for key, fact in self.facts.items() if (value := fact.value) is not None}
+        varying = {key: values for key, fact in self.facts.items() if key not in constants and (values := fact.values)}
+        object.__setattr__(self, "labels", constants)
+        object.__setattr__(self, "values", varying)
+
+    def fact(self, key: str) -> Fact:
+        """What is known of a label of the pool's nodes."""
+        known = self.facts.get(key)
+        if known is not None:
+            return known
+        if not self.declared:
+            return UNSEEN
+        return UNMENTIONED if self.closed and not is_anybodys(key) else UNKNOWN
+
+    @property
+    def inferred(self) -> bool:
+        """Whether anything about a label, or about its absence, may be different on the next node."""
+        return not self.declared or self.closed or any(fact.observed for fact in self.facts.values())
 
 
 class Remark(NamedTuple):
@@ -102,41 +165,23 @@ class Inventory:
     stray_nodes: tuple[Stray, ...] = field(default=(), repr=False)
 
 
-def _view(pool: Pool) -> dict[str, object]:
-    """The pool as expressions read it: the fields of `pool`, values of CEL."""
-    view: dict[str, object] = {
-        "name": pool.name,
-        "provider": pool.provider,
-        "labels": dict(pool.labels),
-        "values": {key: list(some) for key, some in pool.values.items()},
-        "annotations": dict(pool.annotations),
-        "taints": [taint._asdict() for taint in pool.taints],
-        **{name: _said_by(pool, label) for name, label in POOL_FIELDS.items()},
-        "capacityTypes": capacity_types(pool.provider, pool.labels, pool.values),
-        "nodes": pool.nodes,
-        "readyNodes": pool.ready_nodes,
-        "cpu": float(pool.cpu),
-        "memory": pool.memory,
-        "gpus": pool.gpus,
-        "weight": pool.weight,
-    }
-    return view if pool.price is None else {**view, "price": float(pool.price)}
-
-
-def _said_by(pool: Pool, key: str) -> list[str]:
-    """The values that a label may have on the pool's nodes, sorted."""
-    return [pool.labels[key]] if key in pool.labels else list(pool.values.get(key, ()))
-
-
-def capacity_types(provider: str, labels: Labels, values: LabelValues) -> list[str]:
-    """The capacity types that nodes with these labels, and some of these values, may have; sorted."""
-    rule = capacity(provider)
+def capacity_types(pool: Pool) -> tuple[str, ...] | None:
+    """The capacity types that a pool's nodes may have, sorted; None where that is not known."""
+    rule = capacity(pool.provider)
     if rule is None:
-        return []
-    some: set[str] = {rule.otherwise} if rule.otherwise else set()
+        return None
+    some: set[str] = set()
     for marker in rule.markers:
-        constant = marker.types.get(labels.get(marker.key, ""))
-        if constant:
-            return [constant]
-        some |= {marker.types[value] for value in values.get(marker.key, ()) if value in marker.types}
-    return sorted(some)
+        states = pool.fact(marker.key).states
+        if states.finite is None:
+            return None
+        meanings = {marker.types.get(value, "") for value in states.finite}
+        some |= meanings - {""}
+        if not states.absent and "" not in meanings:  # this one speaks on every node
+            return tuple(sorted(some))
+    return tuple(sorted({*some, rule.otherwise})) if rule.otherwise else None
+
+
+def constants(labels: Labels, *, observed: bool = False, source: str = "") -> dict[str, Fact]:
+    """The facts of labels that all nodes carry with one value."""
+    return {key: Fact(one_of([value]), observed, source) for key, value in labels.items()}

@@ -168,3 +168,33 @@ def pool_label_order(own: Sequence[str] = ()) -> tuple[str, ...]:
 def pool_label_of(labels: Mapping[str, str], order: Sequence[str] = POOL_LABELS) -> str | None:
     """Which label says the pool of a node with these labels: the first, in order, that it carries with a value."""
     return next((key for key in order if labels.get(key)), None)
+
+
+def spot_markers() -> frozenset[str]:
+    """The labels that mark spot nodes only: where such a label may have several values, it may be missing as well."""
+    return frozenset(
+        key for each in PROVIDERS if each.capacity and each.capacity.otherwise for key in each.capacity.keys
+    )
+
+
+_DOMAINS = (
+    "kubernetes.io",
+    "k8s.io",
+    "karpenter.sh",
+    "k8s.aws",
+    "eks.amazonaws.com",
+    "kubernetes.azure.com",
+    "karpenter.azure.com",
+    "cloud.google.com",
+    "k8s.gcp",
+    "nvidia.com",
+    "amd.com",
+    "intel.com",
+)
+"""The domains of labels that kubelets, clouds, Karpenter and the makers of devices give to nodes by themselves."""
+
+
+def is_anybodys(key: str) -> bool:
+    """Whether somebody else than the author of a pool may give its nodes this label: it is of a well-known domain."""
+    domain, slash, _ = key.rpartition("/")
+    return bool(slash) and any(domain == each or domain.endswith(f".{each}") for each in _DOMAINS)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
-from engine.nodeselector import ABSENT, TRUE, Terms, both, one_of, union, where
-from engine.pools.pool import Pool
+from engine.nodeselector import TRUE, Terms, both, union, where
+from engine.pools.pool import Pool, capacity_types
 from engine.pools.providers import capacity
 from engine.pools.words import words_of
 
 
 class Read(NamedTuple):
-    """What an expression read of a pool: `labels` or `values` under a key, its `capacity` types, or `all` of it."""
+    """What an expression read of a pool: `labels` or `values` under a key, the list of what a label says (`listed`, as
+    `zones`), its `capacity` types, or `all` of it."""
 
     kind: str
     key: str = ""
 
 
 def demanded_again(pool: Pool, reads: frozenset[Read]) -> Terms:
-    """The nodes on which everything that was read of a pool, and was only observed, is still so. Raises TooMany."""
+    """The nodes on which everything that was read of a pool, and was only observed, is still so. Raises TooMany.
+
+    What was not decided by what is known of the pool is put to the node anyway, and not demanded here.
+    """
     terms = TRUE
     for read in sorted(reads):
         terms = both(terms, _demanded(pool, read))
@@ -27,24 +31,19 @@ def demanded_again(pool: Pool, reads: frozenset[Read]) -> Terms:
 
 def _demanded(pool: Pool, read: Read) -> Terms:
     if read.kind == "all":
-        keys = sorted(pool.observed)
-        return demanded_again(pool, frozenset(Read("labels" if key in pool.labels else "values", key) for key in keys))
+        observed = [key for key, fact in pool.facts.items() if fact.observed]
+        return demanded_again(pool, frozenset(Read(kind, key) for key in observed for kind in ("labels", "values")))
     if read.kind == "capacity":
         return _capacity(pool)
-    known = pool.labels.get(read.key)
-    if known is not None:
-        return where(read.key, one_of([known])) if read.key in pool.observed else TRUE
-    if read.key in pool.values:
-        observed = read.kind == "values" and read.key in pool.observed
-        return where(read.key, one_of(pool.values[read.key])) if observed else TRUE
-    return TRUE if pool.declared else where(read.key, ABSENT)
+    fact = pool.fact(read.key)
+    decided = (fact.settled and read.kind != "listed") or (fact.values is not None and read.kind != "labels")
+    return where(read.key, fact.states) if fact.observed and decided else TRUE
 
 
 def _capacity(pool: Pool) -> Terms:
     """The capacity types that a pool's nodes were seen to have, demanded again unless they were declared."""
-    rule = capacity(pool.provider)
-    if rule is None or not any(key in pool.observed or not pool.declared for key in rule.keys):
+    rule, seen = capacity(pool.provider), capacity_types(pool)
+    if rule is None or seen is None or not any(pool.fact(key).observed for key in rule.keys):
         return TRUE
-    seen = cast("tuple[str, ...]", pool.view["capacityTypes"])
     word = words_of(pool.provider)["capacityType"]
-    return union(*(guard for guard, value in word.cases if value in seen)) if seen else word.missing
+    return union(*(guard for guard, value in word.cases if value in seen))

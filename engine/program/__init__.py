@@ -23,6 +23,8 @@ from engine.program.model import (
     Rule,
     Score,
 )
+from engine.program.open_expressions import assumed, assumed_cases
+from engine.program.pool_view import PoolView, Undecided, UnknownFact
 from engine.program.tree import (
     CONTAINS,
     NOTHING_READ,
@@ -64,6 +66,7 @@ __all__ = [
     "Leaf",  # a Tree: a part of an expression that is decided as a whole
     "Not",  # a Tree: `!inner`
     "PodPoolComparison",  # a Leaf's comparison of a value of the pod with one of the pool
+    "PoolView",  # a pool as expressions read it
     "Program",  # a compiled bundle
     "Reads",  # a frozenset of Read: what an expression reads of a pool
     "Rule",  # a boolean expression over pools and a node, compiled, with its message and place
@@ -71,6 +74,10 @@ __all__ = [
     "Tree",  # Leaf, Not, Both or Choice
     "Truth",  # a pair of Terms: the nodes where a boolean is true, and where it is false
     "TruthOf",  # a function of Arguments and Words that gives the Truth of a boolean
+    "Undecided",  # raised through an expression that reads a label which is not the same on all nodes of a pool
+    "UnknownFact",  # the CelError of what nobody has said of a pool
+    "assumed",  # a Truth with each undecided label of a pool taken to be in each of its states; raises Undecided
+    "assumed_cases",  # the same of Cases
     "choose",  # the Truth of `test ? yes : no`
     "compile_bundle",  # the Program of a Bundle; raises BundleError
     "conjoin",  # the Truth of `left && right`

@@ -47,6 +47,7 @@ from engine.program.model import (
     Score,
 )
 from engine.program.node_expressions import compile_cases, compile_truth, reads_node
+from engine.program.open_expressions import asked_truth, open_cases, open_truth
 from engine.program.reads import (
     beyond_author,
     reads_capacity_type,
@@ -287,7 +288,8 @@ class _Compiler:
         reads, computed = reads_of(node)
         reads_pool, capacity = "pool" in free_names(node), reads_capacity_type(node)
         if not reads_node(node):
-            return Score(self._function(node, NAMES), None, reads_pool, capacity, reads, computed)
+            there = open_cases(node) if reads_pool else None
+            return Score(self._function(node, NAMES), None, reads_pool, capacity, reads, computed, there)
         cases = compile_cases(node, NAMES, excerpt)
         if isinstance(cases, Problem):
             self.problems.append(cases)
@@ -334,7 +336,8 @@ class _Compiler:
         else:
             function = self._function(node, NAMES)
             bridge = self._bridge(node) if reads_pod and reads_pool and not computed else None
-            leaf = Leaf(number, reads_pod, reads_pool, False, function, None, reads, computed, bridge)
+            there, asked = (open_truth(node), asked_truth(node)) if reads_pool else (None, None)
+            leaf = Leaf(number, reads_pod, reads_pool, False, function, None, reads, computed, bridge, there, asked)
         self.leaves[key] = leaf
         return leaf
 

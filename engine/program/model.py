@@ -46,7 +46,8 @@ class CompiledPreference:
 class Score:
     """A number-valued expression: `function` where it does not read `node`, `cases` where it does.
 
-    `reads` is what its text says that it reads of a pool; `computed`, that there are computed keys besides.
+    `reads` is what its text says that it reads of a pool; `computed`, that there are computed keys besides. Where the
+    function is undecided on a pool, `open` says what it is on which of its nodes.
     """
 
     function: Function | None
@@ -55,6 +56,7 @@ class Score:
     reads_capacity: bool
     reads: Reads
     computed: bool
+    open: CasesOf | None = None
 
 
 @dataclass(frozen=True, slots=True)

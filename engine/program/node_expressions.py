@@ -58,7 +58,7 @@ EXPECTED = "one label compared with values, membership, presence or integer boun
 
 
 class InexpressibleError(Exception):
-    """What an affinity can't say, and the node of the syntax tree that asks for it. It does not leave this module."""
+    """What an affinity can't say, and the node of the syntax tree that asks for it."""
 
     def __init__(self, node: Node, what: str) -> None:
         self.node, self.what = node, what
@@ -81,6 +81,16 @@ def _refused(compiled: Callable[[], T], excerpt: Excerpt) -> T | Problem:
     except InexpressibleError as refusal:
         span = excerpt.span(refusal.node.start, refusal.node.end)
         return Problem("not-an-affinity", f"{refusal.what} is not something that an affinity can say", span, EXPECTED)
+
+
+def truth_of(node: Node, names: tuple[str, ...]) -> TruthOf:
+    """As `compile_truth`. Raises InexpressibleError."""
+    return _truth(node, names)
+
+
+def cases_of(node: Node, names: tuple[str, ...]) -> CasesOf:
+    """As `compile_cases`. Raises InexpressibleError."""
+    return _constant_cases(node, names)
 
 
 def reads_node(node: Node) -> bool:

@@ -79,7 +79,7 @@ def _collect_reads(node: Node, found: set[Read]) -> bool:
             found.add(Read(kind, key))
         case Select(operand=Ident(name="pool" | ".pool")) | Has(operand=Ident(name="pool" | ".pool")):
             if node.field in POOL_FIELDS:
-                found.add(Read("values", POOL_FIELDS[node.field]))
+                found.add(Read("listed", POOL_FIELDS[node.field]))
             elif node.field == "capacityTypes":
                 found.add(Read("capacity"))
             return node.field in ("labels", "values")

@@ -18,8 +18,10 @@ class Leaf:
     """The smallest parts of an expression that are decided as a whole.
 
     `number` tells leaves apart within a program; equal expressions share a leaf. `function` computes one that does not
-    read `node`, `truth` one that does. `reads` is what the text says that it reads of a pool; `computed`, that there
-    are computed keys besides. `bridge` is there where a lookup can answer the leaf instead of its function.
+    read `node`, `truth` one that does. Where a function is undecided on a pool, `open` says on which of its nodes it is
+    true; `asked`, where it is there, says the same at once for all pools of a provider. `reads` is what the text says
+    that it reads of a pool; `computed`, that there are computed keys besides. `bridge` is there where a lookup can
+    answer the leaf instead of its function.
     """
 
     number: int
@@ -31,6 +33,8 @@ class Leaf:
     reads: Reads = NOTHING_READ
     computed: bool = False
     bridge: PodPoolComparison | None = None
+    open: TruthOf | None = None
+    asked: TruthOf | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,10 @@ from engine.pools import Inventory, Pool, PoolIndex, Taint
 from engine.pools.providers import ZONE
 from engine.program import POD_NAMES, CompiledPolicy, Program, Truth, compile_bundle, vocabulary
 from engine.program.model import NAMES
+from engine.program.pool_view import PoolView
 from tests.conformance import expressions
 from tests.conformance.expressions import KEYS, STRINGS, Writer, quoted
+from tests.engine.pools.inventories import facts
 from tests.engine.terms import admits
 
 NIGHTLY = os.environ.get("BAYPLAN_NIGHTLY") == "1"
@@ -188,8 +190,7 @@ def pool(random: Random, number: int) -> Pool:
         name=f"{random.choice(STRINGS)}{number}" if random.random() < 0.5 else f"gpu-{number}",
         provider=random.choice(("", "gke", "karpenter")),
         selector={"pool": str(number)},
-        labels=labels,
-        values={**values, **({ZONE: zones} if zones else {})},
+        facts=facts(labels, {**values, **({ZONE: zones} if zones else {})}, seen),
         annotations={key: random.choice(STRINGS) for key in random.sample(KEYS, 2)},
         taints=tuple(
             Taint(key, random.choice(VALUES), "NoSchedule") for key in random.sample(KEYS, random.randrange(3))
@@ -199,7 +200,6 @@ def pool(random: Random, number: int) -> Pool:
         memory=random.choice((0, 17, 2**31, 2**53)),
         gpus=random.choice((0, 1, 2, 3, 8)),
         price=random.choice((None, 0.0, 1.5, 3.0)),
-        observed=frozenset(seen),
         declared=random.random() < 0.5,
     )
 
@@ -297,9 +297,9 @@ def compare(program: Program, pool_index: PoolIndex, pods: Sequence[Mapping[str,
             some_error = False
             for i, each in enumerate(pool_index.pools):
                 for node in NODES if direct.reads_node else NODES[:1]:
-                    expected = direct(given, each.view, node)
+                    expected = direct(given, PoolView(each), node)
                     some_error = some_error or expected is None
-                    where = f"{rule.text}\npod {pod}\npool {each.view}\nnode {node}"
+                    where = f"{rule.text}\npod {pod}\npool {each}\nnode {node}"
                     assert masked(verdict, pool_index.every, i, node) is expected, where
                     if verdict.anywhere is not None:
                         assert said(verdict.anywhere, node) is expected, f"anywhere: {where}"

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from engine.evaluation.nodeset import NodeSet, alive, intersection, node_terms, plain_meet, reach
 from engine.nodeselector import ABSENT, EXISTS, FALSE, TRUE, Term, Terms, one_of, simplify, term_of
 from engine.pools import Inventory, Pool, PoolIndex
+from tests.engine.pools.inventories import facts
 from tests.engine.terms import admits
 
 POOLS = tuple(
-    Pool(name=name, provider="", selector={"pool": name}, labels={"pool": name, **labels}, declared=True)
+    Pool(name=name, provider="", selector={"pool": name}, facts=facts({"pool": name, **labels}), declared=True)
     for name, labels in [("a", {"tier": "gold"}), ("b", {"tier": "base"}), ("c", {})]
 )
 FLEET = PoolIndex(Inventory(POOLS))
@@ -120,7 +121,7 @@ def test_the_pools_that_are_reached(nodes: NodeSet, own: Terms) -> None:
 
 def test_pools_are_reached_by_any_of_the_terms() -> None:
     labels = [{"pool": name, **dict.fromkeys("xyz", "0"), key: "1"} for name, key in zip("abc", "xyz", strict=True)]
-    pool_index = PoolIndex(Inventory(tuple(Pool(one["pool"], "", {"pool": one["pool"]}, one) for one in labels)))
+    pool_index = PoolIndex(Inventory(tuple(Pool(one["pool"], "", {"pool": one["pool"]}, facts(one)) for one in labels)))
     terms = tuple(term_of({key: one_of("1")}) for key in "xyz")
     assert reach(((0b111, terms),), TRUE, pool_index) == 0b111
     assert reach(((0b111, terms),), (term_of({"z": one_of("0")}),), pool_index) == 0b011

@@ -18,7 +18,9 @@ from engine.pools.pool import Inventory, Pool
 from engine.program import NO, UNKNOWN, YES, Arguments, Both, Choice, Leaf, Not, Tree
 from tests.engine.builders import decide, decider, incoming, inventory, pools_of_nodes, required
 from tests.engine.evaluation.builders import COUNT, EVERY, NODEPOOL, verdicts
-from tests.engine.pools.inventories import COMPUTED, POOLS
+from tests.engine.pools.inventories import COMPUTED, POOLS, facts
+
+Plain = tuple[ByPool, int]
 
 
 @given(POOLS, POOLS)
@@ -27,10 +29,10 @@ def test_reads_through_computed_keys_move_with_their_pools(before: Inventory, af
     (leaf,) = engine.program.leaves
     assert leaf.computed
     nobody = engine._no_pod
-    known = _by_pool(leaf, PoolIndex(before), nobody())
-    old = PoolIndex(before)
-    moved = _by_pool(leaf, PoolIndex(after, old), nobody(), known)
-    fresh = _by_pool(leaf, PoolIndex(after), nobody())
+    old = PoolFacts(PoolIndex(before), (), nobody)
+    known = _by_pool(leaf, old, nobody())
+    moved = _by_pool(leaf, PoolFacts(PoolIndex(after, old.pool_index), (), nobody, old), nobody(), known)
+    fresh = _by_pool(leaf, PoolFacts(PoolIndex(after), (), nobody), nobody())
     assert moved == fresh
     renewed = engine.renewed(after)
     anew = decider(*COMPUTED, bundle="{params: {key: tier}}", pools=after)
@@ -54,18 +56,20 @@ def test_a_renewed_decider_keeps_what_it_knows(monkeypatch: pytest.MonkeyPatch) 
     """That is what makes it fast: an expression over pools is evaluated on fresh ones only."""
     known: list[object] = []
 
-    def spy(leaf: Leaf, pool_index: PoolIndex, arguments: Arguments, before: ByPool | None = None) -> ByPool:
+    def spy(leaf: Leaf, pool_facts: PoolFacts, arguments: Arguments, before: Plain | None = None) -> Plain:
         known.append(before)
-        return _by_pool(leaf, pool_index, arguments, before)
+        return _by_pool(leaf, pool_facts, arguments, before)
 
     monkeypatch.setattr("engine.evaluation.pool_facts._by_pool", spy)
-    pools = tuple(Pool(f"p{i}", "", {"np": f"p{i}"}, {"np": f"p{i}"}, gpus=i) for i in range(4))
+    pools = tuple(Pool(f"p{i}", "", {"np": f"p{i}"}, facts({"np": f"p{i}"}), gpus=i) for i in range(4))
     engine = decider("require: [{expression: pool.gpus > 1}]", pools=Inventory(pools))
     engine.decide(incoming())
     again = engine.renewed(Inventory(pools[1:]))
     assert again.pool_index.carried_over == CarriedOver(((1, 3, 0),), ())
-    assert known == [None, *engine.pool_facts.settled.values()]
+    assert known == [None, *((verdict, 0) for verdict in engine.pool_facts.settled.values())]
     (before,), (after,) = engine.pool_facts.settled.values(), again.pool_facts.settled.values()
+    assert isinstance(before, ByPool)
+    assert isinstance(after, ByPool)
     assert (before.true, after.true) == (0b1100, 0b110)
     assert again.decide(incoming()).pools.after == ("p2", "p3")
 

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
 
 from engine.documents import Source, parse_manifests
+from engine.nodeselector import one_of
 from engine.pools.inventory import inventory_from_documents
-from engine.pools.pool import Inventory, Pool, Taint
+from engine.pools.pool import Fact, Inventory, Pool, Taint
 
 GKE = "cloud.google.com/gke-nodepool"
 SELECTOR = {"np": "p"}
 COMPUTED = ("require: [{expression: 'pool.labels[params.key] == \"gold\"'}]",)
 """A policy that reads labels whose key no expression says."""
+
+
+def facts(
+    labels: Mapping[str, str], values: Mapping[str, Sequence[str]] | None = None, observed: Iterable[str] = ()
+) -> dict[str, Fact]:
+    """What is known of labels with one value, and of those with several; those that are only observed are named."""
+    some = {**{key: (value,) for key, value in labels.items()}, **(values or {})}
+    seen = frozenset(observed)
+    return {
+        key: Fact(one_of(each), key in seen, seen=tuple(each) if key in seen else (), each=key not in labels)
+        for key, each in some.items()
+    }
 
 
 def a_pool(name: str, tier: str, gpus: int, declared: bool, tainted: bool) -> Pool:
@@ -25,7 +38,7 @@ def a_pool(name: str, tier: str, gpus: int, declared: bool, tainted: bool) -> Po
     labels = {**selector, **({"tier": tier} if tier else {})}
     seen = frozenset() if declared else frozenset({*labels, *zones})
     taints = (Taint("t", "", "NoSchedule"),) if tainted else ()
-    return Pool(name, "", selector, labels, zones, gpus=gpus, taints=taints, observed=seen, declared=declared)
+    return Pool(name, "", selector, facts(labels, zones, seen), gpus=gpus, taints=taints, declared=declared)
 
 
 POOLS = st.lists(
@@ -46,7 +59,7 @@ def pool(*observed: str, declared: bool = True, **labels: str | tuple[str, ...])
     """A pool with these labels, several values where they vary; those that are observed are named."""
     constants = {key: value for key, value in labels.items() if isinstance(value, str)}
     values = {key: value for key, value in labels.items() if isinstance(value, tuple)}
-    return Pool("p", "", SELECTOR, {**SELECTOR, **constants}, values, observed=frozenset(observed), declared=declared)
+    return Pool("p", "", SELECTOR, facts({**SELECTOR, **constants}, values, observed), declared=declared)
 
 
 def described(*pools: dict[str, Any], nodes: Sequence[dict[str, str]] = (), order: Sequence[str] = ()) -> Inventory:

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.evaluation.read_tracking import is_inferred
 from engine.nodeselector import ABSENT, EXISTS, none_of, one_of, term_of
 from engine.pools.index import CarriedOver, PoolIndex
 from engine.pools.pool import Inventory, Pool
@@ -25,7 +24,6 @@ ZONE = "topology.kubernetes.io/zone"
 )
 def test_whether_anything_is_only_observed(given_pool: Pool, inferred: bool) -> None:
     assert PoolIndex(Inventory((given_pool,))).inferred is inferred
-    assert is_inferred(given_pool) is inferred
 
 
 TERMS = [

@@ -10,7 +10,7 @@ import pytest
 from engine.documents import BundleError, Manifest, Problem, RequestError, Source, parse_manifests
 from engine.pools.inventory import inventory_from_documents, inventory_from_objects
 from engine.pools.nodes import inventory_from_nodes
-from engine.pools.pool import Inventory, Taint
+from engine.pools.pool import Inventory, Taint, capacity_types
 from tests.engine.pools.test_nodes import node
 
 HEAD = "apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools:\n"
@@ -78,19 +78,25 @@ def test_every_field_of_a_pool() -> None:
     assert (pool.annotations, pool.taints) == ({"note": "a b"}, (Taint("nvidia.com/gpu", "true", "NoSchedule"),))
     assert (pool.nodes, pool.ready_nodes, pool.weight, pool.price) == (2, 1, 10, 32.77)
     assert (pool.cpu, pool.memory, pool.gpus) == (96.0, 64 * 2**30, 8)
-    assert (pool.observed, pool.declared) == (frozenset(), True)
+    assert pool.declared
+    assert not pool.inferred
 
 
 def test_what_is_left_out() -> None:
     (pool,) = read(HEAD + "  - {name: a, selector: {pool: a}, cpu: 500m, memory: 1024}\n").pools
-    assert (pool.provider, pool.nodes, pool.ready_nodes, pool.price, pool.gpus) == ("", 0, 0, None, 0)
+    assert (pool.provider, pool.nodes, pool.ready_nodes, pool.price, pool.gpus) == ("", None, None, None, None)
     assert (pool.cpu, pool.memory, pool.taints) == (0.5, 1024, ())
 
 
 def test_the_provider_follows_from_the_selector() -> None:
     found = read(HEAD + "  - {name: a, selector: {cloud.google.com/gke-nodepool: a}}\n")
     assert [pool.provider for pool in found.pools] == ["gke"]
-    assert found.pools[0].view["capacityTypes"] == ["on-demand"]
+    assert capacity_types(found.pools[0]) is None
+    (spot,) = read(
+        HEAD
+        + "  - {name: a, selector: {cloud.google.com/gke-nodepool: a}, labels: {cloud.google.com/gke-spot: 'true'}}\n"
+    ).pools
+    assert capacity_types(spot) == ("spot",)
 
 
 def test_pools_are_sorted_over_all_documents() -> None:
@@ -185,7 +191,9 @@ def test_a_node_pool_with_its_nodes() -> None:
     (pool,) = found.pools
     assert pool.labels == {"karpenter.sh/nodepool": "gpu", "new": "1", "team": "ml"}
     assert pool.values == {"topology.kubernetes.io/zone": ("eu-1a", "eu-1b")}
-    assert (pool.observed, pool.declared) == (frozenset({"new"}), True)
+    assert {key for key, fact in pool.facts.items() if fact.observed} == {"new"}
+    assert pool.declared
+    assert pool.contradictions == ("`team`: In [ml] says the NodePool, there are nodes with other",)
     assert (pool.nodes, pool.ready_nodes, pool.cpu) == (1, 0, 3.92)
     assert pool.taints == (Taint("gpu", "", "NoSchedule"), Taint("x", "", "NoSchedule", partial=True))
 

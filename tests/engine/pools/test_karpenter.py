@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from engine.documents import RequestError
+from engine.nodeselector import ABSENT, EXISTS, LabelStates, integers, none_of, one_of
 from engine.pools.karpenter import declared, is_node_pool
 from engine.pools.pool import Taint
 
@@ -38,13 +39,15 @@ def test_labels_values_and_taints() -> None:
         )
     )
     assert (said.name, said.provider, said.selector) == ("general", "karpenter", {"karpenter.sh/nodepool": "general"})
-    assert said.labels == {
-        "karpenter.sh/nodepool": "general",
-        "karpenter.k8s.aws/ec2nodeclass": "default",
-        "team": "x",
-        TYPE: "spot",
+    assert {key: fact.states for key, fact in said.facts.items()} == {
+        "karpenter.sh/nodepool": one_of(["general"]),
+        "karpenter.k8s.aws/ec2nodeclass": one_of(["default"]),
+        "karpenter.k8s.aws/instance-cpu": integers(5),
+        "team": one_of(["x"]),
+        TYPE: one_of(["spot"]),
+        ZONE: one_of(["a", "b"]),
     }
-    assert said.values == {ZONE: ("a", "b")}
+    assert said.cpu is None
     assert said.taints == (Taint("a", "v", "NoExecute"), Taint("b", "", "NoSchedule"))
 
 
@@ -58,8 +61,50 @@ def test_requirements_on_one_key_meet() -> None:
         {"key": "y", "operator": "In", "values": ["2"]},
     ]
     said = declared(node_pool(some))
-    assert said.labels[ZONE] == "b"
-    assert said.values == {"y": ()}
+    assert said.facts[ZONE].states == one_of("b")
+    assert said.facts["x"].states == none_of("1")
+    assert "y" not in said.facts
+
+
+@pytest.mark.parametrize(
+    ("requirement", "states"),
+    [
+        ({"operator": "In", "values": ["b", "a"]}, one_of(["a", "b"])),
+        ({"operator": "NotIn", "values": ["b", "a"]}, none_of(["a", "b"])),
+        ({"operator": "Exists"}, EXISTS),
+        ({"operator": "DoesNotExist"}, ABSENT),
+        ({"operator": "Gt", "values": ["4"]}, integers(5)),
+        ({"operator": "Gte", "values": ["4"]}, integers(4)),
+        ({"operator": "Lt", "values": ["4"]}, integers(0, 3)),
+        ({"operator": "Lte", "values": ["4"]}, integers(0, 4)),
+        ({"operator": "Exists", "minValues": 3}, EXISTS),
+    ],
+)
+def test_all_operators_of_requirements(requirement: dict[str, Any], states: LabelStates) -> None:
+    said = declared(node_pool([{"key": "example.com/x", **requirement}]))
+    assert said.facts["example.com/x"].states == states
+    assert not said.facts["example.com/x"].observed
+
+
+@pytest.mark.parametrize(
+    ("requirements", "cpu", "memory", "gpus"),
+    [
+        ([("karpenter.k8s.aws/instance-cpu", "In", ["4", "16", "8"])], 16, None, None),
+        ([("karpenter.azure.com/sku-memory", "In", ["1024", "2048"])], None, 2 << 30, None),
+        ([("karpenter.k8s.aws/instance-gpu-count", "In", ["1", "4"])], None, None, 4),
+        ([("karpenter.k8s.aws/instance-gpu-count", "Gt", ["0"])], None, None, None),
+        ([("karpenter.k8s.aws/instance-cpu", "Lt", ["9"])], None, None, None),
+        ([("node.kubernetes.io/instance-type", "In", ["g4dn.xlarge", "g5.12xlarge"])], None, None, 4),
+        ([("node.kubernetes.io/instance-type", "In", ["g5.xlarge", "m5.large"])], None, None, None),
+        ([("beta.kubernetes.io/instance-type", "In", ["p4d.24xlarge"])], None, None, 8),
+        ([("karpenter.k8s.aws/instance-cpu", "In", ["many"])], None, None, None),
+    ],
+)
+def test_how_large_its_nodes_are_as_far_as_it_says_so(
+    requirements: list[tuple[str, str, list[str]]], cpu: int | None, memory: int | None, gpus: int | None
+) -> None:
+    said = declared(node_pool([{"key": k, "operator": o, "values": v} for k, o, v in requirements]))
+    assert (said.cpu, said.memory, said.gpus) == (cpu, memory, gpus)
 
 
 def test_what_else_it_says() -> None:
@@ -70,7 +115,9 @@ def test_what_else_it_says() -> None:
     said = declared(pool)
     assert (said.annotations, said.weight, said.nodes) == ({"note": "x"}, 30, 4)
     bare = declared({"metadata": {"name": "bare"}, "spec": {}})
-    assert (bare.taints, bare.weight, bare.nodes, bare.values) == ((), None, None, {})
+    assert (bare.taints, bare.weight, bare.nodes) == ((), None, None)
+    assert bare.facts.keys() == {"karpenter.sh/nodepool"}
+    assert bare.closed
 
 
 def test_which_objects_are_node_pools() -> None:
@@ -92,6 +139,9 @@ def test_which_objects_are_node_pools() -> None:
         ),
         (node_pool([{"operator": "In"}]), "spec.template.spec.requirements[0]"),
         (node_pool([{"key": "a", "operator": "In", "values": "x"}]), "spec.template.spec.requirements[0].values"),
+        (node_pool([{"key": "a", "operator": "Is"}]), "spec.template.spec.requirements[0].operator"),
+        (node_pool([{"key": "a", "operator": "Gt", "values": ["x"]}]), "spec.template.spec.requirements[0].values"),
+        (node_pool([{"key": "a", "operator": "Lte"}]), "spec.template.spec.requirements[0].values"),
         (node_pool(taints=[1]), "spec.template.spec.taints[0]"),
         (node_pool(taints={}), "spec.template.spec.taints"),
     ],

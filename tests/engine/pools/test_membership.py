@@ -68,7 +68,8 @@ def test_pools_whose_selectors_cross_are_told_apart() -> None:
 def test_a_pool_all_of_whose_nodes_are_another_ones_is_counted_nowhere() -> None:
     """Neither before nor after something is written that says so."""
     for own in ({"labels": {"kind": "u", "tier": "gold"}}, {"values": {"kind": ["u"]}, "labels": {"tier": "gold"}}):
-        found = described({"name": "p0", "selector": {"kind": "u"}}, {"name": "p1", "selector": {"team": "y"}, **own})
+        base = {"name": "p0", "selector": {"kind": "u"}, "labels": {"tier": "base"}}
+        found = described(base, {"name": "p1", "selector": {"team": "y"}, **own})
         pool_index = PoolIndex(found)
         assert (pool_index.shadowed, pool_index.possible(EVERYWHERE), pool_index.possible(term_of({"x": EXISTS}))) == (
             0b10,

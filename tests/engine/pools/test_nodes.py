@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.nodeselector import ANY
 from engine.pools.nodes import (
     MACHINE_LABELS,
     inventory_from_nodes,
@@ -16,7 +17,7 @@ from engine.pools.nodes import (
     see,
     taints_of,
 )
-from engine.pools.pool import Pool, Stray, Taint
+from engine.pools.pool import Fact, Pool, Stray, Taint
 
 NODEPOOL, NODEGROUP, ZONE = "karpenter.sh/nodepool", "eks.amazonaws.com/nodegroup", "topology.kubernetes.io/zone"
 SPOT = Taint("spot", "true", "NoSchedule")
@@ -91,11 +92,11 @@ def test_labels_that_all_carry_are_constants_and_others_are_values() -> None:
     assert pool.labels == shared
     assert pool.values == {
         "kubernetes.io/hostname": ("h1", "h2"),
-        "only": ("here",),
         "rack": ("1", "2"),
         ZONE: ("z1",),
     }
-    assert pool.observed == {*shared, *pool.values} - {NODEGROUP}
+    assert {key for key, fact in pool.facts.items() if fact.observed} == {*shared, *pool.values, "only"} - {NODEGROUP}
+    assert pool.facts["only"] == Fact(ANY, True, "1 of 2 nodes", ("here",))
     assert not pool.declared
 
 
@@ -126,10 +127,6 @@ def test_taints_of_some_nodes_are_partial() -> None:
     other = Taint("gpu", "", "NoExecute")
     pool = pools(node({NODEGROUP: "a"}, taints=[SPOT, other]), node({NODEGROUP: "a"}, taints=[other]))["a"]
     assert pool.taints == (other, SPOT._replace(partial=True))
-    assert pool.view["taints"] == [
-        {"key": "gpu", "value": "", "effect": "NoExecute", "partial": False},
-        {"key": "spot", "value": "true", "effect": "NoSchedule", "partial": True},
-    ]
 
 
 def test_nodes_of_no_pool_are_kept_with_their_taints() -> None:
@@ -155,13 +152,15 @@ def test_resources_are_those_of_the_node_with_most() -> None:
     pool = pools(node({NODEGROUP: "a"}, allocatable=small), node({NODEGROUP: "a"}, allocatable=large))["a"]
     assert (pool.cpu, pool.memory, pool.gpus) == (15.0, 15 * 2**30, 9)
     bare: dict[str, Any] = {"metadata": {"labels": {NODEGROUP: "b"}}}
-    assert (pools(bare)["b"].cpu, pools(bare)["b"].memory, pools(bare)["b"].gpus) == (0.0, 0, 0)
+    assert (pools(bare)["b"].cpu, pools(bare)["b"].memory, pools(bare)["b"].gpus) == (None, None, None)
 
 
-def test_capacity_stands_in_for_allocatable() -> None:
+def test_what_is_allocatable_counts_and_not_capacity() -> None:
     each = node({NODEGROUP: "a"})
     each["status"] = {"capacity": {"cpu": "2"}}
-    assert pools(each)["a"].cpu == 2.0
+    assert pools(each)["a"].cpu is None
+    each["status"] = {"capacity": {"cpu": "1"}, "allocatable": {"cpu": "7600m"}}
+    assert (pools(each)["a"].cpu, pools(each)["a"].gpus) == (7.6, 0)
 
 
 def test_ready_nodes_are_counted() -> None:
@@ -191,7 +190,7 @@ def test_order_of_nodes_does_not_matter(nodes: list[dict[str, Any]], random: Any
 @given(NODES)
 def test_each_node_is_of_one_pool_and_is_as_its_pool_says(nodes: list[dict[str, Any]]) -> None:
     found = inventory_from_nodes(nodes)
-    assert sum(pool.nodes for pool in found.pools) + found.strays == len(nodes)
+    assert sum(pool.nodes or 0 for pool in found.pools) + found.strays == len(nodes)
     for each in nodes:
         labels = each["metadata"]["labels"]
         homes = [
@@ -205,16 +204,18 @@ def test_each_node_is_of_one_pool_and_is_as_its_pool_says(nodes: list[dict[str, 
         assert len(homes) == (1 if NODEPOOL in labels or NODEGROUP in labels else 0)
         for home in homes:
             assert home.labels.items() <= labels.items()
-            assert all(value in home.values[key] for key, value in labels.items() if key not in home.labels)
+            assert all(home.fact(key).states.holds(value) for key, value in labels.items())
+            assert all(home.fact(key).states.holds(labels.get(key)) for key in KEYS)
 
 
 @given(NODES.filter(bool))
 def test_a_constant_is_carried_by_all_and_nothing_is_lost(nodes: list[dict[str, Any]]) -> None:
     seen = see(nodes)
     carried = [each["metadata"]["labels"] for each in nodes]
-    assert not seen.labels.keys() & seen.values.keys()
-    assert {*seen.labels, *seen.values} == {key for labels in carried for key in labels}
-    for key, value in seen.labels.items():
-        assert all(labels[key] == value for labels in carried)
-    for key, values in seen.values.items():
-        assert set(values) == {labels[key] for labels in carried if key in labels}
+    assert seen.facts.keys() == {key for labels in carried for key in labels}
+    for key, fact in seen.facts.items():
+        assert set(fact.seen) == {labels[key] for labels in carried if key in labels}
+        assert fact.observed
+        assert (fact.states == ANY) == any(key not in labels for labels in carried)
+        assert all(fact.states.holds(labels.get(key)) for labels in carried)
+        assert fact.settled == (len(fact.seen) == 1 and fact.states != ANY and not is_machine_label(key))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
+from engine.nodeselector import ABSENT, ANY, EXISTS, LabelStates, integers, one_of
 from engine.pools.evidence import Declared, Seen, declared_pool, observed_pool
 from engine.pools.membership import inventory_from_pools
-from engine.pools.pool import Pool, Taint, capacity_types
+from engine.pools.pool import UNKNOWN, Fact, Pool, Taint, capacity_types
+from tests.engine.pools.inventories import facts
 
 ZONE, KARPENTER = "topology.kubernetes.io/zone", "karpenter.sh/nodepool"
 TAINT = Taint("a", "b", "NoSchedule")
@@ -15,73 +19,65 @@ def seen(
     values: dict[str, tuple[str, ...]] | None = None,
     taints: tuple[Taint, ...] = (),
 ) -> Seen:
-    return Seen(labels or {}, values or {}, taints, nodes=3, ready_nodes=2, cpu=4.0, memory=16, gpus=1)
+    known = facts(labels or {}, values, (*(labels or {}), *(values or {})))
+    return Seen(known, taints, nodes=3, ready_nodes=2, cpu=4.0, memory=16, gpus=1)
 
 
-def test_what_an_expression_sees() -> None:
-    pool = Pool(
-        name="p",
-        provider="karpenter",
-        selector={KARPENTER: "p"},
-        labels={KARPENTER: "p", "kubernetes.io/arch": "arm64"},
-        values={ZONE: ("a", "b"), "karpenter.sh/capacity-type": ("on-demand", "spot")},
-        annotations={"note": "x"},
-        taints=(TAINT,),
-        nodes=3,
-        ready_nodes=2,
-        cpu=4,
-        memory=1024,
-        gpus=8,
-        weight=10,
-    )
-    assert pool.view == {
-        "name": "p",
-        "provider": "karpenter",
-        "labels": {KARPENTER: "p", "kubernetes.io/arch": "arm64"},
-        "values": {ZONE: ["a", "b"], "karpenter.sh/capacity-type": ["on-demand", "spot"]},
-        "annotations": {"note": "x"},
-        "taints": [{"key": "a", "value": "b", "effect": "NoSchedule", "partial": False}],
-        "zones": ["a", "b"],
-        "regions": [],
-        "instanceTypes": [],
-        "architectures": ["arm64"],
-        "operatingSystems": [],
-        "capacityTypes": ["on-demand", "spot"],
-        "nodes": 3,
-        "readyNodes": 2,
-        "cpu": 4.0,
-        "memory": 1024,
-        "gpus": 8,
-        "weight": 10,
-    }
-    assert type(pool.view["cpu"]) is float
+@pytest.mark.parametrize(
+    ("fact", "value", "values", "settled"),
+    [
+        (Fact(one_of(["a"])), "a", ("a",), True),
+        (Fact(one_of(["a", "b"])), None, ("a", "b"), False),
+        (Fact(one_of(["a"]), each=True), None, ("a",), False),
+        (Fact(one_of(["a"]) | ABSENT), None, None, False),
+        (Fact(EXISTS), None, None, False),
+        (Fact(integers(1, 5)), None, None, False),
+        (Fact(ABSENT), None, None, True),
+        (Fact(ANY), None, None, False),
+    ],
+)
+def test_five_kinds_of_facts(fact: Fact, value: str | None, values: tuple[str, ...] | None, settled: bool) -> None:
+    assert (fact.value, fact.values, fact.settled) == (value, values, settled)
 
 
-def test_a_price_is_there_only_if_somebody_said_it() -> None:
-    assert "price" not in Pool("p", "", {"a": "b"}, {}).view
-    assert Pool("p", "", {"a": "b"}, {}, price=2).view["price"] == 2.0
+def test_what_is_known_of_a_label_that_nobody_mentions() -> None:
+    selector = {"pool": "p"}
+    assert Pool("p", "", selector, facts(selector)).fact("team") == UNKNOWN
+    assert Pool("p", "", selector, facts(selector), declared=False).fact("team").states == ABSENT
+    closed = Pool("p", "karpenter", selector, facts(selector), closed=True)
+    assert closed.fact("team").states == closed.fact("example.com/team").states == ABSENT
+    assert closed.fact("team").observed
+    for key in (ZONE, "karpenter.k8s.aws/instance-family", "nvidia.com/gpu.present", "node-role.kubernetes.io/x"):
+        assert closed.fact(key) == UNKNOWN
+
+
+def capacity_of(provider: str, **states: LabelStates) -> tuple[str, ...] | None:
+    keys = {"spot": "cloud.google.com/gke-spot", "preemptible": "cloud.google.com/gke-preemptible"}
+    keys |= {"eks": "eks.amazonaws.com/capacityType", "karpenter": "karpenter.sh/capacity-type"}
+    return capacity_types(Pool("p", provider, {}, {keys[word]: Fact(each) for word, each in states.items()}))
 
 
 def test_capacity_types_of_labels_and_values() -> None:
-    spot, preemptible = "cloud.google.com/gke-spot", "cloud.google.com/gke-preemptible"
-    assert capacity_types("gke", {spot: "true"}, {}) == ["spot"]
-    assert capacity_types("gke", {preemptible: "true"}, {}) == ["spot"]
-    assert capacity_types("gke", {}, {spot: ("true",)}) == ["on-demand", "spot"]
-    assert capacity_types("gke", {}, {}) == ["on-demand"]
-    assert capacity_types("eks", {"eks.amazonaws.com/capacityType": "CAPACITY_BLOCK"}, {}) == ["reserved"]
-    assert capacity_types("karpenter", {}, {"karpenter.sh/capacity-type": ("free", "spot")}) == ["spot"]
-    assert capacity_types("karpenter", {}, {}) == []
-    assert capacity_types("kops", {}, {}) == []
+    assert capacity_of("gke", spot=one_of(["true"])) == ("spot",)
+    assert capacity_of("gke", spot=ABSENT, preemptible=one_of(["true"])) == ("spot",)
+    assert capacity_of("gke", spot=one_of(["true"]) | ABSENT, preemptible=ABSENT) == ("on-demand", "spot")
+    assert capacity_of("gke", spot=ABSENT, preemptible=ABSENT) == ("on-demand",)
+    assert capacity_of("gke") is capacity_of("gke", spot=ABSENT) is None
+    assert capacity_of("eks", eks=one_of(["CAPACITY_BLOCK"])) == ("reserved",)
+    assert capacity_of("karpenter", karpenter=one_of(["free", "spot"])) is None
+    assert capacity_of("karpenter", karpenter=one_of(["on-demand", "spot"])) == ("on-demand", "spot")
+    assert capacity_of("karpenter", karpenter=EXISTS) is capacity_of("karpenter") is capacity_of("kops") is None
 
 
 def test_what_is_declared_wins_and_what_is_seen_is_marked() -> None:
-    said = Declared("p", {"pool": "p"}, labels={"team": "x"}, values={ZONE: ("a", "b")}, taints=())
+    said = Declared("p", {"pool": "p"}, facts=facts({"team": "x"}, {ZONE: ("a", "b")}), taints=())
     pool = declared_pool(said, seen({ZONE: "a", "team": "y", "new": "1"}, {"rack": ("1", "2")}, (TAINT,)), "eks")
     assert pool.labels == {"new": "1", "pool": "p", "team": "x"}
     assert pool.values == {"rack": ("1", "2"), ZONE: ("a", "b")}
-    assert pool.observed == {"new", "rack"}
+    assert {key for key, fact in pool.facts.items() if fact.observed} == {"new", "rack"}
     assert (pool.taints, pool.nodes, pool.ready_nodes, pool.cpu, pool.provider) == ((TAINT,), 3, 2, 4.0, "eks")
     assert pool.declared
+    assert [one.partition(":")[0] for one in pool.contradictions] == ["`team`"]
 
 
 def test_what_is_not_declared_is_taken_from_nodes() -> None:
@@ -91,17 +87,23 @@ def test_what_is_not_declared_is_taken_from_nodes() -> None:
 
 def test_a_declared_pool_without_nodes() -> None:
     pool = declared_pool(Declared("p", {"pool": "p"}, nodes=5, provider="x"), None, "eks")
-    assert (pool.nodes, pool.ready_nodes, pool.cpu, pool.provider, pool.observed) == (5, 5, 0.0, "x", frozenset())
+    assert (pool.nodes, pool.ready_nodes, pool.cpu, pool.provider, pool.inferred) == (5, 5, None, "x", False)
 
 
 def test_two_declarations_of_one_pool() -> None:
-    first = Declared("p", {"pool": "p"}, labels={"a": "1"}, values={"b": ("1", "2")}, cpu=8.0, annotations={"x": "1"})
+    """They agree where both speak; where they contradict each other, the first counts, and it is told."""
+    first = Declared(
+        "p",
+        {"pool": "p"},
+        facts=facts({"a": "1", "e": "1"}, {"b": ("1", "2"), "f": ("1", "2")}),
+        cpu=8.0,
+        annotations={"x": "1"},
+    )
     second = Declared(
         "q",
         {"pool": "p"},
         provider="karpenter",
-        labels={"b": "1", "c": "1"},
-        values={"a": ("1",), "d": ("1",)},
+        facts={**facts({"b": "1", "c": "1", "e": "2"}, {"a": ("1", "3"), "d": ("1",)}), "f": Fact(EXISTS)},
         taints=(TAINT,),
         cpu=2.0,
         weight=7,
@@ -109,8 +111,15 @@ def test_two_declarations_of_one_pool() -> None:
     )
     both = first.over(second)
     assert (both.name, both.provider, both.cpu, both.weight, both.taints) == ("p", "karpenter", 8.0, 7, (TAINT,))
-    assert both.labels == {"a": "1", "c": "1"}
-    assert both.values == {"b": ("1", "2"), "d": ("1",)}
+    assert {key: fact.states for key, fact in both.facts.items()} == {
+        "a": one_of("1"),
+        "b": one_of("1"),
+        "c": one_of("1"),
+        "d": one_of("1"),
+        "e": one_of("1"),
+        "f": one_of("12"),
+    }
+    assert [one.partition(":")[0] for one in both.contradictions] == ["`e`"]
     assert both.annotations == {"x": "1", "y": "2"}
 
 
@@ -123,18 +132,20 @@ def test_pools_of_one_name_are_told_apart() -> None:
     ]
     for order in (made, made[::-1]):
         found = inventory_from_pools(order, 4, ["pool"])
-        assert [(pool.name, pool.view["name"], dict(pool.selector)) for pool in found.pools] == [
-            ("eks/p", "eks/p", {"eks.amazonaws.com/nodegroup": "p"}),
-            ("karpenter/p", "karpenter/p", {KARPENTER: "p"}),
-            ("p", "p", {"other": "p"}),
-            ("pool=p", "pool=p", {"pool": "p"}),
+        assert [(pool.name, dict(pool.selector)) for pool in found.pools] == [
+            ("eks/p", {"eks.amazonaws.com/nodegroup": "p"}),
+            ("karpenter/p", {KARPENTER: "p"}),
+            ("p", {"other": "p"}),
+            ("pool=p", {"pool": "p"}),
         ]
         assert found.strays == 4
 
 
 def test_a_pool_lacks_the_labels_by_which_others_claim_its_nodes() -> None:
-    karpenter = declared_pool(Declared("k", {KARPENTER: "k"}, labels={"pool": "general"}), None, "karpenter")
-    varying = declared_pool(Declared("v", {KARPENTER: "v"}, values={"pool": ("general", "other")}), None, "karpenter")
+    karpenter = declared_pool(Declared("k", {KARPENTER: "k"}, facts=facts({"pool": "general"})), None, "karpenter")
+    varying = declared_pool(
+        Declared("v", {KARPENTER: "v"}, facts=facts({}, {"pool": ("general", "other")})), None, "karpenter"
+    )
     own = observed_pool("general", "", {"pool": "general"}, seen())
     other = observed_pool("special", "", {"pool": "special"}, seen())
     for first in (karpenter, varying):

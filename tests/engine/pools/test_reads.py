@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.nodeselector import ABSENT, FALSE, TRUE, LabelStates, Terms, one_of, term_of
+from engine.nodeselector import ABSENT, TRUE, LabelStates, Terms, one_of, term_of
 from engine.pools.index import PoolIndex
 from engine.pools.pool import Inventory, Pool
 from engine.pools.reads import Read
@@ -38,7 +38,8 @@ BOTH = (term_of({"a": one_of("1"), "b": one_of(["2", "3"])}),)
         (pool("a", "b", a="1", b=("2", "3")), Read("all"), BOTH),
         (pool("a", a="1", b=("2", "3")), Read("all"), only("a", one_of("1"))),
         (pool(a="1"), Read("all"), TRUE),
-        (pool("a", a="not a label value"), Read("labels", "a"), FALSE),
+        (pool("z", z=("1",)), Read("listed", "z"), only("z", one_of("1"))),
+        (pool(declared=False), Read("listed", "z"), TRUE),
     ],
 )
 def test_what_was_read_is_demanded_if_it_was_observed(given_pool: Pool, reads: Read, demanded: Terms) -> None:

@@ -1,4 +1,4 @@
-"""engine.evaluation.read_tracking: what was read of the pools that nodes showed is demanded of a node again."""
+"""engine.program.pool_view: what expressions read of a pool; what was only observed is demanded of a node again."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from engine.evaluation.read_tracking import _Noted
 from engine.pools import Read
+from engine.program.pool_view import PoolView
 from tests.engine.builders import decide, patched, pools_of_nodes, required
 from tests.engine.evaluation.builders import (
     CAPACITY,
@@ -15,6 +15,7 @@ from tests.engine.evaluation.builders import (
     NODEPOOL,
     ZONE,
 )
+from tests.engine.pools.inventories import pool
 
 
 @pytest.mark.parametrize(
@@ -79,8 +80,8 @@ def test_what_a_computed_key_reads_is_demanded_again(expression: str, demanded: 
 
 @pytest.mark.parametrize("walk", ["__iter__", "__len__", "keys", "items", "values"])
 def test_whoever_walks_a_pools_labels_has_read_them_all(walk: str) -> None:
-    noted = _Noted("labels", {"a": "b"}, reads := set[Read]())
-    getattr(noted, walk)()
+    view, reads = PoolView(pool("a", a="b", declared=False)).noting()
+    getattr(view["labels"], walk)()
     assert reads == {Read("all")}
 
 

@@ -1,0 +1,67 @@
+"""Leaves on pools whose nodes are not all alike in what is asked: the question is put to the node.
+
+What is declared of a pool's labels is taken out again: an affinity says of the nodes of a pool only what they do not
+all have in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from engine.nodeselector import FALSE, TRUE, Overflow, Term, Terms, simplify, term_of
+from engine.pools import PoolIndex, Read, members, words_of
+from engine.program import NOTHING_READ, UNKNOWN, Arguments, Leaf, PoolView, Reads, Truth, Undecided
+
+
+def open_truths(
+    leaf: Leaf, pool_index: PoolIndex, views: Sequence[PoolView], undecided: int, arguments: Arguments
+) -> Iterator[tuple[int, Truth, Reads]]:
+    """The Truth of a leaf on the nodes of the pools of a mask, in groups, and what was read of labels by computed keys.
+
+    Raises BudgetExceeded.
+    """
+    if leaf.asked is not None:
+        for provider, mask in pool_index.providers.items():
+            if mask & undecided:
+                truth = leaf.asked((*arguments, None), words_of(provider))
+                yield from _by_declared(truth, mask & undecided, pool_index, computed=leaf.computed)
+        return
+    assert leaf.open is not None
+    for i in members(undecided):
+        try:
+            truth = leaf.open((*arguments, views[i]), words_of(pool_index.pools[i].provider))
+        except Undecided:
+            truth = UNKNOWN
+        yield from _by_declared(truth, 1 << i, pool_index, computed=leaf.computed)
+
+
+def _by_declared(
+    truth: Truth, pools: int, pool_index: PoolIndex, *, computed: bool
+) -> Iterator[tuple[int, Truth, Reads]]:
+    keys = _keys(truth)
+    read = frozenset(Read("labels", key) for key in keys) if computed else NOTHING_READ
+    for mask, known in pool_index.alike(keys):
+        if mask & pools:
+            yield mask & pools, (_beside(truth[0], known), _beside(truth[1], known)), read
+
+
+def _keys(truth: Truth) -> frozenset[str]:
+    """The labels that a Truth depends on."""
+    return frozenset(key for terms in truth for term in terms for key, _ in term.requirements)
+
+
+def _beside(terms: Terms, known: Term) -> Terms:
+    """What terms still ask of nodes of which something is known, in the words of what is known where that is a list."""
+    if isinstance(terms, Overflow) or terms in (TRUE, FALSE) or not known.requirements:
+        return terms
+    left = []
+    for term in terms:
+        if (term & known).impossible:
+            continue
+        asked = {}
+        for key, values in term.requirements:
+            if not known[key] <= values:
+                met = values & known[key]
+                asked[key] = met if met.finite is not None and not met.absent else values
+        left.append(term_of(asked))
+    return simplify(left)

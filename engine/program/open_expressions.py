@@ -1,0 +1,205 @@
+"""Expressions over a pool whose answer is not the same on all of its nodes, put to the node.
+
+`pool.labels` asks what the nodes of the pool carry. Where that is known, and the same for all, an expression is a
+function of the pool. Where it is not, it means what the same words over `node` mean: `pool.labels["x"]` is read as
+`node.labels["x"]`, `pool.zones` as a list of the node's own zone alone. What no affinity can say of a node may still be
+decided value by value, where the label has finitely many; over values that nobody knows it is an error on that pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from engine.language import (
+    BOOL,
+    STRING,
+    Call,
+    CelError,
+    Comprehension,
+    Has,
+    Ident,
+    Node,
+    Select,
+    compile_expression,
+    free_names,
+    rebuilt,
+    substituted,
+)
+from engine.nodeselector import ABSENT, FALSE, TRUE, Terms, common, one_of, union, where
+from engine.pools import WORD_OF, Cases, Words
+from engine.program.model import NAMES
+from engine.program.node_expressions import InexpressibleError, cases_of, reads_node, truth_of
+from engine.program.pool_view import PoolView, Undecided
+from engine.program.truths import NO, UNKNOWN, YES, Arguments, CasesOf, Truth, TruthOf, choose, conjoin, negate
+
+T = TypeVar("T")
+MAX_ASSUMED = 256
+"""As many combinations of labels' values are tried for one pool, at most."""
+_POOL = NAMES.index("pool") + 1  # among a function's arguments, after the budget
+
+
+def open_truth(node: Node) -> TruthOf:
+    """A boolean expression that reads `pool` and not `node`, as a Truth of the nodes of the pool in its arguments."""
+    match node:
+        case Call(function="_&&_", args=(left, right)):
+            a, b = open_truth(left), open_truth(right)
+            return lambda args, words: conjoin(a(args, words), lambda: b(args, words))
+        case Call(function="_||_", args=(left, right)):
+            a, b = open_truth(left), open_truth(right)
+            return lambda args, words: negate(conjoin(negate(a(args, words)), lambda: negate(b(args, words))))
+        case Call(function="!_", args=(inner,)):
+            c = open_truth(inner)
+            return lambda args, words: negate(c(args, words))
+        case Call(function="_?_:_", args=(test, yes, no)):
+            parts = [open_truth(part) for part in (test, yes, no)]
+            return lambda args, words: choose(
+                parts[0](args, words), lambda: parts[1](args, words), lambda: parts[2](args, words)
+            )
+    function = compile_expression(node, NAMES)
+    asked = _sayable(node, truth_of)
+
+    def truth(args: Arguments, words: Words) -> Truth:
+        return assumed(lambda given: _plain(function, given), args, asked and (lambda: asked(args, words)))
+
+    return truth
+
+
+def asked_truth(node: Node) -> TruthOf | None:
+    """The same of any node, whatever its pool but for the provider; None where a part of it is about the pool."""
+    asked = to_the_node(node)
+    if asked is None or not reads_node(asked) or "pool" in free_names(asked):
+        return None
+    try:
+        return truth_of(asked, NAMES)
+    except InexpressibleError:
+        return None
+
+
+def open_cases(node: Node) -> CasesOf:
+    """A number that reads `pool` and not `node`, as Cases on the nodes of the pool in its arguments."""
+    function = compile_expression(node, NAMES)
+    asked = _sayable(node, cases_of)
+
+    def cases(args: Arguments, words: Words) -> Cases:
+        return assumed_cases(lambda given: ((TRUE, function(*given)),), args, asked and (lambda: asked(args, words)))
+
+    return cases
+
+
+def assumed(
+    truth: Callable[[Arguments], Truth], args: Arguments, otherwise: Callable[[], Truth] | None = None
+) -> Truth:
+    """What a function says of the nodes of the pool in its arguments, each undecided label in each of its states.
+
+    Where these are not finitely many, or only observed, what `otherwise` says of a node, if there is such a thing.
+    Raises Undecided.
+    """
+    branches = _branches(truth, args, otherwise)
+    if len(branches) == 1:
+        return branches[0][1]
+    true = [common(guard, yes) for guard, (yes, _) in branches]
+    return union(*true), union(*(common(guard, no) for guard, (_, no) in branches))
+
+
+def assumed_cases(
+    cases: Callable[[Arguments], Cases], args: Arguments, otherwise: Callable[[], Cases] | None = None
+) -> Cases:
+    """As `assumed`, of Cases. Raises Undecided, and CelError where it is one in some state."""
+    return tuple(
+        (both, value)
+        for guard, found in _branches(cases, args, otherwise)
+        for condition, value in found
+        if (both := common(guard, condition)) != FALSE
+    )
+
+
+def _branches(
+    function: Callable[[Arguments], T], args: Arguments, otherwise: Callable[[], T] | None
+) -> list[tuple[Terms, T]]:
+    """What a function gives, with the nodes where it does: once, or for each state of what is undecided."""
+    done: list[tuple[Terms, T]] = []
+    todo: list[tuple[Terms, Arguments]] = [(TRUE, args)]
+    while todo:
+        guard, given = todo.pop()
+        try:
+            done.append((guard, function(given)))
+        except Undecided as undecided:
+            states = undecided.states_to_try(MAX_ASSUMED - len(todo) - len(done), otherwise is not None)
+            if states is None and otherwise is None:
+                raise
+            if states is None:
+                return [(TRUE, otherwise())]  # type: ignore[misc]
+            view = given[_POOL]
+            assert isinstance(view, PoolView)
+            for state in states:
+                here = (*given[:_POOL], view.assuming(undecided.key, state), *given[_POOL + 1 :])
+                carried = where(undecided.key, ABSENT if state is None else one_of([state]))
+                todo.append((common(guard, carried), here))
+    return done
+
+
+def _plain(function: Callable[..., object], args: Arguments) -> Truth:
+    try:
+        value = function(*args)
+    except CelError:
+        return UNKNOWN
+    return YES if value is True else NO if value is False else UNKNOWN
+
+
+def _sayable(node: Node, compiled: Callable[[Node, tuple[str, ...]], T]) -> T | None:
+    """The same question to the node, compiled; None where no affinity can say it."""
+    asked = to_the_node(node)
+    if asked is None or not reads_node(asked):
+        return None
+    try:
+        return compiled(asked, NAMES)
+    except InexpressibleError:
+        return None
+
+
+def to_the_node(node: Node) -> Node | None:
+    """An expression with what it reads of the pool's labels asked of the node instead; None where that can't be."""
+    try:
+        return _asked(node)
+    except _NotOfANodeError:
+        return None
+
+
+class _NotOfANodeError(Exception):
+    """An expression reads what the nodes of a pool have together. It does not leave this module."""
+
+
+def _asked(node: Node) -> Node:
+    match node:
+        case Select(operand=Ident(name="pool" | ".pool") as pool, field="labels"):
+            return replace(node, operand=replace(pool, name="node"))
+        case Call(
+            function="@in", args=(element, Select(operand=Ident(name="pool" | ".pool"), field=field) as listed)
+        ) if field in WORD_OF:
+            own = _own(listed)
+            return Call(
+                start=node.start, end=node.end, type=BOOL, function="_==_", target=None, args=(_asked(element), own)
+            )
+        case Comprehension(
+            macro="all" | "exists",
+            range=Select(operand=Ident(name="pool" | ".pool"), field=field) as listed,
+            variables=(variable,),
+            body=(body,),
+        ) if field in WORD_OF:
+            return _asked(substituted(body, variable, _own(listed)))
+        case Ident(name="pool" | ".pool"):
+            raise _NotOfANodeError
+        case Select(operand=Ident(name="pool" | ".pool"), field=field) if field in WORD_OF:
+            raise _NotOfANodeError
+        case Select(operand=Ident(name="pool" | ".pool")) | Has(operand=Ident(name="pool" | ".pool")):
+            return node
+        case _:
+            return rebuilt(node, _asked)
+
+
+def _own(listed: Select) -> Select:
+    """`node.zone` for `pool.zones`."""
+    assert isinstance(listed.operand, Ident)
+    return replace(listed, operand=replace(listed.operand, name="node"), field=WORD_OF[listed.field], type=STRING)

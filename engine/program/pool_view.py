@@ -1,0 +1,241 @@
+"""PoolView: a pool as expressions read it. What is not known of it can't be read.
+
+Two things may stop an expression that asks what the nodes of a pool carry. Where nobody can tell, it is an error like
+any other (UnknownFact). Where it is not the same for all nodes of the pool, or may be asked of a node, `Undecided` goes
+through the expression to whoever runs it, who may assume each of the label's states in turn, or put the question to the
+node (`open_expressions.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from engine.language import CelError, NoSuchKey
+from engine.nodeselector import ABSENT, ANY, LabelStates
+from engine.pools import POOL_FIELDS, Fact, Pool, Read, capacity_types, is_machine_label
+
+NUMBERS = {
+    "nodes": ("nodes", "how many nodes there are", "nodes"),
+    "readyNodes": ("ready_nodes", "how many nodes are ready", "readyNodes"),
+    "cpu": ("cpu", "how many cores the nodes have", "cpu"),
+    "memory": ("memory", "how much memory the nodes have", "memory"),
+    "gpus": ("gpus", "how many GPUs the nodes have", "gpus"),
+}
+"""Numbers of `pool` that may be unknown: the attribute of Pool, what is not known then, where an inventory says it."""
+
+
+class UnknownFact(CelError):  # noqa: N818 - the words of the design
+    """What nobody has said of a pool, and where to say it."""
+
+
+class Undecided(Exception):  # noqa: N818 - goes through an expression, as BudgetExceeded does
+    """A label of a pool is not the same on all nodes, or it is not known what they carry: its key and what is known."""
+
+    def __init__(self, key: str, fact: Fact, what: str = "") -> None:
+        self.key, self.fact = key, fact
+        super().__init__(what or _doubt(key, fact.states))
+
+    @property
+    def unknown(self) -> UnknownFact:
+        """The error that this is where it can't be decided."""
+        return UnknownFact(str(self))
+
+    def states_to_try(self, limit: int, askable: bool) -> list[str | None] | None:
+        """The states that the label may be in, None for absence; None where they are more than a few, or not known.
+
+        What is only observed may be different on the next node: where a node may be asked (`askable`), it is.
+        """
+        values = self.fact.states.finite
+        if values is None or not self.key or len(values) > limit or (askable and self.fact.observed):
+            return None
+        states: list[str | None] = [*sorted(values)]
+        return [*states, None] if self.fact.states.absent else states
+
+
+def _doubt(key: str, states: LabelStates) -> str:
+    if states == ANY:
+        return f"it is not known whether the nodes carry `{key}`: say it under `labels:` or `values:` in an inventory"
+    return f"what the nodes carry as `{key}` is not the same for all ({states})"
+
+
+class PoolView(dict[str, object]):
+    """The fields of `pool` that are known, values of CEL; to read another raises UnknownFact or Undecided.
+
+    `assumed` are states of labels that are taken for granted, None for absence. `reads` takes down what is read of
+    labels, where somebody wants to know.
+    """
+
+    __slots__ = ("_assumed", "_pool", "_reads")
+
+    def __init__(
+        self, pool: Pool, assumed: Mapping[str, str | None] | None = None, reads: set[Read] | None = None
+    ) -> None:
+        self._pool, self._assumed, self._reads = pool, assumed or {}, reads
+        labels = dict(pool.labels)
+        labels.update((key, state) for key, state in self._assumed.items() if state is not None)
+        super().__init__(
+            name=pool.name,
+            provider=pool.provider,
+            labels=_Labels(labels, pool, self._assumed)
+            if reads is None
+            else _NotedLabels(labels, pool, self._assumed, reads),
+            values=_Values({key: list(some) for key, some in pool.values.items()}, pool, reads),
+            annotations=dict(pool.annotations),
+            taints=[taint._asdict() for taint in pool.taints],
+            weight=pool.weight,
+        )
+        for field, key in POOL_FIELDS.items():
+            values = [labels[key]] if key in self._assumed and key in labels else pool.fact(key).values
+            if values is not None:
+                self[field] = list(values)
+        types = capacity_types(pool)
+        if types is not None:
+            self["capacityTypes"] = list(types)
+        for field, (attribute, _, _) in NUMBERS.items():
+            number = getattr(pool, attribute)
+            if number is not None:
+                self[field] = float(number) if field == "cpu" else number
+        if pool.price is not None:
+            self["price"] = float(pool.price)
+
+    def assuming(self, key: str, state: str | None) -> PoolView:
+        """The same pool, if its nodes carry a label in this state; None for absence."""
+        return PoolView(self._pool, {**self._assumed, key: state}, self._reads)
+
+    def noting(self) -> tuple[PoolView, set[Read]]:
+        """The same pool, and what will have been read of its labels through this view."""
+        reads: set[Read] = set()
+        return PoolView(self._pool, self._assumed, reads), reads
+
+    def __missing__(self, field: str) -> object:
+        if field in NUMBERS:
+            _, what, place = NUMBERS[field]
+            raise UnknownFact(f"{what} is not known: say `{place}:` in an inventory")
+        key = POOL_FIELDS.get(field, "")
+        if key or field == "capacityTypes":
+            place = f"`values: {{{key}: [...]}}`" if key else "the labels that tell it"
+            words = f"which {_LISTED[field]} the nodes have is not known: say {place} in an inventory"
+            if key in self._assumed:
+                raise UnknownFact(words)
+            raise Undecided(key, self._pool.fact(key), words)
+        raise NoSuchKey(field)
+
+
+_LISTED = {
+    "zones": "zones",
+    "regions": "regions",
+    "architectures": "architectures",
+    "operatingSystems": "operating systems",
+    "instanceTypes": "instance types",
+    "capacityTypes": "capacity types",
+}
+
+
+class _Labels(dict[str, str]):
+    """`pool.labels`: the labels that are the same on all nodes. To ask for another raises Undecided, unless it is
+    known to be absent; to walk all of them is an error where others may be there.
+    """
+
+    __slots__ = ("_assumed", "_pool")
+
+    def __init__(self, labels: Mapping[str, str], pool: Pool, assumed: Mapping[str, str | None]) -> None:
+        super().__init__(labels)
+        self._pool, self._assumed = pool, assumed
+
+    def _absent(self, key: object) -> None:
+        """Returns if a label is known to be absent. Raises Undecided."""
+        if isinstance(key, str) and self._assumed.get(key, "") is not None:
+            fact = self._pool.fact(key)
+            if fact.states != ABSENT:
+                raise Undecided(key, fact)
+
+    def __missing__(self, key: str) -> str:
+        self._absent(key)
+        raise NoSuchKey(key)
+
+    def __contains__(self, key: object) -> bool:
+        if super().__contains__(key):
+            return True
+        self._absent(key)
+        return False
+
+    def get(self, key: object, default: object = None) -> object:  # type: ignore[override]
+        return super().__getitem__(key) if key in self else default  # type: ignore[index]
+
+    def _walked(self) -> None:
+        pool = self._pool
+        open_keys = [key for key, fact in pool.facts.items() if not fact.settled and not is_machine_label(key)]
+        if pool.declared or open_keys:
+            raise UnknownFact("which labels besides the known ones the nodes carry is not known")
+
+    def __iter__(self) -> Iterator[str]:
+        self._walked()
+        return super().__iter__()
+
+    def items(self):  # type: ignore[no-untyped-def]
+        self._walked()
+        return super().items()
+
+    def keys(self):  # type: ignore[no-untyped-def]
+        self._walked()
+        return super().keys()
+
+    def values(self):  # type: ignore[no-untyped-def]
+        self._walked()
+        return super().values()
+
+    def __len__(self) -> int:
+        self._walked()
+        return super().__len__()
+
+
+class _NotedLabels(_Labels):
+    """The same, taking down what is read."""
+
+    __slots__ = ("_reads",)
+
+    def __init__(
+        self, labels: Mapping[str, str], pool: Pool, assumed: Mapping[str, str | None], reads: set[Read]
+    ) -> None:
+        super().__init__(labels, pool, assumed)
+        self._reads = reads
+
+    def __contains__(self, key: object) -> bool:
+        if isinstance(key, str):
+            self._reads.add(Read("labels", key))
+        return super().__contains__(key)
+
+    def __getitem__(self, key: str) -> str:
+        self._reads.add(Read("labels", key))
+        return super().__getitem__(key)
+
+    def _walked(self) -> None:
+        self._reads.add(Read("all"))
+        super()._walked()
+
+
+class _Values(dict[str, list[str]]):
+    """`pool.values`: the values of labels that vary. To ask for a label of which nothing is known is an error."""
+
+    __slots__ = ("_pool", "_reads")
+
+    def __init__(self, values: Mapping[str, list[str]], pool: Pool, reads: set[Read] | None) -> None:
+        super().__init__(values)
+        self._pool, self._reads = pool, reads
+
+    def __getitem__(self, key: str) -> list[str]:
+        if key in self:
+            return super().__getitem__(key)
+        raise NoSuchKey(key)
+
+    def __contains__(self, key: object) -> bool:
+        if self._reads is not None and isinstance(key, str):
+            self._reads.add(Read("values", key))
+        if super().__contains__(key):
+            return True
+        if isinstance(key, str) and not self._pool.fact(key).settled:
+            raise Undecided(key, self._pool.fact(key)).unknown
+        return False
+
+    def get(self, key: object, default: object = None) -> object:  # type: ignore[override]
+        return super().__getitem__(key) if key in self else default  # type: ignore[index]
