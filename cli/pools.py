@@ -85,7 +85,13 @@ def _rows(pools: Sequence[Pool]) -> Iterator[Sequence[str]]:
         elif name not in told:
             told.add(name)
             parts = logical[name]
-            yield (f"{name}/", "", _sum(part.nodes for part in parts), _sum(part.ready_nodes for part in parts), *[""] * 6)
+            yield (
+                f"{name}/",
+                "",
+                _sum(part.nodes for part in parts),
+                _sum(part.ready_nodes for part in parts),
+                *[""] * 6,
+            )
             yield from ((f"  {first}", *rest) for first, *rest in map(_row, parts))
 
 

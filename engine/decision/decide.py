@@ -185,7 +185,9 @@ class Decider:
             reason = f"the pod's own constraints: {error}"
             failed = [each.failed(reason) if each.outcome == "applied" else each for each in evaluations]
             return refused(base, failed) or replace(base, message=reason, policies=tuple(map(policy_outcome, failed)))
-        return _combined(base, Given(incoming, self.pool_index, own_terms, evaluations, choices or {}, self.pool_facts.views))
+        return _combined(
+            base, Given(incoming, self.pool_index, own_terms, evaluations, choices or {}, self.pool_facts.views)
+        )
 
 
 def _combined(base: Decision, given: Given) -> Decision:

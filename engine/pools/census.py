@@ -54,10 +54,9 @@ class Census:
         groups, strays = group(rest, self.pool_labels)
         made: dict[Hashable, tuple[Declared | None, Sequence[Node], Pool]] = {}
         for said, some in zip(known, members, strict=True):
-            largest = (
-                next((coming[label] for label in said.selector.items() if label in coming), None) if coming else None
-            )
-            made[frozenset(said.selector.items())] = self._declared(_counted(said) if counted and not some else said, some, largest)
+            here = _counted(said) if counted and not some else said
+            largest = next((coming[label] for label in said.selector.items() if label in coming), None) if coming else None
+            made[frozenset(said.selector.items())] = self._declared(here, some, largest)
         for label, some in groups.items():
             made[label] = self._known(label, None, some) or (None, some, pool_of(label, some))
         self._made = made
@@ -117,7 +116,7 @@ def _counted(said: Declared) -> Declared:
 def _at_least(said: Declared, largest: Size, nodes: Sequence[Node]) -> Declared:
     """What was declared, with sizes of which nothing was said: those of a machine on its way, or of a larger node."""
     seen = see(nodes) if nodes else None
-    size = largest.or_more(Size(seen.cpu, seen.memory, seen.gpus)) if seen else largest
+    size = largest.or_more(Size(seen.cpu or 0.0, seen.memory or 0, seen.gpus or 0)) if seen else largest
     return replace(
         said,
         cpu=size.cpu if said.cpu is None else said.cpu,
