@@ -76,10 +76,13 @@ SELECTORS: list[Json] = [
 
 @dataclass(frozen=True)
 class PoolSpec:
-    """A pool: `declared`, only `seen` on its nodes, or `both`, where tier and capacity are seen and the rest declared.
+    """A pool: `declared` in a file, a Karpenter `nodepool`, only `seen` on its nodes, or `both`: tier and capacity seen,
+    the rest declared.
 
-    A Karpenter pool that is `under` GKE's has nodes with the label of GKE's pool `g`, too. Only some nodes have the
-    taints `partial`: they are declared so, or the first of several nodes has them.
+    `tier` is what is known of that label: a value, several between bars, and of a NodePool `*` (present), `!` (absent)
+    or `~gold` (anything but). `size` is a bound of a NodePool's: `>1` or `<2`. A Karpenter pool that is `under` GKE's
+    has nodes with the label of GKE's pool `g`, too. Only some nodes have the taints `partial`: they are declared so, or the
+    first of several nodes has them.
     """
 
     name: str
@@ -92,6 +95,7 @@ class PoolSpec:
     taints: tuple[tuple[str, str, str], ...] = ()
     under: bool = False
     partial: tuple[tuple[str, str, str], ...] = ()
+    size: str = ""
 
     def owns(self, node: Labels) -> bool:
         """Whether a node that could exist belongs to this pool: Karpenter's label is the first that counts."""
@@ -106,17 +110,57 @@ class PoolSpec:
         promised: tuple[str, ...] = ()
         if self.known != "seen":
             promised = self.zones if key == ZONE else ("g",) if key == GKE and self.under else ()
-        if self.known == "declared":
-            promised = promised or ((self.tier,) if key == TIER and self.tier else ())
+        if self.known in ("declared", "nodepool"):
+            if key == TIER and self.tier:
+                return self.tiers()
+            if key == SIZE and self.size:
+                return tuple(s for s in STATES[SIZE] if s and s.isdigit() and (int(s) > 1) == (self.size == ">1"))
             if self.key == KARPENTER:
                 promised = promised or (self.capacity if key == CAPACITY else ())
             else:
                 promised = promised or (("true",) if key == SPOT and self.capacity == ("spot",) else ())
         return promised or STATES[key]
 
-    def types(self) -> tuple[str, ...]:
-        """The pool's capacity types; GKE labels spot nodes only."""
-        return self.capacity or (("on-demand",) if self.key == GKE else ())
+    def tiers(self) -> tuple[str | None, ...]:
+        """The states of the tier that are declared."""
+        match self.tier:
+            case "*":
+                return tuple(state for state in STATES[TIER] if state)
+            case "!":
+                return (None,)
+            case "~gold":
+                return tuple(state for state in STATES[TIER] if state != "gold")
+        return tuple(self.tier.split("|"))
+
+    def tier_of(self, node: Labels) -> dict[str, str]:
+        """What `pool.labels` says of the tier: what is the same for all nodes, or else what the node says."""
+        if self.known == "seen" or (self.known == "both" and self.tier):
+            return {TIER: self.tier} if self.tier else {}
+        if self.known == "nodepool" and self.tier in ("", "!"):
+            return {}
+        if self.tier and len(self.tiers()) == 1:
+            return {TIER: self.tier}
+        return {TIER: node[TIER]} if TIER in node else {}
+
+    def tier_listed(self) -> bool:
+        """Whether the values of the tier are known, be it that there is none."""
+        if self.known in ("declared", "both"):
+            return bool(self.tier)
+        return self.tier not in ("*", "~gold")
+
+    def size_of(self, node: Labels) -> dict[str, str]:
+        """As `tier_of`: what `pool.labels` says of the size."""
+        if self.known == "seen" or (self.known == "nodepool" and not self.size):
+            return {}
+        return {SIZE: node[SIZE]} if SIZE in node else {}
+
+    def types(self) -> tuple[str, ...] | None:
+        """The pool's capacity types, None where they are not known; GKE labels spot nodes only."""
+        if self.key == KARPENTER:
+            return self.capacity or None
+        if self.capacity == ("spot",):
+            return ("spot",)
+        return ("on-demand",) if self.known == "seen" and "spot" not in self.capacity else None
 
     def type_of(self, node: Labels) -> str | None:
         """The capacity type of a node of this pool."""
@@ -128,6 +172,9 @@ class PoolSpec:
     def objects(self) -> Iterator[Json]:
         """The pool as an Inventory, or the Nodes that show it, or both."""
         label = {GKE: "g"} if self.under else {}
+        if self.known == "nodepool":
+            yield self._node_pool()
+            return
         taints = [as_taint(taint) for taint in self.taints]
         some = [as_taint(taint) for taint in self.partial]
         if self.known != "seen":
@@ -135,9 +182,10 @@ class PoolSpec:
             pool |= {"taints": [*taints, *({**taint, "partial": True} for taint in some)]}
             labels, values = dict(label), {ZONE: list(self.zones)} if self.zones else {}
             if self.known == "declared":
-                labels |= {TIER: self.tier} if self.tier else {}
+                labels |= {TIER: self.tier} if self.tier and "|" not in self.tier else {}
                 labels |= self._marked(self.capacity[0]) if len(self.capacity) == 1 else {}
                 values |= {CAPACITY: list(self.capacity)} if len(self.capacity) > 1 else {}
+                values |= {TIER: self.tier.split("|")} if "|" in self.tier else {}
             pool |= {"labels": labels, "values": values}
             yield {"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": [pool]}
         count = max(len(self.zones), len(self.capacity), 2 if self.partial else 1)
@@ -153,6 +201,22 @@ class PoolSpec:
                 "status": {"allocatable": {"cpu": "4", "memory": "8Gi", "nvidia.com/gpu": str(self.gpus)}},
             }
 
+    def _node_pool(self) -> Json:
+        required: list[Json] = []
+        if self.tier:
+            operators = {"*": ("Exists", []), "!": ("DoesNotExist", []), "~gold": ("NotIn", ["gold"])}
+            operator, values = operators.get(self.tier, ("In", self.tier.split("|")))
+            required.append({"key": TIER, "operator": operator, "values": values})
+        if self.size:
+            required.append({"key": SIZE, "operator": "Gt" if self.size == ">1" else "Lte", "values": ["1"]})
+        required += [{"key": ZONE, "operator": "In", "values": list(self.zones)}] if self.zones else []
+        required += [{"key": CAPACITY, "operator": "In", "values": list(self.capacity)}] if self.capacity else []
+        taints = [dict(zip(("key", "value", "effect"), taint, strict=True)) for taint in self.taints]
+        template: Json = {"spec": {"requirements": required, "taints": taints}}
+        template |= {"metadata": {"labels": {GKE: "g"}}} if self.under else {}
+        head = {"apiVersion": "karpenter.sh/v1", "kind": "NodePool", "metadata": {"name": self.name}}
+        return head | {"spec": {"template": template}}
+
     def _marked(self, capacity_type: str) -> dict[str, str]:
         if self.key == KARPENTER:
             return {CAPACITY: capacity_type}
@@ -160,19 +224,25 @@ class PoolSpec:
 
 
 def a_pool(dice: random.Random, name: str) -> PoolSpec:
-    key, known = (GKE if name == "g" else KARPENTER), dice.choice(["declared", "seen", "both"])
+    key = GKE if name == "g" else KARPENTER
+    known = dice.choice(["declared", "seen", "both", *(["nodepool"] if key == KARPENTER else [])])
+    taints = tuple(sorted({as_triple(a_taint(dice)) for _ in range(dice.randint(0, 2))}))
+    partial = tuple(sorted({as_triple(a_taint(dice)) for _ in range(dice.choice([0, 0, 1]))}.difference(taints)))
+    partial = () if known == "nodepool" else partial
+    tiers = {"declared": ["gold|base"], "nodepool": ["gold|base", "*", "!", "~gold"]}.get(known, [])
     mixed = [] if key == GKE and known == "declared" else [("on-demand", "spot")]
     return PoolSpec(
         name,
         key,
         known,
-        dice.choice(["", "gold", "base"]),
+        dice.choice(["", "gold", "base", *tiers]),
         dice.choice([(), ("a",), ("b",), ("a", "b")]),
         dice.choice([0, 2]),
         dice.choice([(), (), ("spot",), ("on-demand",), *mixed]),
-        taints := tuple(sorted({as_triple(a_taint(dice)) for _ in range(dice.randint(0, 2))})),
+        taints,
         key == KARPENTER and dice.random() < 0.1,
-        tuple(sorted({as_triple(a_taint(dice)) for _ in range(dice.choice([0, 0, 1]))}.difference(taints))),
+        partial,
+        dice.choice(["", ">1", "<2"]) if known == "nodepool" else "",
     )
 
 
@@ -217,24 +287,57 @@ def whole(said: str) -> int:
 
 
 def tier_again(pool: PoolSpec, node: Labels) -> bool:
-    if pool.known == "declared" or (pool.known == "both" and not pool.tier):
-        return True
-    return node.get(TIER, "") == pool.tier
+    if pool.known == "seen" or (pool.known == "both" and pool.tier):
+        return node.get(TIER, "") == pool.tier
+    return pool.known != "nodepool" or bool(pool.tier) or TIER not in node  # nobody has said that it is there
+
+
+def size_again(pool: PoolSpec, node: Labels) -> bool:
+    return SIZE not in node if pool.known == "seen" or (pool.known == "nodepool" and not pool.size) else True
 
 
 def zones_again(pool: PoolSpec, node: Labels) -> bool:
-    return pool.known != "seen" or (node.get(ZONE) in pool.zones if pool.zones else ZONE not in node)
+    return pool.known != "seen" or not pool.zones or node.get(ZONE) in pool.zones
 
 
 def capacity_again(pool: PoolSpec, node: Labels) -> bool:
-    marked = pool.capacity if pool.key == KARPENTER else "spot" in pool.capacity
-    if pool.known == "declared" or (pool.known == "both" and not marked):
-        return True
-    return pool.type_of(node) in (pool.types() or (None,))
+    types = pool.types()
+    return types is None or pool.known in ("declared", "nodepool") or pool.type_of(node) in types
 
 
-def tier_of(pool: PoolSpec) -> dict[str, str]:
-    return {TIER: pool.tier} if pool.tier else {}
+def zones_of(pool: PoolSpec, node: Labels) -> tuple[str, ...]:
+    """`pool.zones`: those of the pool, or else the node's own."""
+    return pool.zones or (need(node, ZONE),)
+
+
+def types_of(pool: PoolSpec, node: Labels) -> tuple[str, ...]:
+    """`pool.capacityTypes`, likewise."""
+    return pool.types() or (type_of(pool, node),)
+
+
+def gpus_of(pool: PoolSpec) -> int:
+    if pool.known == "nodepool":
+        raise EvaluationError("nobody says how many there are")
+    return pool.gpus
+
+
+def listed_zones(pool: PoolSpec) -> tuple[str, ...]:
+    if not pool.zones:
+        raise EvaluationError("which zones is not known")
+    return pool.zones
+
+
+def starts_with(pool: PoolSpec, node: Labels, start: str) -> bool:
+    """What no affinity can say: of a label whose values are known, an error of others."""
+    if not pool.tier_listed():
+        raise EvaluationError(TIER)
+    return need(pool.tier_of(node), TIER).startswith(start)
+
+
+def differs_from_pools(pool: PoolSpec, node: Labels) -> bool:
+    if not pool.tier_listed():
+        raise EvaluationError(TIER)
+    return need(node, TIER) != need(pool.tier_of(node), TIER)
 
 
 def type_of(pool: PoolSpec, node: Labels) -> str:
@@ -250,18 +353,37 @@ ATOMS = [
     Atom("params.on", "pod", lambda d, p, n: True),
     Atom("params.off", "pod", lambda d, p, n: False),
     Atom("true", "pod", lambda d, p, n: True),
-    Atom('pool.labels["tier"] == "gold"', "pool", lambda d, p, n: need(tier_of(p), TIER) == "gold", tier_again),
-    Atom('"tier" in pool.labels', "pool", lambda d, p, n: bool(p.tier), tier_again),
-    Atom('pool.labels[?"tier"].orValue("base") != "gold"', "pool", lambda d, p, n: p.tier != "gold", tier_again),
-    Atom('"a" in pool.zones', "pool", lambda d, p, n: "a" in p.zones, zones_again),
-    Atom('"spot" in pool.capacityTypes', "pool", lambda d, p, n: "spot" in p.types(), capacity_again),
-    Atom("pool.gpus > 0", "pool", lambda d, p, n: p.gpus > 0),
-    Atom("pool.gpus == (pod.metadata.labels.app == 'web' ? 2 : 0)", "pool", lambda d, p, n: p.gpus == 2 * (d == "web")),
+    Atom('pool.labels["tier"] == "gold"', "pool", lambda d, p, n: need(p.tier_of(n), TIER) == "gold", tier_again),
+    Atom('"tier" in pool.labels', "pool", lambda d, p, n: TIER in p.tier_of(n), tier_again),
+    Atom(
+        'pool.labels[?"tier"].orValue("base") != "gold"',
+        "pool",
+        lambda d, p, n: p.tier_of(n).get(TIER, "base") != "gold",
+        tier_again,
+    ),
+    Atom('pool.labels["tier"].startsWith("g")', "pool", lambda d, p, n: starts_with(p, n, "g"), tier_again),
+    Atom('int(pool.labels["size"]) > 1', "pool", lambda d, p, n: whole(need(p.size_of(n), SIZE)) > 1, size_again),
+    Atom(
+        'pool.labels[?"size"].orValue("x") in ["x", "2"]',
+        "pool",
+        lambda d, p, n: p.size_of(n).get(SIZE, "x") in ("x", "2"),
+        size_again,
+    ),
+    Atom('"a" in pool.zones', "pool", lambda d, p, n: "a" in zones_of(p, n), zones_again),
+    Atom('pool.zones.all(z, z in ["a", "c"])', "pool", lambda d, p, n: set(zones_of(p, n)) <= {"a", "c"}, zones_again),
+    Atom('"spot" in pool.capacityTypes', "pool", lambda d, p, n: "spot" in types_of(p, n), capacity_again),
+    Atom("pool.gpus > 0", "pool", lambda d, p, n: gpus_of(p) > 0),
+    Atom("has(pool.gpus)", "pool", lambda d, p, n: p.known != "nodepool"),
+    Atom(
+        "pool.gpus == (pod.metadata.labels.app == 'web' ? 2 : 0)",
+        "pool",
+        lambda d, p, n: gpus_of(p) == 2 * (d == "web"),
+    ),
     Atom('pool.name in ["p", "g"]', "pool", lambda d, p, n: p.name in ("p", "g")),
     Atom(
         'pool.taints.exists(t, t.key == "k" && !t.partial)', "pool", lambda d, p, n: any(t[0] == "k" for t in p.taints)
     ),
-    Atom("node.zone in pool.zones", "pool", lambda d, p, n: need(n, ZONE) in p.zones, zones_again),
+    Atom("node.zone in pool.zones", "pool", lambda d, p, n: need(n, ZONE) in listed_zones(p), zones_again),
     Atom('node.capacityType == "spot"', "pool", lambda d, p, n: type_of(p, n) == "spot"),
     Atom('node.capacityType != "spot"', "pool", lambda d, p, n: type_of(p, n) != "spot"),
     Atom('node.labels["tier"] == "gold"', "node", lambda d, p, n: need(n, TIER) == "gold"),
@@ -278,22 +400,22 @@ ATOMS = [
     Atom(f'node.labels["{KARPENTER}"] == "p"', "node", lambda d, p, n: need(n, KARPENTER) == "p"),
 ]
 COMPUTED = [
-    Atom('pool.labels["t" + "ier"] == "gold"', "pool", lambda d, p, n: need(tier_of(p), TIER) == "gold", tier_again),
+    Atom('pool.labels["t" + "ier"] == "gold"', "pool", lambda d, p, n: need(p.tier_of(n), TIER) == "gold", tier_again),
     Atom(
         'node.labels["tier"] != pool.labels["t" + "ier"]',
         "pool",
-        lambda d, p, n: need(n, TIER) != need(tier_of(p), TIER),
+        lambda d, p, n: differs_from_pools(p, n),
         tier_again,
     ),
 ]
 """Alone only: what is read by a computed key depends on how far an expression is evaluated."""
 
 SCORES = [
-    Atom("pool.gpus * 20", "pool", lambda d, p, n: p.gpus * 20),
+    Atom("pool.gpus * 20", "pool", lambda d, p, n: gpus_of(p) * 20),
     Atom(
         'pool.labels["tier"] == "gold" ? 50 : 5',
         "pool",
-        lambda d, p, n: 50 if need(tier_of(p), TIER) == "gold" else 5,
+        lambda d, p, n: 50 if need(p.tier_of(n), TIER) == "gold" else 5,
         tier_again,
     ),
     Atom('node.zone == "a" ? 40 : 10', "node", lambda d, p, n: 40 if need(n, ZONE) == "a" else 10),
@@ -453,8 +575,8 @@ ENTRIES = [
         lambda pool, taint: taint[0] in "kj" and taint[2] == "NoExecute",
     ),
     Entry(
-        'taint.key == "j" && pool.gpus > 0',
-        lambda pool, taint: pool is not None and taint[0] == "j" and pool.gpus > 0,
+        'taint.key == "j" && pool.?gpus.orValue(0) > 0',
+        lambda pool, taint: pool is not None and taint[0] == "j" and pool.known != "nodepool" and pool.gpus > 0,
     ),
     Entry('taint.key != ""', lambda pool, taint: True),
     Entry('taint.key == "never"', lambda pool, taint: False),

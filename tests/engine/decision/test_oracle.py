@@ -140,6 +140,9 @@ POOL_SHAPES: list[tuple[PoolSpec, ...]] = [
         (PoolSpec("p", KARPENTER, known, tier, zones),)
         for known, tier, zones in product(("declared", "seen", "both"), ("", "gold"), ((), ("a",), ("a", "b")))
     ),
+    *((PoolSpec("p", known="nodepool", tier=tier),) for tier in ("", "gold", "gold|base", "*", "!", "~gold")),
+    *((PoolSpec("p", known="nodepool", size=size, zones=zones),) for size, zones in ((">1", ()), ("<2", ("a",)))),
+    (PoolSpec("p", known="declared", tier="gold|base"),),
     *(
         (PoolSpec("g", GKE, known, capacity=capacity),)
         for known, capacity in product(("declared", "seen", "both"), ((), ("spot",)))
