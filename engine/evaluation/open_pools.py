@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from engine.nodeselector import FALSE, TRUE, Overflow, Term, Terms, simplify, term_of
 from engine.pools import PoolIndex, Read, members, words_of
-from engine.program import NOTHING_READ, UNKNOWN, Arguments, Leaf, PoolView, Reads, Truth, Undecided
+from engine.program import NOTHING_READ, Arguments, Leaf, PoolView, Reads, Truth
 
 
 def open_truths(
@@ -28,10 +28,7 @@ def open_truths(
         return
     assert leaf.open is not None
     for i in members(undecided):
-        try:
-            truth = leaf.open((*arguments, views[i]), words_of(pool_index.pools[i].provider))
-        except Undecided:
-            truth = UNKNOWN
+        truth = leaf.open((*arguments, views[i]), words_of(pool_index.pools[i].provider))
         yield from _by_declared(truth, 1 << i, pool_index, computed=leaf.computed)
 
 

@@ -337,10 +337,7 @@ def _node_leaf(leaf: Leaf, truth: TruthOf, inputs: Inputs) -> Verdict:
     for i, pool in enumerate(pool_index.pools) if leaf.reads_pool else ():
         view, reads = _noting(leaf, inputs.pool_facts, i)
         words = words_of(pool.provider)
-        try:
-            here = assumed(lambda given, words=words: truth(given, words), (*inputs.arguments, view))  # type: ignore[misc]
-        except Undecided:
-            here = UNKNOWN
+        here = assumed(lambda given, words=words: truth(given, words), (*inputs.arguments, view))  # type: ignore[misc]
         cases[here] = cases.get(here, 0) | 1 << i
         if reads:
             computed[i] = frozenset(reads)

@@ -55,14 +55,14 @@ def by_pool_values(score: Scored, inputs: Inputs, errors: list[str]) -> Iterator
             view, noted = view.noting()
         try:
             cases = _values_here(score, (*inputs.arguments, view), words_of(pool.provider))
-        except (CelError, Undecided) as error:
+        except CelError as error:
             errors.append(f"{error} (pool `{pool.name}`)")
             continue
         yield i, cases, score.reads | noted
 
 
 def _values_here(score: Scored, arguments: Arguments, words: Words) -> Cases:
-    """The cases of a number on the nodes of the pool in the arguments. Raises CelError and Undecided."""
+    """The cases of a number on the nodes of the pool in the arguments. Raises CelError."""
     if score.cases is not None:
         cases_of = score.cases
         return assumed_cases(lambda given: cases_of(given, words), arguments)
@@ -70,8 +70,7 @@ def _values_here(score: Scored, arguments: Arguments, words: Words) -> Cases:
     try:
         return ((TRUE, score.function(*arguments)),)
     except Undecided:
-        if score.open is None:
-            raise
+        assert score.open is not None
         return score.open(arguments, words)
 
 

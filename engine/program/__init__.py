@@ -76,7 +76,7 @@ __all__ = [
     "TruthOf",  # a function of Arguments and Words that gives the Truth of a boolean
     "Undecided",  # raised through an expression that reads a label which is not the same on all nodes of a pool
     "UnknownFact",  # the CelError of what nobody has said of a pool
-    "assumed",  # a Truth with each undecided label of a pool taken to be in each of its states; raises Undecided
+    "assumed",  # a Truth with each undecided label of a pool taken to be in each of its states
     "assumed_cases",  # the same of Cases
     "choose",  # the Truth of `test ? yes : no`
     "compile_bundle",  # the Program of a Bundle; raises BundleError

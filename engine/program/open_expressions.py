@@ -93,8 +93,7 @@ def assumed(
 ) -> Truth:
     """What a function says of the nodes of the pool in its arguments, each undecided label in each of its states.
 
-    Where these are not finitely many, or only observed, what `otherwise` says of a node, if there is such a thing.
-    Raises Undecided.
+    Where these are not finitely many, or only observed, what `otherwise` says of a node; without it, that is an error.
     """
     branches = _branches(truth, args, otherwise)
     if len(branches) == 1:
@@ -106,7 +105,7 @@ def assumed(
 def assumed_cases(
     cases: Callable[[Arguments], Cases], args: Arguments, otherwise: Callable[[], Cases] | None = None
 ) -> Cases:
-    """As `assumed`, of Cases. Raises Undecided, and CelError where it is one in some state."""
+    """As `assumed`, of Cases. Raises CelError where it is one in some state."""
     return tuple(
         (both, value)
         for guard, found in _branches(cases, args, otherwise)
@@ -127,13 +126,13 @@ def _branches(
             done.append((guard, function(given)))
         except Undecided as undecided:
             states = undecided.states_to_try(MAX_ASSUMED - len(todo) - len(done), otherwise is not None)
-            if states is None and otherwise is None:
-                raise
-            if states is None:
-                return [(TRUE, otherwise())]  # type: ignore[misc]
             view = given[_POOL]
             assert isinstance(view, PoolView)
-            for state in states:
+            if states is None and otherwise is not None:
+                return [(TRUE, otherwise())]
+            if states is None:
+                todo.append((guard, (*given[:_POOL], view.giving_up(undecided.key), *given[_POOL + 1 :])))
+            for state in states or ():
                 here = (*given[:_POOL], view.assuming(undecided.key, state), *given[_POOL + 1 :])
                 carried = where(undecided.key, ABSENT if state is None else one_of([state]))
                 todo.append((common(guard, carried), here))

@@ -61,24 +61,28 @@ def _doubt(key: str, states: LabelStates) -> str:
 class PoolView(dict[str, object]):
     """The fields of `pool` that are known, values of CEL; to read another raises UnknownFact or Undecided.
 
-    `assumed` are states of labels that are taken for granted, None for absence. `reads` takes down what is read of
-    labels, where somebody wants to know.
+    `assumed` are states of labels that are taken for granted, None for absence; a label that nobody can decide about
+    (`given_up`) is an error. `reads` takes down what is read of labels, where somebody wants to know.
     """
 
-    __slots__ = ("_assumed", "_pool", "_reads")
+    __slots__ = ("_assumed", "_given_up", "_pool", "_reads")
 
     def __init__(
-        self, pool: Pool, assumed: Mapping[str, str | None] | None = None, reads: set[Read] | None = None
+        self,
+        pool: Pool,
+        assumed: Mapping[str, str | None] | None = None,
+        reads: set[Read] | None = None,
+        given_up: frozenset[str] = frozenset(),
     ) -> None:
-        self._pool, self._assumed, self._reads = pool, assumed or {}, reads
+        self._pool, self._assumed, self._reads, self._given_up = pool, assumed or {}, reads, given_up
         labels = dict(pool.labels)
         labels.update((key, state) for key, state in self._assumed.items() if state is not None)
         super().__init__(
             name=pool.name,
             provider=pool.provider,
-            labels=_Labels(labels, pool, self._assumed)
+            labels=_Labels(labels, pool, self._assumed, given_up)
             if reads is None
-            else _NotedLabels(labels, pool, self._assumed, reads),
+            else _NotedLabels(labels, pool, self._assumed, given_up, reads),
             values=_Values({key: list(some) for key, some in pool.values.items()}, pool, reads),
             annotations=dict(pool.annotations),
             taints=[taint._asdict() for taint in pool.taints],
@@ -100,12 +104,16 @@ class PoolView(dict[str, object]):
 
     def assuming(self, key: str, state: str | None) -> PoolView:
         """The same pool, if its nodes carry a label in this state; None for absence."""
-        return PoolView(self._pool, {**self._assumed, key: state}, self._reads)
+        return PoolView(self._pool, {**self._assumed, key: state}, self._reads, self._given_up)
+
+    def giving_up(self, key: str) -> PoolView:
+        """The same pool, where a label that is undecided is an error."""
+        return PoolView(self._pool, self._assumed, self._reads, self._given_up | {key})
 
     def noting(self) -> tuple[PoolView, set[Read]]:
         """The same pool, and what will have been read of its labels through this view."""
         reads: set[Read] = set()
-        return PoolView(self._pool, self._assumed, reads), reads
+        return PoolView(self._pool, self._assumed, reads, self._given_up), reads
 
     def __missing__(self, field: str) -> object:
         if field in NUMBERS:
@@ -115,9 +123,8 @@ class PoolView(dict[str, object]):
         if key or field == "capacityTypes":
             place = f"`values: {{{key}: [...]}}`" if key else "the labels that tell it"
             words = f"which {_LISTED[field]} the nodes have is not known: say {place} in an inventory"
-            if key in self._assumed:
-                raise UnknownFact(words)
-            raise Undecided(key, self._pool.fact(key), words)
+            undecided = Undecided(key, self._pool.fact(key), words)
+            raise undecided.unknown if key in self._assumed or key in self._given_up else undecided
         raise NoSuchKey(field)
 
 
@@ -136,18 +143,21 @@ class _Labels(dict[str, str]):
     known to be absent; to walk all of them is an error where others may be there.
     """
 
-    __slots__ = ("_assumed", "_pool")
+    __slots__ = ("_assumed", "_given_up", "_pool")
 
-    def __init__(self, labels: Mapping[str, str], pool: Pool, assumed: Mapping[str, str | None]) -> None:
+    def __init__(
+        self, labels: Mapping[str, str], pool: Pool, assumed: Mapping[str, str | None], given_up: frozenset[str]
+    ) -> None:
         super().__init__(labels)
-        self._pool, self._assumed = pool, assumed
+        self._pool, self._assumed, self._given_up = pool, assumed, given_up
 
     def _absent(self, key: object) -> None:
         """Returns if a label is known to be absent. Raises Undecided."""
         if isinstance(key, str) and self._assumed.get(key, "") is not None:
             fact = self._pool.fact(key)
             if fact.states != ABSENT:
-                raise Undecided(key, fact)
+                undecided = Undecided(key, fact)
+                raise undecided.unknown if key in self._given_up else undecided
 
     def __missing__(self, key: str) -> str:
         self._absent(key)
@@ -195,9 +205,14 @@ class _NotedLabels(_Labels):
     __slots__ = ("_reads",)
 
     def __init__(
-        self, labels: Mapping[str, str], pool: Pool, assumed: Mapping[str, str | None], reads: set[Read]
+        self,
+        labels: Mapping[str, str],
+        pool: Pool,
+        assumed: Mapping[str, str | None],
+        given_up: frozenset[str],
+        reads: set[Read],
     ) -> None:
-        super().__init__(labels, pool, assumed)
+        super().__init__(labels, pool, assumed, given_up)
         self._reads = reads
 
     def __contains__(self, key: object) -> bool:

@@ -33,10 +33,12 @@ pools:
     selector: {karpenter.sh/nodepool: plain}
     labels: {tier: base}
     values: {topology.kubernetes.io/zone: [a]}
+    gpus: 0
   - name: legacy
     selector: {cloud.google.com/gke-nodepool: legacy}
     labels: {tier: base}
     values: {topology.kubernetes.io/zone: [c]}
+    gpus: 0
 """
 
 

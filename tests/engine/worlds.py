@@ -76,8 +76,8 @@ SELECTORS: list[Json] = [
 
 @dataclass(frozen=True)
 class PoolSpec:
-    """A pool: `declared` in a file, a Karpenter `nodepool`, only `seen` on its nodes, or `both`: tier and capacity seen,
-    the rest declared.
+    """A pool: `declared` in a file, a Karpenter `nodepool`, only `seen` on its nodes, or `both`: tier and capacity
+    seen, the rest declared.
 
     `tier` is what is known of that label: a value, several between bars, and of a NodePool `*` (present), `!` (absent)
     or `~gold` (anything but). `size` is a bound of a NodePool's: `>1` or `<2`. A Karpenter pool that is `under` GKE's

@@ -62,7 +62,9 @@ def test_the_portable_capacity_type_is_said_as_each_provider_says_it() -> None:
 
 def test_an_error_on_a_pool_is_not_true_and_is_recorded() -> None:
     """The rest of the pools are judged all the same."""
-    spec = 'require: [{expression: \'pool.labels["tier"] == "gold" && pool.labels["rack"] == "r"\'}]\nwhenEmpty: ignore'
+    spec = (
+        'require: [{expression: \'pool.labels.tier == "gold" && pool.annotations["rack"] == "r"\'}]\nwhenEmpty: ignore'
+    )
     decision = decide(spec)
 
     assert outcomes(decision) == {"one": "overruled"}

@@ -305,13 +305,10 @@ WALK = "pool.labels.all(a, pool.labels.all(b, a + b != a))"
 @pytest.mark.parametrize("expression", [WALK, f'{WALK} == (pod.metadata.name == "web-0")'])
 def test_an_expression_over_pools_that_costs_too_much_fails_its_policy_alone(expression: str) -> None:
     """Also where it is decided once for all pods, when the inventory is taken in."""
-    labels = ", ".join(f"l{i}: v" for i in range(400))
-    pools = "\n".join(
-        f"  - {{name: p{i}, selector: {{pool: p{i}}}, labels: {{{labels}}}, gpus: {i}}}" for i in range(2)
-    )
-    pool_index = inventory(f"apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools:\n{pools}")
+    labels = {f"l{i}": "v" for i in range(400)}
+    pool_index = pools_of_nodes(*({"karpenter.sh/nodepool": f"p{i}", **labels} for i in range(2)))
     decision = decide(
-        f"require: [{{expression: '{expression}'}}]", "require: [{expression: pool.gpus == 1}]", pools=pool_index
+        f"require: [{{expression: '{expression}'}}]", "require: [{expression: pool.nodes == 1}]", pools=pool_index
     )
 
     assert outcomes(decision) == {"one": "failed", "two": "applied"}
@@ -358,10 +355,10 @@ def test_scores_keep_their_order_beneath_a_tier() -> None:
 @pytest.mark.parametrize(
     "effect",
     [
-        'require: [{expression: \'pool.labels["rack"] == "r" && node.zone == "a"\'}]\nwhenEmpty: ignore',
-        'prefer: [{weight: 5, expression: \'pool.labels["rack"] == "r"\'}]',
-        "prefer: [{expression: 'true', score: 'int(pool.labels[\"rack\"])'}]",
-        'fallback: [{expression: \'node.zone == "a" && pool.labels["rack"] == pod.metadata.name\'}]',
+        'require: [{expression: \'pool.annotations["rack"] == "r" && node.zone == "a"\'}]\nwhenEmpty: ignore',
+        'prefer: [{weight: 5, expression: \'pool.annotations["rack"] == "r"\'}]',
+        "prefer: [{expression: 'true', score: 'int(pool.annotations[\"rack\"])'}]",
+        'fallback: [{expression: \'node.zone == "a" && pool.annotations["rack"] == pod.metadata.name\'}]',
     ],
 )
 def test_an_error_over_pools_is_recorded_wherever_it_stands(effect: str) -> None:
@@ -397,7 +394,7 @@ def test_an_error_that_something_absorbs_is_none(expression: str) -> None:
 
 def test_what_fails_in_audit_says_why() -> None:
     """Also where it fails only once the pools that are left are known."""
-    tolerate = 'tolerate: [{expression: \'taint.key == "team" && pool.labels["no"] == "x"\'}]'
+    tolerate = 'tolerate: [{expression: \'taint.key == "team" && pool.annotations["no"] == "x"\'}]'
     decision = decide(f"{tolerate}\nmode: audit", GOLD)
 
     assert decision.policies[0].outcome == "audited"
@@ -533,11 +530,11 @@ def test_a_pod_that_matches_no_pool_leaves_none_untolerated() -> None:
 
 
 def test_no_capacity_type_observed_is_demanded_again() -> None:
-    """As the absence of any other label is."""
+    """It is asked of the node, as any label is of which nothing is known."""
     pool_index = pools_of_nodes({"karpenter.sh/nodepool": "k"}, {"eks.amazonaws.com/nodegroup": "g"})
     terms = required(decide("require: [{expression: '!(\"spot\" in pool.capacityTypes)'}]", pools=pool_index))
 
-    assert all(any("apacity" in e["key"] and e["operator"] == "NotIn" for e in t["matchExpressions"]) for t in terms)
+    assert all(any("apacity" in e["key"] and e["operator"] == "In" for e in t["matchExpressions"]) for t in terms)
 
 
 # Patches

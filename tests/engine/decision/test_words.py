@@ -68,7 +68,7 @@ def test_a_decider_that_is_told_nothing_enforces_in_a_nameless_cluster() -> None
 
 def test_a_pod_that_names_its_node() -> None:
     """What applies is not matched, and what it ran into stays; what failed or did not match stays that."""
-    failing = 'require: [{expression: \'pool.labels["rack"] == "r" || pool.gpus > 0\'}]'
+    failing = 'require: [{expression: \'pool.annotations["rack"] == "r" || pool.gpus > 0\'}]'
     broken = 'matchConditions: [{name: c, expression: \'pod.metadata.labels["no"] == "x"\'}]\n' + GOLD
     decision = decide(failing, broken, f"podSelector: {{matchLabels: {{app: db}}}}\n{GOLD}", given=pod(nodeName="n"))
     assert decision.message == "the pod names its node, so it is not patched"
