@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from engine.nodeselector import one_of
 from engine.pools.apart import Crowd, selectors
 from engine.pools.cluster_api import NAME_LABELS, OWN_DOMAIN, Machines, Owner
 from engine.pools.evidence import Declared
 from engine.pools.nodes import Node, annotations_of, labels_of
-from engine.pools.pool import Labels, Remark
+from engine.pools.pool import Fact, Labels, Remark, constants
 from engine.pools.providers import ZONE, pool_label_of, provider_of
 
 PROVIDER = "cluster-api"
@@ -151,14 +152,16 @@ def _crowd(pool: Machines, members: Sequence[Labels]) -> Crowd:
 
 def _declared(pool: Machines, selector: Labels, zones: frozenset[str]) -> Declared:
     """A failure domain is a zone where some node says so: what it is called is up to each infrastructure provider."""
-    labels = {**pool.labels, **selector}
-    domains = pool.failure_domains if zones.issuperset(pool.failure_domains) and ZONE not in labels else ()
+    source = f"the {pool.owner.kind}"
+    facts = constants({**pool.labels, **selector}, source=source)
+    if pool.failure_domains and zones.issuperset(pool.failure_domains):
+        facts.setdefault(ZONE, Fact(one_of(pool.failure_domains), source=source))
     return Declared(
         name=pool.owner.name,
         selector=selector,
         provider=provider_of(selector) or PROVIDER,
-        labels={**labels, **({ZONE: domains[0]} if len(domains) == 1 else {})},
-        values={ZONE: domains} if len(domains) > 1 else {},
+        facts=facts,
+        source=source,
         annotations=pool.annotations,
         taints=pool.taints or None,
         cpu=pool.cpu,

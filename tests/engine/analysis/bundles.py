@@ -14,8 +14,8 @@ POOLS = """
 apiVersion: bayplan.dev/v1alpha1
 kind: Inventory
 pools:
-  - {name: gold, selector: {pool: gold}, labels: {tier: gold, arch: amd64}, values: {zone: [a, b]}}
-  - {name: base, selector: {pool: base}, labels: {tier: base, arch: amd64}, values: {zone: [b, c]}}
+  - {name: gold, selector: {pool: gold}, labels: {tier: gold, arch: amd64}, values: {zone: [a, b]}, gpus: 0}
+  - {name: base, selector: {pool: base}, labels: {tier: base, arch: amd64}, values: {zone: [b, c]}, gpus: 0}
   - {name: arm, selector: {pool: arm}, labels: {tier: base, arch: arm64}, gpus: 2}
 """
 

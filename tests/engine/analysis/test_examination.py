@@ -33,7 +33,7 @@ POLICIES = Path(__file__).parents[3] / "policies"
     ("spec", "certain"),
     [
         ('require: [{expression: \'pool.labels["tier"] == "silver"\'}]', True),
-        ('require: [{expression: \'pool.labels["none"] == "x"\'}]', True),
+        ('require: [{expression: \'pool.labels["none"] == "x"\'}]', False),  # nobody says anything of it
         ("require: [{expression: 'pool.gpus > 0'}, {expression: 'pool.labels[\"tier\"] == \"gold\"'}]", True),
         ("require: [{expression: 'pool.gpus > 2 && pod.metadata.namespace == pool.name'}]", True),
         ("require: [{expression: 'pool.gpus > 2 || pod.metadata.namespace == pool.name'}]", False),
