@@ -73,6 +73,7 @@ pools:
     nodes: 3
   - name: general
     selector: {{karpenter.sh/nodepool: general}}
+    labels: {{steady: "false"}}
     nodes: 9
 """,
     "examples/pod.yaml": """\

@@ -20,7 +20,8 @@ from audit import as_yaml
 from cli.inputs import add_pools, inventory
 from cli.pool_details import details, shortened, sources
 from cli.terminal import amount, table, wrapped
-from engine.pools import POOL_FIELDS, Inventory, Pool, capacity_types
+from engine.nodeselector import ABSENT
+from engine.pools import POOL_FIELDS, Fact, Inventory, Pool, capacity_types
 
 GIB = 1 << 30
 OBSERVED = """\
@@ -140,6 +141,11 @@ def _json(pool: Pool, found: Inventory) -> dict[str, Any]:
     return {**described(pool), **more, "remarks": remarks}
 
 
+def _only_present(fact: Fact) -> bool:
+    """Whether all nodes carry a label, and that is all that an inventory can say of it."""
+    return not fact.states.absent and fact.value is None and fact.values is None
+
+
 def described(pool: Pool) -> dict[str, Any]:
     """A pool as JSON, by the fields that expressions read; what is not known is null."""
     said: dict[str, Any] = {
@@ -173,6 +179,8 @@ def entry(pool: Pool) -> dict[str, Any]:
         "selector": dict(pool.selector),
         "labels": {key: value for key, value in pool.labels.items() if key not in pool.selector},
         "values": {key: list(values) for key, values in pool.values.items()},
+        "present": [key for key, fact in pool.facts.items() if _only_present(fact)],
+        "absent": [key for key, fact in pool.facts.items() if fact.states == ABSENT],
         "annotations": dict(pool.annotations),
         "taints": [{key: value for key, value in taint._asdict().items() if value} for taint in pool.taints],
         "readyNodes": pool.ready_nodes if pool.ready_nodes != pool.nodes else None,

@@ -229,6 +229,7 @@ def _settled(base: Decision, given: Given) -> Decision:
         pools=pools,
         placement=intent.placement,
         patch=intent.operations,
+        placed=intent.patched if intent.operations else None,
         warnings=tuple(dict.fromkeys(warnings)),
     )
     effective = [one for one in intent.applied if one.policy.name not in idle]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from engine.bundle import Mode, Outcome, Revision
 from engine.evaluation import PolicyEvaluation
 from engine.nodeselector import EVERYWHERE, TRUE
-from engine.placement import NOTHING, Operation, Placement, placed
+from engine.placement import NOTHING, Operation, Placement
 from engine.pods import IncomingPod, owner_of
 
 
@@ -85,6 +85,7 @@ class Decision:
     `patch` is what enforcing it writes, also in audit mode; `answer_patch` is what to send. `audited` is the decision
     that the policies in audit mode would have led to, None where there are none. `portions` are those of a workload
     whose pods are split, the decision itself being that about one of them; empty for a pod whose shares are known.
+    `placed` is the pod as the patch makes it, None where nothing changes.
     """
 
     incoming: IncomingPod = field(repr=False)
@@ -99,6 +100,7 @@ class Decision:
     warnings: tuple[str, ...] = ()
     audited: Decision | None = None
     portions: tuple[Portion, ...] = ()
+    placed: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
     @property
     def answer_patch(self) -> tuple[Operation, ...]:
@@ -113,7 +115,7 @@ class Decision:
     @property
     def patched(self) -> Mapping[str, Any]:
         """The pod as it is after the patch; the given one where nothing changes."""
-        return placed(self.incoming.pod, self.placement) if self.patch else self.incoming.pod
+        return self.incoming.pod if self.placed is None else self.placed
 
     def as_json(self, *, show_pod: bool = False) -> dict[str, Any]:
         """The decision as data, in one shape for every reader; keys may come, none will be renamed."""

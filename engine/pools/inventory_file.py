@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import ceil
 from typing import Any
@@ -38,7 +38,7 @@ from engine.documents import (
     some,
     text,
 )
-from engine.nodeselector import ABSENT, one_of
+from engine.nodeselector import ABSENT, EXISTS, one_of
 from engine.pools.evidence import Declared
 from engine.pools.pool import Fact, Facts, Labels, Taint, constants
 from engine.pools.providers import BY_NAME, POOL_FIELDS, spot_markers
@@ -80,6 +80,12 @@ def _pool(read: Read, value: Map, problems: Problems) -> Any:
     for key in values.keys() & (labels.keys() | selector.keys()):
         message = f"`{key}` is one of the pool's labels, so it does not vary"
         bad(problems, "contradiction", message, _entry(value, "values", key))
+    told = labels.keys() | selector.keys() | values.keys()
+    present, absent = read.get("present", ()), read.get("absent", ())
+    for name, keys, others in (("present", present, told), ("absent", absent, {*told, *present})):
+        for key in sorted(set(keys) & others):
+            message = f"what the nodes carry as `{key}` is said elsewhere, too"
+            bad(problems, "contradiction", message, _entry(value, name))
     nodes, ready = read.get("nodes"), read.get("readyNodes")
     if nodes is not None and ready is not None and ready > nodes:
         bad(problems, "out-of-range", f"{ready} of {nodes} nodes can't be ready", _entry(value, "readyNodes"))
@@ -90,7 +96,7 @@ def _pool(read: Read, value: Map, problems: Problems) -> Any:
         name=read["name"],
         selector=selector,
         provider=read.get("provider"),
-        facts=_facts(labels, values),
+        facts=_facts(labels, values, present, absent),
         annotations=read.get("annotations", {}),
         taints=read.get("taints"),
         nodes=nodes,
@@ -104,9 +110,10 @@ def _pool(read: Read, value: Map, problems: Problems) -> Any:
     ), value
 
 
-def _facts(labels: Labels, values: Mapping[str, Sequence[str]]) -> Facts:
+def _facts(labels: Labels, values: Mapping[str, Sequence[str]], present: Iterable[str], absent: Iterable[str]) -> Facts:
     """What an entry says of labels. One that marks spot nodes only may be missing where it says values."""
     said = {key: one_of(each) | ABSENT if key in spot_markers() else one_of(each) for key, each in values.items()}
+    said |= dict.fromkeys(present, EXISTS) | dict.fromkeys(absent, ABSENT)
     return {key: Fact(states, source=SOURCE) for key, states in said.items()} | constants(labels, source=SOURCE)
 
 
@@ -134,6 +141,8 @@ POOL = {
     "selector": Field(mapping(label_key, label_value), required=True),
     "labels": Field(mapping(label_key, label_value), {}),
     "values": Field(mapping(label_key, some(label_value)), {}),
+    "present": Field(items(label_key), ()),
+    "absent": Field(items(label_key), ()),
     "annotations": Field(mapping(label_key, text), {}),
     "taints": Field(items(record("a taint", TAINT, _taint))),
     "nodes": Field(integer(0, INT32)),

@@ -81,8 +81,8 @@ class PoolSpec:
 
     `tier` is what is known of that label: a value, several between bars, and of a NodePool `*` (present), `!` (absent)
     or `~gold` (anything but). `size` is a bound of a NodePool's: `>1` or `<2`. A Karpenter pool that is `under` GKE's
-    has nodes with the label of GKE's pool `g`, too. Only some nodes have the taints `partial`: they are declared so, or the
-    first of several nodes has them.
+    has nodes with the label of GKE's pool `g`, too. Only some nodes have the taints
+    `partial`: they are declared so, or the first of several nodes has them.
     """
 
     name: str
@@ -567,6 +567,11 @@ class Entry:
         return {"expression": self.text} | ({} if self.seconds is None else {"seconds": self.seconds})
 
 
+def has_gpus(pool: PoolSpec) -> bool:
+    """Whether anybody says that a pool has GPUs."""
+    return pool.known != "nodepool" and pool.gpus > 0
+
+
 ENTRIES = [
     Entry('taint.key == "k"', lambda pool, taint: taint[0] == "k"),
     Entry('taint.key == "k" && taint.value == "v"', lambda pool, taint: taint[:2] == ("k", "v")),
@@ -576,21 +581,21 @@ ENTRIES = [
     ),
     Entry(
         'taint.key == "j" && pool.?gpus.orValue(0) > 0',
-        lambda pool, taint: pool is not None and taint[0] == "j" and pool.known != "nodepool" and pool.gpus > 0,
+        lambda pool, taint: pool is not None and taint[0] == "j" and has_gpus(pool),
     ),
     Entry('taint.key != ""', lambda pool, taint: True),
     Entry('taint.key == "never"', lambda pool, taint: False),
     Entry('taint.key == "k" || taint.key.startsWith("node.")', lambda pool, taint: taint[0] != "j", 60),
     Entry(f'taint.key in ["k", "{TIMED[0]}"]', lambda pool, taint: taint[0] in ("k", TIMED[0]), 30),
     Entry(
-        'taint.key != "k" && pool.gpus > 0',
-        lambda pool, taint: pool is not None and taint[0] != "k" and pool.gpus > 0,
+        'taint.key != "k" && pool.?gpus.orValue(0) > 0',
+        lambda pool, taint: pool is not None and taint[0] != "k" and has_gpus(pool),
         0,
     ),
 ]
 KEYLESS = [
     Entry('taint.effect == "NoExecute"', lambda pool, taint: taint[2] == "NoExecute", 90),
-    Entry("pool.gpus > 0", lambda pool, taint: pool is not None and pool.gpus > 0),
+    Entry("pool.?gpus.orValue(0) > 0", lambda pool, taint: pool is not None and has_gpus(pool)),
 ]
 """Entries that read no key: only beside `require`."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engine.documents import BundleError, Manifest, Problem, RequestError, Source, parse_manifests
+from engine.nodeselector import ABSENT, ANY, EXISTS
 from engine.pools.inventory import inventory_from_documents, inventory_from_objects
 from engine.pools.nodes import inventory_from_nodes
 from engine.pools.pool import Inventory, Taint, capacity_types
@@ -80,6 +81,16 @@ def test_every_field_of_a_pool() -> None:
     assert (pool.cpu, pool.memory, pool.gpus) == (96.0, 64 * 2**30, 8)
     assert pool.declared
     assert not pool.inferred
+
+
+def test_labels_that_are_there_and_labels_that_are_not() -> None:
+    (pool,) = read(HEAD + "  - {name: a, selector: {pool: a}, present: [team], absent: [tenant, gpu]}\n").pools
+    known = {key: pool.fact(key).states for key in ("team", "tenant", "gpu", "other")}
+    assert known == {"team": EXISTS, "tenant": ABSENT, "gpu": ABSENT, "other": ANY}
+    said = "  - {name: a, selector: {pool: a}, labels: {x: y}, present: [x, z], absent: [pool, z]}\n"
+    assert [(p.rule, p.message) for p in problems_of(HEAD + said)] == [
+        ("contradiction", f"what the nodes carry as `{key}` is said elsewhere, too") for key in ("x", "pool", "z")
+    ]
 
 
 def test_what_is_left_out() -> None:
