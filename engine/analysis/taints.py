@@ -12,7 +12,7 @@ from engine.documents import Problem, Span, did_you_mean
 from engine.evaluation import POLICY_BUDGET
 from engine.language import Budget, BudgetExceeded, CelError, parse
 from engine.pools import HARD_EFFECTS, Taint, is_transient, members
-from engine.program import CompiledPolicy, CompiledTolerance, named_taints
+from engine.program import CompiledPolicy, CompiledTolerance, Undecided, named_taints
 
 
 def taint_problems(policies: Sequence[CompiledPolicy], stages: Sequence[Stage]) -> Iterator[Problem]:
@@ -113,9 +113,9 @@ def _may_name(policy: CompiledPolicy, pool: int | None, taint: Taint, stage: Sta
 def _true_of(entry: CompiledTolerance, pool: int | None, taint: Taint, stage: Stage) -> bool:
     if entry.reads_pod or (entry.reads_pool and pool is None):
         return True
-    view = None if pool is None else stage.pool_index.views[pool]
+    view = None if pool is None else stage.decider.pool_facts.views[pool]
     arguments = (Budget(POLICY_BUDGET), *NO_POD, *stage.decider.constants, view, taint._asdict())
     try:
         return entry.function(*arguments) is True
-    except (CelError, BudgetExceeded):
+    except (CelError, Undecided, BudgetExceeded):
         return False

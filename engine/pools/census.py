@@ -55,7 +55,9 @@ class Census:
         made: dict[Hashable, tuple[Declared | None, Sequence[Node], Pool]] = {}
         for said, some in zip(known, members, strict=True):
             here = _counted(said) if counted and not some else said
-            largest = next((coming[label] for label in said.selector.items() if label in coming), None) if coming else None
+            largest = (
+                next((coming[label] for label in said.selector.items() if label in coming), None) if coming else None
+            )
             made[frozenset(said.selector.items())] = self._declared(here, some, largest)
         for label, some in groups.items():
             made[label] = self._known(label, None, some) or (None, some, pool_of(label, some))

@@ -145,7 +145,7 @@ def test_details_say_what_is_known_and_from_where(bayplan: Bayplan) -> None:
     assert "selected by node.cluster.x-k8s.io/pool=md" in told
     assert "label the MachineDeployment disk=ssd" in told
     assert "label 2 nodes rack is 1 or 2" in told
-    unknown, *_ = [line for line in told if line.startswith("not known")]
+    *_, unknown = [line for line in told if line.startswith("not known")]
     assert "gpus" in unknown
     assert "cpu" not in unknown
     assert "Said, but no fact:" in told

@@ -62,7 +62,7 @@ def test_machines_whose_nodes_are_there_are_not_coming() -> None:
     assert coming(claims, {"n1"}) == {("karpenter.sh/nodepool", "a"): Size(2, 5, 0)}
 
 
-def sizes(*objects: Json) -> tuple[float, int, int]:
+def sizes(*objects: Json) -> tuple[float | None, int | None, int | None]:
     (pool,) = inventory_from_objects(objects).pools
     return pool.cpu, pool.memory, pool.gpus
 
