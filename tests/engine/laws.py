@@ -15,6 +15,8 @@ from tests.engine.matching import PREFERRED, REQUIRED, admits, tolerates
 from tests.engine.oracle import Answer
 from tests.engine.worlds import (
     DEFAULTS,
+    GKE,
+    KARPENTER,
     TAINTS,
     TIMED,
     Json,
@@ -205,7 +207,10 @@ def _bars(taint: Triple, tolerations: Iterable[Json]) -> bool:
 
 
 def _prefer(world: World, pod: Json, decision: Decision, before: Answer, after: Answer) -> None:
-    """Weights are the policies'; a better fallback tier is preferred to a worse one whatever the weights."""
+    """Weights are the policies'; a better fallback tier is preferred to a worse one whatever the weights.
+
+    Not so on nodes of NodePools that nobody knows and with another pool's label: preferences say `NotIn` known ones.
+    """
     holding, app = in_force(world, decision), pod["metadata"]["labels"]["app"]
     node_affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
     if node_affinity.get(PREFERRED) or stuck(world, pod, decision):
@@ -216,6 +221,8 @@ def _prefer(world: World, pod: Json, decision: Decision, before: Answer, after: 
         labels = node["metadata"]["labels"]
         pool = world.home(labels)
         if not after.admits[place] or not world.possible(labels) or (pool and pool.name not in decision.pools.after):
+            continue
+        if pool is None and KARPENTER in labels and GKE in labels:
             continue
         weights = sum(wish.weighs(app, pool, labels) for policy in holding for wish in policy.wishes)
         tier = tiered[0].tier(app, pool, labels) if tiered else 0
