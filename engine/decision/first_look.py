@@ -34,12 +34,22 @@ def overlooked(pod: Json) -> str:
     for one in ({"matchExpressions": _selecting(pod)}, *terms):
         if reason := makes_none(one):
             return reason
+    if not _about_node_pools(pod, terms):
+        return ""
     asked = [selected_node_pools(pod), *map(node_pools, terms[:1])]
     if any_node_pool(asked) and all(any_node_pool((*asked, wished)) for wished in heaviest(preferred_of(pod))):
         return ""
     if any_node_pool(asked):
         return f"its heaviest preference excludes each `{NODE_POOL}` that its first required term admits"
     return f"its first required term asks for nodes without `{NODE_POOL}`"
+
+
+def _about_node_pools(pod: Json, terms: Sequence[Json]) -> bool:
+    """Whether what Karpenter looks at may leave no NodePool: one thing alone that names some leaves these. Cheap."""
+    said = [each for one in terms[:1] for each in one.get("matchExpressions") or () if each.get("key") == NODE_POOL]
+    if preferred_of(pod) or NODE_POOL in ((pod.get("spec") or {}).get("nodeSelector") or ()):
+        return True
+    return len(said) > 1 or any(each.get("operator") == "DoesNotExist" for each in said)
 
 
 def makes_none(selector_term: Json) -> str:
@@ -51,9 +61,11 @@ def makes_none(selector_term: Json) -> str:
 
 def _unheard_of(expression: Json) -> str:
     """Why a required expression by itself makes Karpenter drop a pod; empty if it does not."""
-    key, values = expression.get("key") or "", expression.get("values") or ()
-    domain = key.partition("/")[0] if "/" in key else ""
-    own = domain == _DOMAIN or domain.endswith(f".{_DOMAIN}")
+    key = expression.get("key") or ""
+    if f"{_DOMAIN}/" not in key and key != _HOSTNAME:
+        return ""
+    values = expression.get("values") or ()
+    own = f".{key}".partition("/")[0].endswith(f".{_DOMAIN}")
     if key == _HOSTNAME or (own and key not in (NODE_POOL, _CAPACITY_TYPE)):
         return f"a required term names `{key}`"
     if key == _CAPACITY_TYPE and expression.get("operator") == "In" and _CAPACITY_TYPES.isdisjoint(values):
