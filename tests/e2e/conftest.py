@@ -84,10 +84,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def lacking(programs: Programs, wanted: Iterable[str]) -> str | None:
     """What to say when not all wanted programs are there."""
-    absent = ", ".join(name for name in wanted if name not in programs)
+    absent = [name for name in wanted if name not in programs]
     if not absent:
         return None
-    return f"no {absent}: install Go to have tests/controlplane/build make them, or set KUBEBUILDER_ASSETS"
+    brought = any(name in (*PROGRAMS, "helm") for name in absent)
+    remedy = "have Go and its modules, to let tests/controlplane/build make them"
+    return f"no {', '.join(absent)}: {remedy}{', or set KUBEBUILDER_ASSETS' if brought else ''}"
 
 
 @pytest.fixture(scope="session")

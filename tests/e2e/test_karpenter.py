@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from .controlplane import ControlPlane, Json
+from .controlplane import ControlPlane, Json, wait_for
 from .karpenter import CAPACITY_TYPE, CPU, FAMILY, POOL_LABEL, ZONE, Karpenter, node_pool, requirement
 from .placing import Placing, placing
 from .pods import deployment, pod
@@ -195,6 +195,58 @@ def test_bounds_are_narrowed_by_those_of_a_policy(karpenter: Karpenter, place: P
     policy = f"""require: [{{expression: 'int(node.labels["{CPU}"]) > 10'}}]"""
     with place(policy) as on:
         assert on.placed("p")[CPU] == "16"
+
+
+def test_what_must_stay_apart_gets_nodes_of_its_own(karpenter: Karpenter, place: Place) -> None:
+    """A hostname is the NodeClaim's name here, and no two nodes have the same."""
+    karpenter.add(node_pool("general", GENERAL))
+    policy = """
+    podAntiAffinity: [{topologyKey: kubernetes.io/hostname, required: true}]
+    """
+    with place(policy) as on:
+        on.cluster.apply(deployment("db", on.namespace, replicas=3))
+        nodes = on.cluster.wait_all_bound(on.namespace, "app=db", 3)
+    assert len({*nodes.values()}) == len(karpenter.nodes()) == 3
+
+
+def test_start_up_taints_need_no_toleration(karpenter: Karpenter, place: Place) -> None:
+    """Karpenter makes the node, and the pod waits until whom the taint is for takes it away."""
+    starting = {"key": "example.com/starting", "value": "yes", "effect": "NoSchedule"}
+    karpenter.add(node_pool("general", GENERAL, startup_taints=[starting], labels={"tier": "base"}))
+    policy = """
+    require: [{expression: 'pool.labels["tier"] == "base"'}]
+    tolerate: [{expression: 'taint.key == "example.com/starting"'}]
+    """
+    with place(policy) as on:
+        admitted = on.create("p")
+        assert on.predicted("p") == {"general"}
+        assert "example.com/starting" not in str(admitted["spec"]["tolerations"])
+        (node,) = wait_for(karpenter.nodes, "a node", karpenter.tail)
+        path = f"/api/v1/nodes/{node}"
+        registered = wait_for(
+            lambda: "karpenter.sh/registered" in karpenter.node(node)["metadata"]["labels"], "it to register"
+        )
+        assert registered
+        assert starting in karpenter.node(node)["spec"]["taints"]
+        assert on.dry_run()["spec"]["tolerations"] == admitted["spec"]["tolerations"]
+        on.cluster.api("PATCH", path, {"spec": {"taints": None}}, content_type="application/merge-patch+json")
+        assert on.bound("p")
+
+
+def test_residency_by_what_a_pool_declares(karpenter: Karpenter, place: Place) -> None:
+    """That all nodes so far are where they should be says nothing of the next one."""
+    karpenter.add(
+        node_pool("anywhere", GENERAL, weight=90),
+        node_pool("european", GENERAL, requirement(ZONE, "In", "eu-1a", "eu-1b")),
+    )
+    policy = """
+    podSelector: {matchExpressions: [{key: app, operator: NotIn, values: [first]}]}
+    require: [{expression: 'pool.zones.all(zone, zone.startsWith("eu-"))'}]
+    """
+    with place(policy) as on:
+        assert on.placed("first", nodeSelector={ZONE: "eu-1a"})[POOL_LABEL] == "anywhere"
+        assert on.placed("second")[ZONE] in {"eu-1a", "eu-1b"}
+        assert on.placed("third", "14")[ZONE] in {"eu-1a", "eu-1b"}
 
 
 SPLIT = """
