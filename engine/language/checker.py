@@ -11,6 +11,7 @@ rules of type parameters in `unify.py`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, TypeVar
@@ -316,7 +317,7 @@ class _Checker:
         if not self.types.fits((left.type,), (right.type,)) and not self.types.fits((right.type,), (left.type,)):
             symbol = _SYMBOLS[node.function]
             span = self.span_at(node.at, symbol)
-            hint = _equality_hint(left.type, right.type)
+            hint = _quoting_hint(left, right) or _equality_hint(left.type, right.type)
             self.problems.append(mistakes.never_equal(span, symbol, left.type, right.type, hint))
         return self.settle(node, BOOL)
 
@@ -332,6 +333,9 @@ class _Checker:
                 self.problems.append(mistakes.never_equal(self.span_at(node.at, "in"), "in", left.type, inside, hint))
         elif right.type not in (DYN, ERROR) and not isinstance(right.type, TypeParameter):
             hint = "did you mean `text.contains(part)`?" if right.type == STRING else ""
+            if left.type.name in ("list", "map") and right.type in (*_KEYS, STRING):
+                texts = (self.excerpt.value[each.start : each.end] for each in (right, left))
+                hint = "swap the sides: `{} in {}`".format(*texts)
             span = self.span(right)
             self.problems.append(
                 mistakes.wrong_operands(
@@ -398,6 +402,8 @@ class _Checker:
             hint = f"it is a function: `{name}(…)`" if method else f"it is a method: `value.{name}(…)`"
         elif not method and name in MACROS:
             hint = f"it is a method: `list.{name}(…)`"
+        elif method and name in _MEMBERSHIP:
+            hint = "whether something is in a list or map is asked with `in`: `x in list`"
         elif method and name == "has":
             hint = "it is a function: `has(object.field)`"
         return mistakes.unknown_function(span, name, method, known | MACROS, hint)
@@ -611,6 +617,8 @@ class _Checker:
         return replace(node, value=value, body=body, type=body.type)
 
 
+_MEMBERSHIP = frozenset(("includes", "include", "contain", "containsKey", "has_key", "hasKey", "anyMatch", "isin"))
+
 _OPERATORS = {
     "_&&_": _Checker.logical,
     "_||_": _Checker.logical,
@@ -648,6 +656,22 @@ def signature(overload: Overload) -> str:
 
 def _unwrap(type_: Type) -> str:
     return "it is an optional: `.orValue(…)` gives its value" if type_.name == "optional_type" else ""
+
+
+def _quoting_hint(left: Node, right: Node) -> str:
+    """What to do about a constant with quotes that should have none, or without."""
+    for literal, other in ((left, right), (right, left)):
+        if not isinstance(literal, Literal):
+            continue
+        value = literal.value
+        if other.type == STRING and isinstance(value, (bool, int, float)):
+            return f'put it in quotes, as labels and other texts are: `"{str(value).lower()}"`'
+        if isinstance(value, str) and other.type in (*_NUMBERS, BOOL):
+            bare = re.fullmatch(r"true|false" if other.type == BOOL else r"-?[0-9]+(\.[0-9]+)?", value)
+            whole = f"{value}.0" if other.type == DOUBLE and "." not in value else value
+            if bare and not (other.type == INT and "." in value):
+                return f"leave out the quotes: `{whole}`"
+    return ""
 
 
 def _equality_hint(left: Type, right: Type) -> str:

@@ -528,6 +528,7 @@ _SLIPS: tuple[tuple[str, str, str], ...] = (
     (r"=>", "`{}` is not an operator", "did you mean `>=`?"),
     (r"=<", "`{}` is not an operator", "did you mean `<=`?"),
     (r"<>", "`{}` is not an operator", "did you mean `!=`?"),
+    (r"=~|!~", "`{}` is not an operator", "a pattern is a method: `text.matches('eu-.*')`"),
     (r":=|=", "`{}` is not an operator", "did you mean `==`?"),
     (r"&", "`{}` is not an operator", "did you mean `&&`?"),
     (r"\|", "`{}` is not an operator", "did you mean `||`?"),

@@ -264,6 +264,8 @@ def marks(problem: Problem) -> tuple[str, int, int]:
         ("9223372036854775808", "number-out-of-range", "9223372036854775808", "does not fit into int", "an int from"),
         ("18446744073709551616u", "number-out-of-range", "18446744073709551616u", "into uint", "a uint from"),
         ("1e999", "number-out-of-range", "1e999", "does not fit into double", "a double"),
+        ("a =~ 'b'", "syntax", "=~", "`=~` is not an operator", "`text.matches("),
+        ("a !~ 'b'", "syntax", "!~", "`!~` is not an operator", "`text.matches("),
         ("a + namespace", "reserved-word", "namespace", "`namespace` is a reserved word", "`namespaceObject`"),
         ("if(a)", "reserved-word", "if", "`if` is a reserved word", ""),
         ("in", "reserved-word", "in", "`in` is a reserved word", ""),
