@@ -152,9 +152,11 @@ def added(pod: Json, patched: Json) -> Added:
 
 def tolerating_policies(given: Given, met: Met, written: Written, answers: TaintAnswers) -> frozenset[str]:
     """The names of the policies that ask for a toleration which is written."""
-    pod = given.incoming.pod
-    fresh = added(pod, written.patched).tolerations if written.operations else ()
-    asking = (one for one in written.applied if fresh and one.policy.tolerate)
+    asking = [one for one in written.applied if one.policy.tolerate] if written.operations else []
+    if not asking:
+        return frozenset()
+    old, new = ((pod.get("spec") or {}).get("tolerations") or () for pod in (given.incoming.pod, written.patched))
+    fresh = _fresh(old, new)
     return frozenset(
         one.policy.name for one in asking if any(each in fresh for each in tolerated(given, met, one, answers))
     )

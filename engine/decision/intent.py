@@ -266,7 +266,7 @@ def pool_names(given: Given, met: Met, placement: Placement) -> PoolNames:
     for taint in hard:
         barred |= pool_index.hard_taints[taint] & met.left
     if barred != met.left:
-        return PoolNames(before, after, pool_index.names(barred), _by_pool(hard, barred, pool_index))
+        return PoolNames(before, after, pool_index.names(barred), pool_index.taints(barred, hard))
     strays = stray_nodes_left(given, met) if pool_index.strays.every else 0
     bars = _barring(pool_index.strays.taints, strays, tolerations)
     open_strays = strays
@@ -274,20 +274,16 @@ def pool_names(given: Given, met: Met, placement: Placement) -> PoolNames:
         open_strays &= ~pool_index.strays.taints[taint]
     waits = bool(barred or strays) and not open_strays
     told = tuple(map(str, bars)) if waits else ()
-    return PoolNames(before, after, pool_index.names(barred), _by_pool(hard, barred, pool_index), told, waits)
+    return PoolNames(before, after, pool_index.names(barred), pool_index.taints(barred, hard), told, waits)
 
 
-def _barring(taints: Mapping[Taint, int], nodes: int, tolerations: Sequence[Toleration]) -> list[Taint]:
+def _barring(taints: Mapping[Taint, int], nodes: int, tolerations: Sequence[Toleration]) -> tuple[Taint, ...]:
     """The taints of these pools or nodes, given by masks, that keep the pod off; in order."""
-    return sorted(
+    bars = [
         taint
         for taint, mask in taints.items()
         if mask & nodes
         and taint.effect in HARD_EFFECTS
         and not any(tolerates(one, taint._asdict()) for one in tolerations)
-    )
-
-
-def _by_pool(hard: Sequence[Taint], pools: int, pool_index: PoolIndex) -> tuple[tuple[str, ...], ...]:
-    """Which of these taints each of the pools has."""
-    return tuple(tuple(str(taint) for taint in hard if pool_index.hard_taints[taint] >> i & 1) for i in members(pools))
+    ]
+    return tuple(sorted(bars))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from engine.nodeselector import LabelStates, Term, Terms, simplify, term_of
 from engine.pools.membership import Extra, identifying_terms, known_labels, may_meet, more_special
-from engine.pools.pool import Inventory, Pool
+from engine.pools.pool import Inventory, Pool, Taint
 from engine.pools.reads import Read, demanded_again
 from engine.pools.strays import StrayIndex
 
@@ -57,6 +57,7 @@ class PoolIndex:
         self.inferred = any(pool.inferred for pool in self.pools)
         self._names: dict[int, tuple[str, ...]] = {}
         self._selectors: dict[int, Terms] = {}
+        self._taints: dict[tuple[int, tuple[Taint, ...]], tuple[tuple[str, ...], ...]] = {}
         self._demands: dict[frozenset[Read], tuple[Group, ...]] = {}
         self._alike: dict[frozenset[str], tuple[tuple[int, Term], ...]] = {}
 
@@ -66,6 +67,15 @@ class PoolIndex:
         if names is None:
             names = _remember(self._names, mask, tuple(self.pools[i].name for i in members(mask)))
         return names
+
+    def taints(self, mask: int, hard: tuple[Taint, ...]) -> tuple[tuple[str, ...], ...]:
+        """Which of these of its `hard_taints` each pool of a mask has, in words."""
+        known = self._taints.get((mask, hard))
+        if known is None:
+            said = [(str(taint), self.hard_taints[taint]) for taint in hard]
+            each = (tuple(text for text, pools in said if pools >> i & 1) for i in members(mask))
+            known = _remember(self._taints, (mask, hard), tuple(each))
+        return known
 
     def selector(self, mask: int) -> Terms:
         """The terms that exactly the nodes of the pools of a mask match. Raises TooMany.
