@@ -146,7 +146,8 @@ def inventory(args: argparse.Namespace, *, live: bool = False) -> Inventory:
     found, labels = documents(args.pools), (*args.pool_label, *POOL_LABELS)
     pools = _live(args, found, labels) if live or names_cluster(args) else inventory_from_documents(found, labels)
     if not pools.pools:
-        print("bayplan: no pools are known, so what is said of `pool` holds of none: see --pools", file=sys.stderr)
+        see = "no node that is known belongs to one: see --pool-label" if pools.strays else "see --pools"
+        print(f"bayplan: no pools are known, so what is said of `pool` holds of none: {see}", file=sys.stderr)
     return pools
 
 

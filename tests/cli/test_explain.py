@@ -184,3 +184,10 @@ def test_samples_examples_are_explained(bayplan: Bayplan, example: Path) -> None
     for pools in sorted((folder / "pools").iterdir()):
         ran = bayplan("explain", "--bundle", folder, "--pools", pools, example)
         assert (ran.status, ran.err) == (0, "")
+
+
+def test_nodes_of_no_pool_are_told_of_with_what_would_help(bayplan: Bayplan) -> None:
+    case = Path(__file__).parents[1] / "cases" / "bare-metal-gpu"
+    ran = bayplan("explain", "--bundle", case / "bundle", "--pools", case / "pools.yaml", case / "pods.yaml")
+    assert ran.err.endswith("holds of none: no node that is known belongs to one: see --pool-label\n")
+    assert "reserved-for-ai tolerates taints" in ran.out
