@@ -9,7 +9,8 @@ from engine.analysis.stage import Stage
 from engine.bundle import Policy
 from engine.documents import Excerpt, Problem, Span, did_you_mean
 from engine.language import Call, Has, Ident, Index, Literal, Node, Select, parse, walk
-from engine.pools import POOL_LABELS, Pool
+from engine.nodeselector import ABSENT
+from engine.pools import POOL_LABELS, Inventory, Pool
 from engine.program import CompiledPolicy
 
 WELL_KNOWN = (
@@ -47,9 +48,14 @@ class _Key(NamedTuple):
 def unseen_labels(
     policies: Iterable[CompiledPolicy], stages: Sequence[Stage], params: Mapping[str, object]
 ) -> Iterator[Problem]:
-    """A problem for each label key, a constant or of `params`, of which no pool of any of the inventories speaks."""
-    pools = [pool for stage in stages for pool in stage.pool_index.pools]
-    said = {key for pool in pools for key in _said(pool)}
+    """A problem for each label key, a constant or of `params`, of which no inventory knows anything.
+
+    Whatever is known of a pool's label counts: values, presence, bounds, absence, and that some of its nodes carry it.
+    So do the labels of nodes in no pool.
+    """
+    inventories = [stage.pool_index.inventory for stage in stages]
+    carried = {key for each in inventories for pool in each.pools for key in _may_carry(pool)}
+    said = {key for each in inventories for key in _said(each)}
     known = {*said, *WELL_KNOWN, *POOL_LABELS}
     for policy in policies:
         for one in dict.fromkeys(_keys_of(policy.policy, params)):
@@ -57,12 +63,21 @@ def unseen_labels(
             if one.key not in known and (near or not _foreign(one.key)):
                 named = f"`{one.key}` (`{one.by}`)" if one.by else f"`{one.key}`"
                 message = f"no pool says anything of the label {named} that `{policy.name}` reads"
-                hint = near or _hint(one.key, said)
+                hint = near or _hint(one.key, carried)
                 yield Problem("unseen-label", message, one.span, hint=hint, severity="warning")
 
 
-def _said(pool: Pool) -> Iterable[str]:
-    return (*pool.selector, *pool.labels, *pool.values)
+def _said(inventory: Inventory) -> Iterator[str]:
+    """The labels of which anything is known: of nodes of a pool, or of nodes of none."""
+    for pool in inventory.pools:
+        yield from pool.facts
+    for stray in inventory.stray_nodes:
+        yield from stray.labels
+
+
+def _may_carry(pool: Pool) -> Iterator[str]:
+    """The labels that are known of a pool, but for those that none of its nodes carries."""
+    return (key for key, fact in pool.facts.items() if fact.states != ABSENT)
 
 
 def _foreign(key: str) -> bool:
@@ -79,8 +94,8 @@ def _near(key: str, known: Iterable[str]) -> str:
     return hint or ("" if _foreign(key) else did_you_mean(key, known))
 
 
-def _hint(key: str, said: Iterable[str]) -> str:
-    own = sorted(one for one in said if not _foreign(one))
+def _hint(key: str, carried: Iterable[str]) -> str:
+    own = sorted(one for one in carried if not _foreign(one))
     listed = f"; pools have {', '.join(f'`{one}`' for one in own[:5])}{' and others' if own[5:] else ''}" if own else ""
     return f"if nodes do carry `{key}`, say so in the inventory{listed}"
 

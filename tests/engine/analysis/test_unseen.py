@@ -15,6 +15,42 @@ pools:
   - {name: a, selector: {example.com/pool: a}, labels: {example.com/tier: gold}, values: {rack: [r, s]}}
 """
 
+KARPENTER = """
+apiVersion: karpenter.sh/v1
+kind: NodePool
+metadata: {name: any}
+spec:
+  template:
+    metadata: {labels: {team: blue}}
+    spec:
+      nodeClassRef: {group: karpenter.k8s.aws, kind: EC2NodeClass, name: default}
+      requirements:
+        - {key: example.com/tenant, operator: Exists}
+        - {key: example.com/shelf, operator: Gt, values: ["3"]}
+        - {key: example.com/shelf, operator: Lt, values: ["9"]}
+        - {key: example.com/old, operator: DoesNotExist}
+        - {key: example.com/size, operator: NotIn, values: [small]}
+        - {key: example.com/rack, operator: In, values: [r, s]}
+---
+apiVersion: bayplan.dev/v1alpha1
+kind: Inventory
+pools:
+  - {name: b, selector: {example.com/pool: b}, absent: [gone], present: [there]}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: one, labels: {example.com/pool: b, rare: here}}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: two, labels: {example.com/pool: b}}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: lone, labels: {stand-alone: "yes"}}
+"""
+"""One label of each kind of fact, one on some nodes only, and one on a node of no pool."""
+
 
 def unseen(expression: str, *, field: str = "require", **more: Any) -> list[tuple[str, str]]:
     """What is pointed at, and the hint, for each label that no pool of tier, arch, zone and pool speaks of."""
@@ -79,6 +115,32 @@ def test_preferences_and_variables_are_looked_through_as_well() -> None:
 def test_one_inventory_that_speaks_of_it_is_enough() -> None:
     assert unseen('pool.labels["tier"] == "gold"', more={"pools/q.yaml": OWN}) == []
     assert unseen('pool.labels["rack"] == "r"', more={"pools/q.yaml": OWN}) == []
+
+
+KNOWN = [
+    *(f"example.com/{name}" for name in ("tenant", "shelf", "old", "size", "rack", "pool")),
+    *("team", "gone", "there", "rare", "stand-alone"),
+]
+
+
+@pytest.mark.parametrize("key", KNOWN)
+@pytest.mark.parametrize(
+    "expression", ['pool.labels["{}"] == "x"', '!("{}" in pool.labels)', 'node.labels["{}"] == "x"']
+)
+def test_whatever_is_known_of_a_label_it_is_no_typo(key: str, expression: str) -> None:
+    assert unseen(expression.format(key), more={"pools/q.yaml": KARPENTER}) == []
+
+
+@pytest.mark.parametrize("key", KNOWN)
+def test_what_looks_like_any_of_them_is_told_with_it(key: str) -> None:
+    ((_, hint),) = unseen(f'pool.labels["{key[:-2]}{key[-1]}{key[-2]}"] == "x"', more={"pools/q.yaml": KARPENTER})
+    assert hint == f"did you mean `{key}`?"
+
+
+def test_pools_are_not_said_to_have_what_none_of_their_nodes_carries() -> None:
+    ((_, hint),) = unseen('pool.labels["zzz"] == "x"', more={"pools/p.yaml": KARPENTER})
+    assert "`example.com/pool`" in hint
+    assert not [key for key in ("gone", "old", "stand-alone") if f"`{key}`" in hint or f"/{key}`" in hint]
 
 
 def test_in_a_domain_names_are_compared_without_it() -> None:
