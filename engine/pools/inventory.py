@@ -255,4 +255,5 @@ def _combine(found: _Found, census: Census) -> Inventory:
         declared[identity] = declared[identity].over(said) if identity in declared else said
     coming = node_claims.coming(found.claims, {name_of(node) for node in found.nodes}) if found.claims else {}
     made = census.inventory(declared.values(), found.nodes, coming, counted=found.counted or bool(found.nodes))
+    found.remarks += (Remark("contradiction", pool.name, text) for pool in made.pools for text in pool.contradictions)
     return replace(made, remarks=tuple(found.remarks)) if found.remarks else made

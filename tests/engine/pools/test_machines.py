@@ -94,6 +94,25 @@ class Seen:
         self.resources, self.nodes, self.unread = resources, nodes, unread
 
 
+def test_contradictions_are_told_and_what_is_said_by_hand_wins() -> None:
+    from engine.documents import Source, parse_manifests
+
+    text = (
+        "apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\n"
+        "pools: [{name: md, selector: {node.cluster.x-k8s.io/pool: md}, labels: {disk: ssd}}]\n"
+    )
+    by_hand, _ = parse_manifests(Source("mine.yaml", text))
+    cluster = [machines(template={"metadata": {"labels": {OWN: "md"}}}, labels="disk=hdd")]
+    seen = [node("n", "MachineDeployment/md", {OWN: "md", "disk": "nvme"})]
+    found = live_inventory(by_hand, Seen(cluster, seen), Census())
+    (pool,) = found.pools
+    assert pool.labels["disk"] == "ssd"
+    by_source, by_nodes = remarks(found, "contradiction")
+    assert by_source.startswith("md: `disk`: ")
+    assert "hdd" in by_source
+    assert "nvme" in by_nodes
+
+
 def test_objects_of_other_clusters_are_no_pools_here() -> None:
     objects = [named("here", labels={OWN: "h"}), named("there", cluster="other", labels={OWN: "t"})]
     assert pools(inventory_from_objects(objects)).keys() == {"here", "there"}, "no node says where this is"
