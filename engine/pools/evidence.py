@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from engine.nodeselector import one_of
+from engine.nodeselector import ABSENT, one_of
 from engine.pools.pool import Fact, Facts, Labels, Pool, Taint, constants
 from engine.pools.taints import taints_together
 
@@ -51,7 +51,7 @@ class Declared:
             if agreed.impossible:
                 disputed.append(f"`{key}`: {mine.states} says {mine.source}, {its.states} says {its.source}")
             elif agreed != mine.states:
-                facts[key] = Fact(agreed, source=f"{mine.source}, {its.source}")
+                facts[key] = Fact(agreed, source=f"{mine.source}, {its.source}", by_hand=mine.by_hand)
         return Declared(
             name=self.name,
             selector=self.selector,
@@ -91,12 +91,16 @@ class Seen:
 
 
 def declared_pool(said: Declared, seen: Seen | None, provider: str) -> Pool:
-    """A pool that was declared, with what its nodes add. What is declared is never corrected by what is seen."""
+    """A pool that was declared, with what its nodes add.
+
+    What was written by hand counts whatever nodes show. A template says what the next node will be like; nodes that are
+    there from before may differ, and then it is not the same for all.
+    """
     own = constants(said.selector, source=said.source or "its selector")
     declared = {**said.facts, **own}
     facts = {**(seen.facts if seen else {}), **declared}
     if seen:
-        facts |= {key: fact._replace(seen=seen.facts[key].seen) for key, fact in declared.items() if key in seen.facts}
+        facts |= {key: _borne_out(fact, seen.facts.get(key)) for key, fact in said.facts.items() if key not in own}
     nodes = _first(said.nodes, seen.nodes if seen else None)
     ready = _first(said.ready_nodes, seen.ready_nodes if seen else nodes)
     return Pool(
@@ -118,12 +122,25 @@ def declared_pool(said: Declared, seen: Seen | None, provider: str) -> Pool:
     )
 
 
+def _borne_out(fact: Fact, seen: Fact | None) -> Fact:
+    """What is declared of a label, widened by what nodes show besides, unless it was written by hand."""
+    values = seen.seen if seen else ()
+    if fact.by_hand:
+        return fact._replace(seen=values)
+    states = fact.states | one_of(value for value in values if not fact.states.holds(value))
+    if seen is None or seen.states.absent:
+        states |= ABSENT
+    return fact._replace(states=states, seen=values)
+
+
 def _denied(declared: Facts, seen: Facts) -> Iterator[str]:
     """What is declared of labels, and nodes that are there do not bear out."""
     for key, fact in sorted(declared.items()):
-        others = [value for value in seen[key].seen if not fact.states.holds(value)] if key in seen else []
+        others = [f"with {value}" for value in seen[key].seen if not fact.states.holds(value)] if key in seen else []
+        if not fact.states.absent and (key not in seen or seen[key].states.absent):
+            others.append("without it")
         if others:
-            yield f"`{key}`: {fact.states} says {fact.source}, there are nodes with {', '.join(others)}"
+            yield f"`{key}`: {fact.states} says {fact.source}, there are nodes {' and '.join(others)}"
 
 
 def observed_pool(name: str, provider: str, selector: Labels, seen: Seen) -> Pool:

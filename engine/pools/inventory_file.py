@@ -40,7 +40,7 @@ from engine.documents import (
 )
 from engine.nodeselector import ABSENT, EXISTS, one_of
 from engine.pools.evidence import Declared
-from engine.pools.pool import Fact, Facts, Labels, Taint, constants
+from engine.pools.pool import Fact, Facts, Labels, Taint
 from engine.pools.providers import BY_NAME, POOL_FIELDS, spot_markers
 
 SOURCE = "the inventory"
@@ -114,7 +114,8 @@ def _facts(labels: Labels, values: Mapping[str, Sequence[str]], present: Iterabl
     """What an entry says of labels. One that marks spot nodes only may be missing where it says values."""
     said = {key: one_of(each) | ABSENT if key in spot_markers() else one_of(each) for key, each in values.items()}
     said |= dict.fromkeys(present, EXISTS) | dict.fromkeys(absent, ABSENT)
-    return {key: Fact(states, source=SOURCE) for key, states in said.items()} | constants(labels, source=SOURCE)
+    said |= {key: one_of([value]) for key, value in labels.items()}
+    return {key: Fact(states, source=SOURCE, by_hand=True) for key, states in said.items()}
 
 
 def _entry(value: Map, name: str, key: str = "") -> Span:

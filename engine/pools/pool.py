@@ -44,7 +44,8 @@ class Fact(NamedTuple):
     bounds. Absence alone: none carries it. ANY: nothing is known. An `observed` fact holds of the nodes that are there
     now, and may not hold of the next one; others are declared. `source` says in words who says so. `seen` are the
     values on the nodes that are there, sorted, also where not all of them carry the label. A label that is `each`
-    machine's own is never one value by observation, however few the nodes are.
+    machine's own is never one value by observation, however few the nodes are. What was written `by_hand` counts also
+    where nodes contradict it.
     """
 
     states: LabelStates
@@ -52,6 +53,7 @@ class Fact(NamedTuple):
     source: str = ""
     seen: tuple[str, ...] = ()
     each: bool = False
+    by_hand: bool = False
 
     @property
     def value(self) -> str | None:

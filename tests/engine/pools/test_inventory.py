@@ -200,8 +200,8 @@ def test_a_node_pool_with_its_nodes() -> None:
     labels = {"karpenter.sh/nodepool": "gpu", "topology.kubernetes.io/zone": "eu-1a", "team": "other", "new": "1"}
     found = read(NODE_POOL, node_list(node(labels, ready=False, taints=[Taint("x", "", "NoSchedule")])))
     (pool,) = found.pools
-    assert pool.labels == {"karpenter.sh/nodepool": "gpu", "new": "1", "team": "ml"}
-    assert pool.values == {"topology.kubernetes.io/zone": ("eu-1a", "eu-1b")}
+    assert pool.labels == {"karpenter.sh/nodepool": "gpu", "new": "1"}
+    assert pool.values == {"topology.kubernetes.io/zone": ("eu-1a", "eu-1b"), "team": ("ml", "other")}
     assert {key for key, fact in pool.facts.items() if fact.observed} == {"new"}
     assert pool.declared
     assert pool.contradictions == ("`team`: In [ml] says the NodePool, there are nodes with other",)

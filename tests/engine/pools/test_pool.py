@@ -70,7 +70,8 @@ def test_capacity_types_of_labels_and_values() -> None:
 
 
 def test_what_is_declared_wins_and_what_is_seen_is_marked() -> None:
-    said = Declared("p", {"pool": "p"}, facts=facts({"team": "x"}, {ZONE: ("a", "b")}), taints=())
+    by_hand = {key: fact._replace(by_hand=True) for key, fact in facts({"team": "x"}, {ZONE: ("a", "b")}).items()}
+    said = Declared("p", {"pool": "p"}, facts=by_hand, taints=())
     pool = declared_pool(said, seen({ZONE: "a", "team": "y", "new": "1"}, {"rack": ("1", "2")}, (TAINT,)), "eks")
     assert pool.labels == {"new": "1", "pool": "p", "team": "x"}
     assert pool.values == {"rack": ("1", "2"), ZONE: ("a", "b")}
@@ -78,6 +79,23 @@ def test_what_is_declared_wins_and_what_is_seen_is_marked() -> None:
     assert (pool.taints, pool.nodes, pool.ready_nodes, pool.cpu, pool.provider) == ((TAINT,), 3, 2, 4.0, "eks")
     assert pool.declared
     assert [one.partition(":")[0] for one in pool.contradictions] == ["`team`"]
+
+
+@pytest.mark.parametrize(
+    ("shown", "states"),
+    [
+        ({"tier": "critical"}, one_of(["critical"])),
+        ({"tier": "base"}, one_of(["base", "critical"])),
+        ({}, one_of(["critical"]) | ABSENT),
+    ],
+)
+def test_nodes_from_before_a_template_was_edited(shown: dict[str, str], states: LabelStates) -> None:
+    """They are of the pool as well, so what it says is not the same for all; but by hand one may say so."""
+    for by_hand in (False, True):
+        fact = Fact(one_of(["critical"]), source="the NodePool", by_hand=by_hand)
+        pool = declared_pool(Declared("p", {"pool": "p"}, facts={"tier": fact}), seen(shown), "karpenter")
+        assert pool.fact("tier").states == (fact.states if by_hand else states)
+        assert bool(pool.contradictions) == (states != fact.states)
 
 
 def test_what_is_not_declared_is_taken_from_nodes() -> None:
