@@ -363,3 +363,84 @@ def test_static_nodes_are_preferred_and_full(karpenter: Karpenter, place: Place)
     with place(*policies) as on:
         assert STATIC_LABEL in on.placed("first")
         assert on.placed("second")[POOL_LABEL] == "elastic"
+
+
+TENANT = {
+    "facts of the pool": 'pool.labels["team"] == "blue"',
+    "facts of the node": 'node.labels["team"] == "blue"',
+}
+
+
+@pytest.mark.parametrize("expression", TENANT.values(), ids=TENANT)
+@pytest.mark.parametrize(
+    "team",
+    [requirement("team", "In", "blue", "green"), requirement("team", "Exists"), requirement("team", "NotIn", "red")],
+    ids=["In", "Exists", "NotIn"],
+)
+def test_a_label_that_varies_is_made_as_the_policy_wants_it(
+    karpenter: Karpenter, place: Place, team: Json, expression: str
+) -> None:
+    """Karpenter labels each node with the one value that its first pod's terms leave.
+
+    Nodes of a NodePool that does not speak of the label may be given it by hand, and then are what `node` asks for.
+    """
+    karpenter.add(
+        node_pool("shared", GENERAL, team),
+        node_pool("nobody", GENERAL, weight=90),
+        node_pool("red", GENERAL, weight=90, labels={"team": "red"}),
+    )
+    with place(f"require: [{{expression: '{expression}'}}]") as on:
+        labels = on.placed("p")
+        assert (labels["team"], labels[POOL_LABEL]) == ("blue", "shared")
+        assert on.predicted("p") == ({"shared"} if "pool." in expression else {"shared", "nobody"})
+
+
+def test_who_wants_a_label_absent_is_kept_off_pools_that_may_carry_it(karpenter: Karpenter, place: Place) -> None:
+    karpenter.add(
+        node_pool("some", GENERAL, requirement("team", "Exists"), weight=90),
+        node_pool("two", GENERAL, requirement("team", "In", "blue", "green"), weight=80),
+        node_pool("plain", GENERAL),
+    )
+    with place("""require: [{expression: '!("team" in pool.labels)'}]""") as on:
+        labels = on.placed("p")
+        assert labels[POOL_LABEL] == "plain"
+        assert "team" not in labels
+        assert on.predicted("p") == {"plain"}
+
+
+def test_who_wants_a_label_whatever_its_value_gets_it(karpenter: Karpenter, place: Place) -> None:
+    karpenter.add(
+        node_pool("plain", GENERAL, weight=90),
+        node_pool("two", GENERAL, requirement("team", "In", "blue", "green")),
+    )
+    with place("""require: [{expression: '"team" in pool.labels'}]""") as on:
+        assert on.placed("p")["team"] in {"blue", "green"}
+        assert on.predicted("p") == {"two"}
+
+
+@pytest.mark.parametrize("word", ["pool", "node"])
+def test_bounds_of_requirements_are_known(karpenter: Karpenter, place: Place, word: str) -> None:
+    karpenter.add(
+        node_pool("small", GENERAL, requirement(CPU, "Lt", "8"), weight=90),
+        node_pool("large", GENERAL, requirement(CPU, "Gt", "8")),
+    )
+    policy = f"""require: [{{expression: 'int({word}.labels["{CPU}"]) > 8'}}]"""
+    with place(policy) as on:
+        labels = on.placed("p")
+        assert (labels[POOL_LABEL], labels[CPU]) == ("large", "16")
+        assert on.predicted("p") == {"large"}
+
+
+def test_a_label_that_somebody_puts_on_a_node_keeps_away_who_wants_it_absent(
+    karpenter: Karpenter, place: Place
+) -> None:
+    karpenter.add(node_pool("plain", GENERAL))
+    with place("""require: [{expression: '!("team" in pool.labels)'}]""") as on:
+        first = on.placed("first", "100m")
+        (node,) = karpenter.nodes()
+        merge = "application/merge-patch+json"
+        labels = {"metadata": {"labels": {"team": "blue"}}}
+        karpenter.cluster.api("PATCH", f"/api/v1/nodes/{node}", labels, content_type=merge)
+        second = on.placed("second", "100m")
+        assert "team" not in second
+        assert first["kubernetes.io/hostname"] != second["kubernetes.io/hostname"]
