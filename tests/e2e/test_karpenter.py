@@ -444,3 +444,23 @@ def test_a_label_that_somebody_puts_on_a_node_keeps_away_who_wants_it_absent(
         second = on.placed("second", "100m")
         assert "team" not in second
         assert first["kubernetes.io/hostname"] != second["kubernetes.io/hostname"]
+
+
+def test_a_node_pool_that_is_edited_is_used_as_it_is_now(karpenter: Karpenter, place: Place) -> None:
+    """Nodes that were made before have the label of before, and are not what the policy asks for."""
+    karpenter.add(node_pool("general", GENERAL, labels={"tier": "base"}))
+    base = """
+    podSelector: {matchLabels: {app: early}}
+    require: [{expression: 'pool.labels["tier"] == "base"'}]
+    """
+    critical = """
+    podSelector: {matchExpressions: [{key: app, operator: NotIn, values: [early]}]}
+    require: [{expression: 'pool.labels["tier"] == "critical"'}]
+    """
+    with place(base, critical) as on:
+        assert on.placed("early")["tier"] == "base"
+        assert on.dry_run() is None
+        karpenter.add(node_pool("general", GENERAL, labels={"tier": "critical"}))
+        on.wait_refused(False)
+        assert on.placed("late")["tier"] == "critical"
+    assert [*karpenter.nodes().values()] == ["general", "general"]
