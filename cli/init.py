@@ -1,9 +1,13 @@
 """Make a small bundle that passes `bayplan check` and `bayplan test`, with comments that say what each part is for.
 
+With --context or --pools the policy is about what tells the pools there apart, or the nodes if there are no pools, and
+the pools become an inventory of the bundle, which its test uses. Without, it is an example that moves pods on clusters
+like it, and nowhere refuses one. Only pods with the label `tier: critical` are meant.
+
 The bundle's name is the folder's. Nothing that exists is overwritten.
 
 example:
-  bayplan init policies/my-team
+  bayplan init policies/my-team --context staging
   bayplan test policies/my-team
 """
 
@@ -11,119 +15,23 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from cli.errors import CommandError
+from cli.first_bundle import Start, example, first_draft, start_from
+from cli.inputs import add_pools, names_cluster, read_inventory
+from engine.documents import RequestError
+from engine.pools import Inventory
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-
-FILES = {
-    "bundle.yaml": """\
-# The bundle: what is reviewed, released and rolled back as one. Raise the version with each change: decisions name it.
-apiVersion: bayplan.dev/v1alpha1
-kind: Bundle
-metadata:
-  name: {name}
-spec:
-  version: 0.1.0
-  description: Say in one line what this bundle is for.
-  # enforce patches pods, audit only records what it would patch, off does nothing
-  mode: enforce
-  # constants for expressions, as `params.<name>`; a cluster may override them
-  params:
-    zones: [zone-a, zone-b]
-""",
-    "policies/critical.yaml": """\
-# One policy: which pods it is about, and what placement it intends for them.
-apiVersion: bayplan.dev/v1alpha1
-kind: PlacementPolicy
-metadata:
-  name: critical
-spec:
-  description: Critical pods run on the steady pools, in our zones, and spread over nodes.
-  # which pods; `namespaceSelector` and `matchConditions` (CEL) narrow it further
-  podSelector:
-    matchLabels: {{tier: critical}}
-  # every expression must hold, of the pool (known now) and of the node (known later: it becomes an affinity)
-  require:
-    - expression: pool.labels[?"steady"].orValue("") == "true"
-      message: critical pods need steady nodes
-    - expression: node.zone in params.zones
-      message: our data is in these zones
-  # the taints of the chosen pools that these pods tolerate; without it, none
-  tolerate:
-    - expression: taint.key == "steady"
-  # Kubernetes' own fields; without a selector it is the pod's own workload
-  spread:
-    - topologyKey: kubernetes.io/hostname
-      maxSkew: 1
-      whenUnsatisfiable: ScheduleAnyway
-""",
-    "pools/example.yaml": """\
-# An inventory, for tests and for `--pools`: entries like these, Nodes as `kubectl get nodes -o yaml` prints them, and
-# Karpenter's NodePools, in any mix.
-apiVersion: bayplan.dev/v1alpha1
-kind: Inventory
-pools:
-  - name: steady
-    selector: {{karpenter.sh/nodepool: steady}}     # the labels that identify its nodes
-    labels: {{steady: "true"}}                      # what every node of it carries
-    values: {{topology.kubernetes.io/zone: [zone-a, zone-b, zone-c]}}   # what may differ from node to node
-    taints: [{{key: steady, value: "true", effect: NoSchedule}}]
-    nodes: 3
-  - name: general
-    selector: {{karpenter.sh/nodepool: general}}
-    labels: {{steady: "false"}}
-    nodes: 9
-""",
-    "examples/pod.yaml": """\
-# bayplan explain --bundle {folder} --pools {folder}/pools/example.yaml {folder}/examples/pod.yaml
-apiVersion: v1
-kind: Pod
-metadata:
-  name: payments
-  namespace: shop
-  labels: {{app: payments, tier: critical}}
-spec:
-  containers:
-    - name: web
-      image: registry.example.com/payments:1.0
-""",
-    "tests/critical.yaml": """\
-# What is expected of given pods on given pools. `bayplan test` runs it, and so does everybody who activates the bundle.
-apiVersion: bayplan.dev/v1alpha1
-kind: PlacementTest
-metadata:
-  name: critical
-spec:
-  pools: pools/example.yaml
-  cases:
-    - name: a critical pod is confined to steady nodes in our zones, and tolerates their taint
-      file: examples/pod.yaml
-      expect:
-        allowed: true
-        pools: [steady]
-        policies: {{critical: applied}}
-        nodeAffinity:
-          - matchExpressions:
-              - {{key: karpenter.sh/nodepool, operator: In, values: [steady]}}
-              - {{key: topology.kubernetes.io/zone, operator: In, values: [zone-a, zone-b]}}
-        tolerations:
-          - {{key: steady, operator: Equal, value: "true", effect: NoSchedule}}
-
-    - name: other pods are left alone
-      pod:
-        metadata: {{name: report, namespace: shop, labels: {{app: report}}}}
-        spec: {{containers: [{{name: main, image: report}}]}}
-      expect:
-        policies: {{critical: notMatched}}
-        unchanged: true
-""",
-}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", metavar="FOLDER", type=Path, help="the folder to make; its name becomes the bundle's")
+    add_pools(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -133,10 +41,57 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(f"`{name}` can't be a bundle's name: lower case letters, digits and `-`, 63 at most")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CommandError(f"`{folder}` exists already, and nothing is overwritten")
-    for path, text in FILES.items():
+    found = _found(args)
+    _remark(found)
+    start = _start(found)
+    words = " ".join(_pools(args))
+    draft = first_draft(name, start)
+    reading = f"--pools {folder}/{start.file}" if start.found.pools else words
+    for path, text in draft.files(f"--bundle {folder} {reading} {folder}/examples/pod.yaml").items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text.format(name=name, folder=folder), encoding="utf-8")
+        target.write_text(text, encoding="utf-8")
         print(f"wrote {target}")
-    print(f"\nnow: bayplan check {folder} && bayplan test {folder}")
+    print(f"\n{draft.description}; they are those with the label `tier: critical`.")
+    print(f"now: bayplan check {folder}{words and ' ' + words} && bayplan test {folder}")
     return 0
+
+
+def _found(args: argparse.Namespace) -> Inventory | None:
+    """The pools that the arguments name, if they name any."""
+    if not (args.pools or names_cluster(args)):
+        return None
+    try:
+        return read_inventory(args)
+    except (CommandError, RequestError) as error:
+        raise CommandError(
+            f"{error}; without --context and --pools the bundle is an example for any cluster"
+        ) from error
+
+
+def _start(found: Inventory | None) -> Start:
+    if found is None or not (found.pools or found.strays):
+        return example()
+    return start_from(found)
+
+
+def _remark(found: Inventory | None) -> None:
+    """Say what of the cluster is not in the bundle."""
+    if found is None:
+        return
+    for remark in found.remarks:
+        if remark.kind in ("unread", "unusable"):
+            print(f"bayplan: {remark}", file=sys.stderr)
+    if not found.pools and not found.strays:
+        print("bayplan: there is no node and no pool, so this is an example, not about this cluster", file=sys.stderr)
+
+
+def _pools(args: argparse.Namespace) -> Iterator[str]:
+    """The arguments that say where the pools are, as they were given."""
+    for path in args.pools:
+        yield f"--pools {shlex.quote(path)}"
+    for flag, value in (("--kubeconfig", args.kubeconfig), ("--context", args.context)):
+        if value:
+            yield f"{flag} {shlex.quote(value)}"
+    for key in args.pool_label:
+        yield f"--pool-label {shlex.quote(key)}"

@@ -143,12 +143,17 @@ def _unusable(path: Path, error: BundleError) -> CommandError:
 
 def inventory(args: argparse.Namespace, *, live: bool = False) -> Inventory:
     """The pools that the arguments of `add_pools` name; where they name no cluster, kubectl's if `live`, else none."""
-    found, labels = documents(args.pools), (*args.pool_label, *POOL_LABELS)
-    pools = _live(args, found, labels) if live or names_cluster(args) else inventory_from_documents(found, labels)
+    pools = read_inventory(args, live=live)
     if not pools.pools:
         see = "no node that is known belongs to one: see --pool-label" if pools.strays else "see --pools"
         print(f"bayplan: no pools are known, so what is said of `pool` holds of none: {see}", file=sys.stderr)
     return pools
+
+
+def read_inventory(args: argparse.Namespace, *, live: bool = False) -> Inventory:
+    """As `inventory`, without a word where there are no pools."""
+    found, labels = documents(args.pools), (*args.pool_label, *POOL_LABELS)
+    return _live(args, found, labels) if live or names_cluster(args) else inventory_from_documents(found, labels)
 
 
 def _live(args: argparse.Namespace, found: Sequence[Manifest], labels: Sequence[str]) -> Inventory:

@@ -56,9 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output == "json":
         print(json.dumps([_json(pool, found) for pool in found.pools], indent=2))
     elif args.output == "yaml":
-        entries = [entry(pool) for pool in found.pools]
-        print(OBSERVED if any(fact.observed for pool in found.pools for fact in pool.facts.values()) else "", end="")
-        print(as_yaml({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": entries}), end="")
+        print(as_document(found), end="")
     else:
         _print(found, verbose=args.verbose)
     return 0
@@ -169,6 +167,15 @@ def described(pool: Pool) -> dict[str, Any]:
 
 def _listed(values: Sequence[str] | None) -> list[str] | None:
     return None if values is None else list(values)
+
+
+def as_document(found: Inventory) -> str:
+    """An Inventory document, with a comment where it says more than is certain."""
+    observed = any(fact.observed for pool in found.pools for fact in pool.facts.values())
+    entries = [entry(pool) for pool in found.pools]
+    document = as_yaml({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": entries})
+    outside = f"# Without {amount(found.strays, 'node')} of no pool: see --pool-label\n" if found.strays else ""
+    return (OBSERVED if observed else "") + outside + document
 
 
 def entry(pool: Pool) -> dict[str, Any]:

@@ -208,7 +208,7 @@ def test_commands_run_from_there(installed: Installed) -> None:
     assert installed.bayplan("check", "mine").endswith("1 policy  ok\n")
     assert installed.bayplan("test", "mine").endswith("2 cases, all passed\n")
     said = installed.bayplan("explain", "--bundle=mine", "--pools=mine/pools", "mine/examples")
-    assert "may run in steady" in said
+    assert "critical prefers some nodes and spreads its pods" in said
     assert "the patch, " in said
     assert "--shutdown-delay" in installed.bayplan("serve", "--help")
 

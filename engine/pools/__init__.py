@@ -10,6 +10,7 @@ reads documents of all kinds, `census.py` brings them together with nodes; `prov
 provider's labels say, and `words.py` makes the portable words (`node.zone`, `node.capacityType`) of it.
 """
 
+from engine.pools.apart import is_own_label
 from engine.pools.census import Census
 from engine.pools.index import HARD_EFFECTS, Group, PoolIndex, members
 from engine.pools.inventory import inventory_from_documents, inventory_problems, live_inventory
@@ -46,6 +47,7 @@ __all__ = [
     "inventory_from_documents",  # the Inventory that files describe; raises BundleError and RequestError
     "inventory_problems",  # what is wrong with a file that describes pools
     "is_machine_label",  # whether a label belongs to one machine
+    "is_own_label",  # whether people are likely to have given nodes a label, or a taint, to tell them apart
     "is_transient",  # whether taints of a key say only how a node is at the moment
     "live_inventory",  # the Inventory of a cluster's objects, and of files beside them
     "members",  # the indexes of the bits that are set in a mask, ascending

@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from engine.pools.cluster_api import OWN_DOMAIN, ROLE_PREFIX
 from engine.pools.nodes import is_machine_label
 from engine.pools.pool import Labels
-from engine.pools.providers import ARCH, OS, pool_label_of
+from engine.pools.providers import ARCH, OS, is_anybodys, pool_label_of
 
 Label = tuple[str, str]
 _OF_MACHINES = (ARCH, OS, "beta.kubernetes.io/arch", "beta.kubernetes.io/os", "cluster.x-k8s.io/set-name")
+
+_GIVEN = ("agentpool", "storageprofile", "storagetier", "CriticalAddonsOnly")
+"""Labels and taints of AKS that have no prefix (https://learn.microsoft.com/azure/aks/use-labels)."""
+_INSTALLERS = ("eksctl.io", "k3s.io", "cattle.io", "talos.dev", "openshift.io", "microk8s.io")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,16 @@ def _counted(nodes: Sequence[Labels], keys: Collection[str]) -> Counter[Label]:
 def is_group_label(key: str) -> bool:
     """Whether a label may stand for a group of nodes, and does not only say what machine a node is."""
     return not is_machine_label(key) and key not in _OF_MACHINES
+
+
+def is_own_label(key: str) -> bool:
+    """Whether whoever runs a cluster is likely to have given its nodes this label, or this taint, to tell them apart.
+
+    Left out is what kubelets, clouds, Karpenter, installers and operators of storage and devices give to nodes.
+    """
+    prefix = key.rpartition("/")[0]
+    foreign = prefix.startswith(("topology.", "cluster.x-k8s.io", "karpenter.")) or prefix.endswith(_INSTALLERS)
+    return is_group_label(key) and not foreign and not is_anybodys(key) and key not in _GIVEN
 
 
 def _rank(key: str) -> int:

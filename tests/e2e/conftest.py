@@ -30,6 +30,7 @@ programs_key = pytest.StashKey[Programs]()
 NEEDED = {
     "control_plane": PROGRAMS,
     "helm": ("helm",),
+    "helm_program": ("helm",),
     "karpenter": (*PROGRAMS, "karpenter-kwok"),
     "cluster_api": (*PROGRAMS, "cluster-api"),
     "karpenter_beside": ("karpenter-kwok",),
@@ -118,10 +119,18 @@ def namespace(cluster: ControlPlane) -> str:
 
 
 @pytest.fixture
-def helm(cluster: ControlPlane) -> ControlPlane:
-    """The control plane for a test that also calls `helm`, which KUBEBUILDER_ASSETS may lack."""
-    if absent := lacking(cluster.programs, ["helm"]):
+def helm_program(pytestconfig: pytest.Config) -> Path:
+    """`helm`, which KUBEBUILDER_ASSETS may lack."""
+    programs = pytestconfig.stash[programs_key]
+    if absent := lacking(programs, ["helm"]):
         pytest.fail(absent, pytrace=False)
+    return programs["helm"]
+
+
+@pytest.fixture
+def helm(cluster: ControlPlane, helm_program: Path) -> ControlPlane:
+    """The control plane for a test that also calls `helm`."""
+    assert cluster.programs["helm"] == helm_program
     return cluster
 
 

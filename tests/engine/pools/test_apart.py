@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.pools.apart import Crowd, partitions, selectors
+from engine.pools.apart import Crowd, is_own_label, partitions, selectors
 from engine.pools.pool import Labels
 from engine.pools.providers import POOL_LABELS
 
@@ -113,3 +113,17 @@ def test_selectors_select_their_own_and_nobody_else_s(
 )
 def test_labels_that_would_tell_nodes_of_no_pool_apart(nodes: list[Labels], keys: list[str]) -> None:
     assert list(partitions(nodes)) == keys
+
+
+@pytest.mark.parametrize(
+    ("own", "keys"),
+    [
+        (True, ["team", "pool", "disktype", "example.com/pool", "node.cluster.x-k8s.io/pool", "k8s.io.example.com/a"]),
+        (False, ["kubernetes.io/arch", "node-role.kubernetes.io/worker", "topology.ebs.csi.aws.com/zone"]),
+        (False, ["agentpool", "storageprofile", "CriticalAddonsOnly", "alpha.eksctl.io/nodegroup-name"]),
+        (False, ["cluster.x-k8s.io/deployment-name", "karpenter.sh/nodepool", "karpenter.kwok.sh/instance-cpu"]),
+        (False, ["nvidia.com/gpu", "cloud.google.com/gke-spot", "kubernetes.azure.com/scalesetpriority"]),
+    ],
+)
+def test_labels_that_people_have_given(own: bool, keys: list[str]) -> None:
+    assert [is_own_label(key) for key in keys] == [own] * len(keys)
