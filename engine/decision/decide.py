@@ -79,6 +79,7 @@ class Decider:
         self._place = {policy.name: i for i, policy in enumerate(program.policies)}
         self._resting = [resting(policy) for policy in program.policies]
         self._candidates = Candidates(program.policies)
+        self._splits = any(policy.split for policy in program.policies)
         self._telling = frozenset(policy.name for policy in program.policies if may_read_environment(policy, program))
 
     def renewed(self, inventory: Inventory) -> Decider:
@@ -100,6 +101,8 @@ class Decider:
             return Decision(incoming, self.program.revision, self.mode, True, reason or "switched off", policies)
         evaluations = self.evaluations(incoming)
         decision = self._in_mode(incoming, evaluations)
+        if not self._splits:
+            return decision
         dealt = any(policy.share and not policy.share.kept for policy in decision.policies)
         return self._portioned(decision, evaluations) if dealt else decision
 
@@ -209,12 +212,13 @@ def _combined(base: Decision, given: Given) -> Decision:
 def _settled(base: Decision, given: Given) -> Decision:
     """The policies combined, what follows from them, and whose doing it is. Raises PoliciesFailed."""
     pod, pool_index = given.incoming.pod, given.pool_index
-    given = with_shares(given)
+    splits = any(one.shares for one in given.evaluations)
+    given = with_shares(given) if splits else given
     met = combined(given)
     refusal = denied(base, given, met)
     if refusal:
         return refusal
-    given = with_wishes(given, met)
+    given = with_wishes(given, met) if splits else given
     answers = TaintAnswers(given.views)
     intent = written(given, met, answers)
     gave_way = overruled_spread(intent.applied, pod)

@@ -194,7 +194,7 @@ def _tolerations(
     """For each taint of the nodes that are left that an entry of a policy names. Raises PoliciesFailed."""
     wanted: dict[Taint, float] = {}
     for evaluation in applied:
-        for index, taint in _asked(given, met, evaluation):
+        for index, taint in _asked(given, met, evaluation) if evaluation.policy.tolerate else ():
             _name(wanted, evaluation, index, taint, answers)
     return [_toleration(taint, wanted[taint]) for taint in sorted(wanted)]
 

@@ -32,8 +32,6 @@ MOST_PORTIONS = 16
 
 def with_shares(given: Given) -> Given:
     """What is given, each split decided: the pod's share is among what its policy requires. Raises PoliciesFailed."""
-    if not any(one.shares for one in given.evaluations):
-        return given
     options = {one.policy.name: _options(given, one) for one in given.evaluations if _splits(one)}
     first = [_in_share(one, options[one.policy.name][0]) if _splits(one) else one for one in given.evaluations]
     if all(len(several) == 1 for several in options.values()):
