@@ -100,7 +100,9 @@ def _by_priority(given: Given, binding: Terms) -> tuple[NodeSet | None, dict[str
         if together is not None and alive(together, binding, given.pool_index):
             kept.append(evaluation)
         else:
-            overruled[evaluation.policy.name] = words.emptiness(evaluation, kept, binding, given.pool_index)
+            overruled[evaluation.policy.name] = words.emptiness(
+                evaluation, kept, binding, given.incoming.pod, given.pool_index
+            )
     return required_together(given, kept), overruled
 
 

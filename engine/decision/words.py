@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
+from engine.decision.contradiction import contradicted
 from engine.decision.decision import Decision, PoolNames, Portion
 from engine.evaluation import NodeSet, PolicyEvaluation, alive, intersection, reach
-from engine.nodeselector import TRUE, Terms
+from engine.nodeselector import TRUE, Terms, TooMany
 from engine.pods import IncomingPod, owner_of
 from engine.pools import PoolIndex
 
@@ -125,14 +128,27 @@ def of_portion(portion: Portion) -> str:
 
 
 def emptiness(
-    evaluation: PolicyEvaluation, kept: Sequence[PolicyEvaluation], mine: Terms, pool_index: PoolIndex
+    evaluation: PolicyEvaluation,
+    kept: Sequence[PolicyEvaluation],
+    mine: Terms,
+    pod: Mapping[str, Any],
+    pool_index: PoolIndex,
 ) -> str:
-    """Why a policy leaves no pool: what it asks for, which pools that is, and what the other side allows."""
+    """Why a policy leaves no pool: what it asks for, which pools that is, and what the other side allows.
+
+    `mine` are the terms of the pod's own that count. Where they contradict the policy in one label, its values are told
+    instead of pools.
+    """
     assert evaluation.nodes is not None
     alone = pool_index.names(reach(evaluation.nodes.groups, TRUE, pool_index))
     if not alive(evaluation.nodes, TRUE, pool_index):
         failed = f" ({evaluation.error})" if evaluation.error else ""
         return f"{evaluation.wanted}: no pool satisfies it{failed}"
+    at_odds = None
+    with suppress(TooMany):
+        at_odds = contradicted(evaluation.nodes, pod, mine, pool_index) if mine != TRUE else None
+    if at_odds:
+        return f"{evaluation.wanted}: that allows {at_odds[0]}, but {at_odds[1]}, so nothing is left"
     others: NodeSet | None = None
     for other in kept:
         assert other.nodes is not None

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from engine.nodeselector import LabelStates, Term, Terms, simplify, term_of
+from engine.nodeselector import ANY, LabelStates, Term, Terms, simplify, term_of
 from engine.pools.membership import Extra, identifying_terms, known_labels, may_meet, more_special
 from engine.pools.pool import Inventory, Pool, Taint
 from engine.pools.reads import Read, demanded_again
@@ -103,6 +103,10 @@ class PoolIndex:
     def known(self, index: int) -> Term:
         """What every node of pool `index` is known to carry."""
         return term_of(self._known_labels(index))
+
+    def states(self, index: int, key: str) -> LabelStates:
+        """The states of a label that nodes of pool `index` may be in, as far as that is known."""
+        return self._known_labels(index).get(key, ANY)
 
     def special(self, index: int) -> Sequence[Extra]:
         """What the selectors of more special pools add to that of pool `index`."""

@@ -107,8 +107,13 @@ def test_the_sentence_says_when_it_is_other_nodes_of_the_same_pools() -> None:
     decision = decide(policy, given=pod(nodeSelector={"topology.kubernetes.io/zone": "b", "tier": "gold"}))
     assert not decision.allowed
     assert decision.message == (
-        "policy one: gold in a: that leaves gpu, but the pod's own constraints leave gpu (other nodes of gpu), "
-        "so nothing is left"
+        "policy one: gold in a: that allows zone a, but the pod's nodeSelector asks for zone b, so nothing is left"
+    )
+    two = """require: [{expression: 'node.zone == "a" ? node.os == "x" : node.os == "y"', message: two ways}]"""
+    decision = decide(two, given=pod(nodeSelector={"topology.kubernetes.io/zone": "a", "kubernetes.io/os": "y"}))
+    assert decision.message == (
+        "policy one: two ways: that leaves gpu, legacy and plain, but the pod's own constraints leave gpu and plain "
+        "(other nodes of gpu and plain), so nothing is left"
     )
 
 
@@ -128,7 +133,10 @@ def test_a_pod_that_contradicts_a_policy_is_told_so() -> None:
     decision = decide(GOLD, given=pod(nodeSelector={"karpenter.sh/nodepool": "plain"}))
 
     assert not decision.allowed
-    assert "gold nodes only: that leaves gpu, but the pod's own constraints leave plain" in decision.message
+    assert decision.message == (
+        "policy one: gold nodes only: that allows karpenter.sh/nodepool=gpu, "
+        "but the pod's nodeSelector asks for karpenter.sh/nodepool=plain, so nothing is left"
+    )
 
 
 def test_a_pod_that_can_match_nothing_stays_that_way() -> None:
@@ -242,7 +250,8 @@ def test_a_refusal_names_both_sides_also_where_no_pool_is_known() -> None:
     assert decision.message == ("policy two: zone b: policy one (zone a) leaves no such node, so nothing is left")
     given = pod(nodeSelector={"topology.kubernetes.io/zone": "c"})
     own = decide(spec.replace("ZONE", "a"), given=given, pools=Inventory())
-    assert own.message == "policy one: zone a: the pod's own constraints leave no such node, so nothing is left"
+    words = "policy one: zone a: that allows zone a, but the pod's nodeSelector asks for zone c, so nothing is left"
+    assert own.message == words
 
 
 def test_a_pod_that_gets_a_name_stays_on_its_side_of_a_rollout() -> None:
