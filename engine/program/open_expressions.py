@@ -26,6 +26,7 @@ from engine.language import (
     free_names,
     rebuilt,
     substituted,
+    walk,
 )
 from engine.nodeselector import ABSENT, FALSE, TRUE, Terms, common, one_of, union, where
 from engine.pools import WORD_OF, Cases, Words
@@ -159,11 +160,31 @@ def _sayable(node: Node, compiled: Callable[[Node, tuple[str, ...]], T]) -> T | 
 
 
 def to_the_node(node: Node) -> Node | None:
-    """An expression with what it reads of the pool's labels asked of the node instead; None where that can't be."""
+    """An expression with what it reads of the pool's labels asked of the node instead; None where that can't be.
+
+    It reads labels or one of the lists: one of several may be known, and then it is not what the node says.
+    """
+    if len(_kinds(node)) > 1:
+        return None
     try:
         return _asked(node)
     except _NotOfANodeError:
         return None
+
+
+def _kinds(node: Node) -> set[str]:
+    """What an expression reads of a pool that may be asked of a node: `labels`, and lists by name."""
+    return {
+        each.field
+        for each in walk(node)
+        if isinstance(each, (Select, Has))
+        and _is_pool(each.operand)
+        and (each.field == "labels" or each.field in WORD_OF)
+    }
+
+
+def _is_pool(node: Node) -> bool:
+    return isinstance(node, Ident) and node.name in ("pool", ".pool")
 
 
 class _NotOfANodeError(Exception):

@@ -20,7 +20,7 @@ apiVersion: bayplan.dev/v1alpha1
 kind: Inventory
 pools:
   - {name: s, selector: {karpenter.sh/nodepool: s}, labels: {disk: ssd}, values: {karpenter.sh/capacity-type: [spot]}}
-  - {name: o, selector: {karpenter.sh/nodepool: o}, values: {karpenter.sh/capacity-type: [on-demand]}}
+  - {name: o, selector: {karpenter.sh/nodepool: o}, absent: [disk], values: {karpenter.sh/capacity-type: [on-demand]}}
 """
 SPLIT = """
 split:

@@ -1,0 +1,134 @@
+"""engine.program.open_expressions: what is not the same for all nodes of a pool is asked of the node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.engine.builders import decide, inventory, patched
+
+KEY = "cloud.google.com/gke-nodepool"
+ZONE, REGION = "topology.kubernetes.io/zone", "topology.kubernetes.io/region"
+POOLS = inventory(f"""
+apiVersion: karpenter.sh/v1
+kind: NodePool
+metadata: {{name: k}}
+spec:
+  template:
+    metadata: {{labels: {{tier: gold}}}}
+    spec:
+      requirements:
+        - {{key: tenant, operator: In, values: [blue, green, grey]}}
+        - {{key: team, operator: Exists}}
+        - {{key: slots, operator: Gt, values: ["8"]}}
+        - {{key: gone, operator: DoesNotExist}}
+        - {{key: rack, operator: NotIn, values: [r1]}}
+        - {{key: {ZONE}, operator: In, values: [a, b]}}
+""")
+
+
+def terms(expression: str) -> Any:
+    """What is asked of nodes besides their pool, by term; None where the pod is refused."""
+    spec = f"require: [{{expression: {expression!r}}}]"
+    decision = decide(spec, pools=POOLS)
+    if not decision.allowed:
+        return None
+    required = patched(decision)["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    return [
+        {(e["key"], e["operator"], *e.get("values", ())) for e in one["matchExpressions"] if "nodepool" not in e["key"]}
+        for one in required["nodeSelectorTerms"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("expression", "asked"),
+    [
+        # the same for all nodes: decided
+        ('pool.labels["tier"] == "gold"', [set()]),
+        ('pool.labels["tier"] != "gold"', None),
+        ('"team" in pool.labels', [set()]),
+        ('!("team" in pool.labels)', None),
+        ('"gone" in pool.labels', None),
+        ('!("gone" in pool.labels)', [set()]),
+        ('int(pool.labels["slots"]) > 4', [set()]),
+        ('int(pool.labels["slots"]) < 4', None),
+        ('pool.labels["tenant"] in ["blue", "green", "grey", "red"]', [set()]),
+        ('"a" in pool.zones', [set()]),
+        ('pool.zones.all(z, z in ["a", "b", "c"])', [set()]),
+        ('pool.labels[?"tenant"].hasValue()', [set()]),
+        # what varies: asked of the node, or tried value by value
+        ('pool.labels["tenant"] == "blue"', [{("tenant", "In", "blue")}]),
+        ('pool.labels["tenant"] != "blue"', [{("tenant", "In", "green", "grey")}]),
+        ('pool.labels["tenant"].startsWith("gr")', [{("tenant", "In", "green", "grey")}]),
+        ('pool.labels["tenant"].size() + size("ab") == 6', [{("tenant", "In", "blue", "grey")}]),
+        ('pool.labels["team"] == "blue"', [{("team", "In", "blue")}]),
+        ('int(pool.labels["slots"]) > 16', [{("slots", "Gt", "16")}]),
+        ('pool.labels[?"rack"].orValue("none") == "none"', [{("rack", "In", "none")}, {("rack", "DoesNotExist")}]),
+        ('pool.labels["ten" + "ant"] == "blue"', [{("tenant", "In", "blue")}]),
+        (f'pool.labels["{ZONE}"] == "a"', [{(ZONE, "In", "a")}]),
+        # of what nothing is known: asked of the node
+        ('pool.regions.all(r, r in ["eu", "us"])', [{(REGION, "In", "eu", "us")}]),
+        ('"eu" in pool.regions', [{(REGION, "In", "eu")}]),
+        ('pool.regions.exists(r, r == "eu") || pool.zones == ["c"]', [{(REGION, "In", "eu")}]),
+        # a list that is known is not the node's own, also beside a label that is not
+        ('pool.zones.all(z, z == "a") || pool.labels["team"] == "x"', [{("team", "In", "x")}]),
+        # what Karpenter puts on no node, unless somebody labels one later
+        ('!("other" in pool.labels)', [{("other", "DoesNotExist")}]),
+        ('pool.labels[?"other"].orValue("") == ""', [{("other", "DoesNotExist")}]),
+        ('"other" in pool.labels', None),
+        # what can't be said, of values that nobody knows
+        ('pool.labels["team"].startsWith("b")', None),
+        ('pool.regions.all(r, r.startsWith("eu-"))', None),
+        ('pool.labels.exists(k, k == "tier")', None),
+        ("pool.gpus > 0", None),
+        ("pool.gpus == 0", None),
+        ("!has(pool.gpus)", [set()]),
+        ("pool.?gpus.orValue(3) > 2", [set()]),
+        ("has(pool.zones) && !has(pool.regions)", [set()]),
+    ],
+)
+def test_what_is_asked_of_a_node(expression: str, asked: Any) -> None:
+    said = terms(expression)
+    assert said == asked or (
+        said is not None and asked is not None and sorted(map(sorted, said)) == sorted(map(sorted, asked))
+    )
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ('pool.labels["team"].startsWith("b")', "what the nodes carry as `team` is not the same for all (Exists)"),
+        ('pool.regions.all(r, r.startsWith("eu-"))', "which regions the nodes have is not known: say `values: {"),
+        ("variables.missing > pool.gpus", "how many GPUs the nodes have is not known: say `gpus:` in an inventory"),
+        ("pool.memory > 5", "how much memory the nodes have is not known: say `memory:` in an inventory"),
+        ('pool.labels.exists(k, k == "tier")', "which labels besides the known ones the nodes carry is not known"),
+        ('pool.values["team"] == ["a"]', "what the nodes carry as `team` is not the same for all (Exists)"),
+    ],
+)
+def test_a_refusal_names_the_fact_the_pool_and_where_to_say_it(expression: str, words: str) -> None:
+    spec = f"variables: [{{name: missing, expression: '1'}}]\nrequire: [{{expression: {expression!r}}}]"
+    decision = decide(spec, pools=POOLS)
+    assert not decision.allowed
+    assert words in decision.message
+    assert "(pool `k`)" in decision.message
+
+
+@pytest.mark.parametrize(
+    ("score", "weights"),
+    [
+        ('pool.labels["tenant"] == "blue" ? 40 : 10', {"blue": 40, "green": 10, "grey": 10}),
+        ('int(pool.labels["tenant"].size()) * 10', {"blue": 40, "green": 50, "grey": 40}),
+    ],
+)
+def test_a_score_over_labels_that_vary(score: str, weights: dict[str, int]) -> None:
+    decision = decide(f"prefer: [{{expression: 'true', score: {score!r}}}]", pools=POOLS)
+    wishes = patched(decision)["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    found = {
+        value: one["weight"]
+        for one in wishes
+        for e in one["preference"]["matchExpressions"]
+        if e["key"] == "tenant"
+        for value in e["values"]
+    }
+    assert found == weights
