@@ -52,6 +52,7 @@ kind: Inventory
 pools:
   - name: general
     selector: {pool: general}
+    absent: [accelerator]
     nodes: 3
   - name: gpu
     selector: {pool: gpu}

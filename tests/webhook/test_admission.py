@@ -234,11 +234,7 @@ def test_a_namespace_of_which_only_the_name_is_known_is_one_of_a_file(namespaces
     seen = Seen()
     Webhook(seen, namespaces=namespaces).create(pod())
     (incoming,) = seen.incoming
-    assert incoming.namespace == {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": "shop", "labels": {"kubernetes.io/metadata.name": "shop"}},
-    }
+    assert incoming.namespace == {"metadata": {"name": "shop", "labels": {"kubernetes.io/metadata.name": "shop"}}}
     (made,) = pods_from_documents([Manifest(Source("pod.yaml", ""), pod())])
     assert made.namespace == incoming.namespace
 
