@@ -36,7 +36,8 @@ from engine.pods.defaults import defaulted
 from engine.pools import inventory_from_documents, words_of
 from engine.program import PoolView, vocabulary
 from engine.program.model import NAMES
-from engine.program.node_expressions import MAX_UNROLLED, compile_truth
+from engine.program.node_expressions import MAX_UNROLLED, compile_truth, reads_node
+from engine.program.open_expressions import open_truth
 
 ROOT = Path(__file__).parents[1]
 BUDGET = 100_000
@@ -180,11 +181,11 @@ def conditions(terms: Terms) -> str:
 def test_expressions_over_a_node_become_the_affinity_that_the_page_says(expression: str, expected: str) -> None:
     node, rules = checked(expression, {**ROOTS, "node": vocabulary.NODE})
     assert node is not None, rules
-    truth = compile_truth(node, tuple(DATA), Excerpt.of(expression))
+    truth = compile_truth(node, NAMES, Excerpt.of(expression)) if reads_node(node) else open_truth(node)
     if isinstance(truth, Problem):
         assert expected == f"refused: {truth.rule}"
         return
-    true, _ = truth((Budget(BUDGET), *DATA.values()), words_of("gke"))
+    true, _ = truth((Budget(BUDGET), *(DATA.get(name, {}) for name in NAMES)), words_of("gke"))
     assert conditions(true) == expected
 
 
