@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from audit import as_yaml, unified
@@ -37,20 +37,27 @@ PLACEMENT = (
 """What a diff shows of a pod's spec. The rest never changes, and may hold what nobody should read by chance."""
 
 
-def told(decision: Decision, *, show_pod: bool = False) -> Iterator[str]:
-    """The lines about one decision; with `show_pod` the whole pod as it would be created follows."""
+Reasons = Callable[[Decision], Iterable[str]]
+
+
+def told(decision: Decision, *, show_pod: bool = False, reasons: Reasons = lambda _: ()) -> Iterator[str]:
+    """The lines about one decision; with `show_pod` the whole pod as it would be created follows.
+
+    `reasons` are lines about pools that are out, if any are wanted.
+    """
     yield from _headline(decision)
     for portion in decision.portions:
         yield ""
         yield styled(f"{portion.named} of its pods", BOLD)
-        yield from _body(portion.decision, show_pod=show_pod)
+        yield from _body(portion.decision, reasons, show_pod=show_pod)
     if not decision.portions:
-        yield from _body(decision, show_pod=show_pod)
+        yield from _body(decision, reasons, show_pod=show_pod)
 
 
-def _body(decision: Decision, *, show_pod: bool) -> Iterator[str]:
+def _body(decision: Decision, reasons: Reasons, *, show_pod: bool) -> Iterator[str]:
     """The lines below the headline."""
     yield from _pools(decision.pools)
+    yield from reasons(decision)
     yield from _policies(decision.policies)
     if decision.warnings:
         yield ""

@@ -19,11 +19,11 @@ def styled(text: str, style: str) -> str:
     return f"\033[{style}m{text}\033[0m"
 
 
-def wrapped(text: str, indent: str = "") -> str:
-    """Text in lines that fit the terminal."""
+def wrapped(text: str, indent: str = "", further: str = "") -> str:
+    """Text in lines that fit the terminal; all but the first are indented `further`."""
     columns = min(shutil.get_terminal_size((100, 24)).columns, 120)
     lines = textwrap.wrap(
-        text, max(40, columns), initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+        text, max(40, columns), initial_indent=indent, subsequent_indent=indent + further, break_on_hyphens=False
     )
     return "\n".join(lines)
 

@@ -5,10 +5,12 @@
 policies can be about the pod at all), `combine` (what all of them require together, and who gives way), `weigh` and
 `intent` (what is written into the pod), `attribution` (whose doing that is), `words` (the sentence), `redact` (what
 errors must not tell). What comes out is a `Decision`, of which webhook, command line, audit and analysis are readers.
+Afterwards, where somebody asks, `exclusion` tells why pools are out.
 """
 
 from engine.decision.decide import LEFT_ALONE, NO_POD, OWN_NAMESPACE, Decider
 from engine.decision.decision import Decision, PolicyOutcome, PoolNames, outcome_of
+from engine.decision.exclusion import Exclusion, why_not
 from engine.decision.first_look import makes_none
 from engine.decision.weigh import scaled_to
 from engine.decision.words import described_pod, listed, title
@@ -19,6 +21,7 @@ __all__ = [
     "OWN_NAMESPACE",  # where Bayplan runs, if nothing else is said
     "Decider",  # a program on an inventory: decides about pods
     "Decision",  # the outcome for one pod, as a value and as JSON
+    "Exclusion",  # why a pool is out, and whose doing that is
     "PolicyOutcome",  # what one policy did about one pod
     "PoolNames",  # the pools that a pod may go to, before and after
     "described_pod",  # a pod in words: its workload, or its name
@@ -27,4 +30,5 @@ __all__ = [
     "outcome_of",  # denied, mutated or unchanged
     "scaled_to",  # weights made lighter in proportion, so that those of one node stay within a limit
     "title",  # a pod's workload as a heading
+    "why_not",  # by name of a pool that a decision leaves out: its Exclusion
 ]

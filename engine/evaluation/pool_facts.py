@@ -113,12 +113,12 @@ class Inputs:
             case Choice():
                 return self._choose(tree)
 
-    def error(self, tree: Tree) -> str:
-        """What an expression runs into, and on which pool, where that makes it an error; empty where nothing does.
+    def error(self, tree: Tree, pools: int = -1) -> str:
+        """What an expression runs into, and on which of these pools, where that makes it an error; empty if nothing.
 
         That a node may lack a label is no error of this kind. Raises BudgetExceeded.
         """
-        erring = self._outlook(tree)[2]
+        erring = self._outlook(tree)[2] & pools
         return self._first_error(tree, erring) if erring else ""
 
     def _outlook(self, tree: Tree) -> tuple[int, int, int]:
