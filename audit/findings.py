@@ -43,6 +43,7 @@ def effect(decision: Decision) -> str:
     before, after = len(decision.pools.before), len(decision.pools.after)
     where = [f"pools {before} → {after}"] if after < before else []
     waits = ["would stay Pending"] if decision.pools.waits else []
+    waits += [f"needs a node that nobody has seen: {decision.pools.unseen}"] if decision.pools.unseen else []
     told = ", ".join(["gets " + ", ".join(done)] * bool(done) + where + waits)
     if not told and decision.audited is not None and changes(decision.audited):
         return f"audited: {effect(decision.audited)}"

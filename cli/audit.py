@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output == "json":
         print(json.dumps([decision.as_json() for decision in decisions], indent=2))
     else:
-        worth_a_line = (decision for decision in decisions if changes(decision) or decision.pools.waits)
+        worth_a_line = (one for one in decisions if changes(one) or one.pools.waits or one.pools.unseen)
         _tell(aggregated(decisions if args.all else worth_a_line), decisions, found)
     return int(bool(found))
 
@@ -76,4 +76,6 @@ def _tell(findings: Sequence[Finding], decisions: Sequence[Decision], found: Seq
     told += styled(f"{len(found) - refused} would change", RED if found else GREEN) + f", {refused} would be refused"
     waiting = sum(decision.pools.waits for decision in decisions)
     told += ", " + styled(f"{waiting} would stay Pending", RED) if waiting else ""
+    unseen = sum(bool(decision.pools.unseen) for decision in decisions)
+    told += ", " + styled(f"{unseen} would need nodes that nobody has seen", RED) if unseen else ""
     print(told)

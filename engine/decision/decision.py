@@ -54,7 +54,8 @@ class PoolNames:
     """Pools that a pod may go to: before the policies, after them, and of those the ones whose taints bar it.
 
     `taints` are those, for each of the `untolerated` pools in their order, as `key=value:effect`; `stray_taints` those
-    of nodes of no pool that the pod may go to. The pod `waits` where nothing else is left.
+    of nodes of no pool that the pod may go to. The pod `waits` where nothing else is left. `unseen` is, in words, what
+    all nodes that are left must carry and nobody has declared or seen; empty where there may be others.
     """
 
     before: tuple[str, ...] = ()
@@ -63,6 +64,7 @@ class PoolNames:
     taints: tuple[tuple[str, ...], ...] = ()
     stray_taints: tuple[str, ...] = ()
     waits: bool = False
+    unseen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ class Decision:
                     name: list(taints) for name, taints in zip(self.pools.untolerated, self.pools.taints, strict=True)
                 },
                 "wouldStayPending": self.pools.waits,
+                "unseen": self.pools.unseen,
             },
             "placement": placement_json(self.placement),
             "patch": list(self.patch),

@@ -11,6 +11,7 @@ from typing import Any
 from engine.decision.combine import Given, Met, PoliciesFailed, multiplied, required_together
 from engine.decision.decision import PoolNames
 from engine.decision.karpenter import alternatives_in_order, heavier_than_all, made_by_karpenter, shown
+from engine.decision.unseen import unseen_nodes
 from engine.decision.weigh import preferred
 from engine.evaluation import NodeSet, PolicyEvaluation, node_terms
 from engine.language import BudgetExceeded, CelError
@@ -265,16 +266,18 @@ def pool_names(given: Given, met: Met, placement: Placement) -> PoolNames:
     barred = 0
     for taint in hard:
         barred |= pool_index.hard_taints[taint] & met.left
-    if barred != met.left:
-        return PoolNames(before, after, pool_index.names(barred), pool_index.taints(barred, hard))
     strays = stray_nodes_left(given, met) if pool_index.strays.every else 0
+    unseen = unseen_nodes(given, met, strays)
+    untolerated, taints = pool_index.names(barred), pool_index.taints(barred, hard)
+    if barred != met.left:
+        return PoolNames(before, after, untolerated, taints, unseen=unseen)
     bars = _barring(pool_index.strays.taints, strays, tolerations)
     open_strays = strays
     for taint in bars:
         open_strays &= ~pool_index.strays.taints[taint]
     waits = bool(barred or strays) and not open_strays
     told = tuple(map(str, bars)) if waits else ()
-    return PoolNames(before, after, pool_index.names(barred), pool_index.taints(barred, hard), told, waits)
+    return PoolNames(before, after, untolerated, taints, told, waits, unseen)
 
 
 def _barring(taints: Mapping[Taint, int], nodes: int, tolerations: Sequence[Toleration]) -> tuple[Taint, ...]:

@@ -92,6 +92,10 @@ def _waits(pools: PoolNames) -> str:
     return f"would stay Pending, for it does not tolerate the taints of {listed(parts)}, and nothing else is left"
 
 
+def _unseen(pools: PoolNames) -> str:
+    return f"nobody has declared or seen a node with {pools.unseen}, and no other node is left"
+
+
 def _reason(evaluation: PolicyEvaluation, *, tolerates: bool) -> str:
     policy = evaluation.policy
     if policy.only_requires and policy.require:
@@ -180,6 +184,7 @@ def warnings(
 ) -> list[str]:
     """What whoever created the pod should be told."""
     told = [f"the pod {_waits(pools)}"] if pools.waits else []
+    told += [f"the pod may wait for long: {_unseen(pools)}"] if pools.unseen else []
     told += [
         f"policy {evaluation.policy.name} is left out: {overruled[evaluation.policy.name]}"
         for evaluation in evaluations

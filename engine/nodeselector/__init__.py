@@ -55,6 +55,7 @@ from engine.nodeselector.states import (
     ANY,
     EXISTS,
     MAX_INTEGER,
+    NODE_NAME,
     Expression,
     LabelStates,
     from_expression,
@@ -105,6 +106,7 @@ __all__ = [
     "MAX_INTEGER",  # 2^63-1, the largest integer that a label is compared as
     "MAX_TERMS",  # 1,000 node selector terms at most
     "MAX_VALUES",  # 10,000 values at most, in all terms together
+    "NODE_NAME",  # the key of a node's name in a Term
     "NOWHERE",  # the Term of no node
     "TERMS",  # "node selector terms": what there is too much of, in messages
     "TRUE",  # the Terms of every node: EVERYWHERE alone

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from engine.nodeselector import ANY, LabelStates, Term, Terms, simplify, term_of
+from engine.nodeselector import ANY, EVERYWHERE, LabelStates, Term, Terms, simplify, term_of
+from engine.pools.attested import attested
 from engine.pools.membership import Extra, identifying_terms, known_labels, may_meet, more_special
 from engine.pools.pool import Inventory, Pool, Taint
 from engine.pools.reads import Read, demanded_again
@@ -51,6 +52,7 @@ class PoolIndex:
         self.carried_over = CarriedOver.between(previous, self)
         self._known: list[Mapping[str, LabelStates] | None] = [None] * len(self.pools)
         self._possible: dict[tuple[str, LabelStates], int] = {}
+        self._attested: dict[tuple[str, LabelStates], int] = {}
         if previous is not None:
             self._take_over(previous)
         self.shadowed = sum(1 << i for i in self._special if self.known(i).impossible)  # each bit once: a sum is `|`
@@ -100,6 +102,31 @@ class PoolIndex:
             mask &= some
         return mask
 
+    def attested(self, term: Term) -> int:
+        """The mask of the pools of which somebody has declared or seen what the term asks for, label by label."""
+        mask = self.every
+        for key, values in term.requirements:
+            some = self._attested.get((key, values))
+            if some is None:
+                some = self._attesting(key, values, range(len(self.pools)))
+                _remember(self._attested, (key, values), some)
+            mask &= some
+        return mask
+
+    def unattested(self, mask: int, term: Term) -> set[Term]:
+        """What of a term nobody has declared or seen of the pools of a mask: EVERYWHERE of a pool of which all is."""
+        groups = [(mask, EVERYWHERE)] if mask else []
+        for key, values in term.requirements:
+            one = Term(((key, values),))
+            some = self.attested(one)
+            groups = [
+                (part, what)
+                for pools, met in groups
+                for part, what in ((pools & some, met), (pools & ~some, met & one))
+                if part
+            ]
+        return {what for _, what in groups}
+
     def known(self, index: int) -> Term:
         """What every node of pool `index` is known to carry."""
         return term_of(self._known_labels(index))
@@ -123,14 +150,19 @@ class PoolIndex:
         """The mask of those pools of `indexes` that may have a node whose label is in one of these states."""
         return sum(1 << i for i in indexes if may_meet(self._known_labels(i), key, values))
 
+    def _attesting(self, key: str, values: LabelStates, indexes: Iterable[int]) -> int:
+        """The mask of those pools of `indexes` of which it is known that the label may be in one of these states."""
+        return sum(1 << i for i in indexes if attested(self.pools[i], key, values))
+
     def _take_over(self, previous: PoolIndex) -> None:
         """Takes over what the index before this one knew of the pools that are still the same."""
+        moved, fresh = self.carried_over.moved, self.carried_over.fresh
         for old, length, new in self.carried_over.moves:
             self._known[new : new + length] = previous._known[old : old + length]
         for (key, values), some in previous._possible.items():
-            self._possible[key, values] = self.carried_over.moved(some) | self._meeting(
-                key, values, self.carried_over.fresh
-            )
+            self._possible[key, values] = moved(some) | self._meeting(key, values, fresh)
+        for (key, values), some in previous._attested.items():
+            self._attested[key, values] = moved(some) | self._attesting(key, values, fresh)
 
     def alike(self, keys: frozenset[str]) -> tuple[tuple[int, Term], ...]:
         """All pools, in groups of which the same is declared of these labels, each with what that is."""

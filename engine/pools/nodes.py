@@ -45,7 +45,12 @@ GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "gpu.int
 
 def is_machine_label(key: str) -> bool:
     """Whether a label belongs to one machine, so that it is never a pool's constant by observation."""
-    return key in MACHINE_LABELS or _MACHINE_FAMILIES.fullmatch(key) is not None
+    return key in MACHINE_LABELS or is_of_instance_type(key)
+
+
+def is_of_instance_type(key: str) -> bool:
+    """Whether Karpenter says by a label what the instance type of a machine offers."""
+    return _MACHINE_FAMILIES.fullmatch(key) is not None
 
 
 def inventory_from_nodes(nodes: Iterable[Node], pool_labels: Sequence[str] = ()) -> Inventory:

@@ -11,10 +11,11 @@ MAX_REMEMBERED = 1_000  # answers; past it, all are forgotten
 
 
 class StrayIndex:
-    """Nodes that belong to no pool. `every` is the mask of all, `taints` has a mask for each taint of theirs."""
+    """Nodes that belong to no pool, `count` of them. `every` is a mask of all, `taints` has one for each taint."""
 
     def __init__(self, nodes: Sequence[Stray]) -> None:
         self._nodes = nodes
+        self.count = len(nodes)
         self.every = (1 << len(nodes)) - 1
         self.taints: dict[Taint, int] = {}
         for i, node in enumerate(nodes):

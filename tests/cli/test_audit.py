@@ -116,3 +116,27 @@ def test_a_daemonsets_pod_is_left_alone(bayplan: Bayplan, tmp_path: Path) -> Non
     pod = running("agent", {"interruptible": "true", "app": "agent"}, "agent")
     pod["metadata"]["ownerReferences"][0] |= {"kind": "DaemonSet", "name": "agent"}
     assert bayplan(*SPOT, "--pods", listing(tmp_path, pod)).status == 0
+
+
+STEADY = """
+apiVersion: bayplan.dev/v1alpha1
+kind: PlacementPolicy
+metadata: {name: steady}
+spec: {require: [{expression: 'pool.labels["stedy"] == "true"'}]}
+"""
+
+
+def test_pods_for_which_nobody_has_seen_a_node_have_one_as_well(bayplan: Bayplan, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    (bundle / "policies").mkdir(parents=True)
+    header = "apiVersion: bayplan.dev/v1alpha1\nkind: Bundle\nmetadata: {name: typo}\n"
+    (bundle / "bundle.yaml").write_text(header + "spec: {version: 1.0.0}\n")
+    (bundle / "policies" / "steady.yaml").write_text(STEADY)
+    (tmp_path / "pools.yaml").write_text(WAITING.replace("taints: [{key: gpu, effect: NoSchedule}]", "gpus: 8"))
+    pods = listing(tmp_path, running("web-1", {"app": "web"}, "web"), running("web-2", {"app": "web"}, "web"))
+    about = ("--bundle", bundle, "--pools", tmp_path / "pools.yaml")
+    *_, line, _, total = bayplan("audit", *about, "--pods", pods).out.splitlines()
+    assert "gets affinity, needs a node that nobody has seen: `stedy In [true]`" in line
+    assert total.endswith(": 2 would change, 0 would be refused, 2 would need nodes that nobody has seen")
+    told = bayplan("explain", *about, sample("gpu") / "examples" / "training.yaml").out
+    assert "nobody has declared or seen a node with `stedy In" in " ".join(told.split())

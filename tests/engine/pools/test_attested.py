@@ -1,0 +1,76 @@
+"""engine.pools.attested: what somebody has declared or seen of a pool's nodes."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.nodeselector import ABSENT, ANY, EXISTS, NODE_NAME, LabelStates, integers, none_of, one_of, term_of
+from engine.nodeselector.term import named
+from engine.pools import Fact, Pool, PoolIndex
+from engine.pools.attested import attested
+from engine.pools.membership import inventory_from_pools
+
+FACTS = {
+    "pool": Fact(one_of(["a"])),
+    "one": Fact(one_of(["1"])),
+    "some": Fact(one_of(["1", "2"]), True, seen=("1", "2")),
+    "there": Fact(EXISTS),
+    "bounds": Fact(integers(low=5)),
+    "none": Fact(ABSENT),
+    "partly": Fact(ANY, True, seen=("1",)),
+    "kubernetes.io/arch": Fact(one_of(["amd64"]), True, seen=("amd64",)),
+}
+POOL = Pool("a", "karpenter", {"pool": "a"}, FACTS)
+SEEN = Pool("b", "", {"pool": "b"}, {"pool": Fact(one_of(["b"]))}, declared=False)
+CLOSED = Pool("c", "karpenter", {"pool": "c"}, {"pool": Fact(one_of(["c"]))}, closed=True)
+
+
+@pytest.mark.parametrize(
+    ("key", "states", "known"),
+    [
+        ("one", one_of(["1"]), True),
+        ("one", one_of(["2"]), False),
+        ("one", ABSENT, False),
+        ("some", one_of(["2", "3"]), True),
+        ("some", none_of(["1", "2"]), False),
+        ("there", one_of(["whatever"]), True),
+        ("there", ABSENT, False),
+        ("bounds", integers(high=4), False),
+        ("bounds", integers(low=9), True),
+        ("none", ABSENT, True),
+        ("none", one_of(["1"]), False),
+        ("partly", one_of(["1"]), True),
+        ("partly", one_of(["2"]), False),
+        ("partly", ABSENT, True),
+        ("nothing", one_of(["1"]), False),
+        ("nothing", EXISTS, False),
+        ("nothing", none_of(["1"]), True),
+        ("kubernetes.io/os", one_of(["linux"]), True),
+        ("kubernetes.io/os", one_of(["beos"]), False),
+        ("kubernetes.io/os", EXISTS, True),
+        ("kubernetes.io/arch", one_of(["arm64"]), False),
+        ("karpenter.sh/capacity-type", one_of(["spot"]), True),
+        ("karpenter.k8s.aws/instance-cpu", integers(low=64), True),
+        ("topology.kubernetes.io/region", one_of(["eu"]), False),
+        (NODE_NAME, named(["n1"]), True),
+    ],
+)
+def test_what_is_known_of_a_pool(key: str, states: LabelStates, known: bool) -> None:
+    assert attested(POOL, key, states) is known
+
+
+def test_what_no_node_carries_nobody_has_seen() -> None:
+    assert not attested(SEEN, "x", EXISTS)
+    assert attested(SEEN, "x", ABSENT)
+    assert not attested(SEEN, "karpenter.k8s.aws/instance-cpu", EXISTS)
+    assert not attested(CLOSED, "x", EXISTS)
+    assert attested(CLOSED, "karpenter.k8s.aws/instance-cpu", EXISTS)
+
+
+def test_pools_are_told_apart_by_what_is_not_known_of_them() -> None:
+    index = PoolIndex(inventory_from_pools([POOL, SEEN, CLOSED]))
+    term = term_of({"one": one_of(["1"]), "nothing": EXISTS})
+    assert index.names(index.attested(term_of({"one": one_of(["1"])}))) == ("a",)
+    assert index.attested(term) == 0
+    assert index.unattested(index.every, term) == {term_of({"nothing": EXISTS}), term}
+    assert index.unattested(0, term) == set()
