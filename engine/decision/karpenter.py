@@ -116,15 +116,21 @@ def heavier_than_all(wishes: Wishes, required: Terms, given: Given, pools: int) 
         return wishes
     ours = united((weight, one) for weight, wish in wishes for one in wish.split())
     theirs = [one for one in own if (said := parse_term(one.get("preference") or {})) not in ours and said != NEUTRAL]
+    top = max(ours.values(), default=0)
+    if top >= MAX_WEIGHT and any(parse_term(one.get("preference") or {}) == NEUTRAL for one in own):
+        return (*wishes, (_heavier(top), NEUTRAL))  # it stands there already, and these were made lighter for it
     looked_at = [*heaviest([*theirs, *preferences(wishes, theirs)]), selected_node_pools(pod)]
     fixed = max((one.get("weight") or 0 for one in theirs), default=0)
     if fixed >= MAX_WEIGHT or any(any_node_pool((each, *looked_at)) for each in served) or overlooked(pod):
         return wishes
-    top = max((fixed, *ours.values()))
-    heavier = top + 1 if top < MAX_WEIGHT else -(-top * MAX_WEIGHT // (MAX_WEIGHT - 1))  # so that 99 is left for `top`
-    with_neutral = (*wishes, (heavier, NEUTRAL))
+    with_neutral = (*wishes, (_heavier(max(fixed, top)), NEUTRAL))
     lacking = [parse_term(one["preference"]) for one in preferences(with_neutral, own)]
     return wishes if lacking == [NEUTRAL] and narrowed(pod, required) is None else with_neutral
+
+
+def _heavier(top: int) -> int:
+    """A weight above `top`; past 100 all weights are made smaller in proportion, and then 99 is left for `top`."""
+    return top + 1 if top < MAX_WEIGHT else -(-top * MAX_WEIGHT // (MAX_WEIGHT - 1))
 
 
 def _first_terms(required: Terms, given: Given, pools: int) -> list[LabelStates]:
