@@ -1,6 +1,6 @@
 """Examination: what policies do to each other, or do not do at all, on the pools of an inventory.
 
-Ten claims are made, each of them certain for the given inventories, or not made at all:
+Eleven claims are made, each of them certain for the given inventories, or not made at all:
 
 - Policies that leave a pod no pool together, though each leaves some. The pod is shown, and the engine has decided it.
   Pods that are tried are those of the bundle's tests and examples, and those made up in `witness.py`.
@@ -14,6 +14,7 @@ Ten claims are made, each of them certain for the given inventories, or not made
 - A policy that another makes redundant: that one applies wherever this one does, asks for no more nodes than this one,
   is taken first, can't fail, and refuses the pod where it is overruled.
 - A policy that leaves only pools with a taint that no policy tolerates which may be about the same pods.
+- A preference for nodes whose PreferNoSchedule taints, which no policy tolerates, outvote it in the scheduler.
 - A policy that names a taint that no node has, and none that is there, or one that looks like that.
 - A pool that can have no node, for each that carries what it declares is of another pool.
 - A policy for which Karpenter, some of whose pools it leaves, drops pods.
@@ -32,6 +33,7 @@ from engine.analysis.candidate_pods import Candidate, evaluations, made_up_pods,
 from engine.analysis.cases import inventory_of
 from engine.analysis.conflicts import Conflict, ConflictSearch, conflict_problems
 from engine.analysis.karpenter import karpenter_problems
+from engine.analysis.outvoted import outvoted_preferences
 from engine.analysis.preferences import idle_preferences, tied_tiers
 from engine.analysis.redundancy import redundancies, redundant_policy
 from engine.analysis.splits import split_problems
@@ -104,6 +106,7 @@ def examine(
     problems += idle_preferences(rest, stages, candidates, doubts)
     problems += tied_tiers(rest, stages, candidates)
     problems += taint_problems(rest, stages)
+    problems += outvoted_preferences(rest, stages)
     problems += _shadowed(bundle, stages)
     problems += unseen_labels(active, stages, program.params)
     problems += karpenter_problems(bundle, rest, stages, candidates)

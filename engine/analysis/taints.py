@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from engine.analysis.stage import Stage, pools_reached
 from engine.analysis.witness import selected
 from engine.bundle import Policy
 from engine.decision import NO_POD, listed
 from engine.documents import Problem, Span, did_you_mean
-from engine.evaluation import POLICY_BUDGET
+from engine.evaluation import POLICY_BUDGET, NodeSet
 from engine.language import Budget, BudgetExceeded, CelError, parse
 from engine.pools import HARD_EFFECTS, Taint, is_transient, members
 from engine.program import CompiledPolicy, CompiledTolerance, Undecided, named_taints
@@ -19,8 +19,7 @@ def taint_problems(policies: Sequence[CompiledPolicy], stages: Sequence[Stage]) 
     """What is wrong with taints and what policies say of them, on each of the inventories."""
     for policy in policies:
         yield from _unseen(policy, stages)
-        if policy.require:
-            yield from _untolerated(policy, policies, stages)
+        yield from _untolerated(policy, policies, stages)
 
 
 # Names of taints
@@ -58,51 +57,90 @@ def _all_taints(stage: Stage) -> Iterator[Taint]:
 
 
 def _untolerated(
-    policy: CompiledPolicy, policies: Sequence[CompiledPolicy], stages: Iterable[Stage]
+    policy: CompiledPolicy, policies: Sequence[CompiledPolicy], stages: Sequence[Stage]
 ) -> Iterator[Problem]:
-    """That a policy leaves only pools that bar its pods by a taint, whatever the pod, which nothing tolerates."""
+    """That a policy leaves only pools that bar its pods by a taint, whatever the pod, which nothing tolerates; or that
+    a share of its strict split does.
+    """
+    beside = beside_of(policy, policies)
+    barred = _barred_on_all([(stage, stage.left(policy)) for stage in stages] if policy.require else (), beside)
+    if barred:
+        yield _pending(f"pods that `{policy.name}` is about", policy.policy.span, barred, beside)
+        return
+    for share, given in zip(policy.split, policy.policy.split, strict=True):
+        rules = [*policy.require, share.rule]
+        dealt = share.strict and share.percent
+        barred = _barred_on_all([(stage, stage.widest(rules)) for stage in stages] if dealt else (), beside)
+        if barred:
+            who = f"pods in the share of {share.percent} % of `{policy.name}`"
+            yield _pending(who, given.expression.excerpt.whole, barred, beside)
+
+
+def beside_of(policy: CompiledPolicy, policies: Sequence[CompiledPolicy]) -> list[CompiledPolicy]:
+    """The policies that may be about a pod which a policy is about, itself among them."""
     mine = selected(policy.policy)
     others = [(other, selected(other.policy)) for other in policies]
-    beside = [other for other, its in others if mine is not None and its is not None and (mine & its) is not None]
+    return [other for other, its in others if mine is not None and its is not None and (mine & its) is not None]
+
+
+def _barred_on_all(left: Iterable[tuple[Stage, NodeSet | None]], beside: Sequence[CompiledPolicy]) -> dict[str, Taint]:
+    """By pool of the first inventory, a taint that bars pods, if on every inventory nothing is left that takes them."""
     first: dict[str, Taint] = {}
-    for stage in stages:
-        barred = _bars(policy, beside, stage)
+    for stage, nodes in left:
+        barred = bars(nodes, beside, stage)
         if barred is None:
-            return
+            return {}
         first = first or barred
-    if first:
-        told = listed([f"{name} ({taint})" for name, taint in first.items()])
-        what = (
-            "nothing is tolerated" if not any(one.tolerate for one in beside) else "nothing that is tolerated is there"
-        )
-        message = f"pods that `{policy.name}` is about would stay Pending: it leaves only tainted pools, and {what}"
-        keys = dict.fromkeys(taint.key for taint in first.values())
-        entries = ", ".join(f"{{expression: 'taint.key == \"{key}\"'}}" for key in keys)
-        hint = f"{told}: say `tolerate: [{entries}]`, unless the pods tolerate it themselves"
-        yield Problem("untolerated-pools", message, policy.policy.span, hint=hint, severity="warning")
+    return first
 
 
-def _bars(policy: CompiledPolicy, beside: Sequence[CompiledPolicy], stage: Stage) -> dict[str, Taint] | None:
-    """By pool that a policy leaves, a taint that bars its pods; None where some node may take them."""
-    left, pool_index = stage.left(policy), stage.pool_index
+def _pending(who: str, span: Span, barred: Mapping[str, Taint], beside: Sequence[CompiledPolicy]) -> Problem:
+    what = "nothing is tolerated" if not any(one.tolerate for one in beside) else "nothing that is tolerated is there"
+    message = f"{who} would stay Pending: it leaves only tainted pools, and {what}"
+    return Problem("untolerated-pools", message, span, hint=what_to_tolerate(barred), severity="warning")
+
+
+def what_to_tolerate(barred: Mapping[str, Taint]) -> str:
+    """Pools with a taint each, and the entries of `tolerate` that name these."""
+    told = listed([f"{name} ({taint})" for name, taint in barred.items()])
+    keys = dict.fromkeys(taint.key for taint in barred.values())
+    entries = ", ".join(f"{{expression: 'taint.key == \"{key}\"'}}" for key in keys)
+    return f"{told}: say `tolerate: [{entries}]`, unless the pods tolerate it themselves"
+
+
+def bars(
+    left: NodeSet | None,
+    beside: Sequence[CompiledPolicy],
+    stage: Stage,
+    effects: Collection[str] = HARD_EFFECTS,
+) -> dict[str, Taint] | None:
+    """By pool of which nodes are left, a taint of these effects that no policy tolerates; None where a node has none.
+
+    `left` is None where that is not known.
+    """
+    pool_index = stage.pool_index
     if left is None:
         return None
     if left.anywhere is not None:
         strays = pool_index.strays.admitted(left.anywhere)
         for taint, mask in pool_index.strays.taints.items():
-            if taint.effect in HARD_EFFECTS and not any(_may_name(one, None, taint, stage) for one in beside):
+            if taint.effect in effects and not any(_may_name(one, None, taint, stage) for one in beside):
                 strays &= ~mask
         if strays:
             return None
     barred: dict[str, Taint] = {}
     for index in members(pools_reached(left, pool_index)):
-        pool = pool_index.pools[index]
-        hard = (taint for taint in pool.taints if taint.effect in HARD_EFFECTS and not taint.partial)
-        bars = [taint for taint in hard if not any(_may_name(one, index, taint, stage) for one in beside)]
-        if not bars:
+        lasting = [taint for taint in untolerated(index, beside, stage, effects) if not taint.partial]
+        if not lasting:
             return None
-        barred[pool.name] = bars[0]
+        barred[pool_index.pools[index].name] = lasting[0]
     return barred
+
+
+def untolerated(index: int, beside: Sequence[CompiledPolicy], stage: Stage, effects: Collection[str]) -> list[Taint]:
+    """The taints of these effects of the pool at an index that no policy tolerates, those of some nodes among them."""
+    taints = (taint for taint in stage.pool_index.pools[index].taints if taint.effect in effects)
+    return [taint for taint in taints if not any(_may_name(one, index, taint, stage) for one in beside)]
 
 
 def _may_name(policy: CompiledPolicy, pool: int | None, taint: Taint, stage: Stage) -> bool:

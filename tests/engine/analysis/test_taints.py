@@ -69,6 +69,33 @@ def test_another_policy_about_the_same_pods_may_tolerate(selector: str, waits: b
     assert ("untolerated-pools" in rules) == waits
 
 
+def splits(first: str, second: str, *, how: str = "DoNotSchedule", more: str = "") -> str:
+    shares = [
+        f"{{share: 50, whenUnsatisfiable: {how}, expression: 'pool.name == \"{one}\"'}}" for one in (first, second)
+    ]
+    return f"split: [{', '.join(shares)}]\n{more}"
+
+
+@pytest.mark.parametrize(
+    ("spec", "waits"),
+    [
+        (splits("steady", "plain"), ["pods in the share of 50 % of `p`"]),
+        (splits("steady", "both"), ["pods in the share of 50 % of `p`"] * 2),
+        (splits("steady", "plain", how="ScheduleAnyway"), []),
+        (splits("steady", "plain", more=tolerates('taint.key == "steady"')), []),
+        (splits("plain", "soft"), []),
+        (splits("steady", "both", more=requires("steady")), ["pods that `p` is about"]),
+        (
+            splits("steady", "plain", more='require: [{expression: pool.name != "some"}]'),
+            ["pods in the share of 50 % of `p`"],
+        ),
+    ],
+)
+def test_a_share_that_leaves_tainted_pools_alone_makes_its_pods_wait(spec: str, waits: list[str]) -> None:
+    said = [message for rule, message in told(examined({"p": spec}, POOLS)) if rule == "untolerated-pools"]
+    assert [message.partition(" would stay Pending")[0] for message in said] == waits
+
+
 def test_the_pools_and_what_to_say_are_told() -> None:
     (problem,) = examined({"p": requires("both")}, POOLS).problems
     assert problem.message == (
