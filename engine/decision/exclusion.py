@@ -146,7 +146,7 @@ def _rules(policy: CompiledPolicy, outcome: PolicyOutcome) -> Iterator[tuple[str
 
 def _wanted(rule: Rule) -> str:
     text = f"`{' '.join(rule.text.split())}`"
-    return f"{rule.message} ({text})" if rule.message else text
+    return f"{text} ({rule.message})" if rule.message else text
 
 
 def _conjuncts(tree: Tree) -> Iterator[Tree]:

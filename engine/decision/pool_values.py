@@ -5,7 +5,7 @@ The expression is run once more, on a view of the pool that takes down what is r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from engine.decision.contradiction import MANY, labelled
 from engine.evaluation import Inputs
@@ -110,9 +110,16 @@ def _of_pod(leaf: Leaf, inputs: Inputs) -> Iterator[str]:
         value = leaf.bridge.pod(*inputs.arguments, None)
     except (CelError, BudgetExceeded):
         return
-    if isinstance(value, (str, int, float)):
-        said = f"{value:g}" if isinstance(value, float) else str(value)
-        yield f"of the pod it is {said if len(said) <= LONGEST else f'{said[:LONGEST]}…'}"
+    said = _list([str(one) for one in value]) if isinstance(value, (list, tuple)) else _plain(value)
+    if said:
+        yield f"the pod's value is {said if len(said) <= LONGEST else f'{said[:LONGEST]}…'}"
+
+
+def _plain(value: object) -> str:
+    """A string, a number or a truth value in words; empty for anything else."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return (str(value) or "empty") if isinstance(value, (str, int)) else ""
 
 
 def _value(pool: Pool, field: str) -> str:
@@ -127,9 +134,7 @@ def _value(pool: Pool, field: str) -> str:
     value = PoolView(pool).get(field)
     if isinstance(value, (list, tuple)):
         return _list([str(one) for one in value])
-    if isinstance(value, float):
-        return f"{value:g}"
-    return "" if value is None or isinstance(value, Mapping) else str(value) or "empty"
+    return _plain(value)
 
 
 def _list(values: Sequence[str]) -> str:

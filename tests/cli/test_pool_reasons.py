@@ -26,7 +26,7 @@ POD: dict[str, Any] = {
     "metadata": {"name": "w"},
     "spec": {"containers": [{"name": "c", "image": "i"}]},
 }
-REASON = 'critical requires gold nodes (`pool.labels["tier"] == "gold"`); its nodes carry tier=base'
+REASON = 'critical requires `pool.labels["tier"] == "gold"` (gold nodes); its nodes carry tier=base'
 Explain = Callable[..., Ran]
 
 

@@ -42,7 +42,7 @@ def test_the_pods_own_constraints_come_first() -> None:
 
 def test_values_on_both_sides() -> None:
     found = reasons(GOLD)
-    wanted = 'one requires gold nodes only (`pool.labels["tier"] == "gold"`); its nodes carry tier=base'
+    wanted = 'one requires `pool.labels["tier"] == "gold"` (gold nodes only); its nodes carry tier=base'
     assert (found["plain"], found["legacy"]) == (wanted, wanted)
 
 
@@ -51,15 +51,15 @@ def test_entries_in_their_order_and_policies_by_priority() -> None:
     found = reasons(f"{entries}\nwhenEmpty: deny", f"priority: 9\n{IN_A}")
     assert found == {
         "gpu": "one requires `pool.gpus == 0`; `pool.gpus` is 8",
-        "plain": 'one requires never (`pool.name == "none"`); `pool.name` is plain',
-        "legacy": f'two requires in a (`node.zone == "a"`), which asks for {ZONE}=a; its nodes carry {ZONE}=c',
+        "plain": 'one requires `pool.name == "none"` (never); `pool.name` is plain',
+        "legacy": f'two requires `node.zone == "a"` (in a), which asks for {ZONE}=a; its nodes carry {ZONE}=c',
     }
 
 
 def test_policies_that_have_no_say_rule_nothing_out() -> None:
     left_out = f"priority: -1\nwhenEmpty: ignore\n{BASE}"
     assert set(reasons(GOLD, left_out)) == {"gpu", "legacy", "plain"}
-    assert reasons(GOLD, left_out)["plain"].startswith("one requires gold")
+    assert reasons(GOLD, left_out)["plain"].startswith("one requires `pool")
     assert "plain" not in reasons(f"mode: audit\n{GOLD}")
     assert "plain" not in reasons(f"mode: 'off'\n{GOLD}")
     assert "plain" not in reasons(f"matchConditions: [{{name: never, expression: 'false'}}]\n{GOLD}")
@@ -87,7 +87,16 @@ def test_what_the_pod_is_compared_with() -> None:
     given = pod(metadata={"name": "x", "labels": {"tier": "silver"}})
     text = 'pool.labels["tier"] == pod.metadata.labels["tier"]'
     found = reasons(required(text) + "\nwhenEmpty: deny", given=given)
-    assert found["plain"] == f"one requires `{text}`; of the pod it is silver, its nodes carry tier=base"
+    assert found["plain"] == f"one requires `{text}`; the pod's value is silver, its nodes carry tier=base"
+
+
+def test_a_list_of_the_pods_is_told_too() -> None:
+    text = 'pool.labels["tier"] in pod.spec.tolerations.map(t, t.key)'
+    given = pod(tolerations=[{"key": "silver"}, {"key": "tin"}])
+    assert (
+        f"`{text}`; the pod's value is [silver, tin], its nodes carry tier=base"
+        in reasons(required(text), given=given)["plain"]
+    )
 
 
 def test_of_a_choice_the_side_that_counts() -> None:
@@ -100,7 +109,7 @@ def test_of_a_choice_the_side_that_counts() -> None:
 def test_sides_of_an_alternative_are_both_told() -> None:
     text = 'pool.gpus > 7 || pool.labels["tier"] == pod.metadata.labels["app"]'
     assert reasons(required(text))["plain"] == (
-        f"one requires `{text}`; of the pod it is web, its nodes carry tier=base, `pool.gpus` is 0"
+        f"one requires `{text}`; the pod's value is web, its nodes carry tier=base, `pool.gpus` is 0"
     )
 
 
@@ -108,11 +117,11 @@ def test_what_only_rules_out_beside_something_else() -> None:
     """Pool `gpu` has nodes in a and in b; each side alone leaves some of them."""
     given = pod(nodeSelector={ZONE: "b"})
     assert reasons(IN_A, given=given)["gpu"] == (
-        f'one requires in a (`node.zone == "a"`), which asks for {ZONE}=a; the pod\'s nodeSelector asks for {ZONE}=b'
+        f'one requires `node.zone == "a"` (in a), which asks for {ZONE}=a; the pod\'s nodeSelector asks for {ZONE}=b'
     )
     two = "priority: 3\n" + required('node.zone == "b"')
     assert reasons(f"{IN_A}\nwhenEmpty: deny", two)["gpu"] == (
-        f'one requires in a (`node.zone == "a"`), which asks for {ZONE}=a; two asks for {ZONE}=b'
+        f'one requires `node.zone == "a"` (in a), which asks for {ZONE}=a; two asks for {ZONE}=b'
     )
 
 
@@ -120,15 +129,15 @@ def test_what_reads_no_pool() -> None:
     found = reasons("require: [{expression: 'pod.spec.hostNetwork', message: hosts}]", given=pod(hostNetwork=False))
     assert (
         found["gpu"]
-        == "one requires hosts (`pod.spec.hostNetwork`); that does not hold for this pod, whatever the pool"
+        == "one requires `pod.spec.hostNetwork` (hosts); that does not hold for this pod, whatever the pool"
     )
 
 
 def test_the_share_of_a_split_counts_where_it_is_strict() -> None:
     split = "split: [{share: 100, expression: 'pool.gpus > 0', message: GPUs}, {share: 0, expression: pool.gpus == 0}]"
     assert reasons(split.replace("", "")) == {
-        "plain": "one has this pod among the 100 % for GPUs (`pool.gpus > 0`); `pool.gpus` is 0",
-        "legacy": "one has this pod among the 100 % for GPUs (`pool.gpus > 0`); `pool.gpus` is 0",
+        "plain": "one has this pod among the 100 % for `pool.gpus > 0` (GPUs); `pool.gpus` is 0",
+        "legacy": "one has this pod among the 100 % for `pool.gpus > 0` (GPUs); `pool.gpus` is 0",
         "gpu": "the pod does not tolerate nvidia.com/gpu=true:NoSchedule, team=ml:NoExecute",
     }
     soft = split.replace("", "").replace("expression:", "whenUnsatisfiable: ScheduleAnyway, expression:")
