@@ -76,7 +76,7 @@ class Capacity:
     def of(self, labels: Mapping[str, str]) -> str | None:
         """The capacity type that a node's labels say, None where they say none."""
         for marker in self.markers:
-            said = marker.types.get(labels.get(marker.key, ""))
+            said = marker.types.get(labels[marker.key]) if marker.key in labels else None
             if said:
                 return said
         return self.otherwise
@@ -130,7 +130,11 @@ PROVIDERS: tuple[Provider, ...] = (
         Capacity((_marker("kubernetes.azure.com/scalesetpriority", spot="spot"),), otherwise="on-demand"),
     ),
     Provider("kops", "kops.k8s.io/instancegroup"),
-    Provider("cluster-api", "cluster.x-k8s.io/deployment-name"),
+    Provider(
+        "cluster-api",
+        "cluster.x-k8s.io/deployment-name",
+        Capacity((Marker("cluster.x-k8s.io/interruptible", MappingProxyType({"": "spot"})),), otherwise="on-demand"),
+    ),
 )
 """In the order in which a node's labels are looked at: Karpenter's own label wins on a cluster of another provider."""
 CAPACITY_LABELS: Mapping[str, Mapping[str, str]] = MappingProxyType(

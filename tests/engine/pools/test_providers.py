@@ -32,6 +32,9 @@ from engine.pools.providers import (
         ("eks", {}, None),
         ("aks", {"kubernetes.azure.com/scalesetpriority": "spot"}, "spot"),
         ("aks", {}, "on-demand"),
+        ("cluster-api", {"cluster.x-k8s.io/interruptible": ""}, "spot"),
+        ("cluster-api", {"cluster.x-k8s.io/interruptible": "false"}, "on-demand"),
+        ("cluster-api", {}, "on-demand"),
     ],
 )
 def test_capacity_types(provider: str, labels: dict[str, str], expected: str | None) -> None:
