@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from engine.nodeselector import ABSENT, one_of
 from engine.pools.pool import Fact, Facts, Labels, Pool, Taint, constants
+from engine.pools.providers import GPU_COUNTS, is_anybodys
 from engine.pools.taints import taints_together
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class Declared:
             if agreed.impossible:
                 disputed.append(f"`{key}`: {mine.states} says {mine.source}, {its.states} says {its.source}")
             elif agreed != mine.states:
-                facts[key] = Fact(agreed, source=f"{mine.source}, {its.source}", by_hand=mine.by_hand)
+                facts[key] = Fact(agreed, source=f"{mine.source}, {its.source}")
         return Declared(
             name=self.name,
             selector=self.selector,
@@ -99,6 +100,8 @@ def declared_pool(said: Declared, seen: Seen | None, provider: str) -> Pool:
     own = constants(said.selector, source=said.source or "its selector")
     declared = {**said.facts, **own}
     facts = {**(seen.facts if seen else {}), **declared}
+    if seen and said.closed:
+        facts |= {key: _gone(fact) for key, fact in seen.facts.items() if key not in declared and not is_anybodys(key)}
     if seen:
         facts |= {key: _borne_out(fact, seen.facts.get(key)) for key, fact in said.facts.items() if key not in own}
     nodes = _first(said.nodes, seen.nodes if seen else None)
@@ -114,12 +117,28 @@ def declared_pool(said: Declared, seen: Seen | None, provider: str) -> Pool:
         ready_nodes=ready if ready is None or nodes is None else min(ready, nodes),
         cpu=_first(said.cpu, seen.cpu if seen else None),
         memory=_first(said.memory, seen.memory if seen else None),
-        gpus=_first(said.gpus, seen.gpus if seen else None),
+        gpus=_first(said.gpus, _gpus(said.facts, seen)),
         weight=said.weight or 0,
         price=said.price,
         closed=said.closed,
         contradictions=(*said.contradictions, *(_denied(said.facts, seen.facts) if seen else ())),
     )
+
+
+def _gpus(declared: Facts, seen: Seen | None) -> int | None:
+    """The GPUs that nodes show. Where none does that has some by a label, their device plugin has not spoken yet."""
+    if seen is None or seen.gpus:
+        return seen.gpus if seen else None
+    told = [value for key in GPU_COUNTS if key in seen.facts for value in seen.facts[key].seen if value.isdigit()]
+    if any(map(int, told)):
+        return max(map(int, told))
+    some = (declared[key].states for key in GPU_COUNTS if key in declared)
+    return None if any(not states.absent and not states.holds("0") for states in some) else seen.gpus
+
+
+def _gone(fact: Fact) -> Fact:
+    """What nodes show of a label that their template does not mention (any more): the next node has none."""
+    return fact._replace(states=fact.states | ABSENT)
 
 
 def _borne_out(fact: Fact, seen: Fact | None) -> Fact:

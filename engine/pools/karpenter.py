@@ -14,7 +14,7 @@ from engine.nodeselector import ANY, LabelStates, from_expression, integers
 from engine.pools.evidence import Declared
 from engine.pools.instance_types import gpus_of
 from engine.pools.pool import Fact, Facts, Taint, constants
-from engine.pools.providers import INSTANCE_TYPE
+from engine.pools.providers import GPU_COUNTS, INSTANCE_TYPE
 
 Object = Mapping[str, Any]
 POOL_LABEL = "karpenter.sh/nodepool"
@@ -126,11 +126,7 @@ _SIZES: Mapping[str, Sequence[str]] = {
         "karpenter.azure.com/sku-memory",
         "karpenter.k8s.gcp/instance-memory",
     ),
-    "gpus": (
-        "karpenter.k8s.aws/instance-gpu-count",
-        "karpenter.azure.com/sku-gpu-count",
-        "karpenter.k8s.gcp/instance-gpu-count",
-    ),
+    "gpus": GPU_COUNTS,
 }
 """The labels that say how large an instance is, as Karpenter's providers name them: cores, MiB, GPUs."""
 

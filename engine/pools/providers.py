@@ -47,6 +47,13 @@ POOL_FIELDS: Mapping[str, str] = MappingProxyType({field: label for _, field, la
 WORD_OF: Mapping[str, str] = MappingProxyType({field: word for word, field, _ in NODE_WORDS})
 """By the field of `pool` that lists what its nodes may say: the word for what one node says."""
 
+GPU_COUNTS = (
+    "karpenter.k8s.aws/instance-gpu-count",
+    "karpenter.azure.com/sku-gpu-count",
+    "karpenter.k8s.gcp/instance-gpu-count",
+)
+"""Labels that say how many GPUs a node has, as Karpenter's providers name them."""
+
 CAPACITY_TYPES = ("spot", "on-demand", "reserved")
 
 

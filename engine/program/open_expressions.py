@@ -121,23 +121,30 @@ def _branches(
     """What a function gives, with the nodes where it does: once, or for each state of what is undecided."""
     done: list[tuple[Terms, T]] = []
     todo: list[tuple[Terms, Arguments]] = [(TRUE, args)]
+    given_up: frozenset[str] = frozenset()
     while todo:
         guard, given = todo.pop()
         try:
             done.append((guard, function(given)))
         except Undecided as undecided:
             states = undecided.states_to_try(MAX_ASSUMED - len(todo) - len(done), otherwise is not None)
-            view = given[_POOL]
-            assert isinstance(view, PoolView)
+            view = _root(given)
             if states is None and otherwise is not None:
                 return [(TRUE, otherwise())]
-            if states is None:
-                todo.append((guard, (*given[:_POOL], view.giving_up(undecided.key), *given[_POOL + 1 :])))
+            if states is None:  # on every node alike, so all begins anew
+                given_up |= {undecided.key}
+                done, todo = [], [(TRUE, (*args[:_POOL], _root(args).giving_up(given_up), *args[_POOL + 1 :]))]
             for state in states or ():
                 here = (*given[:_POOL], view.assuming(undecided.key, state), *given[_POOL + 1 :])
                 carried = where(undecided.key, ABSENT if state is None else one_of([state]))
                 todo.append((common(guard, carried), here))
     return done
+
+
+def _root(args: Arguments) -> PoolView:
+    view = args[_POOL]
+    assert isinstance(view, PoolView)
+    return view
 
 
 def _plain(function: Callable[..., object], args: Arguments) -> Truth:

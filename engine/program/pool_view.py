@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from engine.language import CelError, NoSuchKey
 from engine.nodeselector import ABSENT, ANY, LabelStates
-from engine.pools import POOL_FIELDS, Fact, Pool, Read, capacity_types, is_machine_label
+from engine.pools import POOL_FIELDS, Fact, Pool, Read, capacity_types
 
 NUMBERS = {
     "nodes": ("nodes", "how many nodes there are", "nodes"),
@@ -106,9 +106,9 @@ class PoolView(dict[str, object]):
         """The same pool, if its nodes carry a label in this state; None for absence."""
         return PoolView(self._pool, {**self._assumed, key: state}, self._reads, self._given_up)
 
-    def giving_up(self, key: str) -> PoolView:
-        """The same pool, where a label that is undecided is an error."""
-        return PoolView(self._pool, self._assumed, self._reads, self._given_up | {key})
+    def giving_up(self, keys: frozenset[str]) -> PoolView:
+        """The same pool, where labels that are undecided are an error."""
+        return PoolView(self._pool, self._assumed, self._reads, self._given_up | keys)
 
     def noting(self) -> tuple[PoolView, set[Read]]:
         """The same pool, and what will have been read of its labels through this view."""
@@ -174,8 +174,7 @@ class _Labels(dict[str, str]):
 
     def _walked(self) -> None:
         pool = self._pool
-        open_keys = [key for key, fact in pool.facts.items() if not fact.settled and not is_machine_label(key)]
-        if pool.declared or open_keys:
+        if pool.declared or not all(fact.settled for fact in pool.facts.values()):
             raise UnknownFact("which labels besides the known ones the nodes carry is not known")
 
     def __iter__(self) -> Iterator[str]:

@@ -78,7 +78,7 @@ def test_a_part_that_goes_leaves_the_pool_to_the_other(
         cluster_api.remove("general-base")
         on.wait_seen(lambda admitted: "cluster-api" not in str(admitted["spec"]["affinity"]))
         assert on.placed("late")["pool-provider"] == "karpenter"
-        assert on.predicted("late") == {"general-elastic"}
+        assert "general-elastic" in on.predicted("late")
 
 
 def migrate(percent: int) -> str:

@@ -129,7 +129,7 @@ def test_pod_that_contradicts_a_policy_is_told_both_sides(cluster: ControlPlane,
     with admission(cluster, namespace), pytest.raises(ApiError, match="training needs A100 nodes") as refused:
         cluster.create_pod(namespace, pod("t", labels=TRAINING, spec=OWN_POOL))
     assert refused.value.status == 403
-    assert "the pod's own" in refused.value.message
+    assert "the pod's nodeSelector asks for" in refused.value.message
 
 
 def test_pod_whose_own_wish_nothing_meets_stays_that_way_and_is_told(cluster: ControlPlane, namespace: str) -> None:

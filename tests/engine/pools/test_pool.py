@@ -11,6 +11,7 @@ from engine.pools.pool import UNKNOWN, Fact, Pool, Taint, capacity_types
 from tests.engine.pools.inventories import facts
 
 ZONE, KARPENTER = "topology.kubernetes.io/zone", "karpenter.sh/nodepool"
+GPUS = "karpenter.k8s.aws/instance-gpu-count"
 TAINT = Taint("a", "b", "NoSchedule")
 
 
@@ -96,6 +97,37 @@ def test_nodes_from_before_a_template_was_edited(shown: dict[str, str], states: 
         pool = declared_pool(Declared("p", {"pool": "p"}, facts={"tier": fact}), seen(shown), "karpenter")
         assert pool.fact("tier").states == (fact.states if by_hand else states)
         assert bool(pool.contradictions) == (states != fact.states)
+
+
+def test_what_a_template_no_longer_mentions_is_not_on_the_next_node() -> None:
+    said = Declared("p", {"pool": "p"}, closed=True)
+    pool = declared_pool(said, seen({"tier": "gold", "kubernetes.io/arch": "arm64"}), "karpenter")
+    assert pool.fact("tier").states == one_of(["gold"]) | ABSENT
+    assert pool.fact("kubernetes.io/arch").value == "arm64"
+
+
+def test_only_what_is_written_by_hand_counts_against_nodes() -> None:
+    """Not what a template narrows of it."""
+    by_hand = Declared("p", {"pool": "p"}, facts={"z": Fact(one_of(["a", "b"]), by_hand=True)})
+    template = Declared("p", {"pool": "p"}, facts={"z": Fact(one_of(["a"]))})
+    assert declared_pool(by_hand.over(template), seen({"z": "b"}), "").fact("z").states == one_of(["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("counted", "gpus"),
+    [
+        ({}, 0),
+        ({GPUS: Fact(integers(1))}, None),
+        ({GPUS: Fact(one_of(["4"]), seen=("4",))}, 4),
+        ({GPUS: Fact(ABSENT)}, 0),
+    ],
+)
+def test_gpus_of_nodes_whose_device_plugin_has_not_spoken(counted: dict[str, Fact], gpus: int | None) -> None:
+    shown = Seen({}, (), nodes=1, ready_nodes=1, cpu=4.0, memory=16, gpus=0)
+    if counted.get(GPUS, Fact(ABSENT)).seen:
+        shown = Seen(counted, (), nodes=1, ready_nodes=1, cpu=4.0, memory=16, gpus=0)
+        counted = {}
+    assert declared_pool(Declared("p", {"pool": "p"}, facts=counted), shown, "karpenter").gpus == gpus
 
 
 def test_what_is_not_declared_is_taken_from_nodes() -> None:
