@@ -198,14 +198,19 @@ _DOMAINS = (
     "karpenter.azure.com",
     "cloud.google.com",
     "k8s.gcp",
+    "gke.io",
+    "csi.aws.com",
+    "csi.azure.com",
     "nvidia.com",
     "amd.com",
     "intel.com",
 )
-"""The domains of labels that kubelets, clouds, Karpenter and the makers of devices give to nodes by themselves."""
+"""The domains of labels that kubelets, clouds, storage drivers and the makers of devices give to nodes by themselves;
+so do Karpenter's providers under `karpenter.`."""
 
 
 def is_anybodys(key: str) -> bool:
     """Whether somebody else than the author of a pool may give its nodes this label: it is of a well-known domain."""
     domain, slash, _ = key.rpartition("/")
-    return bool(slash) and any(domain == each or domain.endswith(f".{each}") for each in _DOMAINS)
+    own = any(domain == each or domain.endswith(f".{each}") for each in _DOMAINS)
+    return bool(slash) and (own or domain.startswith("karpenter."))

@@ -48,7 +48,14 @@ def test_what_is_known_of_a_label_that_nobody_mentions() -> None:
     closed = Pool("p", "karpenter", selector, facts(selector), closed=True)
     assert closed.fact("team").states == closed.fact("example.com/team").states == ABSENT
     assert closed.fact("team").observed
-    for key in (ZONE, "karpenter.k8s.aws/instance-family", "nvidia.com/gpu.present", "node-role.kubernetes.io/x"):
+    more = ("topology.ebs.csi.aws.com/zone", "karpenter.kwok.sh/instance-size", "karpenter.k8s.alibabacloud/x")
+    for key in (
+        ZONE,
+        "karpenter.k8s.aws/instance-family",
+        "nvidia.com/gpu.present",
+        "node-role.kubernetes.io/x",
+        *more,
+    ):
         assert closed.fact(key) == UNKNOWN
 
 
