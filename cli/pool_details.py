@@ -21,7 +21,8 @@ def _rows(pool: Pool) -> Iterator[tuple[str, str, str]]:
         if key not in pool.selector:
             yield "label", fact.source, _said(key, fact)
     for taint in pool.taints:
-        yield "taint", "", f"{taint.key}{'=' + taint.value if taint.value else ''}:{taint.effect}"
+        some = "on some nodes" if taint.partial else ""
+        yield "taint", some, f"{taint.key}{'=' + taint.value if taint.value else ''}:{taint.effect}"
     unknown = list(_unknown(pool))
     if unknown:
         yield "not known", "", f"{', '.join(unknown)}: an Inventory may say it"

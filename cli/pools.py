@@ -30,7 +30,7 @@ OBSERVED = """\
 """
 HEADER = ("POOL", "PROVIDER", "NODES", "READY", "CPU", "MEMORY", "GPUS", "ZONES", "CAPACITY", "TAINTS")
 REMARKS = {
-    "contradiction": "Contradictions, of which the first won",
+    "contradiction": "Contradictions",
     "unread": "Not read, so what is said there is not known",
     "unusable": "Not used",
     "untold": "No pools, for no label tells their nodes apart",

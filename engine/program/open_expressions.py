@@ -32,12 +32,10 @@ from engine.nodeselector import ABSENT, FALSE, TRUE, Terms, common, one_of, unio
 from engine.pools import WORD_OF, Cases, Words
 from engine.program.model import NAMES
 from engine.program.node_expressions import InexpressibleError, cases_of, reads_node, truth_of
-from engine.program.pool_view import PoolView, Undecided
+from engine.program.pool_view import MAX_ASSUMED, PoolView, Undecided
 from engine.program.truths import NO, UNKNOWN, YES, Arguments, CasesOf, Truth, TruthOf, choose, conjoin, negate
 
 T = TypeVar("T")
-MAX_ASSUMED = 256
-"""As many combinations of labels' values are tried for one pool, at most."""
 _POOL = NAMES.index("pool") + 1  # among a function's arguments, after the budget
 
 

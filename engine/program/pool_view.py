@@ -14,6 +14,10 @@ from engine.language import CelError, NoSuchKey
 from engine.nodeselector import ABSENT, ANY, LabelStates
 from engine.pools import POOL_FIELDS, Fact, Pool, Read, capacity_types
 
+MAX_ASSUMED = 256
+"""As many combinations of labels' values are tried for one pool, at most."""
+MANY = 16
+"""As many values of a label are listed in a message, at most."""
 NUMBERS = {
     "nodes": ("nodes", "how many nodes there are", "nodes"),
     "readyNodes": ("ready_nodes", "how many nodes are ready", "readyNodes"),
@@ -55,6 +59,9 @@ class Undecided(Exception):  # noqa: N818 - goes through an expression, as Budge
 def _doubt(key: str, states: LabelStates) -> str:
     if states == ANY:
         return f"it is not known whether the nodes carry `{key}`: say it under `labels:` or `values:` in an inventory"
+    count = len(states.finite or ())
+    if count > MANY:
+        return f"the nodes carry one of {count} values as `{key}`, and at most {MAX_ASSUMED} combinations are tried"
     return f"what the nodes carry as `{key}` is not the same for all ({states})"
 
 

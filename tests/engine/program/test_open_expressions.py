@@ -132,3 +132,15 @@ def test_a_score_over_labels_that_vary(score: str, weights: dict[str, int]) -> N
         for value in e["values"]
     }
     assert found == weights
+
+
+def test_more_combinations_than_are_tried() -> None:
+    """They are an error on all nodes, not on those whose turn would have come last."""
+    values = {key: [f"{key}{i}" for i in range(30)] for key in ("family", "size")}
+    entry = f"{{name: k, selector: {{pool: k}}, values: {values}}}"
+    pools = inventory(f"apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools: [{entry}]")
+    expression = '!(pool.labels["family"] + "." + pool.labels["size"] in ["family0.size0"])'
+    decision = decide(f"require: [{{expression: {expression!r}}}]", pools=pools)
+    assert not decision.allowed
+    assert "the nodes carry one of 30 values as `family`" in decision.message
+    assert "at most 256 combinations are tried (pool `k`)" in decision.message
