@@ -180,13 +180,16 @@ def shown(pod: Json, patched: Json, given: Given, pools: int) -> Json:
         return patched  # of an empty term, which matches nothing, Karpenter reads that any node will do
     if not narrower and all(patched["spec"].get(one) is (pod.get("spec") or {}).get(one) for one in _SOFT):
         return patched  # nothing more to give up than before
-    served = _served(pod, terms, given, pools)
     looked_at = [selected_node_pools(pod), *heaviest(preferred_of(patched))]
+    in_front = any_node_pool((node_pools(terms[0]), *looked_at)) or not narrower
+    if in_front and (_served(pod, terms[-1:], given, pools)[0] or not _soft(patched, given, pools)):
+        return patched  # which costs the others nothing
+    served = _served(pod, terms, given, pools)
     seen = [any_node_pool((node_pools(one), *looked_at)) for one in terms]
     best = next((one for one, able, visible in zip(terms, served, seen, strict=True) if able and visible), None)
     if best is None:
         return patched
-    before = () if seen[0] or not narrower else (best,)
+    before = () if in_front else (best,)
     after = () if served[-1] or not _soft(patched, given, pools) else (best,)
     more = len(before) + len(after)
     return _with_terms(patched, [*before, *terms, *after]) if 0 < more <= MAX_TERMS - len(terms) else patched
