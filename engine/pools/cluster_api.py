@@ -12,18 +12,18 @@ cloudprovider/clusterapi/README.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from engine.documents import RequestError, parse_quantity
 from engine.names import is_label_key, is_label_value
 from engine.pools.inventory_file import TAINT_EFFECTS
+from engine.pools.objects import Object, list_at, map_at
 from engine.pools.pool import Labels, Taint
 
-Object = Mapping[str, Any]
 GROUP = "cluster.x-k8s.io/"
 NAME_LABELS: Mapping[str, str] = {
     "MachineDeployment": f"{GROUP}deployment-name",
@@ -84,16 +84,16 @@ def is_machines(data: object) -> bool:
 
 def read(data: Object) -> Machines:
     """What one of these objects says. Raises RequestError where it is not shaped like one."""
-    metadata, spec = _map(data, "metadata", ""), _map(data, "spec", "")
+    metadata, spec = map_at(data, "metadata", ""), map_at(data, "spec", "")
     name, namespace = metadata.get("name"), metadata.get("namespace") or ""
     if not isinstance(name, str) or not name:
         raise RequestError("metadata.name", f"a {data['kind']} needs a name")
     if not isinstance(namespace, str):
         raise RequestError("metadata.namespace", "a namespace is text")
     owner = Owner(data["kind"], namespace, name)
-    template = _map(spec, "template", "spec")
-    machine = _map(template, "spec", "spec.template")
-    carried = _labels(_map(template, "metadata", "spec.template"), "labels", "spec.template.metadata.labels")
+    template = map_at(spec, "template", "spec")
+    machine = map_at(template, "spec", "spec.template")
+    carried = _labels(map_at(template, "metadata", "spec.template"), "labels", "spec.template.metadata.labels")
     annotations = _annotations(metadata)
     notes: list[str] = []
     promised = dict(_promised_labels(annotations, notes))
@@ -135,7 +135,7 @@ def _bookkeeping(labels: Labels) -> Iterator[str]:
 def _taints(machine: Object) -> tuple[list[Taint], list[Taint]]:
     """The taints that nodes keep, and those that they have at first."""
     lasting, passing = list[Taint](), list[Taint]()
-    for at, each in enumerate(_list(machine, "taints", "spec.template.spec")):
+    for at, each in enumerate(list_at(machine, "taints", "spec.template.spec")):
         if not isinstance(each, Mapping) or not isinstance(each.get("key"), str):
             raise RequestError(f"spec.template.spec.taints[{at}]", "a taint needs a key")
         taint = Taint(each["key"], str(each.get("value") or ""), str(each.get("effect") or ""))
@@ -144,7 +144,7 @@ def _taints(machine: Object) -> tuple[list[Taint], list[Taint]]:
 
 
 def _failure_domains(spec: Object, machine: Object) -> tuple[str, ...]:
-    several = _list(spec, "failureDomains", "spec")
+    several = list_at(spec, "failureDomains", "spec")
     one = machine.get("failureDomain")
     return tuple(sorted({str(domain) for domain in (*several, *([one] if one else ())) if domain}))
 
@@ -194,31 +194,13 @@ def _count(annotations: Labels, name: str, notes: list[str]) -> int | None:
 
 
 def _annotations(metadata: Object) -> dict[str, str]:
-    annotations = _map(metadata, "annotations", "metadata")
+    annotations = map_at(metadata, "annotations", "metadata")
     return {str(key): str(said) for key, said in annotations.items()}
 
 
 def _labels(value: Object, key: str, path: str) -> dict[str, str]:
-    labels = _map(value, key, path.rpartition(".")[0])
+    labels = map_at(value, key, path.rpartition(".")[0])
     for each, said in labels.items():
         if not isinstance(each, str) or not isinstance(said, str):
             raise RequestError(path, f"the label `{each}` must be text")
     return dict(labels)
-
-
-def _map(value: Object, key: str, path: str) -> Object:
-    found = value.get(key)
-    if found is None:
-        return {}
-    if not isinstance(found, Mapping):
-        raise RequestError(f"{path}.{key}".lstrip("."), "this must be a map")
-    return found
-
-
-def _list(value: Object, key: str, path: str) -> Sequence[Any]:
-    found = value.get(key)
-    if found is None:
-        return ()
-    if not isinstance(found, list):
-        raise RequestError(f"{path}.{key}", "this must be a list")
-    return found

@@ -8,7 +8,7 @@ index of the next inventory takes over what it remembers of pools that did not c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -25,6 +25,10 @@ HARD_EFFECTS = ("NoSchedule", "NoExecute")
 
 Group = tuple[int, Terms]
 """Pools, as a mask, and the nodes of these pools that are meant."""
+
+
+_Asked = Callable[[str, LabelStates, Iterable[int]], int]
+"""The mask of those of some pools for which a label's being in one of these states is so."""
 
 
 class PoolIndex:
@@ -93,23 +97,19 @@ class PoolIndex:
 
     def possible(self, term: Term) -> int:
         """The mask of the pools that may have a node which the term admits: nothing known of them forbids it."""
-        mask = self.every & ~self.shadowed
-        for key, values in term.requirements:
-            some = self._possible.get((key, values))
-            if some is None:
-                some = self._meeting(key, values, range(len(self.pools)))
-                _remember(self._possible, (key, values), some)
-            mask &= some
-        return mask
+        return self._all_of(term, self._possible, self._meeting) & ~self.shadowed
 
     def attested(self, term: Term) -> int:
         """The mask of the pools of which somebody has declared or seen what the term asks for, label by label."""
+        return self._all_of(term, self._attested, self._attesting)
+
+    def _all_of(self, term: Term, memory: dict[tuple[str, LabelStates], int], asked: _Asked) -> int:
+        """The mask of the pools for which each of a term's requirements holds, as it is asked and remembered."""
         mask = self.every
         for key, values in term.requirements:
-            some = self._attested.get((key, values))
+            some = memory.get((key, values))
             if some is None:
-                some = self._attesting(key, values, range(len(self.pools)))
-                _remember(self._attested, (key, values), some)
+                some = _remember(memory, (key, values), asked(key, values, range(len(self.pools))))
             mask &= some
         return mask
 
@@ -159,10 +159,12 @@ class PoolIndex:
         moved, fresh = self.carried_over.moved, self.carried_over.fresh
         for old, length, new in self.carried_over.moves:
             self._known[new : new + length] = previous._known[old : old + length]
-        for (key, values), some in previous._possible.items():
-            self._possible[key, values] = moved(some) | self._meeting(key, values, fresh)
-        for (key, values), some in previous._attested.items():
-            self._attested[key, values] = moved(some) | self._attesting(key, values, fresh)
+        for memory, before, asked in (
+            (self._possible, previous._possible, self._meeting),
+            (self._attested, previous._attested, self._attesting),
+        ):
+            for (key, values), some in before.items():
+                memory[key, values] = moved(some) | asked(key, values, fresh)
 
     def alike(self, keys: frozenset[str]) -> tuple[tuple[int, Term], ...]:
         """All pools, in groups of which the same is declared of these labels, each with what that is."""

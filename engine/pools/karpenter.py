@@ -7,16 +7,15 @@ left out (https://karpenter.sh/docs/concepts/nodepools/).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from engine.documents import RequestError
 from engine.nodeselector import ANY, LabelStates, from_expression, integers
 from engine.pools.evidence import Declared
 from engine.pools.instance_types import gpus_of
+from engine.pools.objects import Object, list_at, map_at
 from engine.pools.pool import Fact, Facts, Taint, constants
 from engine.pools.providers import GPU_COUNTS, INSTANCE_TYPE
 
-Object = Mapping[str, Any]
 POOL_LABEL = "karpenter.sh/nodepool"
 SOURCE = "the NodePool"
 _OWN_ANNOTATIONS = ("karpenter.sh/", "kubectl.kubernetes.io/")
@@ -33,13 +32,13 @@ def is_node_pool(data: object) -> bool:
 
 def declared(node_pool: Object) -> Declared:
     """What a NodePool says about its nodes. Raises RequestError where it is not shaped like one."""
-    metadata = _map(node_pool, "metadata", "")
+    metadata = map_at(node_pool, "metadata", "")
     name = metadata.get("name")
     if not isinstance(name, str) or not name:
         raise RequestError("metadata.name", "a NodePool needs a name")
-    spec, status = _map(node_pool, "spec", ""), _map(node_pool, "status", "")
-    template = _map(spec, "template", "spec")
-    inner = _map(template, "spec", "spec.template")
+    spec, status = map_at(node_pool, "spec", ""), map_at(node_pool, "status", "")
+    template = map_at(spec, "template", "spec")
+    inner = map_at(template, "spec", "spec.template")
     labels = {POOL_LABEL: name, **_node_class_label(inner), **_labels(template)}
     possible = _requirements(inner)
     facts = {key: Fact(states, source=SOURCE) for key, states in possible.items() if not states.impossible}
@@ -64,13 +63,13 @@ def declared(node_pool: Object) -> Declared:
 
 
 def _labels(template: Object) -> dict[str, str]:
-    labels = _map(_map(template, "metadata", "spec.template"), "labels", "spec.template.metadata")
+    labels = map_at(map_at(template, "metadata", "spec.template"), "labels", "spec.template.metadata")
     return {str(key): str(value) for key, value in labels.items()}
 
 
 def _node_class_label(inner: Object) -> dict[str, str]:
     """Karpenter labels each node with its node class: `<group>/<kind in lower case>`."""
-    reference = _map(inner, "nodeClassRef", "spec.template.spec")
+    reference = map_at(inner, "nodeClassRef", "spec.template.spec")
     group, kind, name = (reference.get(key) for key in ("group", "kind", "name"))
     return {f"{group}/{str(kind).lower()}": str(name)} if group and kind and name else {}
 
@@ -81,11 +80,11 @@ def _requirements(inner: Object) -> dict[str, LabelStates]:
     Karpenter's `Gte` and `Lte` include their bound. Of a `NotIn` it is not said whether the label is there.
     """
     possible: dict[str, LabelStates] = {}
-    for at, each in enumerate(_list(inner, "requirements", "spec.template.spec")):
+    for at, each in enumerate(list_at(inner, "requirements", "spec.template.spec")):
         path = f"spec.template.spec.requirements[{at}]"
         if not isinstance(each, Mapping) or not isinstance(each.get("key"), str):
             raise RequestError(path, "a requirement needs a key")
-        values = [str(value) for value in _list(each, "values", path)]
+        values = [str(value) for value in list_at(each, "values", path)]
         key = _NORMALIZED.get(each["key"], each["key"])
         possible[key] = possible.get(key, ANY) & _states(str(each.get("operator")), values, path)
     return possible
@@ -156,7 +155,7 @@ def _gpus(facts: Facts) -> int | None:
 
 def _taints(inner: Object, field: str) -> list[Taint]:
     taints = []
-    for at, each in enumerate(_list(inner, field, "spec.template.spec")):
+    for at, each in enumerate(list_at(inner, field, "spec.template.spec")):
         if not isinstance(each, Mapping) or not isinstance(each.get("key"), str):
             raise RequestError(f"spec.template.spec.{field}[{at}]", "a taint needs a key")
         taints.append(Taint(each["key"], str(each.get("value") or ""), str(each.get("effect") or "")))
@@ -164,26 +163,8 @@ def _taints(inner: Object, field: str) -> list[Taint]:
 
 
 def _annotations(metadata: Object) -> dict[str, str]:
-    annotations = _map(metadata, "annotations", "metadata")
+    annotations = map_at(metadata, "annotations", "metadata")
     return {str(key): str(said) for key, said in annotations.items() if not str(key).startswith(_OWN_ANNOTATIONS)}
-
-
-def _map(value: Object, key: str, path: str) -> Object:
-    found = value.get(key)
-    if found is None:
-        return {}
-    if not isinstance(found, Mapping):
-        raise RequestError(f"{path}.{key}".lstrip("."), "this must be a map")
-    return found
-
-
-def _list(value: Object, key: str, path: str) -> Sequence[Any]:
-    found = value.get(key)
-    if found is None:
-        return ()
-    if not isinstance(found, list):
-        raise RequestError(f"{path}.{key}", "this must be a list")
-    return found
 
 
 def _count(said: object) -> int | None:

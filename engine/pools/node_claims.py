@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from math import ceil
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from engine.documents import RequestError, parse_quantity
 from engine.pools.karpenter import POOL_LABEL
 from engine.pools.nodes import GPU_RESOURCES
-
-Object = Mapping[str, Any]
+from engine.pools.objects import Object, map_at
 
 
 class Size(NamedTuple):
@@ -50,10 +49,10 @@ def read(data: Object) -> Claim | None:
 
     Raises RequestError where it is not shaped like one.
     """
-    labels = _map(_map(data, "metadata", ""), "labels", "metadata")
-    status = _map(data, "status", "")
+    labels = map_at(map_at(data, "metadata", ""), "labels", "metadata")
+    status = map_at(data, "status", "")
     amounts = {}
-    for name, amount in _map(status, "allocatable", "status").items():
+    for name, amount in map_at(status, "allocatable", "status").items():
         try:
             amounts[name] = parse_quantity(str(amount))
         except ValueError as error:
@@ -74,12 +73,3 @@ def coming(claims: Iterable[Claim], nodes: Collection[str]) -> Mapping[tuple[str
             label = (POOL_LABEL, claim.pool)
             found[label] = claim.size.or_more(found.get(label, claim.size))
     return found
-
-
-def _map(value: Object, key: str, path: str) -> Object:
-    inner = value.get(key)
-    if inner is None:
-        return {}
-    if not isinstance(inner, Mapping):
-        raise RequestError(f"{path}.{key}".lstrip("."), "this must be a map")
-    return inner

@@ -66,12 +66,12 @@ class InexpressibleError(Exception):
 
 def compile_truth(node: Node, names: Sequence[str], excerpt: Excerpt) -> TruthOf | Problem:
     """A boolean expression over `node`, as a function of arguments and words; or why no affinity can say it."""
-    return _refused(lambda: _truth(node, tuple(names)), excerpt)
+    return _refused(lambda: truth_of(node, tuple(names)), excerpt)
 
 
 def compile_cases(node: Node, names: Sequence[str], excerpt: Excerpt) -> CasesOf | Problem:
     """A score that reads `node`, as a function of arguments and words; or why no affinity can say it."""
-    return _refused(lambda: _constant_cases(node, tuple(names)), excerpt)
+    return _refused(lambda: cases_of(node, tuple(names)), excerpt)
 
 
 def _refused(compiled: Callable[[], T], excerpt: Excerpt) -> T | Problem:
@@ -83,16 +83,6 @@ def _refused(compiled: Callable[[], T], excerpt: Excerpt) -> T | Problem:
         return Problem("not-an-affinity", f"{refusal.what} is not something that an affinity can say", span, EXPECTED)
 
 
-def truth_of(node: Node, names: tuple[str, ...]) -> TruthOf:
-    """As `compile_truth`. Raises InexpressibleError."""
-    return _truth(node, names)
-
-
-def cases_of(node: Node, names: tuple[str, ...]) -> CasesOf:
-    """As `compile_cases`. Raises InexpressibleError."""
-    return _constant_cases(node, names)
-
-
 def reads_node(node: Node) -> bool:
     """Whether an expression reads `node`."""
     return "node" in free_names(node)
@@ -101,12 +91,13 @@ def reads_node(node: Node) -> bool:
 # Booleans: what each construct makes of the truths inside it.
 
 
-def _truth(node: Node, names: tuple[str, ...]) -> TruthOf:
+def truth_of(node: Node, names: tuple[str, ...]) -> TruthOf:
+    """As `compile_truth`. Raises InexpressibleError."""
     if not reads_node(node):
         return _known_truth(node, names)
     match node:
         case Call(function="_&&_" | "_||_" | "!_" | "_?_:_"):
-            return _logic(node, names)
+            return logic(node, [truth_of(part, names) for part in node.args])
         case Call(function="_==_" | "_!=_" | "_<_" | "_<=_" | "_>_" | "_>=_"):
             return _comparison(node, names)
         case Call(function="@in"):
@@ -124,19 +115,20 @@ def _truth(node: Node, names: tuple[str, ...]) -> TruthOf:
 
 def _known_truth(node: Node, names: tuple[str, ...]) -> TruthOf:
     function = compile_expression(node, names)
-
-    def known(args: Arguments, _words: Words) -> Truth:
-        try:
-            value = function(*args)
-        except CelError:
-            return UNKNOWN
-        return YES if value is True else NO if value is False else UNKNOWN
-
-    return known
+    return lambda args, _words: known_truth(function, args)
 
 
-def _logic(node: Call, names: tuple[str, ...]) -> TruthOf:
-    parts = [_truth(part, names) for part in node.args]
+def known_truth(function: Callable[..., object], args: Arguments) -> Truth:
+    """What a function that does not read `node` says of all nodes alike."""
+    try:
+        value = function(*args)
+    except CelError:
+        return UNKNOWN
+    return YES if value is True else NO if value is False else UNKNOWN
+
+
+def logic(node: Call, parts: Sequence[TruthOf]) -> TruthOf:
+    """`&& || !` or `?:` of parts, whatever these are made of."""
     if node.function == "!_":
         (part,) = parts
         return lambda args, words: negate(part(args, words))
@@ -223,7 +215,7 @@ def _unrolled(node: Comprehension, names: tuple[str, ...]) -> TruthOf:
     if reads_node(node.range):
         raise InexpressibleError(node.range, "walking over a node's labels")
     items = compile_expression(node.range, names)
-    body = _truth(node.body[0], (*names, *node.variables))
+    body = truth_of(node.body[0], (*names, *node.variables))
     every = node.macro == "all"
 
     def walked(args: Arguments, words: Words) -> Truth:
@@ -284,14 +276,14 @@ def _cases(node: Node, names: tuple[str, ...]) -> CasesOf:
         case Call(function="dyn", args=(inner,)):
             return _cases(inner, names)
         case Call(function="_?_:_", args=(test, yes, no)):
-            return _chosen(_truth(test, names), _cases(yes, names), _cases(no, names))
+            return _chosen(truth_of(test, names), _cases(yes, names), _cases(no, names))
         case _ if node.type.name == "bool":
-            return _boolean(_truth(node, names))
+            return _boolean(truth_of(node, names))
         case _:
             return _deny(node)
 
 
-def _constant_cases(node: Node, names: tuple[str, ...]) -> CasesOf:
+def cases_of(node: Node, names: tuple[str, ...]) -> CasesOf:
     """Cases of known values only: a weight can't be what a label says."""
     if _may_be_label(node):
         raise InexpressibleError(node, "a number that a node's label says")

@@ -16,7 +16,6 @@ from engine.language import (
     BOOL,
     STRING,
     Call,
-    CelError,
     Comprehension,
     Has,
     Ident,
@@ -31,9 +30,9 @@ from engine.language import (
 from engine.nodeselector import ABSENT, FALSE, TRUE, Terms, common, one_of, union, where
 from engine.pools import WORD_OF, Cases, Words
 from engine.program.model import NAMES
-from engine.program.node_expressions import InexpressibleError, cases_of, reads_node, truth_of
+from engine.program.node_expressions import InexpressibleError, cases_of, known_truth, logic, reads_node, truth_of
 from engine.program.pool_view import MAX_ASSUMED, PoolView, Undecided
-from engine.program.truths import NO, UNKNOWN, YES, Arguments, CasesOf, Truth, TruthOf, choose, conjoin, negate
+from engine.program.truths import Arguments, CasesOf, Truth, TruthOf
 
 T = TypeVar("T")
 _POOL = NAMES.index("pool") + 1  # among a function's arguments, after the budget
@@ -41,26 +40,13 @@ _POOL = NAMES.index("pool") + 1  # among a function's arguments, after the budge
 
 def open_truth(node: Node) -> TruthOf:
     """A boolean expression that reads `pool` and not `node`, as a Truth of the nodes of the pool in its arguments."""
-    match node:
-        case Call(function="_&&_", args=(left, right)):
-            a, b = open_truth(left), open_truth(right)
-            return lambda args, words: conjoin(a(args, words), lambda: b(args, words))
-        case Call(function="_||_", args=(left, right)):
-            a, b = open_truth(left), open_truth(right)
-            return lambda args, words: negate(conjoin(negate(a(args, words)), lambda: negate(b(args, words))))
-        case Call(function="!_", args=(inner,)):
-            c = open_truth(inner)
-            return lambda args, words: negate(c(args, words))
-        case Call(function="_?_:_", args=(test, yes, no)):
-            parts = [open_truth(part) for part in (test, yes, no)]
-            return lambda args, words: choose(
-                parts[0](args, words), lambda: parts[1](args, words), lambda: parts[2](args, words)
-            )
+    if isinstance(node, Call) and node.function in ("_&&_", "_||_", "!_", "_?_:_"):
+        return logic(node, [open_truth(part) for part in node.args])
     function = compile_expression(node, NAMES)
     asked = _sayable(node, truth_of)
 
     def truth(args: Arguments, words: Words) -> Truth:
-        return assumed(lambda given: _plain(function, given), args, asked and (lambda: asked(args, words)))
+        return assumed(lambda given: known_truth(function, given), args, asked and (lambda: asked(args, words)))
 
     return truth
 
@@ -143,14 +129,6 @@ def _root(args: Arguments) -> PoolView:
     view = args[_POOL]
     assert isinstance(view, PoolView)
     return view
-
-
-def _plain(function: Callable[..., object], args: Arguments) -> Truth:
-    try:
-        value = function(*args)
-    except CelError:
-        return UNKNOWN
-    return YES if value is True else NO if value is False else UNKNOWN
 
 
 def _sayable(node: Node, compiled: Callable[[Node, tuple[str, ...]], T]) -> T | None:
