@@ -187,10 +187,11 @@ def _count(annotations: Labels, name: str, notes: list[str]) -> int | None:
     said = annotations.get(f"{_CAPACITY}{name}")
     if not said:
         return None
-    if not (said.isascii() and said.isdigit()) or int(said) > MAX_COUNT:
+    digits = said.lstrip("0") or "0"  # Python refuses to read thousands of them
+    if not (said.isascii() and said.isdigit()) or len(digits) > len(str(MAX_COUNT)) or int(digits) > MAX_COUNT:
         notes.append(f"`{said}` in the annotation `{_CAPACITY}{name}` is no number")
         return None
-    return int(said)
+    return int(digits)
 
 
 def _annotations(metadata: Object) -> dict[str, str]:

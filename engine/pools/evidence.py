@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from engine.names import is_label_value
 from engine.nodeselector import ABSENT, one_of
 from engine.pools.pool import Fact, Facts, Labels, Pool, Taint, constants
 from engine.pools.providers import GPU_COUNTS, is_anybodys
@@ -129,7 +130,8 @@ def _gpus(declared: Facts, seen: Seen | None) -> int | None:
     """The GPUs that nodes show. Where none does that has some by a label, their device plugin has not spoken yet."""
     if seen is None or seen.gpus:
         return seen.gpus if seen else None
-    told = [value for key in GPU_COUNTS if key in seen.facts for value in seen.facts[key].seen if value.isdigit()]
+    values = (value for key in GPU_COUNTS if key in seen.facts for value in seen.facts[key].seen)
+    told = [value for value in values if is_label_value(value) and value.isdigit()]  # a file may say anything
     if any(map(int, told)):
         return max(map(int, told))
     some = (declared[key].states for key in GPU_COUNTS if key in declared)

@@ -91,6 +91,7 @@ def test_what_is_not_said_is_not_known() -> None:
         ("gpu_count", "-1"),
         ("gpu_count", "1.5"),
         ("gpu_count", "99999999999999999999"),
+        ("gpu_count", "9" * 5000),
         ("labels", "nothing"),
         ("labels", "a b=c"),
         ("labels", f"a={'x' * 64}"),

@@ -137,6 +137,12 @@ def test_gpus_of_nodes_whose_device_plugin_has_not_spoken(counted: dict[str, Fac
     assert declared_pool(Declared("p", {"pool": "p"}, facts=counted), shown, "karpenter").gpus == gpus
 
 
+@pytest.mark.parametrize("odd", ["²", "9" * 5000, "many"])
+def test_a_file_may_say_anything_of_how_many_gpus_a_node_has(odd: str) -> None:
+    shown = Seen({GPUS: Fact(ANY, True, seen=(odd, "4"))}, (), nodes=2, ready_nodes=1, cpu=4.0, memory=16, gpus=0)
+    assert declared_pool(Declared("p", {"pool": "p"}), shown, "karpenter").gpus == 4
+
+
 def test_what_is_not_declared_is_taken_from_nodes() -> None:
     pool = declared_pool(Declared("p", {"pool": "p"}, nodes=2, cpu=8.0), seen(taints=(TAINT,)), "")
     assert (pool.taints, pool.nodes, pool.ready_nodes, pool.cpu, pool.gpus) == ((TAINT,), 2, 2, 8.0, 1)
