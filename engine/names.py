@@ -14,7 +14,8 @@ PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 
 MAX_NAME = 63
 MAX_SUBDOMAIN = 253
-_REMEMBERED = 8_192  # texts that were looked at lately: a decision meets the same labels again and again
+MAX_KEY = MAX_SUBDOMAIN + 1 + MAX_NAME
+_REMEMBERED = 8_192  # texts that were looked at lately, none of which is long: decisions meet the same labels again
 
 _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -28,15 +29,23 @@ RESERVED = frozenset(_KEPT | {"namespace", "return", "var", "void", "while"})
 """Words that CEL keeps for later (https://github.com/google/cel-spec, language definition, syntax)."""
 
 
-@lru_cache(maxsize=_REMEMBERED)
 def is_label_value(text: str) -> bool:
     """Empty, or at most 63 letters, digits, `-`, `_`, `.`, with a letter or digit at either end."""
-    return not text or (len(text) <= MAX_NAME and _LABEL.fullmatch(text) is not None)
+    return len(text) <= MAX_NAME and _is_value(text)
 
 
 @lru_cache(maxsize=_REMEMBERED)
+def _is_value(text: str) -> bool:
+    return not text or _LABEL.fullmatch(text) is not None
+
+
 def is_label_key(text: str) -> bool:
     """A qualified name: `name`, or `prefix/name` where the prefix is a DNS subdomain."""
+    return len(text) <= MAX_KEY and _is_key(text)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _is_key(text: str) -> bool:
     prefix, slash, name = text.rpartition("/")
     return len(name) <= MAX_NAME and _LABEL.fullmatch(name) is not None and (not slash or is_subdomain(prefix))
 

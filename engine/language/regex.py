@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Protocol
 
 import re2
 
 from engine.language.values import CelError, quoted
+from engine.memory import Memory
 
+_MOST = 1 << 18
+"""Bytes that a compiled pattern takes at most, with all that RE2 keeps of what it has matched."""
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
-_OPTIONS.max_mem = 1 << 18  # bytes for one compiled pattern, which may take some milliseconds to make
+_OPTIONS.max_mem = _MOST  # such a pattern may take some milliseconds to make
 MAX_PATTERN = 1000  # characters
 MAX_PRICE = 100_000  # what compiling the patterns of one expression may cost, in units of the run-time budget
 _REPEATS = re.compile(r"\{([0-9]{1,4})(?:,([0-9]{0,4}))?\}")
@@ -68,14 +70,22 @@ def compile_pattern(pattern: str) -> Pattern:
     return compiled
 
 
-@lru_cache(maxsize=1024)
+_KEPT: Memory[str, Pattern | str] = Memory(8 << 20)
+"""Patterns that were texts of a pod's; constants are compiled once, with the expression."""
+
+
 def _compiled(pattern: str) -> Pattern | str:
     """The pattern, or what is wrong with it."""
+    known = _KEPT.get(pattern)
+    if known is not None:
+        return known
     try:
-        return _Re2(pattern)
+        made = _Re2(pattern)
     except re2.error as error:
         reason = error.args[0] if error.args else ""
-        return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        return _KEPT.keep(pattern, text, 4 * (len(pattern) + len(text)))
+    return _KEPT.keep(pattern, made, _MOST)
 
 
 def price(pattern: str) -> int:

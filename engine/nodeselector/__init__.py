@@ -85,6 +85,7 @@ from engine.nodeselector.terms import (
     TooMany,
     affordable,
     both,
+    bytes_of,
     can_be_said,
     common,
     difference,
@@ -118,6 +119,7 @@ __all__ = [
     "TooMany",  # the error of more terms or values than are allowed
     "affordable",  # raises TooMany where Terms take too many node selector terms or values
     "both",  # the nodes of two Terms; raises TooMany
+    "bytes_of",  # what it takes to keep terms, in bytes, at most
     "can_be_said",  # whether node selector terms can say a Term
     "common",  # the nodes of two Terms, or an Overflow
     "difference",  # the nodes of one Terms that are not of another; raises TooMany

@@ -21,10 +21,12 @@ Span: TypeAlias = tuple[int, int]  # the first and the last integer, both in
 MAX_INTEGER = 2**63 - 1
 NODE_NAME = "/metadata.name"  # the key of a node's name; no label's, for it begins with a slash
 
+OPERATORS = frozenset(("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"))
 ALL_INTEGERS: tuple[Span, ...] = ((0, MAX_INTEGER),)
 _MANY_SPELLINGS = 23  # at least half of the spellings of any integer: 45 of one with 19 digits, 63 of one with one
 _KEY = itemgetter(0)
-_REMEMBERED = 8_192  # strings and expressions whose meaning is kept, the last ones used
+_REMEMBERED = 2_048  # expressions whose meaning is kept, the last ones used, none of which is long
+_FEW_VALUES, _SHORT = 8, 512  # values of one of these, and characters of all of them
 
 
 class Inexpressible(Exception):  # noqa: N818 - says what the set is
@@ -195,10 +197,18 @@ def from_expression(expression: Mapping[str, Any]) -> LabelStates:
     As Kubernetes reads it (component-helpers' nodeaffinity): an expression that the API server would refuse, or a bound
     that is no integer, matches nothing.
     """
-    return _read(expression.get("operator") or "", tuple(expression.get("values") or ()))
+    operator, values = expression.get("operator") or "", tuple(expression.get("values") or ())
+    if operator not in OPERATORS:
+        return NONE
+    short = len(values) <= _FEW_VALUES and sum(map(len, values)) <= _SHORT
+    return _remembered(operator, values) if short else _read(operator, values)
 
 
 @lru_cache(maxsize=_REMEMBERED)
+def _remembered(operator: str, values: tuple[str, ...]) -> LabelStates:
+    return _read(operator, values)
+
+
 def _read(operator: str, values: tuple[str, ...]) -> LabelStates:
     if not all(is_label_value(value) for value in values):
         return NONE

@@ -15,6 +15,7 @@ MAX_TERMS = 1_000  # node selector terms of one node selector
 MAX_VALUES = 10_000  # of 63 characters each they are 0.7 MB; etcd takes no object of more than 1.5 MiB
 MAX_PAIRS = 20_000  # pairs of terms that `both` looks at
 TERMS = "node selector terms"
+_BYTES = 300  # of a term, and of a requirement, without its values
 _COVER_BUDGET = 2_000  # terms that one proof of `implies` looks at
 
 
@@ -130,6 +131,15 @@ def affordable(terms: Iterable[Term], what: str = TERMS) -> None:
     size = sum(t.size for t in terms)
     if size > MAX_VALUES:
         raise TooMany(size, f"values in {what}", MAX_VALUES)
+
+
+def bytes_of(terms: Iterable[Term]) -> int:
+    """What it takes to keep these terms, in bytes, at most."""
+    return sum(
+        _BYTES
+        + sum(len(key) + _BYTES + 150 * len(values.odd) + 150 * len(values.spans) for key, values in t.requirements)
+        for t in terms
+    )
 
 
 def difference(a: Terms, b: Terms) -> Terms:

@@ -12,14 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from engine.nodeselector import ANY, EVERYWHERE, LabelStates, Term, Terms, simplify, term_of
+from engine.memory import ENTRY, Memory
+from engine.nodeselector import ANY, EVERYWHERE, LabelStates, Term, Terms, bytes_of, simplify, term_of
 from engine.pools.attested import attested
 from engine.pools.membership import Extra, identifying_terms, known_labels, may_meet, more_special
 from engine.pools.pool import Inventory, Pool, Taint
 from engine.pools.reads import Read, demanded_again
 from engine.pools.strays import StrayIndex
 
-MAX_REMEMBERED = 10_000  # answers of each kind; past it, all of that kind are forgotten
+MAX_REMEMBERED = 2 << 20  # bytes of answers of each kind; past it, all of that kind are forgotten
 HARD_EFFECTS = ("NoSchedule", "NoExecute")
 
 
@@ -55,23 +56,26 @@ class PoolIndex:
         self._special = more_special(inventory)
         self.carried_over = CarriedOver.between(previous, self)
         self._known: list[Mapping[str, LabelStates] | None] = [None] * len(self.pools)
-        self._possible: dict[tuple[str, LabelStates], int] = {}
-        self._attested: dict[tuple[str, LabelStates], int] = {}
+        self._mask_size = len(self.pools) // 4 + 64  # bytes of a mask, twice
+        self._possible: Memory[tuple[str, LabelStates], int] = Memory(MAX_REMEMBERED)
+        self._attested: Memory[tuple[str, LabelStates], int] = Memory(MAX_REMEMBERED)
         if previous is not None:
             self._take_over(previous)
         self.shadowed = sum(1 << i for i in self._special if self.known(i).impossible)  # each bit once: a sum is `|`
         self.inferred = any(pool.inferred for pool in self.pools)
-        self._names: dict[int, tuple[str, ...]] = {}
-        self._selectors: dict[int, Terms] = {}
-        self._taints: dict[tuple[int, tuple[Taint, ...]], tuple[tuple[str, ...], ...]] = {}
-        self._demands: dict[frozenset[Read], tuple[Group, ...]] = {}
-        self._alike: dict[frozenset[str], tuple[tuple[int, Term], ...]] = {}
+        self._names: Memory[int, tuple[str, ...]] = Memory(MAX_REMEMBERED)
+        self._selectors: Memory[int, Terms] = Memory(2 * MAX_REMEMBERED)
+        self._taints: Memory[tuple[int, tuple[Taint, ...]], tuple[tuple[str, ...], ...]] = Memory(MAX_REMEMBERED)
+        # of these two there are as many as bundles read labels; what the largest of inventories comes to is kept
+        self._demands: Memory[frozenset[Read], tuple[Group, ...]] = Memory(2 * MAX_REMEMBERED, 2 * MAX_REMEMBERED)
+        self._alike: Memory[frozenset[str], tuple[tuple[int, Term], ...]] = Memory(MAX_REMEMBERED, MAX_REMEMBERED)
 
     def names(self, mask: int) -> tuple[str, ...]:
         """The names of the pools of a mask, ascending."""
         names = self._names.get(mask)
         if names is None:
-            names = _remember(self._names, mask, tuple(self.pools[i].name for i in members(mask)))
+            names = tuple(self.pools[i].name for i in members(mask))
+            self._names.keep(mask, names, self._mask_size + 8 * len(names))
         return names
 
     def taints(self, mask: int, hard: tuple[Taint, ...]) -> tuple[tuple[str, ...], ...]:
@@ -80,7 +84,9 @@ class PoolIndex:
         if known is None:
             said = [(str(taint), self.hard_taints[taint]) for taint in hard]
             each = (tuple(text for text, pools in said if pools >> i & 1) for i in members(mask))
-            known = _remember(self._taints, (mask, hard), tuple(each))
+            known = tuple(each)
+            size = 64 * len(known) + 8 * sum(map(len, known)) + 8 * len(hard)
+            self._taints.keep((mask, hard), known, self._mask_size + size)
         return known
 
     def selector(self, mask: int) -> Terms:
@@ -92,7 +98,8 @@ class PoolIndex:
         if terms is None:
             order = self.inventory.order
             each = (identifying_terms(self.pools[i], order, self._special.get(i, ())) for i in members(mask))
-            terms = _remember(self._selectors, mask, simplify(chain.from_iterable(each)))
+            terms = simplify(chain.from_iterable(each))
+            self._selectors.keep(mask, terms, self._mask_size + bytes_of(terms))
         return terms
 
     def possible(self, term: Term) -> int:
@@ -103,13 +110,14 @@ class PoolIndex:
         """The mask of the pools of which somebody has declared or seen what the term asks for, label by label."""
         return self._all_of(term, self._attested, self._attesting)
 
-    def _all_of(self, term: Term, memory: dict[tuple[str, LabelStates], int], asked: _Asked) -> int:
+    def _all_of(self, term: Term, memory: Memory[tuple[str, LabelStates], int], asked: _Asked) -> int:
         """The mask of the pools for which each of a term's requirements holds, as it is asked and remembered."""
         mask = self.every
         for key, values in term.requirements:
             some = memory.get((key, values))
             if some is None:
-                some = _remember(memory, (key, values), asked(key, values, range(len(self.pools))))
+                some = asked(key, values, range(len(self.pools)))
+                memory.keep((key, values), some, self._mask_size + bytes_of((Term(((key, values),)),)))
             mask &= some
         return mask
 
@@ -164,14 +172,17 @@ class PoolIndex:
             (self._attested, previous._attested, self._attesting),
         ):
             for (key, values), some in before.items():
-                memory[key, values] = moved(some) | asked(key, values, fresh)
+                size = self._mask_size + bytes_of((Term(((key, values),)),))
+                memory.keep((key, values), moved(some) | asked(key, values, fresh), size)
 
     def alike(self, keys: frozenset[str]) -> tuple[tuple[int, Term], ...]:
         """All pools, in groups of which the same is declared of these labels, each with what that is."""
         groups = self._alike.get(keys)
         if groups is None:
             each = ((_declared(pool, keys), 1 << i) for i, pool in enumerate(self.pools))
-            groups = _remember(self._alike, keys, tuple((pools, known) for known, pools in _grouped(each).items()))
+            groups = tuple((pools, known) for known, pools in _grouped(each).items())
+            size = sum(self._mask_size + bytes_of((known,)) for _, known in groups)
+            self._alike.keep(keys, groups, size + sum(map(len, keys)))
         return groups
 
     def demands(self, reads: frozenset[Read], mask: int) -> Iterator[Group]:
@@ -182,7 +193,9 @@ class PoolIndex:
         groups = self._demands.get(reads)
         if groups is None:
             each = ((demanded_again(pool, reads), 1 << i) for i, pool in enumerate(self.pools))
-            groups = _remember(self._demands, reads, tuple((pools, terms) for terms, pools in _grouped(each).items()))
+            groups = tuple((pools, terms) for terms, pools in _grouped(each).items())
+            size = sum(self._mask_size + bytes_of(terms) for _, terms in groups)
+            self._demands.keep(reads, groups, size + sum(ENTRY + len(read.key) for read in reads))
         for pools, terms in groups:
             if pools & mask:
                 yield pools & mask, terms
@@ -243,14 +256,6 @@ def members(mask: int) -> Iterator[int]:
         low = mask & -mask  # the lowest bit that is set, alone
         yield low.bit_length() - 1
         mask ^= low
-
-
-def _remember(memory: dict, key: object, value):  # type: ignore[no-untyped-def, type-arg]
-    """The value, kept under its key; a memory that is full begins anew."""
-    if len(memory) >= MAX_REMEMBERED:
-        memory.clear()
-    memory[key] = value
-    return value
 
 
 def _grouped(pairs: Iterable[tuple]) -> dict:  # type: ignore[type-arg]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.nodeselector import TRUE, LabelStates, Terms, state_of
+from engine.memory import Memory
+from engine.nodeselector import TRUE, LabelStates, Term, Terms, bytes_of, state_of
 from engine.pools.pool import Stray, Taint
 
-MAX_REMEMBERED = 1_000  # answers; past it, all are forgotten
+MAX_REMEMBERED = 1 << 20  # bytes of answers; past it, all are forgotten
 
 
 class StrayIndex:
@@ -21,7 +22,7 @@ class StrayIndex:
         for i, node in enumerate(nodes):
             for taint in node.taints:
                 self.taints[taint] = self.taints.get(taint, 0) | 1 << i
-        self._meeting: dict[tuple[str, LabelStates], int] = {}
+        self._meeting: Memory[tuple[str, LabelStates], int] = Memory(MAX_REMEMBERED)
 
     def admitted(self, terms: Terms) -> int:
         """The mask of the nodes that one of these terms matches."""
@@ -38,9 +39,7 @@ class StrayIndex:
     def _where(self, key: str, values: LabelStates) -> int:
         mask = self._meeting.get((key, values))
         if mask is None:
-            if len(self._meeting) >= MAX_REMEMBERED:
-                self._meeting.clear()
             states = (state_of(key, node.name, node.labels) for node in self._nodes)
             mask = sum(1 << i for i, state in enumerate(states) if values.holds(state))
-            self._meeting[key, values] = mask
+            self._meeting.keep((key, values), mask, self.count // 4 + bytes_of((Term(((key, values),)),)))
         return mask
