@@ -55,8 +55,9 @@ class Candidates:
     def of(self, labels: Mapping[str, str]) -> list[CompiledPolicy]:
         """The policies whose selector may match a pod with these labels, in the program's order."""
         places = list(self._always)
-        for key, under in self._labelled.items():
-            if key in labels:
-                places += under.get(labels[key], ())
+        for key, value in labels.items():  # there may be many more keys that selectors ask for
+            under = self._labelled.get(key)
+            if under is not None:
+                places += under.get(value, ())
                 places += under.get(None, ())
         return [self._policies[place] for place in sorted(places)]

@@ -227,15 +227,16 @@ def _settled(base: Decision, given: Given) -> Decision:
     warnings = words.warnings(given.evaluations, met.overruled, pools, gave_way, unsatisfiable_alone=alone)
     warnings += dropped(pod, intent.patched, pool_index, met.left)
     idle = without_effect(pod, intent, gave_way)
-    decision = replace(
+    policies = outcomes(given, met, intent, {**met.overruled, **idle}, gave_way, answers)
+    effective = [one for one in intent.applied if one.policy.name not in idle]
+    tolerating = tolerating_policies(given, met, intent, answers)
+    return replace(
         base,
-        policies=outcomes(given, met, intent, {**met.overruled, **idle}, gave_way, answers),
+        message=words.sentence(given.incoming, pools, policies, effective, tolerating, unsatisfiable_alone=alone),
+        policies=policies,
         pools=pools,
         placement=intent.placement,
         patch=intent.operations,
         placed=intent.patched if intent.operations else None,
         warnings=tuple(dict.fromkeys(warnings)),
     )
-    effective = [one for one in intent.applied if one.policy.name not in idle]
-    tolerating = tolerating_policies(given, met, intent, answers)
-    return replace(decision, message=words.sentence(decision, effective, tolerating, unsatisfiable_alone=alone))

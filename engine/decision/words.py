@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from engine.decision.contradiction import contradicted
-from engine.decision.decision import Decision, PoolNames, Portion
+from engine.decision.decision import PolicyOutcome, PoolNames, Portion
 from engine.evaluation import NodeSet, PolicyEvaluation, alive, intersection, reach
 from engine.nodeselector import TRUE, Terms, TooMany
 from engine.pods import IncomingPod, owner_of
@@ -38,17 +38,23 @@ def described_pod(incoming: IncomingPod) -> str:
 
 
 def sentence(
-    decision: Decision, applied: Sequence[PolicyEvaluation], tolerating: Collection[str], *, unsatisfiable_alone: bool
+    incoming: IncomingPod,
+    pools: PoolNames,
+    outcomes: Iterable[PolicyOutcome],
+    applied: Sequence[PolicyEvaluation],
+    tolerating: Collection[str],
+    *,
+    unsatisfiable_alone: bool,
 ) -> str:
     """Where the pod may run and which policies say so. `tolerating` are those for which a toleration is written."""
-    who = described_pod(decision.incoming)
+    who = described_pod(incoming)
     applied = [evaluation for evaluation in applied if not evaluation.policy.only_denies]
-    if not applied and decision.pools.waits:
-        return f"{who} {_waits(decision.pools)}: no policy says where it may run"
+    if not applied and pools.waits:
+        return f"{who} {_waits(pools)}: no policy says where it may run"
     if not applied:
         return f"no policy says where {who} may run; it may run wherever it asks to"
-    where = _where(who, decision.pools, applied, unsatisfiable_alone=unsatisfiable_alone)
-    done = {outcome.name: outcome.message for outcome in decision.policies if outcome.outcome == "satisfied"}
+    where = _where(who, pools, applied, unsatisfiable_alone=unsatisfiable_alone)
+    done = {outcome.name: outcome.message for outcome in outcomes if outcome.outcome == "satisfied"}
     reasons = [
         _reason(evaluation, tolerates=evaluation.policy.name in tolerating)
         for evaluation in applied

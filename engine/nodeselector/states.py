@@ -286,10 +286,11 @@ def _covers(spans: tuple[Span, ...], number: int) -> bool:
 
 def canonical(absent: bool, others: bool, spans: tuple[Span, ...], odd: frozenset[str]) -> LabelStates:
     """The one spelling of the set: a span holds an integer if more than half of its spellings are in."""
-    if len(odd) < _MANY_SPELLINGS:
+    digits = [value for value in odd if value.isdigit()] if len(odd) >= _MANY_SPELLINGS else []
+    if len(digits) < _MANY_SPELLINGS:
         return LabelStates(absent, others, spans, odd)
     numbers: dict[int, set[str]] = {}
-    for value in odd:
+    for value in digits:
         if (number := integer(value)) is not None:
             numbers.setdefault(number, set()).add(value)
     for number, strange in numbers.items():
