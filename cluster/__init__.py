@@ -8,6 +8,7 @@
 from cluster.client import ClusterError, InCluster, connect, inside, own_namespace
 from cluster.fleet import Fleet, FleetWatch, fleet_of
 from cluster.listing import listed
+from cluster.lookup import LookupFailedError
 from cluster.objects import Namespaces
 
 __all__ = [
@@ -15,7 +16,8 @@ __all__ = [
     "Fleet",  # the Nodes of a cluster, the custom resources of who makes them, and what could not be read
     "FleetWatch",  # the Fleet of a cluster, followed while it changes
     "InCluster",  # whether to use the pod's own service account: auto, yes or no
-    "Namespaces",  # Namespaces of the cluster, watched, and fetched where a watch is late
+    "LookupFailedError",  # why an object could not be read while a request waited for it
+    "Namespaces",  # Namespaces of the cluster, watched, and looked up where a watch is late
     "connect",  # the Cluster that arguments, service account or kubeconfig name; raises ClusterError
     "fleet_of",  # the Fleet of a cluster, read once; raises ClusterError
     "inside",  # whether this process runs in a pod with a service account

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from kubernetes.client import Configuration
 
 CONNECT_SECONDS = 5.0
+CONNECTIONS = 32
+"""So many stay open: one for each watch, one for each look-up that is under way."""
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 InCluster = Literal["auto", "yes", "no"]
 
@@ -39,7 +41,9 @@ class Cluster:
         self._pool: urllib3.PoolManager = RESTClientObject(configuration).pool_manager
         self.url: str = configuration.host.rstrip("/")
 
-    def get(self, path: str, query: Mapping[str, str], read_seconds: float) -> urllib3.BaseHTTPResponse:
+    def get(
+        self, path: str, query: Mapping[str, str], read_seconds: float, connect_seconds: float = CONNECT_SECONDS
+    ) -> urllib3.BaseHTTPResponse:
         """Open an answer whose body is still to be read; `read_seconds` is the longest silence.
 
         Raises urllib3's HTTPError or OSError when the server can't be reached; any HTTP status is an answer.
@@ -49,7 +53,7 @@ class Cluster:
             "GET",
             url,
             headers={"Accept": "application/json", "User-Agent": "bayplan", **self._authorization()},
-            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=read_seconds),
+            timeout=urllib3.Timeout(connect=connect_seconds, read=read_seconds),
             preload_content=False,
             retries=False,
             redirect=False,
@@ -77,6 +81,7 @@ def connect(kubeconfig: str | None = None, context: str | None = None, in_cluste
     from kubernetes.client import Configuration
 
     configuration = Configuration()
+    configuration.connection_pool_maxsize = CONNECTIONS
     try:
         if in_cluster == "yes" or (in_cluster == "auto" and not kubeconfig and not context and inside()):
             config.load_incluster_config(client_configuration=configuration)
@@ -102,10 +107,32 @@ def _said(error: Exception, kubeconfig: str | None) -> str:
     return "this is no kubeconfig" if kubeconfig else "kubectl's kubeconfig is none"
 
 
+def is_silence(error: Exception) -> bool:
+    """Whether a request failed because nobody answered in time; a connection that is refused is an answer."""
+    refused = isinstance(error, urllib3.exceptions.NewConnectionError)
+    return isinstance(error, (urllib3.exceptions.TimeoutError, TimeoutError)) and not refused
+
+
 def plain(error: Exception) -> str:
-    """Why a server can't be reached, without the addresses of objects and the numbers of errors."""
-    reason = str(getattr(error, "reason", None) or error)
-    return _ERRNO.sub("", reason.rpartition(">: ")[2] if reason.startswith("<") else reason).strip()
+    """Why a server can't be reached, in words: without addresses of objects and numbers of errors."""
+    if is_silence(error):
+        return "no answer in time"
+    cause = _cause(error)
+    if isinstance(cause, urllib3.exceptions.NameResolutionError):
+        return _ERRNO.sub("", str(cause).rpartition(": ")[2])
+    text = getattr(cause, "strerror", None) or str(getattr(cause, "reason", None) or cause)
+    return _ERRNO.sub("", text.rpartition(">: ")[2] if text.startswith("<") else text).strip()
+
+
+def _cause(error: BaseException) -> BaseException:
+    """The error of the system that an error of the library is about, or itself."""
+    while not isinstance(error, urllib3.exceptions.NameResolutionError):
+        told = next((each for each in error.args if isinstance(each, OSError)), None)
+        inner = told or (error.__cause__ if isinstance(error, urllib3.exceptions.HTTPError) else None)
+        if inner is None:
+            break
+        error = inner
+    return error
 
 
 def inside() -> bool:

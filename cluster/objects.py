@@ -8,6 +8,7 @@ may have any shape, for not every definition has a schema: what is looked for is
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
@@ -15,12 +16,12 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from cluster.client import Cluster
+from cluster.lookup import SECONDS, Lookups
 from cluster.reflector import Kind, Reflector, Timing
 from engine.pods import namespace_object
 from telemetry import Metrics
 
 Json = dict[str, Any]
-FETCH_SECONDS = 1.0
 
 
 class _Metadata(Struct, frozen=True):
@@ -167,12 +168,16 @@ the price and the extended resources by which Karpenter chooses among instance t
 class Namespaces:
     """The Namespaces of a cluster: from memory, or, for one that is younger than the watch, from the API server."""
 
-    def __init__(self, cluster: Cluster, metrics: Metrics, timing: Timing | None = None) -> None:
+    def __init__(
+        self, cluster: Cluster, metrics: Metrics, timing: Timing | None = None, seconds: float = SECONDS
+    ) -> None:
         self.reflector = Reflector(cluster, NAMESPACES, lambda: None, metrics, timing)
-        self._cluster = cluster
+        self._lookups = Lookups(cluster, NAMESPACES, metrics, seconds)
 
     def get(self, name: str) -> Mapping[str, Any] | None:
+        """The Namespace from memory, or None."""
         return self.reflector.get(name)
 
-    def fetch(self, name: str) -> Mapping[str, Any] | None:
-        return self.reflector.fetch(name, FETCH_SECONDS)
+    def find(self, name: str) -> Future[Json]:
+        """The Namespace from the API server, in a second or two, or LookupFailedError."""
+        return self._lookups.find(name)

@@ -1,10 +1,11 @@
 """A copy of one kind of objects, kept up to date: list once, then watch.
 
 What has to be right, in the order in which it goes wrong in production: a list comes in pages, and a page can be too
-old (410) like a watch can, by status or by an ERROR event; then everything is listed again, and what was deleted in
-between disappears. A watch ends by itself after minutes, is cut, or goes silent while the connection stays: it goes on
-from the last version seen, for which bookmarks are asked for. A server that is overloaded says how long to wait (429);
-one that is down is asked again at growing, jittered intervals. Until a new list is complete the old copy stays.
+old (410) like a watch can, by status or by an ERROR event; then everything is listed again, at once the first time and
+less and less often after that, and what was deleted in between disappears. A watch ends by itself after minutes, is
+cut, or goes silent while the connection stays: it goes on from the last version seen, for which bookmarks are asked
+for. A server that is overloaded says how long to wait (429); one that is down is asked again at growing, jittered
+intervals. Until a new list is complete the old copy stays.
 
 A custom resource may not be there at all (404 under each version of its API): then there are no such objects, and it
 is asked for again every few seconds, for it may appear; one that vanishes takes its objects along. What may not be read
@@ -15,19 +16,19 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
-from urllib.parse import quote
 
 import msgspec
 import urllib3
 from msgspec import Raw, Struct, field
 
-from cluster.client import Cluster, plain
+from cluster.client import Cluster, is_silence, plain
 from telemetry import Metrics
 
 T = TypeVar("T")
@@ -163,6 +164,7 @@ class Reflector(Generic[T]):
         self._items: dict[str, T] = {}
         self._version: str | None = None
         self._failures = 0
+        self._watched_since = math.inf
         self._stop = threading.Event()
         self._open: urllib3.BaseHTTPResponse | None = None
         self._thread = threading.Thread(target=self._run, name=f"reflector-{kind.name}", daemon=True)
@@ -196,34 +198,22 @@ class Reflector(Generic[T]):
         """What is kept of one object, or None."""
         return self._items.get(name)
 
-    def fetch(self, name: str, seconds: float) -> T | None:
-        """One object as the API server has it now; None if there is none, or no answer within `seconds`."""
-        path = f"{self._path}/{quote(name, safe='')}"
-        try:
-            response = self._cluster.get(path, {}, seconds)
-            try:
-                return self._kept(Raw(_whole(response))) if response.status == 200 else None
-            finally:
-                response.close()
-        except (urllib3.exceptions.HTTPError, OSError, msgspec.MsgspecError):
-            return None
-
     def items(self) -> list[T]:
         """What is kept of all objects at one time, sorted by namespace and name."""
         return [item for _, item in sorted(self._items.copy().items())]
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            began = time.monotonic()
+            self._watched_since = math.inf
             wait, reason = self._once()
             if self._stop.is_set():
                 return
             if reason:
                 self._metrics.watch_restarts.labels(self.kind.name, reason).inc()
-            if time.monotonic() - began >= self._timing.steady:
+            if time.monotonic() - self._watched_since >= self._timing.steady:
                 self._failures = 0
             elif wait is None:
-                wait = self._backoff()
+                wait = self._backoff(first=0.0 if reason == "gone" else self._timing.backoff)
             self._stop.wait(wait or 0)
 
     def _once(self) -> tuple[float | None, str]:
@@ -235,15 +225,13 @@ class Reflector(Generic[T]):
         except _GoneError:
             log.info("%s: the watch is too old, listing again", self.kind.name)
             self._version = None
-            return (0.0 if not self._failures else None), "gone"
+            return None, "gone"
         except _RefusedError as refusal:
             if self.kind.optional and refusal.status == 404:
                 return self._missing(), ""
             return self._refused(refusal), str(refusal.status)
-        except (urllib3.exceptions.TimeoutError, TimeoutError):
-            return None, self._fail("no answer in time", "silence")
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            return None, self._fail(plain(error), "cut")
+            return None, self._fail(plain(error), "silence" if is_silence(error) else "cut")
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             self._version = None
             return None, self._fail(f"the answer can't be read: {error}", "malformed")
@@ -285,8 +273,10 @@ class Reflector(Generic[T]):
             self._tell()
         return self._timing.absent * random.uniform(0.8, 1.0)
 
-    def _backoff(self) -> float:
-        wait: float = min(self._timing.backoff * 2**self._failures, self._timing.backoff_most)
+    def _backoff(self, first: float) -> float:
+        """How long to wait after one more failure in a row, by `first` for the first of them."""
+        usual = self._timing.backoff * 2**self._failures if self._failures else first
+        wait: float = min(usual, self._timing.backoff_most)
         self._failures = min(self._failures + 1, 10)
         return wait * random.uniform(0.5, 1.0)
 
@@ -333,6 +323,7 @@ class Reflector(Generic[T]):
             "timeoutSeconds": str(int(random.uniform(self._timing.watch_least, self._timing.watch_most))),
         }
         with self._answer(query, self._timing.watch_silence) as response:
+            self._watched_since = time.monotonic()
             self._contact()
             for line in _lines(response):
                 if self._stop.is_set():

@@ -84,6 +84,12 @@ class Metrics(Collector):
         self.watch_restarts = Counter(
             "bayplan_watch_restarts", "Watches that ended, by why.", ("kind", "reason"), registry=registry
         )
+        self.lookups = Counter(
+            "bayplan_namespace_lookups",
+            "Namespaces that a watch did not know, asked for at the API server, by what came of it.",
+            ("result",),
+            registry=registry,
+        )
         self.dropped = Counter(
             "bayplan_decision_log_dropped", "Lines of the decision log that were lost.", ("reason",), registry=registry
         )

@@ -12,12 +12,14 @@ import logging
 import time
 import traceback
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from msgspec import UNSET
 
 from audit import DecisionLog, now
+from cluster import LookupFailedError
 from engine.bundle import FailurePolicy
 from engine.decision import Decision, outcome_of
 from engine.documents import RequestError
@@ -51,8 +53,8 @@ class Namespaces(Protocol):
     def get(self, name: str) -> Mapping[str, Any] | None:
         """The Namespace from memory, or None."""
 
-    def fetch(self, name: str) -> Mapping[str, Any] | None:
-        """The Namespace from the API server, or None; may take up to a second."""
+    def find(self, name: str) -> Future[dict[str, Any]]:
+        """The Namespace from the API server, or LookupFailedError; nobody may cancel it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """All that answering takes. `namespaces` is None where no cluster is watched: namespaces then have only a name."""
+    """All that answering takes. `namespaces` is None where no cluster is watched: of none more than its name is known.
+
+    `lookup_seconds` is how long a request waits for a Namespace that a watch does not know.
+    """
 
     active: Active
     metrics: Metrics
@@ -73,6 +78,7 @@ class Admission:
     failure_policy: FailurePolicy = "Ignore"
     decisions: DecisionLog | None = field(default=None, repr=False)
     log_decisions: LogDecisions = "changed"
+    lookup_seconds: float = 1.5
 
     async def answer(self, body: bytes | bytearray) -> Answer:
         """Answer one review."""
@@ -96,25 +102,35 @@ class Admission:
             error = RequestError("", "no bundle and inventory are active yet")
             return Answer(503, review.failure(503, "ServiceUnavailable", error)), "error"
         name = request.namespace or str(pod["metadata"]["namespace"])
-        namespace = await self._namespace(name)
-        incoming = IncomingPod(pod, namespace or named(name), review.request_of(request, name), uid=request.uid)
+        namespace, unknown = await self._namespace(name)
+        incoming = IncomingPod(pod, namespace, review.request_of(request, name), None, request.uid, unknown)
         try:
             decision = decider.decide(incoming)
             outcome = outcome_of(decision)
             answer = Answer(200, review.encode(respond(request.uid, decision, outcome)))
             self._count(decision)
-            self._record(request, decision, outcome, namespace is not None, time.perf_counter() - started)
+            self._record(request, decision, outcome, not unknown, time.perf_counter() - started)
             return answer, outcome if decision.mode != "audit" else "audit"
         except Exception as error:
             bug = error
         # outside of the handler, for a traceback quotes whatever exception was being handled
         return self._failed(request, decider, incoming, bug), "error"
 
-    async def _namespace(self, name: str) -> Mapping[str, Any] | None:
+    async def _namespace(self, name: str) -> tuple[Mapping[str, Any], str]:
+        """The Namespace and nothing; or what its name says, and why nothing else is known."""
         if self.namespaces is None:
-            return None
+            return named(name), f"Namespace {name} is not known, for no cluster is watched"
         known = self.namespaces.get(name)
-        return known if known is not None else await asyncio.to_thread(self.namespaces.fetch, name)
+        if known is not None:
+            return known, ""
+        try:
+            found = asyncio.wrap_future(self.namespaces.find(name))
+            return await asyncio.wait_for(found, self.lookup_seconds), ""
+        except LookupFailedError as failure:
+            reason = str(failure)
+        except TimeoutError:
+            reason = "no answer in time"
+        return named(name), f"Namespace {name} could not be read ({reason}); try again"
 
     def _count(self, decision: Decision) -> None:
         bundle = decision.revision.name

@@ -36,7 +36,7 @@ from engine.nodeselector import TooMany
 from engine.placement import own
 from engine.pods import IncomingPod
 from engine.pools import Inventory, PoolIndex
-from engine.program import POD_NAMES, Arguments, Program
+from engine.program import POD_NAMES, Arguments, CompiledExemption, Program
 
 LEFT_ALONE = frozenset(SYSTEM_NAMESPACES)
 """Namespaces whose pods are left alone, besides Bayplan's own, unless a bundle says otherwise."""
@@ -135,9 +135,10 @@ class Decider:
             return [evaluate_policy(policy, pod_facts) for policy in candidates]
         matching, failed = exempting(self.program.exemptions, pod_facts)
         evaluations = [exempted(policy, matching) or evaluate_policy(policy, pod_facts) for policy in candidates]
+        unknown = bool(incoming.namespace_unknown)
         for one, error in failed:
             evaluations = [
-                replace(each, error=each.error or error) if one.covers(each.policy.name) else each
+                _unexempted(each, error, one, unknown=unknown) if one.covers(each.policy.name) else each
                 for each in evaluations
             ]
         return evaluations
@@ -191,6 +192,16 @@ class Decider:
         return _combined(
             base, Given(incoming, self.pool_index, own_terms, evaluations, choices or {}, self.pool_facts.views)
         )
+
+
+def _unexempted(
+    evaluation: PolicyEvaluation, error: str, exemption: CompiledExemption, *, unknown: bool
+) -> PolicyEvaluation:
+    """A policy whose exemption could not be decided: it applies, with the error beside it; but where that is only for
+    the Namespace, which is `unknown` for now, it has failed, for trying again will tell."""
+    if unknown and exemption.reads_namespace and evaluation.outcome in ("applied", "denied"):
+        return evaluation.failed(error)
+    return replace(evaluation, error=evaluation.error or error)
 
 
 def _combined(base: Decision, given: Given) -> Decision:

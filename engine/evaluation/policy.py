@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from engine.bundle import PodTerm, Spread
+from engine.bundle import PodTerm, Selector, Spread
 from engine.evaluation.nodeset import NodeSet, intersection, node_set_of
 from engine.evaluation.outcome import UNSELECTED, PolicyEvaluation, PolicyFailed, ShareNodes
 from engine.evaluation.pod_facts import PodFacts
@@ -28,7 +28,7 @@ from engine.placement import (
     spread_constraint,
     written_out,
 )
-from engine.pods import free_owner, rolled_out
+from engine.pods import NAME_LABEL, free_owner, rolled_out
 from engine.program import Arguments, CompiledExemption, CompiledPolicy, Condition, Rule
 
 _SUGGESTED = 5
@@ -40,7 +40,12 @@ def exempting(
 ) -> tuple[list[CompiledExemption], list[tuple[CompiledExemption, str]]]:
     """The exemptions that match a pod; and those that can't be decided, and so exempt nobody, with their errors."""
     matching, failed = list[CompiledExemption](), list[tuple[CompiledExemption, str]]()
+    unknown = pod_facts.incoming.namespace_unknown
     for one in exemptions:
+        if unknown and one.reads_namespace:
+            if _may_be_about(one.exemption.pod_selector, one.exemption.namespace_selector, pod_facts):
+                failed.append((one, f"exemption {one.exemption.name}: {unknown}"))
+            continue
         given = one.exemption
         if given.pod_selector.matches(pod_facts.labels) and given.namespace_selector.matches(
             pod_facts.namespace_labels
@@ -66,6 +71,8 @@ def evaluate_policy(policy: CompiledPolicy, pod_facts: PodFacts) -> PolicyEvalua
 
     The budget, limits on terms and what fails outright end in the outcome `failed`: nothing is raised.
     """
+    if pod_facts.incoming.namespace_unknown and policy.reads_namespace:
+        return _without_namespace(policy, pod_facts)
     if policy.selective and not (
         policy.pod_selector.matches(pod_facts.labels) and policy.namespace_selector.matches(pod_facts.namespace_labels)
     ):
@@ -79,8 +86,7 @@ def evaluate_policy(policy: CompiledPolicy, pod_facts: PodFacts) -> PolicyEvalua
         if unmet is not None:
             return PolicyEvaluation(policy, "notMatched", f"`{unmet.name}` is false")
         if not rolled_out(policy.name, policy.policy.rollout, pod_facts.incoming):
-            share = f"rolled out to {policy.policy.rollout} % of workloads, not to this one"
-            return PolicyEvaluation(policy, "notRolledOut", share)
+            return PolicyEvaluation(policy, "notRolledOut", _not_yet(policy))
         denial = _first(policy.deny, arguments, holding=True) if policy.deny else None
         if denial is not None:
             return PolicyEvaluation(policy, "denied", denial.message or f"`{denial.text}`")
@@ -90,6 +96,34 @@ def evaluate_policy(policy: CompiledPolicy, pod_facts: PodFacts) -> PolicyEvalua
         return evaluation
     except (PolicyFailed, BudgetExceeded, TooMany) as failure:
         return PolicyEvaluation(policy, "failed", "", str(failure))
+
+
+def _without_namespace(policy: CompiledPolicy, pod_facts: PodFacts) -> PolicyEvaluation:
+    """What a policy that reads the Namespace says where nothing but its name is known: failed, unless what it reads
+    of the pod alone rules it out."""
+    if not _may_be_about(policy.pod_selector, policy.namespace_selector, pod_facts):
+        return PolicyEvaluation(policy, "notMatched", UNSELECTED)
+    arguments = pod_facts.arguments(policy)
+    try:
+        known = [each for each in policy.match_conditions if not each.reads_namespace]
+        unmet = _first(known, arguments, holding=False)
+        if unmet is not None:
+            return PolicyEvaluation(policy, "notMatched", f"`{unmet.name}` is false")
+        if not rolled_out(policy.name, policy.policy.rollout, pod_facts.incoming):
+            return PolicyEvaluation(policy, "notRolledOut", _not_yet(policy))
+    except (PolicyFailed, BudgetExceeded) as failure:
+        return PolicyEvaluation(policy, "failed", "", str(failure))
+    return PolicyEvaluation(policy, "failed", "", pod_facts.incoming.namespace_unknown)
+
+
+def _may_be_about(pod_selector: Selector, namespace_selector: Selector, pod_facts: PodFacts) -> bool:
+    """Whether selectors may match a pod of whose Namespace only the name is known."""
+    by_name = (each for each in namespace_selector.requirements if each.key == NAME_LABEL)
+    return pod_selector.matches(pod_facts.labels) and Selector(tuple(by_name)).matches(pod_facts.namespace_labels)
+
+
+def _not_yet(policy: CompiledPolicy) -> str:
+    return f"rolled out to {policy.policy.rollout} % of workloads, not to this one"
 
 
 def _first(conditions: Iterable[Condition], arguments: Arguments, *, holding: bool) -> Condition | None:

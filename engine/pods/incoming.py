@@ -25,6 +25,8 @@ class IncomingPod:
     `request` has the keys of `request` in expressions: `operation`, `namespace`, `dryRun` and `userInfo` (`username`,
     `uid`, `groups`). `owner` is the workload whose template made the pod, None for a bare pod or where it is not known.
     `uid` is the admission request's, which each has for itself, or that of a pod in a file; empty for a template.
+    `namespace_unknown` says why nothing but the name is known of the Namespace, and is empty where all of it is: then
+    `namespace` holds just that, and a policy that reads more than it fails.
     """
 
     pod: Object = field(repr=False)
@@ -32,6 +34,7 @@ class IncomingPod:
     request: Object
     owner: Owner | None = None
     uid: str = ""
+    namespace_unknown: str = ""
 
     @property
     def name(self) -> str:

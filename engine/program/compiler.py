@@ -51,6 +51,7 @@ from engine.program.open_expressions import asked_truth, open_cases, open_truth
 from engine.program.reads import (
     beyond_author,
     reads_capacity_type,
+    reads_namespace,
     reads_of,
     reads_taint_key,
     says_without_pool,
@@ -82,7 +83,8 @@ class _Compiler:
 
     `_scope` is the name of the policy at work, `_given` what holds wherever its expressions are evaluated, `_used` the
     variables that they read so far, `_rules` its rules so far, `_words` what its variables say, if it is one of a few
-    words.
+    words. `_by_namespace` are its variables that read more of the Namespace than its name, `_reads_namespace` whether
+    any expression did since that was last False.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -104,13 +106,15 @@ class _Compiler:
         self._used: set[str] = set()
         self._rules: list[tuple[Node, Excerpt]] = []
         self._words: dict[str, Closed] = {}
+        self._by_namespace: set[str] = set()
+        self._reads_namespace = False
         self._params = bundle.params
 
     def policy(self, policy: Policy) -> CompiledPolicy | None:
         """The policy compiled; None where a problem stood in the way."""
         before = len(self.problems)
         self._scope, self._given, self._used, self._rules = policy.name, self._selected(policy), set(), []
-        self._words = {}
+        self._words, self._by_namespace = {}, set()
         conditions = tuple(node for node, _ in (parse(named.excerpt) for named in policy.match_conditions) if node)
         selected, self._given = self._given, (*self._given, *conditions)
         variables, roots = self._variables(policy)
@@ -119,8 +123,13 @@ class _Compiler:
         self._given = (*selected, *conditions)
         over_pools = {**roots, "pool": vocabulary.POOL, "node": vocabulary.NODE}
         over_taints = {**roots, "pool": vocabulary.POOL, "taint": vocabulary.TAINT}
+        self._reads_namespace = False
         require = self._each(policy.require, lambda item: self._rule(item, over_pools))
         split = self._split(policy, over_pools)
+        prefer = self._each(policy.prefer, lambda item: self._weighted(item, over_pools))
+        fallback = self._each(policy.fallback, lambda item: self._rule(item, over_pools))
+        tolerate = self._each(policy.tolerate, lambda item: self._tolerance(item, over_taints, policy))
+        places_by_namespace = self._reads_namespace
         compiled = CompiledPolicy(
             policy,
             policy.pod_selector,
@@ -128,12 +137,13 @@ class _Compiler:
             matches,
             variables,
             require,
-            self._each(policy.prefer, lambda item: self._weighted(item, over_pools)),
-            self._each(policy.fallback, lambda item: self._rule(item, over_pools)),
-            self._each(policy.tolerate, lambda item: self._tolerance(item, over_taints, policy)),
+            prefer,
+            fallback,
+            tolerate,
             self._each(policy.deny, lambda item: self._test(item.excerpt, item.message, roots)),
             self._workload_labels,
             split,
+            places_by_namespace,
         )
         self.problems += self._ledger.close(f"policy `{policy.name}`", policy.span)
         self.problems += advice.topology_keys(policy)
@@ -143,7 +153,7 @@ class _Compiler:
 
     def exemption(self, exemption: Exemption) -> CompiledExemption:
         """The exemption compiled, as far as there is no problem."""
-        self._scope, self._given, self._words = "", self._selected(exemption), {}
+        self._scope, self._given, self._words, self._by_namespace = "", self._selected(exemption), {}, set()
         beyond = bool(exemption.namespace_selector.requirements)
         for named in exemption.match_conditions:
             node, _ = parse(named.excerpt)
@@ -195,7 +205,9 @@ class _Compiler:
         fields: dict[str, Type] = {}
         for named in policy.variables:
             roots = {**self._roots, "variables": ObjectType("variables", fields=dict(fields))}
+            self._reads_namespace = False
             node = self._checked(named.excerpt, roots, None)
+            self._by_namespace |= {named.name} if self._reads_namespace else set()
             fields[named.name] = node.type if node else ERROR
             words = closed_of(node, self._words) if node else None
             self._words |= {named.name: words} if words else {}
@@ -215,6 +227,7 @@ class _Compiler:
             problems = (*problems, *self._ledger.take(checked, excerpt), *self._advised(checked, excerpt))
         self.problems += problems
         self._used |= variables_read(checked)
+        self._reads_namespace = self._reads_namespace or reads_namespace(checked, self._by_namespace)
         return None if any(problem.severity == "error" for problem in problems) else checked
 
     def _advised(self, node: Node, excerpt: Excerpt) -> Iterator[Problem]:
@@ -238,9 +251,10 @@ class _Compiler:
     def _test(self, excerpt: Excerpt, message: str, roots: Mapping[str, Type], name: str = "") -> Condition | None:
         """A match condition or an entry of `deny`, compiled."""
         node = self._checked(excerpt, roots, BOOL)
-        return (
-            Condition(self._function(node, NAMES), message, excerpt.value, str(excerpt.whole), name) if node else None
-        )
+        if node is None:
+            return None
+        function, place = self._function(node, NAMES), str(excerpt.whole)
+        return Condition(function, message, excerpt.value, place, name, reads_namespace(node, self._by_namespace))
 
     def _tolerance(self, item: Tolerance, roots: Mapping[str, Type], policy: Policy) -> CompiledTolerance | None:
         """An entry of `tolerate`, compiled."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from engine.bundle import Exemption, HandsOn, PodTerm, Policy, Revision, Selector, Spread
 from engine.documents import Problem
+from engine.pods import NAME_LABEL
 from engine.program.tree import Leaf, Reads, Tree, leaves_of
 from engine.program.truths import CasesOf
 
@@ -75,13 +76,17 @@ class CompiledShare:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One boolean expression that reads no pool: a match condition or a `deny`."""
+    """One boolean expression that reads no pool: a match condition or a `deny`.
+
+    `reads_namespace`: it reads more of the Namespace than its name; so of policies and exemptions.
+    """
 
     function: Function
     message: str
     text: str
     place: str
     name: str = ""
+    reads_namespace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,8 @@ class CompiledPolicy:
     """A policy, ready to be evaluated. `wanted` is what it requires, in its author's words where there are some.
 
     `reason` says so in a sentence. A `selective` policy has selectors that ask for something. What a `pool_only` policy
-    says of a pod that it selects follows from the inventory alone. `workload_labels` are its bundle's.
+    says of a pod that it selects follows from the inventory alone. `workload_labels` are its bundle's. Where it wants
+    its pods may read the Namespace (`places_by_namespace`).
     """
 
     policy: Policy
@@ -120,6 +126,7 @@ class CompiledPolicy:
     deny: tuple[Condition, ...]
     workload_labels: tuple[str, ...] = ()
     split: tuple[CompiledShare, ...] = ()
+    places_by_namespace: bool = False
 
     name: str = field(init=False)
     wanted: str = field(init=False, repr=False)
@@ -128,6 +135,7 @@ class CompiledPolicy:
     reason: str = field(init=False, repr=False)
     selective: bool = field(init=False, repr=False)
     pool_only: bool = field(init=False, repr=False)
+    reads_namespace: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         policy = self.policy
@@ -150,6 +158,9 @@ class CompiledPolicy:
         plain = self.only_requires and not (self.match_conditions or self.deny) and policy.rollout >= 100
         trees = [rule.tree for rule in self.require]
         object.__setattr__(self, "pool_only", plain and bool(trees) and all(map(_reads_no_pod, trees)))
+        conditions = (*self.match_conditions, *self.deny)
+        reads = self.places_by_namespace or _asks_namespace(self.namespace_selector, conditions)
+        object.__setattr__(self, "reads_namespace", reads)
 
     @property
     def spread(self) -> tuple[Spread, ...]:
@@ -171,6 +182,10 @@ class CompiledExemption:
     exemption: Exemption
     match_conditions: tuple[Condition, ...]
 
+    @property
+    def reads_namespace(self) -> bool:
+        return _asks_namespace(self.exemption.namespace_selector, self.match_conditions)
+
     def covers(self, policy: str) -> bool:
         """Whether it is about the policy of this name."""
         return not self.exemption.policies or policy in self.exemption.policies
@@ -188,6 +203,12 @@ class Program:
     warnings: tuple[Problem, ...] = field(default=(), repr=False)
     exemptions: tuple[CompiledExemption, ...] = ()
     hands_on: HandsOn = field(default_factory=HandsOn)
+
+
+def _asks_namespace(selector: Selector, conditions: Iterable[Condition]) -> bool:
+    """Whether a selector of Namespaces, or a condition, asks for more of one than its name."""
+    by_label = any(requirement.key != NAME_LABEL for requirement in selector.requirements)
+    return by_label or any(condition.reads_namespace for condition in conditions)
 
 
 def _reads_no_pod(tree: Tree) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from engine.language import Call, Has, Ident, Index, Literal, Node, Select, children, free_names
+from engine.pods import NAME_LABEL
 from engine.pools import POOL_FIELDS, Read
 from engine.program.model import POD_NAMES
 from engine.program.tree import Reads
@@ -30,6 +33,27 @@ def _reads_user(node: Node) -> bool:
             return True
         case _:
             return any(_reads_user(child) for child in children(node))
+
+
+def reads_namespace(node: Node, variables: Collection[str]) -> bool:
+    """Whether an expression reads more of the Namespace than its name, itself or by one of these variables."""
+    match node:
+        case (
+            Select(operand=Select(operand=Ident(name="namespaceObject"), field="metadata"), field="name")
+            | Has(operand=Select(operand=Ident(name="namespaceObject"), field="metadata"), field="name")
+        ):
+            return False
+        case Index(
+            operand=Select(operand=Select(operand=Ident(name="namespaceObject"), field="metadata"), field="labels"),
+            index=Literal(value=key),
+        ) if key == NAME_LABEL:
+            return False
+        case Ident(name="namespaceObject" | ".namespaceObject"):
+            return True
+        case Select(operand=Ident(name="variables"), field=name) | Has(operand=Ident(name="variables"), field=name):
+            return name in variables
+        case _:
+            return any(reads_namespace(child, variables) for child in children(node))
 
 
 def variables_read(node: Node) -> set[str]:

@@ -36,6 +36,8 @@ class ApiServer:
         self.cuts = 0
         self.forbidden: set[str] = set()
         """Paths that nobody may read."""
+        self.instead: dict[str, Fault] = {}
+        """What to do for each request of a path, instead of answering."""
         self.closed = False
         self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.api = self
@@ -156,6 +158,10 @@ class ApiServer:
 class _Server(ThreadingHTTPServer):
     api: ApiServer
     daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, *_: Any) -> None:
+        """Say nothing of clients that go away."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -170,6 +176,8 @@ class Handler(BaseHTTPRequestHandler):
         api.authorizations.append(self.headers.get("Authorization", ""))
         if api.faults:
             api.faults.popleft()(self)
+        elif parts.path in api.instead:
+            api.instead[parts.path](self)
         elif parts.path in api.forbidden:
             self.whole(403, json.dumps({"kind": "Status", "message": f"no {parts.path}", "code": 403}).encode())
         elif parts.path not in api.objects:
@@ -187,6 +195,13 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def silent(self) -> None:
+        """Say nothing until the server closes."""
+        api = self.server.api
+        with api.changed:
+            api.changed.wait_for(lambda: api.closed)
+        self.close_connection = True
 
     def begin(self) -> None:
         """Begin a stream."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import yaml
 
 from cluster import client
 from cluster.client import ClusterError, connect, inside, own_namespace
-from tests.cluster.apiserver import NODES, ApiServer
+from tests.cluster.apiserver import NODES, ApiServer, Handler
 
 
 def test_a_request_says_who_asks_and_what_for(api: ApiServer, tmp_path: Path) -> None:
@@ -56,6 +57,41 @@ def test_a_server_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(urllib3.exceptions.HTTPError):
         cluster.get(NODES, {}, 5.0)
     cluster.close()
+
+
+def reached(cluster: client.Cluster) -> Exception:
+    with pytest.raises((urllib3.exceptions.HTTPError, OSError)) as caught:
+        cluster.get(NODES, {}, 0.2, 0.2).read()
+    return caught.value
+
+
+def test_why_a_server_is_not_reached_is_said_in_words(api: ApiServer, tmp_path: Path) -> None:
+    with ApiServer().running() as gone:
+        refusing = connect(gone.kubeconfig(tmp_path))
+    cluster = connect(api.kubeconfig(tmp_path))
+    unknown = connect(api.kubeconfig(tmp_path))
+    unknown.url = "http://nowhere.invalid:1"
+    said = {}
+    api.faults.append(Handler.silent)
+    said["silent"] = reached(cluster)
+    api.faults.append(lambda handler: handler.connection.shutdown(socket.SHUT_RDWR))
+    said["closed"] = reached(cluster)
+    said["refused"], said["unresolved"] = reached(refusing), reached(unknown)
+    assert {name: client.is_silence(error) for name, error in said.items()} == {
+        "silent": True,
+        "closed": False,
+        "refused": False,
+        "unresolved": False,
+    }
+    texts = {name: client.plain(error) for name, error in said.items()}
+    assert texts.pop("unresolved").startswith("Failed to resolve 'nowhere.invalid' (")
+    assert texts.pop("closed")
+    assert texts == {"silent": "no answer in time", "refused": "Connection refused"}
+    for text in map(client.plain, said.values()):
+        assert "Errno" not in text
+        assert "object at 0x" not in text
+    for each in (cluster, refusing, unknown):
+        each.close()
 
 
 def test_there_may_be_no_cluster(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_list_of_nothing_has_many_spellings(api: ApiServer, tmp_path: Path, an
 def test_a_server_that_is_not_there_is_said(tmp_path: Path) -> None:
     with ApiServer().running() as gone:
         path = gone.kubeconfig(tmp_path)
-    with pytest.raises(ClusterError, match=rf"^{gone.url} can't be reached: .*: Connection refused$"):
+    with pytest.raises(ClusterError, match=rf"^{gone.url} can't be reached: Connection refused$"):
         listed(path, None, NODES, "Node")
 
 

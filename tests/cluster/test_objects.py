@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cluster.client import connect
+from cluster.lookup import LookupFailedError
 from cluster.objects import Namespaces
 from telemetry import Metrics
 from tests.cluster.apiserver import NAMESPACES, ApiServer
@@ -56,7 +59,7 @@ def test_of_a_namespace_policies_see_what_kubernetes_shows_them(api: ApiServer, 
         spec={"finalizers": ["kubernetes"]},
         status={"phase": "Terminating", "conditions": conditions},
     )
-    found: Any = Namespaces(cluster, Metrics("test"), QUICK).fetch("shop")
+    found: Any = Namespaces(cluster, Metrics("test"), QUICK).find("shop").result()
     version = found["metadata"].pop("resourceVersion")
     assert version
     assert found == {
@@ -72,9 +75,8 @@ def test_namespaces_younger_than_the_watch_are_fetched(api: ApiServer, tmp_path:
     namespaces = Namespaces(cluster, Metrics("test"), QUICK)
     api.put("shop", {"team": "a"}, path=NAMESPACES)
     assert namespaces.get("shop") is None
-    found: Any = namespaces.fetch("shop")
+    found: Any = namespaces.find("shop").result()
     assert {key: found["metadata"][key] for key in ("name", "labels")} == {"name": "shop", "labels": {"team": "a"}}
-    assert namespaces.fetch("nowhere") is None
-    api.fail(500)
-    assert namespaces.fetch("shop") is None
+    with pytest.raises(LookupFailedError):
+        namespaces.find("nowhere").result()
     cluster.close()

@@ -130,6 +130,35 @@ def test_a_page_that_is_too_old_starts_over(api: ApiServer, tmp_path: Path) -> N
         assert api.lists() == 2
 
 
+def test_too_old_each_time_is_asked_less_and_less_often(api: ApiServer, tmp_path: Path) -> None:
+    """The first list follows at once, the next ones at growing intervals, however long a list itself takes."""
+    timing = Timing(page=2, list_silence=2.0, backoff=0.1, backoff_most=10.0, steady=0.05)
+
+    def slow(handler: Handler) -> None:
+        time.sleep(2 * timing.steady)
+        handler._list(KIND.path, {"limit": "2"})
+
+    def too_old(handler: Handler) -> None:
+        handler.whole(410, b'{"kind":"Status","code":410}')
+
+    for _ in range(100):
+        api.faults += [slow, too_old]
+    with following(api, tmp_path, timing) as copy:
+        wait_for(lambda: api.lists() == 2, "another list at once")
+        time.sleep(1.0)
+        assert api.lists() <= 6
+        assert copy.reflector.synced
+
+
+def test_a_server_that_is_gone_is_not_taken_for_a_silent_one(tmp_path: Path) -> None:
+    with ApiServer().running() as gone:
+        pass
+    with following(gone, tmp_path) as copy:
+        wait_for(lambda: copy.restarts().get("cut"), "the refusal")
+        assert copy.reflector.problem == "Connection refused"
+        assert "silence" not in copy.restarts()
+
+
 @pytest.mark.parametrize("status", [429, 500, 503, 401, 403])
 def test_refusals_are_survived(api: ApiServer, tmp_path: Path, status: int) -> None:
     for _ in range(3):

@@ -42,6 +42,7 @@ apiVersion: bayplan.dev/v1alpha1
 kind: PlacementPolicy
 metadata: {name: teams}
 spec:
+  failurePolicy: Ignore
   namespaceSelector: {matchLabels: {team: b}}
   require:
     - expression: pool.name == "general"

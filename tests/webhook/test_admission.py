@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit import DecisionLog
+from cluster import LookupFailedError
 from engine.decision import Decider, Decision
 from engine.documents import Manifest, Source
-from engine.pods import IncomingPod, pods_from_documents, without_environment
+from engine.pods import IncomingPod, named, pods_from_documents, without_environment
 from telemetry import Metrics
-from tests.delivery.bundles import TRAINING, decider
+from tests.delivery.bundles import TEAMS, TRAINING, decider
 from tests.webhook.reviews import UID, Json, body, patch_of, pod, review
 from webhook.admission import Admission, Decides, LogDecisions
 
@@ -42,18 +44,28 @@ class Holder:
 
 @dataclass
 class Names:
-    """Namespaces: those that a watch knows, and those that only the API server knows yet."""
+    """Namespaces: those that a watch knows, and those that only the API server knows yet, or nobody."""
 
     known: dict[str, Json] = field(default_factory=dict)
     younger: dict[str, Json] = field(default_factory=dict)
-    fetched: list[str] = field(default_factory=list)
+    found: list[str] = field(default_factory=list)
+    silent: bool = False
 
     def get(self, name: str) -> Mapping[str, Any] | None:
         return self.known.get(name)
 
-    def fetch(self, name: str) -> Mapping[str, Any] | None:
-        self.fetched.append(name)
-        return self.younger.get(name)
+    def find(self, name: str) -> Future[Json]:
+        self.found.append(name)
+        future: Future[Json] = Future()
+        future.set_running_or_notify_cancel()
+        if name in self.younger:
+            future.set_result(self.younger[name])
+        elif not self.silent:
+            future.set_exception(LookupFailedError("the API server answered 503", "503"))
+        return future
+
+
+SHOPS = Names({"shop": named("shop")})
 
 
 class Broken:
@@ -80,11 +92,20 @@ class Shy:
 class Webhook:
     """An admission with its log and metrics."""
 
-    def __init__(self, decides: Decides | None, *, log: LogDecisions = "changed", **more: Any) -> None:
+    def __init__(
+        self,
+        decides: Decides | None,
+        *,
+        log: LogDecisions = "changed",
+        namespaces: Names | None = SHOPS,
+        **more: Any,
+    ) -> None:
         self.metrics = Metrics("test")
         self.output = io.BytesIO()
         self.log = DecisionLog(self.output, lambda *_: None)
-        self.admission = Admission(Holder(decides), self.metrics, decisions=self.log, log_decisions=log, **more)
+        self.admission = Admission(
+            Holder(decides), self.metrics, namespaces, decisions=self.log, log_decisions=log, **more
+        )
 
     def post(self, sent: bytes) -> tuple[int, Json]:
         answer = asyncio.run(self.admission.answer(sent))
@@ -207,15 +228,54 @@ def test_namespaces_come_from_memory_or_the_api_server() -> None:
     known = Names({"shop": team_b}, {"shop": team_a})
     response = Webhook(ENFORCE, namespaces=known).create(pod())
     assert response["auditAnnotations"]["policies"] == "no-node-names=satisfied,teams=applied"
-    assert known.fetched == []
+    assert known.found == []
     younger = Names({}, {"shop": team_b})
     response = Webhook(ENFORCE, namespaces=younger).create(pod())
     assert response["auditAnnotations"]["policies"] == "no-node-names=satisfied,teams=applied"
-    assert younger.fetched == ["shop"]
-    webhook = Webhook(ENFORCE, namespaces=Names(), log="all")
-    assert "teams" not in webhook.create(pod())["auditAnnotations"]["policies"]
-    (line,) = webhook.lines()
+    assert younger.found == ["shop"]
+
+
+STRICT = decider(teams=TEAMS.replace("Ignore", "Fail"))
+UNREADABLE = {
+    "could not be read (the API server answered 503); try again": Names(),
+    "could not be read (no answer in time); try again": Names(silent=True),
+    "is not known, for no cluster is watched": None,
+}
+
+
+@pytest.mark.parametrize("why", UNREADABLE)
+def test_a_namespace_that_is_not_known_is_not_one_without_labels(why: str) -> None:
+    """The policy that reads it fails, and says so; one that does not is decided; a name is enough to be left alone."""
+    names = UNREADABLE[why]
+    webhook = Webhook(STRICT, log="all", namespaces=names, lookup_seconds=0.1)
+    response = webhook.create(pod())
+    assert response["allowed"] is False
+    said = f"policy teams could not be decided: Namespace shop {why}"
+    assert response["status"]["message"] == said
+    assert "teams=failed" in response["auditAnnotations"]["policies"]
+    assert webhook.create(pod(), namespace="kube-system")["allowed"] is True
+    (line, _) = webhook.lines()
     assert line["namespaceKnown"] is False
+    assert line["allowed"] is False
+    only = Webhook(decider(teams=TEAMS.replace("{team: b}", "{kubernetes.io/metadata.name: b}")), namespaces=names)
+    assert only.create(pod())["allowed"] is True
+
+
+def test_a_silent_api_server_holds_up_nobody_else() -> None:
+    """The one who asks for what is not known waits; whoever does not is answered meanwhile."""
+    webhook = Webhook(STRICT, namespaces=Names({"known": named("known")}, silent=True), lookup_seconds=0.5)
+
+    async def ask() -> list[str]:
+        finished: list[str] = []
+
+        async def one(namespace: str) -> None:
+            await webhook.admission.answer(body(review(pod(), namespace=namespace)))
+            finished.append(namespace)
+
+        await asyncio.gather(*(one("young") for _ in range(100)), one("known"))
+        return finished
+
+    assert asyncio.run(ask())[0] == "known"
 
 
 class Seen:
@@ -353,5 +413,5 @@ METRICS = Metrics("test")
 
 
 def _answer(decides: Decider, sent: Json) -> Json:
-    admission = Admission(Holder(decides), METRICS)
+    admission = Admission(Holder(decides), METRICS, SHOPS)
     return json.loads(asyncio.run(admission.answer(body(review(sent)))).body)["response"]

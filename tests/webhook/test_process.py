@@ -11,13 +11,15 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import yaml
 
-from tests.cluster.apiserver import NAMESPACES, NODE_POOLS, ApiServer
+from tests.cluster.apiserver import NAMESPACES, NODE_POOLS, ApiServer, Fault, Handler
 from tests.delivery import bundles
 from tests.e2e.processes import Process
 from tests.waiting import wait_for
@@ -141,6 +143,43 @@ def test_nodes_of_a_cluster_are_followed(tmp_path: Path) -> None:
             assert 'bayplan_cache_synced{kind="namespaces"} 1.0' in metrics
             serve.client.close()
             assert serve.process.terminate() == 0
+
+
+NEVER_FOUND: dict[str, tuple[Fault | None, str]] = {
+    "forbidden": (lambda handler: handler.whole(403, b"{}"), "the API server answered 403"),
+    "overloaded": (lambda handler: handler.whole(429, b"{}", {"Retry-After": "60"}), "the API server answered 429"),
+    "silent": (Handler.silent, "no answer in time"),
+    "unheard of": (None, "the API server does not know it yet"),
+}
+
+
+@pytest.mark.parametrize("how", NEVER_FOUND)
+def test_a_namespace_that_cannot_be_read_fails_the_policies_that_read_it(tmp_path: Path, how: str) -> None:
+    """However many ask at once, nobody waits for another; a pod whose Namespace is known is answered meanwhile."""
+    instead, why = NEVER_FOUND[how]
+    with ApiServer().running() as api:
+        api.put("n1", {"accelerator": "a100", "cloud.google.com/gke-nodepool": "gpu-a"})
+        api.put("shop", {"team": "a"}, path=NAMESPACES)
+        for n in range(40):
+            if instead:
+                api.instead[f"{NAMESPACES}/young-{n}"] = instead
+        strict = bundles.TEAMS.replace("Ignore", "Fail")
+        bundle = bundles.write(tmp_path / "bundle", teams=strict)
+        with serving(tmp_path, "--bundle", bundle, "--kubeconfig", api.kubeconfig(tmp_path)) as serve:
+            assert f"({why}); try again" in serve.create(TRAINEE, namespace="young-0")["status"]["message"]
+            with ThreadPoolExecutor(41) as many:
+                young = [many.submit(serve.create, TRAINEE, namespace=f"young-{n % 40}") for n in range(80)]
+                assert gpu_pools(serve.create(TRAINEE)) == ["gpu-a"]
+                answers = [one.result() for one in young]
+            reasons = {answer["status"]["message"].partition("(")[2].partition(")")[0] for answer in answers}
+            assert reasons <= {why, "too many others are being read", "no answer in time"}
+            assert not any(answer["allowed"] for answer in answers)
+            metrics = httpx.get(f"{serve.plain}/metrics").text
+            assert "bayplan_namespace_lookups_total{" in metrics
+            assert "`young-" in serve.output()
+            api.instead.clear()
+            api.put("young-1", {"team": "a"}, path=NAMESPACES)
+            wait_for(lambda: serve.create(TRAINEE, namespace="young-1")["allowed"], "the Namespace to be known")
 
 
 def test_pools_without_nodes_are_followed_too(tmp_path: Path) -> None:
