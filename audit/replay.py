@@ -6,14 +6,18 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from engine.documents import Manifest
+from engine.pods import MIRROR
 
 FINISHED = ("Succeeded", "Failed")
 
 
 def as_created(pod: dict[str, Any]) -> dict[str, Any]:
-    """A pod as it was before it was bound, for it is decided as if it were created again."""
+    """A pod as it was before it was bound, for it is decided as if it were created again.
+
+    A mirror pod is created bound.
+    """
     created = {key: value for key, value in pod.items() if key != "status"}
-    if isinstance(created.get("spec"), dict):
+    if isinstance(created.get("spec"), dict) and not _mirrors(pod.get("metadata")):
         created["spec"] = {key: value for key, value in created["spec"].items() if key != "nodeName"}
     return created
 
@@ -36,3 +40,8 @@ def replayed(found: Iterable[Manifest]) -> Iterator[Manifest]:
 
 def _finished(status: object) -> bool:
     return isinstance(status, dict) and status.get("phase") in FINISHED
+
+
+def _mirrors(metadata: object) -> bool:
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    return isinstance(annotations, dict) and MIRROR in annotations

@@ -105,11 +105,19 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="the namespace that this runs in, which is left alone (default: the service account's, else bayplan)",
     )
     serving.add_argument(
+        "--daemonset-controller",
+        action="append",
+        default=[],
+        metavar="USER",
+        help="a user that makes the pods of DaemonSets, which are left alone; may be repeated (default: "
+        "system:serviceaccount:kube-system:daemon-set-controller and system:kube-controller-manager)",
+    )
+    serving.add_argument(
         "--log-decisions",
         choices=("changed", "all", "none"),
         default="changed",
-        help="which decisions are logged: `changed`, those that change or refuse a pod and every audited one; "
-        "`all`, whole; or `none` (default: changed)",
+        help="which decisions are logged: `changed`, those that change or refuse a pod or warn, and every audited "
+        "one; `all`, whole; or `none` (default: changed)",
     )
     serving.add_argument(
         "--shutdown-delay",
@@ -123,6 +131,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
     from cluster import ClusterError
+    from engine.pods import DAEMON_SET_CONTROLLERS
     from webhook import CertificateError, ListenError, Options, serve
 
     existing(Path(args.bundle))
@@ -153,6 +162,7 @@ def run(args: argparse.Namespace) -> int:
         dev_namespaces=tuple(args.dev_namespace),
         failure_policy=args.failure_policy,
         namespace=args.namespace,
+        daemon_set_controllers=tuple(args.daemonset_controller) or DAEMON_SET_CONTROLLERS,
         log_decisions=args.log_decisions,
         shutdown_delay=args.shutdown_delay,
     )

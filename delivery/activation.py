@@ -11,7 +11,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from delivery.fingerprint import Fingerprint, fingerprint_of
 from delivery.folder import load_bundle
 from engine.decision import Decider
 from engine.documents import BundleError, RequestError
+from engine.pods import DAEMON_SET_CONTROLLERS
 from engine.pools import Inventory
 from engine.program import Program, compile_bundle
 
@@ -69,14 +70,23 @@ def decider_of(
     mode: str,
     cluster: Mapping[str, Any],
     own_namespace: str,
+    daemon_set_controllers: Iterable[str] = DAEMON_SET_CONTROLLERS,
 ) -> Decider:
     """The decider of a program on an inventory; of the same program as the active one's, that one renewed.
 
-    `mode` is the webhook's own, `cluster` what expressions see under that name; pods of `own_namespace` are left alone.
+    `mode` is the webhook's own, `cluster` what expressions see under that name; pods of `own_namespace` are left alone,
+    and those that `daemon_set_controllers` (users) made for DaemonSets.
     """
     if active is not None and active.program is program:
         return active.renewed(inventory)
-    return Decider(program, inventory, mode=mode, cluster=cluster, namespaces=(own_namespace,))
+    return Decider(
+        program,
+        inventory,
+        mode=mode,
+        cluster=cluster,
+        namespaces=(own_namespace,),
+        daemon_set_controllers=daemon_set_controllers,
+    )
 
 
 def _fails_tests(error: Exception) -> bool:

@@ -147,7 +147,7 @@ class Admission:
         if self.decisions is None or self.log_decisions == "none":
             return
         whole = decision.mode == "audit" or self.log_decisions == "all" or decision.audited is not None
-        if not whole and outcome == "unchanged":
+        if not whole and outcome == "unchanged" and not decision.warnings:
             return
         data = decision.as_json()
         line: dict[str, object] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import yaml
 
 from engine.bundle import FailurePolicy
 from engine.decision import LEFT_ALONE
-from engine.pods import NAME_LABEL
+from engine.pods import DAEMON_SET_CONTROLLERS, MIRROR, NAME_LABEL, NODE_USER, NODES
 
 NAME = "bayplan-dev"
 """Not what the chart calls its own: applying one must not replace the other."""
@@ -18,10 +19,30 @@ WEBHOOK = "mutate.bayplan.dev"
 TIMEOUT_SECONDS = 2
 """Of one call; a webhook that times out is asked again when others change the pod, so a pod waits twice at most."""
 
-NOT_DAEMON_SET = (
-    '!object.metadata.?ownerReferences.orValue([]).exists(o, o.kind == "DaemonSet" && o.?controller.orValue(false))'
+_TERMS = "object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"
+_OF_A_DAEMON_SET = (
+    "has(object.metadata.ownerReferences)"
+    ' && object.metadata.ownerReferences.exists(o, o.apiVersion == "apps/v1" && o.kind == "DaemonSet"'
+    " && has(o.controller) && o.controller)"
+    " && has(object.spec.affinity) && has(object.spec.affinity.nodeAffinity)"
+    f" && has({_TERMS}) && has({_TERMS}.nodeSelectorTerms) && {_TERMS}.nodeSelectorTerms != null"
+    f" && size({_TERMS}.nodeSelectorTerms) > 0"
+    f" && {_TERMS}.nodeSelectorTerms.all(t, has(t.matchFields) && t.matchFields.exists(f,"
+    ' f.key == "metadata.name" && f.operator == "In" && has(f.values) && size(f.values) == 1))'
 )
-NOT_MIRROR = '!("kubernetes.io/config.mirror" in object.metadata.?annotations.orValue({}))'
+NOT_MIRROR = (
+    f'!(has(request.userInfo.username) && request.userInfo.username.startsWith("{NODE_USER}")'
+    f' && has(request.userInfo.groups) && "{NODES}" in request.userInfo.groups'
+    f' && has(object.metadata.annotations) && "{MIRROR}" in object.metadata.annotations'
+    f' && has(object.spec.nodeName) && request.userInfo.username == "{NODE_USER}" + object.spec.nodeName)'
+)
+
+
+def not_of_a_daemon_set(controllers: Iterable[str]) -> str:
+    """The condition, in CEL, under which a pod is sent although it may look like a DaemonSet's: it looks otherwise, or
+    none of these users made it. The user comes first, so no pod of anybody else can make it fail or cost much."""
+    users = ", ".join(json.dumps(user) for user in controllers)
+    return f"!(has(request.userInfo.username) && request.userInfo.username in [{users}] && {_OF_A_DAEMON_SET})"
 
 
 def configuration(
@@ -30,12 +51,14 @@ def configuration(
     namespace: str,
     failure_policy: FailurePolicy = "Ignore",
     only: Sequence[str] = (),
+    daemon_set_controllers: Iterable[str] = DAEMON_SET_CONTROLLERS,
 ) -> str:
     """The configuration as YAML. `url` is that of `/mutate`, `authority` the PEM of who signed its certificate;
-    `only` the namespaces whose pods are sent, all if empty.
+    `only` the namespaces whose pods are sent, all if empty; `daemon_set_controllers` the users of that controller.
 
-    Left out are what the webhook would leave alone anyway: pods of DaemonSets, mirror pods, and the namespaces
-    kube-system, kube-node-lease and the webhook's own. Pods with a `nodeName` are sent, for `deny` is about them, too.
+    Left out is what the webhook would leave alone anyway, and nothing else: pods that the DaemonSet controller made,
+    mirror pods that their node's kubelet made, and the namespaces kube-system, kube-node-lease and the webhook's own.
+    Pods with a `nodeName` are sent, for `deny` is about them, too.
     """
     namespaces = [_namespaces("NotIn", LEFT_ALONE | {namespace})]
     if only:
@@ -54,7 +77,7 @@ def configuration(
         ],
         "matchPolicy": "Equivalent",
         "matchConditions": [
-            {"name": "not-of-a-daemon-set", "expression": NOT_DAEMON_SET},
+            {"name": "not-of-a-daemon-set", "expression": not_of_a_daemon_set(daemon_set_controllers)},
             {"name": "not-a-mirror-pod", "expression": NOT_MIRROR},
         ],
         "namespaceSelector": {"matchExpressions": namespaces},

@@ -17,6 +17,7 @@ from cluster import FleetWatch, InCluster, Namespaces, connect, inside, own_name
 from delivery import Activation, LiveInventory, Stages, decider_of, program_from
 from engine.bundle import FailurePolicy
 from engine.decision import OWN_NAMESPACE
+from engine.pods import DAEMON_SET_CONTROLLERS
 from engine.pools import POOL_LABELS
 from telemetry import Metrics, configure_logging
 from webhook.admission import Admission, LogDecisions
@@ -51,6 +52,7 @@ class Options:
     dev_namespaces: tuple[str, ...] = ()
     failure_policy: FailurePolicy = "Ignore"
     namespace: str | None = None
+    daemon_set_controllers: tuple[str, ...] = DAEMON_SET_CONTROLLERS
     log_decisions: LogDecisions = "changed"
     shutdown_delay: float = 0.0
 
@@ -124,7 +126,13 @@ def serve(options: Options, output: BinaryIO) -> None:
 
 def _stages(options: Options, live: LiveInventory) -> Stages:
     known = {"name": options.cluster_name, "labels": dict(options.cluster_labels)}
-    build = partial(decider_of, mode=options.mode, cluster=known, own_namespace=options.own_namespace)
+    build = partial(
+        decider_of,
+        mode=options.mode,
+        cluster=known,
+        own_namespace=options.own_namespace,
+        daemon_set_controllers=options.daemon_set_controllers,
+    )
     return Stages(partial(program_from, options.bundle), live.take, build)
 
 
@@ -138,7 +146,12 @@ def _certificate(
     names = dict.fromkeys([urlsplit(url).hostname or "127.0.0.1", "localhost", "127.0.0.1", "::1"])
     pair = development(list(names))
     text = configuration(
-        f"{url}/mutate", pair.authority, options.own_namespace, options.failure_policy, options.dev_namespaces
+        f"{url}/mutate",
+        pair.authority,
+        options.own_namespace,
+        options.failure_policy,
+        options.dev_namespaces,
+        options.daemon_set_controllers,
     )
     if options.dev_config:
         Path(options.dev_config).write_text(text)

@@ -3,26 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from engine.decision.decision import PolicyOutcome
 from engine.evaluation import UNSELECTED
-from engine.pods import IncomingPod, controller
+from engine.pods import (
+    IncomingPod,
+    claims_daemon_set,
+    claims_mirror,
+    made_by_daemon_set_controller,
+    made_by_kubelet,
+    user_name,
+)
 from engine.program import CompiledPolicy
 
-MIRROR = "kubernetes.io/config.mirror"
+
+class Standing(NamedTuple):
+    """How a pod stands to policies: why it is left alone, empty if it is not; and what it claims to be and is not."""
+
+    left_alone: str = ""
+    claim: str = ""
 
 
-def hands_off(incoming: IncomingPod, namespaces: Collection[str], *, daemon_sets: bool) -> str:
-    """Why a pod is left alone; empty if it is not. `daemon_sets`: pods of DaemonSets are not left alone."""
-    metadata = incoming.pod.get("metadata") or {}
+ORDINARY = Standing()
+"""Of a pod that policies are about, and that claims nothing."""
+
+
+def standing(
+    incoming: IncomingPod, namespaces: Collection[str], controllers: Collection[str], *, daemon_sets: bool
+) -> Standing:
+    """Whether a pod is left alone: by its namespace, or because it was made by who may make such.
+
+    `controllers` are the users of the DaemonSet controller; `daemon_sets`: pods of DaemonSets are not left alone. A pod
+    that only says that it is one of those is decided like any other, with a warning.
+    """
+    pod = incoming.pod
     if incoming.namespace_name in namespaces:
-        return f"pods in namespace {incoming.namespace_name} are left alone"
-    if MIRROR in (metadata.get("annotations") or {}):
-        return "mirror pods are left alone"
-    owner = controller(metadata)
-    if owner is not None and owner.get("kind") == "DaemonSet" and not daemon_sets:
-        return "pods of DaemonSets are left alone"
-    return ""
+        return Standing(f"pods in namespace {incoming.namespace_name} are left alone")
+    mirrors, of_daemon_set = claims_mirror(pod), not daemon_sets and claims_daemon_set(pod)
+    if mirrors and made_by_kubelet(incoming):
+        return Standing("mirror pods are left alone")
+    if of_daemon_set and made_by_daemon_set_controller(incoming, controllers):
+        return Standing("pods of DaemonSets are left alone")
+    if mirrors:
+        return Standing(claim=_claim(incoming, "to be a mirror pod", "the kubelet of the node that it names"))
+    if of_daemon_set and user_name(incoming) in controllers:
+        return Standing(
+            claim="the pod claims to be a DaemonSet's, but is not as its controller makes them: policies apply to it"
+        )
+    if of_daemon_set:
+        return Standing(claim=_claim(incoming, "to be a DaemonSet's", "the DaemonSet controller"))
+    return ORDINARY
+
+
+def _claim(incoming: IncomingPod, what: str, maker: str) -> str:
+    user = user_name(incoming)
+    by = f"`{user}`" if user else "a user that is not known"
+    return f"the pod claims {what}, but was made by {by}, not by {maker}: policies apply to it"
 
 
 def resting(policy: CompiledPolicy) -> PolicyOutcome:

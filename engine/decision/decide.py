@@ -15,7 +15,7 @@ from typing import Any
 from engine.bundle import MODES, SYSTEM_NAMESPACES, Mode, Outcome
 from engine.decision import words
 from engine.decision.attribution import outcomes, overruled_spread, tolerating_policies, without_effect
-from engine.decision.candidates import Candidates, hands_off, resting
+from engine.decision.candidates import Candidates, resting, standing
 from engine.decision.combine import Given, PoliciesFailed, combined, denied, refused
 from engine.decision.decision import Decision, PolicyOutcome, Portion, policy_outcome
 from engine.decision.intent import TaintAnswers, pool_names, written
@@ -34,7 +34,7 @@ from engine.evaluation import (
 from engine.language import Budget
 from engine.nodeselector import TooMany
 from engine.placement import own
-from engine.pods import IncomingPod
+from engine.pods import DAEMON_SET_CONTROLLERS, IncomingPod
 from engine.pools import Inventory, PoolIndex
 from engine.program import POD_NAMES, Arguments, CompiledExemption, Program
 
@@ -56,7 +56,8 @@ class Decider:
     """A program on an inventory. It keeps nothing of one pod for the next; swap the whole of it when either changes.
 
     `mode` is the webhook's own. `cluster` is what expressions see under that name (`name`, `labels`); `params`
-    overrides constants of the bundle; `namespaces` are left alone besides `LEFT_ALONE`, whatever the bundle says.
+    overrides constants of the bundle; `namespaces` are left alone besides `LEFT_ALONE`, whatever the bundle says;
+    `daemon_set_controllers` are the users whose pods of DaemonSets are left alone.
     """
 
     def __init__(
@@ -68,10 +69,12 @@ class Decider:
         cluster: Mapping[str, Any] | None = None,
         params: Mapping[str, Any] | None = None,
         namespaces: Iterable[str] = (),
+        daemon_set_controllers: Iterable[str] = DAEMON_SET_CONTROLLERS,
     ) -> None:
         self.program = program
         self.mode = most_careful_mode(mode, program.mode)
         self.left_alone = LEFT_ALONE.difference(program.hands_on.namespaces).union(namespaces)
+        self.daemon_set_controllers = frozenset(daemon_set_controllers)
         known = {"name": "", "labels": {}, **(cluster or {})}
         self.constants = (known, {**program.params, **(params or {})})
         self.pool_index = PoolIndex(inventory)
@@ -94,11 +97,19 @@ class Decider:
 
     def decide(self, incoming: IncomingPod) -> Decision:
         """What follows for one pod. Never raises for what a bundle or a pod may hold."""
-        reason = hands_off(incoming, self.left_alone, daemon_sets=self.program.hands_on.daemon_sets)
+        stands = standing(
+            incoming, self.left_alone, self.daemon_set_controllers, daemon_sets=self.program.hands_on.daemon_sets
+        )
+        reason = stands.left_alone
         if self.mode == "off" or reason:
             outcome: Outcome = "off" if self.mode == "off" else "notMatched"
             policies = tuple(PolicyOutcome(p.name, outcome, reason) for p in self.program.policies)
             return Decision(incoming, self.program.revision, self.mode, True, reason or "switched off", policies)
+        decision = self._judged(incoming)
+        return replace(decision, warnings=(stands.claim, *decision.warnings)) if stands.claim else decision
+
+    def _judged(self, incoming: IncomingPod) -> Decision:
+        """What follows for a pod that policies are about."""
         evaluations = self.evaluations(incoming)
         decision = self._in_mode(incoming, evaluations)
         if not self._splits:

@@ -9,24 +9,42 @@ and `without_environment` keep the values of a pod's environment out of errors a
 Start with `incoming.py`, then `manifests.py` (files to pods) and `owner.py`.
 """
 
+from engine.pods.authors import (
+    DAEMON_SET_CONTROLLERS,
+    MIRROR,
+    NODE_USER,
+    NODES,
+    claims_daemon_set,
+    claims_mirror,
+    made_by_daemon_set_controller,
+    made_by_kubelet,
+    user_name,
+)
 from engine.pods.dealing import dealt, index_of
 from engine.pods.incoming import IncomingPod
 from engine.pods.manifests import pods_from_documents
 from engine.pods.namespaces import NAME_LABEL, named, namespace_object
-from engine.pods.owner import controller, free_owner, owner_of
+from engine.pods.owner import free_owner, owner_of
 from engine.pods.redaction import reads_environment, redactor, withheld, without_environment
 from engine.pods.requests import quantities_in, requests_of, with_quantities_as_text
 from engine.pods.rollout import rolled_out
 from engine.pods.shape import check_pod
 
 __all__ = [
+    "DAEMON_SET_CONTROLLERS",  # the users that the DaemonSet controller has, if nothing else is said
+    "MIRROR",  # the annotation of a mirror pod
     "NAME_LABEL",  # the label that the API server gives each Namespace: its name
+    "NODES",  # the group of kubelets
+    "NODE_USER",  # what begins a kubelet's user name
     "IncomingPod",  # a pod with its Namespace, its request and its owner
     "check_pod",  # raises RequestError for a pod that the API server could not decode
-    "controller",  # the owner reference of a pod's controller, or None
+    "claims_daemon_set",  # whether a pod says that something called DaemonSet controls it
+    "claims_mirror",  # whether a pod says that it mirrors a static one
     "dealt",  # the shares of a split, in the order in which a pod gets them
     "free_owner",  # the owner that may label each of its pods as it likes, empty where there is none
     "index_of",  # the index of a pod of a StatefulSet or indexed Job, or None
+    "made_by_daemon_set_controller",  # whether the DaemonSet controller asked for a pod, and it looks like it
+    "made_by_kubelet",  # whether the kubelet of the node that a mirror pod names asked for it
     "named",  # the `namespaceObject` of a Namespace's name, with the label that holds it
     "namespace_object",  # a Namespace as Kubernetes shows it to policies
     "owner_of",  # the Owner (apiVersion, kind, name) of a pod, None for a bare one
@@ -36,6 +54,7 @@ __all__ = [
     "redactor",  # a function that hides values of one pod's environment in texts
     "requests_of",  # what the scheduler will count for a pod, by resource; raises RequestError
     "rolled_out",  # whether a policy's rollout, in percent, has reached a pod's workload
+    "user_name",  # who asked for a pod, empty where that is not known
     "with_quantities_as_text",  # a pod whose quantities are text where they were numbers
     "withheld",  # an error without its words, its place only
     "without_environment",  # a pod without the values of its environment

@@ -14,6 +14,7 @@ from typing import Any
 
 from engine.documents import RequestError
 from engine.names import REQUIRED
+from engine.pods.authors import NODE_USER, NODES, claims_mirror
 from engine.pods.incoming import Owner
 
 Json = Any
@@ -26,6 +27,7 @@ NODE = "node-1"
 _MINUTES = "28000000"
 _SAFE = "bcdfghjklmnpqrstvwxz2456789"
 _SERVICE_ACCOUNTS = "system:serviceaccounts"
+_AUTHENTICATED = "system:authenticated"
 
 
 def pod_template(workload: Object) -> Object | None:
@@ -48,14 +50,25 @@ def pod_of_workload(workload: Object, template: Object, name: str, namespace: st
 
 
 def user_of(pod: Object) -> Pod:
-    """`userInfo` of the request by which a pod's controller creates it, an empty one for a bare pod."""
-    references = _at(pod, "metadata").get("ownerReferences") or () if _at(pod, "metadata") else ()
-    kind = next((str(each.get("kind", "")) for each in references if each.get("controller")), "")
-    name = _ACCOUNTS.get(kind)
+    """`userInfo` of the request by which a pod's controller, or a kubelet, creates it; an empty one for a bare pod.
+
+    A pod in a file is taken at its word: nobody asks for it, so there is nobody to distrust.
+    """
+    node = (_at(pod, "spec") or {}).get("nodeName")
+    if claims_mirror(pod) and node:
+        return {"username": f"{NODE_USER}{node}", "uid": "", "groups": [NODES, _AUTHENTICATED]}
+    references = (_at(pod, "metadata") or {}).get("ownerReferences") or ()
+    name = next((_account(each) for each in references if each.get("controller")), None)
     if name is None:
         return {"username": "", "uid": "", "groups": []}
-    groups = [_SERVICE_ACCOUNTS, f"{_SERVICE_ACCOUNTS}:kube-system", "system:authenticated"]
+    groups = [_SERVICE_ACCOUNTS, f"{_SERVICE_ACCOUNTS}:kube-system", _AUTHENTICATED]
     return {"username": f"system:serviceaccount:kube-system:{name}", "uid": "", "groups": groups}
+
+
+def _account(reference: Object) -> str | None:
+    """The service account of the controller that a reference names."""
+    group = str(reference.get("apiVersion", "")).rpartition("/")[0]
+    return _ACCOUNTS.get((group, str(reference.get("kind", ""))))
 
 
 def _at(value: Json, *path: str) -> Json:
@@ -215,12 +228,13 @@ _BUILT_IN = {*_KINDS, ("apps", "ReplicaSet"), ("v1", "ReplicationController")}
 _PASSED_ON = {("ReplicaSet", "Deployment"), ("Job", "CronJob")}
 
 _ACCOUNTS = {
-    "ReplicaSet": "replicaset-controller",
-    "ReplicationController": "replication-controller",
-    "StatefulSet": "statefulset-controller",
-    "DaemonSet": "daemon-set-controller",
-    "Job": "job-controller",
+    ("apps", "ReplicaSet"): "replicaset-controller",
+    ("", "ReplicationController"): "replication-controller",
+    ("apps", "StatefulSet"): "statefulset-controller",
+    ("apps", "DaemonSet"): "daemon-set-controller",
+    ("batch", "Job"): "job-controller",
 }
+"""Service accounts in kube-system, by group and kind."""
 
 
 def workload_name(workload: Object) -> str:

@@ -35,6 +35,14 @@ def test_a_pod_is_neither_bound_nor_has_a_status() -> None:
     assert as_created({"spec": None, "status": {}}) == {"spec": None}
 
 
+def test_a_mirror_pod_is_created_bound() -> None:
+    given = running("a")
+    given["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "x"}
+    assert as_created(given) == {key: value for key, value in given.items() if key != "status"}
+    given["metadata"]["annotations"] = {"other": "x"}
+    assert "nodeName" not in as_created(given)["spec"]
+
+
 @pytest.mark.parametrize(
     ("phase", "counts"),
     [("Running", True), ("Pending", True), ("Unknown", True), ("Succeeded", False), ("Failed", False)],

@@ -114,7 +114,10 @@ def test_it_must_be_told_which_pods(bayplan: Bayplan) -> None:
 
 def test_a_daemonsets_pod_is_left_alone(bayplan: Bayplan, tmp_path: Path) -> None:
     pod = running("agent", {"interruptible": "true", "app": "agent"}, "agent")
-    pod["metadata"]["ownerReferences"][0] |= {"kind": "DaemonSet", "name": "agent"}
+    pod["metadata"]["ownerReferences"][0] |= {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "agent"}
+    term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    pod["spec"]["affinity"] = {"nodeAffinity": required}
     assert bayplan(*SPOT, "--pods", listing(tmp_path, pod)).status == 0
 
 

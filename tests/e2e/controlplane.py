@@ -95,13 +95,16 @@ class ControlPlane:
         body: Json = None,
         *,
         content_type: str = "application/json",
+        user: Mapping[str, Json] | None = None,
         **query: str,
     ) -> httpx.Response:
-        """Send one request and return the answer whatever it is."""
+        """Send one request, as another user (`username`, `groups`) if one is given; the answer whatever it is."""
         content = None if body is None else json.dumps(body)
-        return self._client.request(
-            method, path, content=content, headers={"Content-Type": content_type}, params=query or None
-        )
+        headers = [("Content-Type", content_type)]
+        if user is not None:
+            headers += [("Impersonate-User", user["username"])]
+            headers += [("Impersonate-Group", group) for group in user.get("groups") or ()]
+        return self._client.request(method, path, content=content, headers=headers, params=query or None)
 
     def api(
         self,
@@ -110,10 +113,11 @@ class ControlPlane:
         body: Json = None,
         *,
         content_type: str = "application/json",
+        user: Mapping[str, Json] | None = None,
         **query: str,
     ) -> Json:
         """Send one request and return the decoded answer; anything but a success raises `ApiError`."""
-        return decoded(self.request(method, path, body, content_type=content_type, **query))
+        return decoded(self.request(method, path, body, content_type=content_type, user=user, **query))
 
     def kubectl(
         self, *arguments: str | Path, stdin: Json = None, check: bool = True
@@ -214,10 +218,25 @@ class ControlPlane:
         found = self.api("GET", f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector)["items"]
         return sorted(found, key=lambda pod: str(pod["metadata"]["name"]))
 
-    def create_pod(self, namespace: str, pod: Json, *, dry_run: bool = False) -> Json:
+    def create_pod(
+        self, namespace: str, pod: Json, *, dry_run: bool = False, user: Mapping[str, Json] | None = None
+    ) -> Json:
         """Create a pod and return it as it was admitted; a dry run goes through admission too and stores nothing."""
         query = {"dryRun": "All"} if dry_run else {}
-        return self.api("POST", f"/api/v1/namespaces/{namespace}/pods", pod, **query)
+        return self.api("POST", f"/api/v1/namespaces/{namespace}/pods", pod, user=user, **query)
+
+    def grant(self, namespace: str, role: str, *groups: str) -> None:
+        """Give groups of users a ClusterRole in one namespace."""
+        names = [f"--group={group}" for group in groups]
+        self.kubectl(
+            "create",
+            "rolebinding",
+            f"{role}-{groups[0].replace(':', '-')}",
+            f"--clusterrole={role}",
+            *names,
+            "-n",
+            namespace,
+        )
 
     def wait_bound(self, namespace: str, name: str) -> str:
         """Wait until the scheduler has bound the pod; the name of its node."""

@@ -12,6 +12,7 @@ from .serving import BUNDLE, running
 NAME = "bayplan-dev"
 WEBHOOK = "mutate.bayplan.dev"
 TRAINING = {"workload": "training"}
+KUBELET = {"username": "system:node:general-1", "groups": ["system:nodes"]}
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +36,7 @@ def test_configuration_that_is_printed_can_be_applied(cluster: ControlPlane, nam
 def test_what_is_left_alone_is_not_even_sent(cluster: ControlPlane, namespace: str) -> None:
     add_general(cluster, "general-1")
     add_gpu(cluster, "gpu-1")
+    cluster.grant(namespace, "edit", "system:nodes")
     mirror = pod("mirror", labels=TRAINING, spec={"nodeName": "general-1", "automountServiceAccountToken": False})
     mirror["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "x"}
     strictly = ("--dev", "--failure-policy", "Fail")
@@ -42,7 +44,7 @@ def test_what_is_left_alone_is_not_even_sent(cluster: ControlPlane, namespace: s
         cluster.kubectl("apply", "-f", "-", stdin=serving.output())
         cluster.wait_called(NAME, namespace)
         cluster.create_pod(namespace, pod("trainee", labels=TRAINING))
-        cluster.create_pod(namespace, mirror)
+        cluster.create_pod(namespace, mirror, user=KUBELET)
         cluster.apply(daemon_set("agents", namespace, labels=TRAINING))
         assert set(cluster.wait_all_bound(namespace, "app=agents", 1).values()) == {"general-1"}
     sent = [event for event in cluster.audit_events(namespace) if any(WEBHOOK in key for key in event["annotations"])]

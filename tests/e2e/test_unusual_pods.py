@@ -21,6 +21,7 @@ TRAINING, PERSONAL = {"workload": "training"}, {"data": "personal"}
 IN_EUROPE = {"key": ZONE, "operator": "In", "values": ["eu-1a", "eu-1b"]}
 GATED = {"schedulingGates": [{"name": "tests.bayplan.dev/wait"}]}
 MIRROR = "kubernetes.io/config.mirror"
+KUBELET = {"username": "system:node:general-1", "groups": ["system:nodes"]}
 
 
 def affinity(*terms: Json) -> Json:
@@ -145,11 +146,14 @@ def test_pods_of_a_daemon_set_keep_the_one_node_that_each_is_for(cluster: Contro
 
 def test_the_mirror_of_a_static_pod_is_left_alone_even_by_what_denies(cluster: ControlPlane, namespace: str) -> None:
     add_general(cluster, "general-1")
+    cluster.grant(namespace, "edit", "system:nodes")
     spec = {"nodeName": "general-1", "hostNetwork": True, "automountServiceAccountToken": False}
     mirror = pod("static-general-1", labels=TRAINING, spec=spec)
     mirror["metadata"]["annotations"] = {MIRROR: "0123456789abcdef"}
     with admission(cluster, namespace):
-        made = cluster.create_pod(namespace, mirror)
+        with pytest.raises(ApiError, match="hostNetwork is not for workloads"):
+            cluster.create_pod(namespace, mirror)
+        made = cluster.create_pod(namespace, mirror, user=KUBELET)
         with pytest.raises(ApiError, match="hostNetwork is not for workloads"):
             cluster.create_pod(namespace, pod("no-mirror", labels=TRAINING, spec=spec))
     assert "affinity" not in made["spec"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import jsonpatch
@@ -10,8 +11,9 @@ import yaml
 from engine.bundle import parse_bundle
 from engine.decision import Decider, Decision
 from engine.documents import Source, parse_manifests
+from engine.names import REQUIRED
 from engine.placement import Operation, Placement, patch, placed
-from engine.pods import IncomingPod
+from engine.pods import DAEMON_SET_CONTROLLERS, IncomingPod
 from engine.pools import Inventory, inventory_from_documents
 from engine.pools.inventory import inventory_from_objects
 from engine.program import compile_bundle
@@ -92,10 +94,29 @@ def pod(**more: Any) -> dict[str, Any]:
     return {"metadata": metadata, "spec": {"containers": [{"name": "c", "image": "i"}], **more}}
 
 
-def incoming(given: dict[str, Any] | None = None, namespace: str = "team", **labels: str) -> IncomingPod:
+def of_a_daemon_set(node: str = "node-1", **more: Any) -> dict[str, Any]:
+    """The smallest pod as the DaemonSet controller makes it for a node."""
+    owner = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "d", "uid": "u", "controller": True}
+    term = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
+    affinity = {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [term]}}}
+    return pod(metadata={"ownerReferences": [owner]}, affinity=affinity, **more)
+
+
+def mirror(node: str = "node-1", **more: Any) -> dict[str, Any]:
+    """The smallest mirror pod of a node."""
+    return pod(metadata={"annotations": {"kubernetes.io/config.mirror": "x"}}, nodeName=node, **more)
+
+
+JANE = {"username": "jane", "groups": ["dev"]}
+DAEMON_SET_CONTROLLER = {"username": DAEMON_SET_CONTROLLERS[0], "groups": ["system:serviceaccounts"]}
+KUBELET = {"username": "system:node:node-1", "groups": ["system:nodes", "system:authenticated"]}
+
+
+def incoming(
+    given: dict[str, Any] | None = None, namespace: str = "team", user: Mapping[str, Any] = JANE, **labels: str
+) -> IncomingPod:
     """A pod on its way into a namespace."""
     metadata = {"name": namespace, "labels": {"kubernetes.io/metadata.name": namespace, **labels}}
-    user = {"username": "jane", "groups": ["dev"]}
     request = {"operation": "CREATE", "namespace": namespace, "dryRun": False, "userInfo": user}
     return IncomingPod(pod() if given is None else given, {"metadata": metadata}, request)
 

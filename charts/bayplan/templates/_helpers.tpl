@@ -47,3 +47,31 @@ that): so one stands for the other, and no two paths share a key. */}}
 {{- define "bayplan.key" -}}
 {{- replace "/" ".." . }}
 {{- end }}
+
+{{/* What the API server checks before it calls: never looser than what the webhook leaves alone itself. The user comes
+first, so that no pod of anybody else can make a condition fail, which skips a webhook under `Ignore`. */}}
+{{- define "bayplan.matchConditions" -}}
+{{- $terms := "object.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution" }}
+{{- if ne (toString .Values.webhook.handsOnDaemonSets) "true" }}
+- name: not-of-a-daemon-set
+  expression: >-
+    !(has(request.userInfo.username) && request.userInfo.username in [{{ range $i, $user := .Values.webhook.daemonSetControllers }}{{ if $i }}, {{ end }}{{ $user | toJson }}{{ end }}]
+    && has(object.metadata.ownerReferences)
+    && object.metadata.ownerReferences.exists(o, o.apiVersion == "apps/v1" && o.kind == "DaemonSet"
+    && has(o.controller) && o.controller)
+    && has(object.spec.affinity) && has(object.spec.affinity.nodeAffinity)
+    && has({{ $terms }}) && has({{ $terms }}.nodeSelectorTerms)
+    && {{ $terms }}.nodeSelectorTerms != null && size({{ $terms }}.nodeSelectorTerms) > 0
+    && {{ $terms }}.nodeSelectorTerms.all(t, has(t.matchFields) && t.matchFields.exists(f,
+    f.key == "metadata.name" && f.operator == "In" && has(f.values) && size(f.values) == 1)))
+{{- end }}
+- name: not-a-mirror-pod
+  expression: >-
+    !(has(request.userInfo.username) && request.userInfo.username.startsWith("system:node:")
+    && has(request.userInfo.groups) && "system:nodes" in request.userInfo.groups
+    && has(object.metadata.annotations) && "kubernetes.io/config.mirror" in object.metadata.annotations
+    && has(object.spec.nodeName) && request.userInfo.username == "system:node:" + object.spec.nodeName)
+{{- with .Values.webhook.matchConditions }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}

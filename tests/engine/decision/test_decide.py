@@ -8,15 +8,21 @@ from typing import Any
 import pytest
 
 from engine.documents import BundleError
+from engine.names import REQUIRED
 from engine.pools import Inventory
 from tests.engine.builders import (
     BASE,
+    DAEMON_SET_CONTROLLER,
     FLEET,
     GOLD,
+    JANE,
+    KUBELET,
     decide,
     decider,
     incoming,
     inventory,
+    mirror,
+    of_a_daemon_set,
     outcomes,
     patched,
     pod,
@@ -536,23 +542,102 @@ def test_an_audited_policy_changes_nothing_and_says_what_it_would() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "namespace"),
+    ("given", "namespace", "user"),
     [
-        (pod(metadata={"ownerReferences": [{"kind": "DaemonSet", "name": "d", "controller": True}]}), "team"),
-        (pod(metadata={"annotations": {"kubernetes.io/config.mirror": "x"}}, nodeName="n"), "team"),
-        (pod(), "kube-system"),
-        (pod(), "kube-node-lease"),
-        (pod(), "bayplan-system"),
+        (of_a_daemon_set(), "team", DAEMON_SET_CONTROLLER),
+        (mirror(), "team", KUBELET),
+        (pod(), "kube-system", JANE),
+        (pod(), "kube-node-lease", JANE),
+        (pod(), "bayplan-system", JANE),
     ],
 )
-def test_hands_off(given: dict[str, Any], namespace: str) -> None:
+def test_hands_off(given: dict[str, Any], namespace: str, user: dict[str, Any]) -> None:
     """Law 12: not even `deny` judges these."""
     engine = decider(GOLD, "deny: [{expression: 'true'}]", namespaces=["bayplan-system"])
-    decision = engine.decide(incoming(given, namespace))
+    decision = engine.decide(incoming(given, namespace, user))
 
     assert decision.allowed
     assert decision.patch == ()
     assert "left alone" in decision.message
+    assert decision.warnings == ()
+
+
+def owned(kind: str, version: str, *, controller: bool = True) -> dict[str, Any]:
+    """A pod of a DaemonSet, but for its owner."""
+    owner = {"apiVersion": version, "kind": kind, "name": "d", "uid": "u", "controller": controller}
+    return pod(metadata={"ownerReferences": [owner]}, affinity=of_a_daemon_set()["spec"]["affinity"])
+
+
+def unbound(terms: list[dict[str, Any]] | None) -> dict[str, Any]:
+    """A pod of a DaemonSet, but for its required terms."""
+    given = of_a_daemon_set()
+    affinity = {"nodeAffinity": {} if terms is None else {REQUIRED: {"nodeSelectorTerms": terms}}}
+    return {**given, "spec": {**given["spec"], "affinity": affinity}}
+
+
+def by_name(*values: str) -> dict[str, Any]:
+    return {"matchFields": [{"key": "metadata.name", "operator": "In", "values": list(values)}]}
+
+
+NOT_CONTROLLER = "the pod claims to be a DaemonSet's, but was made by `{}`, not by the DaemonSet controller"
+NOT_KUBELET = "the pod claims to be a mirror pod, but was made by `{}`, not by the kubelet of the node that it names"
+NOT_AS_MADE = "the pod claims to be a DaemonSet's, but is not as its controller makes them"
+
+
+@pytest.mark.parametrize(
+    ("given", "user", "warning"),
+    [
+        # what anybody can write
+        (of_a_daemon_set(), JANE, NOT_CONTROLLER.format("jane")),
+        (owned("DaemonSet", "invented.example/v7"), JANE, NOT_CONTROLLER.format("jane")),
+        (mirror(), JANE, NOT_KUBELET.format("jane")),
+        (mirror(), {**JANE, "groups": ["system:nodes"]}, NOT_KUBELET.format("jane")),
+        # accounts with names alike
+        (
+            of_a_daemon_set(),
+            {"username": "system:serviceaccount:team:daemon-set-controller"},
+            NOT_CONTROLLER.format("system:serviceaccount:team:daemon-set-controller"),
+        ),
+        (mirror("node-2"), KUBELET, NOT_KUBELET.format("system:node:node-1")),
+        (mirror(), {"username": "system:node:node-1"}, NOT_KUBELET.format("system:node:node-1")),
+        (mirror(""), {"username": "system:node:", "groups": ["system:nodes"]}, NOT_KUBELET.format("system:node:")),
+        (of_a_daemon_set(), KUBELET, NOT_CONTROLLER.format("system:node:node-1")),
+        # what the controller does not make
+        (owned("DaemonSet", "apps.kruise.io/v1alpha1"), DAEMON_SET_CONTROLLER, NOT_AS_MADE),
+        (owned("DaemonSet", "apps/v1beta1"), DAEMON_SET_CONTROLLER, NOT_AS_MADE),
+        (unbound(None), DAEMON_SET_CONTROLLER, NOT_AS_MADE),
+        (unbound([]), DAEMON_SET_CONTROLLER, NOT_AS_MADE),
+        (unbound([by_name("a", "b")]), DAEMON_SET_CONTROLLER, NOT_AS_MADE),
+        (unbound([by_name("a"), {}]), DAEMON_SET_CONTROLLER, NOT_AS_MADE),
+        (owned("DaemonSet", "apps/v1", controller=False), DAEMON_SET_CONTROLLER, ""),
+        (owned("ReplicaSet", "apps/v1"), DAEMON_SET_CONTROLLER, ""),
+        (of_a_daemon_set(), {}, "the pod claims to be a DaemonSet's, but was made by a user that is not known"),
+    ],
+)
+def test_a_pod_does_not_say_itself_that_it_is_left_alone(
+    given: dict[str, Any], user: dict[str, Any], warning: str
+) -> None:
+    """Law 13: it is decided like any other, and the decision says what it claimed."""
+    decision = decider(GOLD, "deny: [{expression: 'true', message: not today}]").decide(incoming(given, user=user))
+
+    assert not decision.allowed
+    assert "not today" in decision.message
+    assert len(decision.warnings) == bool(warning)
+    assert all(text.startswith(warning) for text in decision.warnings)
+
+
+def test_who_makes_the_pods_of_daemon_sets_can_be_said() -> None:
+    engine = decider(GOLD, daemon_set_controllers=["kcm"])
+
+    assert "left alone" in engine.decide(incoming(of_a_daemon_set(), user={"username": "kcm"})).message
+    assert engine.decide(incoming(of_a_daemon_set(), user=DAEMON_SET_CONTROLLER)).patch
+
+
+def test_a_claim_is_told_with_what_else_is_warned_of_and_with_hands_on_there_is_none() -> None:
+    claims = decide("require: [{expression: 'false'}]\nwhenEmpty: warn", given=of_a_daemon_set())
+    assert [text.partition(" ")[0] for text in claims.warnings] == ["the", "policy"]
+    opted_in = decide(GOLD, given=of_a_daemon_set(), bundle="handsOn: {daemonSets: true}")
+    assert "claims" not in str(opted_in.warnings)
 
 
 def test_a_node_of_no_pool_keeps_a_free_requirement_alive() -> None:

@@ -13,12 +13,26 @@ from engine.decision.words import ABOUT_NONE, HELD, NO_TAINT, TOO_LIGHT
 from engine.evaluation import UNSELECTED
 from engine.nodeselector import TRUE
 from engine.pools import Inventory
-from tests.engine.builders import BASE, GOLD, decide, decider, incoming, inventory, outcomes, patched, pod, preferred
+from tests.engine.builders import (
+    BASE,
+    DAEMON_SET_CONTROLLER,
+    GOLD,
+    JANE,
+    KUBELET,
+    decide,
+    decider,
+    incoming,
+    inventory,
+    mirror,
+    of_a_daemon_set,
+    outcomes,
+    patched,
+    pod,
+    preferred,
+)
 from tests.engine.matching import PREFERRED, REQUIRED
 
 DENY = "deny: [{expression: 'true', message: not today}]"
-DAEMON = pod(metadata={"ownerReferences": [{"kind": "DaemonSet", "name": "d", "controller": True}]})
-MIRROR = pod(metadata={"annotations": {"kubernetes.io/config.mirror": "x"}})
 
 
 def messages(decision: Any) -> dict[str, str]:
@@ -26,15 +40,15 @@ def messages(decision: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("given", "namespace", "reason"),
+    ("given", "namespace", "user", "reason"),
     [
-        (DAEMON, "team", "pods of DaemonSets are left alone"),
-        (MIRROR, "team", "mirror pods are left alone"),
-        (pod(), "kube-system", "pods in namespace kube-system are left alone"),
+        (of_a_daemon_set(), "team", DAEMON_SET_CONTROLLER, "pods of DaemonSets are left alone"),
+        (mirror(), "team", KUBELET, "mirror pods are left alone"),
+        (pod(), "kube-system", JANE, "pods in namespace kube-system are left alone"),
     ],
 )
-def test_why_a_pod_is_left_alone(given: dict[str, Any], namespace: str, reason: str) -> None:
-    decision = decider(GOLD, DENY).decide(incoming(given, namespace))
+def test_why_a_pod_is_left_alone(given: dict[str, Any], namespace: str, user: dict[str, Any], reason: str) -> None:
+    decision = decider(GOLD, DENY).decide(incoming(given, namespace, user))
     assert (decision.allowed, decision.message) == (True, reason)
     assert outcomes(decision) == {"one": "notMatched", "two": "notMatched"}
     assert set(messages(decision).values()) == {reason}

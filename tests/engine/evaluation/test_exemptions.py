@@ -9,7 +9,19 @@ import pytest
 from engine.bundle import parse_bundle
 from engine.documents import BundleError
 from engine.program import compile_bundle
-from tests.engine.builders import GOLD, decider, incoming, outcomes, pod, required
+from tests.engine.builders import (
+    DAEMON_SET_CONTROLLER,
+    GOLD,
+    JANE,
+    KUBELET,
+    decider,
+    incoming,
+    mirror,
+    of_a_daemon_set,
+    outcomes,
+    pod,
+    required,
+)
 
 BASE = 'require: [{expression: \'pool.labels["tier"] == "base"\'}]'
 
@@ -29,7 +41,7 @@ LABELLED = exemption(
 )
 def test_both_must_say_so(labels: dict[str, str], namespace: dict[str, str], exempt: bool) -> None:
     engine = decider(GOLD, "deny: [{expression: 'true'}]", bundle=LABELLED)
-    decision = engine.decide(incoming(pod(metadata={"labels": labels}), **namespace))
+    decision = engine.decide(incoming(pod(metadata={"labels": labels}), "team", JANE, **namespace))
     assert decision.allowed == exempt
     if exempt:
         assert outcomes(decision) == {"one": "notMatched", "two": "notMatched"}
@@ -120,24 +132,14 @@ def test_names_and_reasons() -> None:
     assert [rule for rule, _ in problems("handsOn: {namespaces: [default]}")] == ["unknown-word"]
 
 
-OF_A_DAEMON_SET = {"ownerReferences": [{"kind": "DaemonSet", "name": "d", "controller": True}]}
-BOUND = {
-    "nodeAffinity": {
-        "requiredDuringSchedulingIgnoredDuringExecution": {
-            "nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]}]
-        }
-    }
-}
-
-
 def test_a_daemon_set_may_be_opted_in_and_stays_on_its_node() -> None:
-    given = pod(metadata=OF_A_DAEMON_SET, affinity=BOUND)
-    assert decider(GOLD).decide(incoming(given)).patch == ()
+    given = of_a_daemon_set()
+    assert decider(GOLD).decide(incoming(given, user=DAEMON_SET_CONTROLLER)).patch == ()
 
     engine = decider(
         GOLD, "tolerate: [{expression: 'taint.key == \"nvidia.com/gpu\"'}]", bundle="handsOn: {daemonSets: true}"
     )
-    decision = engine.decide(incoming(given))
+    decision = engine.decide(incoming(given, user=DAEMON_SET_CONTROLLER))
     (term,) = required(decision)
     assert term == {
         "matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}],
@@ -147,19 +149,20 @@ def test_a_daemon_set_may_be_opted_in_and_stays_on_its_node() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "namespace", "touched"),
+    ("given", "namespace", "user", "touched"),
     [
-        (pod(), "kube-system", True),
-        (pod(), "kube-node-lease", False),
-        (pod(), "bayplan-system", False),
-        (pod(metadata={"annotations": {"kubernetes.io/config.mirror": "x"}}), "kube-system", False),
-        (pod(metadata=OF_A_DAEMON_SET), "kube-system", False),
-        (pod(nodeName="n"), "kube-system", False),
+        (pod(), "kube-system", JANE, True),
+        (pod(), "kube-node-lease", JANE, False),
+        (pod(), "bayplan-system", JANE, False),
+        (mirror(), "kube-system", KUBELET, False),
+        (of_a_daemon_set(), "kube-system", DAEMON_SET_CONTROLLER, False),
+        (of_a_daemon_set(), "kube-system", JANE, True),
+        (pod(nodeName="n"), "kube-system", JANE, False),
     ],
 )
-def test_namespaces_may_be_opted_in(given: dict[str, Any], namespace: str, touched: bool) -> None:
+def test_namespaces_may_be_opted_in(given: dict[str, Any], namespace: str, user: dict[str, Any], touched: bool) -> None:
     engine = decider(GOLD, bundle="handsOn: {namespaces: [kube-system]}", namespaces=["bayplan-system"])
-    assert bool(engine.decide(incoming(given, namespace)).patch) == touched
+    assert bool(engine.decide(incoming(given, namespace, user)).patch) == touched
 
 
 def test_the_webhook_s_own_namespace_can_not_be_opted_in() -> None:

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from engine.documents import RequestError
+from engine.documents import Manifest, RequestError, Source
+from engine.pods.authors import DAEMON_SET_CONTROLLERS, made_by_daemon_set_controller
 from engine.pods.controllers import NODE, pod_of_workload, pod_template, user_of, workload_name
 from engine.pods.incoming import IncomingPod, Owner
+from engine.pods.manifests import pods_from_documents
 from engine.pods.owner import owner_of
 
 Json = Any
@@ -214,4 +216,25 @@ def test_who_creates_it() -> None:
         "groups": ["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"],
     }
     assert user_of(made(workload("CronJob", "batch/v1"))[0])["username"].endswith(":job-controller")
-    assert user_of({}) == user_of(made(workload("Rollout", "a/v1"))[0]) == {"username": "", "uid": "", "groups": []}
+    nobody = {"username": "", "uid": "", "groups": []}
+    assert user_of({}) == user_of(made(workload("Rollout", "a/v1"))[0]) == nobody
+    assert user_of(made(workload("DaemonSet", "apps.kruise.io/v1alpha1"))[0]) == nobody
+    static = {"metadata": {"annotations": {"kubernetes.io/config.mirror": "x"}}, "spec": {"nodeName": "n"}}
+    assert user_of(static) == {
+        "username": "system:node:n",
+        "uid": "",
+        "groups": ["system:nodes", "system:authenticated"],
+    }
+    assert user_of({**static, "spec": {}}) == nobody
+
+
+def test_a_daemon_sets_pod_in_a_file_is_left_alone_by_its_shape() -> None:
+    """There is nobody to distrust: neither where the DaemonSet is, nor where a pod of it was written down."""
+    (of_workload,) = pods_from_documents([Manifest(Source("f", ""), workload("DaemonSet"))])
+    (dumped,) = pods_from_documents([Manifest(Source("f", ""), {"kind": "Pod", **dict(of_workload.pod)})])
+    for one in (of_workload, dumped):
+        assert made_by_daemon_set_controller(one, DAEMON_SET_CONTROLLERS)
+    (asked_for,) = pods_from_documents(
+        [Manifest(Source("f", ""), dict(of_workload.pod))], request={"userInfo": {"username": "jane"}}
+    )
+    assert not made_by_daemon_set_controller(asked_for, DAEMON_SET_CONTROLLERS)
