@@ -33,6 +33,8 @@ def _said(key: str, fact: Fact) -> str:
         return f"{key}={fact.value}"
     if fact.values is not None:
         return f"{key} is {shortened(fact.values, 8, 'or')}"
+    if fact.open:
+        return f"{key} is {shortened(fact.seen, 8, 'or')} now, left open"
     return f"{key} is {shortened(fact.seen, 8, 'or')} there" if fact.states == ANY else f"{key} {fact.states}"
 
 

@@ -20,13 +20,16 @@ from audit import as_yaml
 from cli.inputs import add_pools, inventory
 from cli.pool_details import details, shortened, sources
 from cli.terminal import amount, table, wrapped
-from engine.nodeselector import ABSENT
-from engine.pools import POOL_FIELDS, Fact, Inventory, Pool, capacity_types
+from engine.nodeselector import ABSENT, ANY, EXISTS
+from engine.pools import POOL_FIELDS, Fact, Inventory, Pool, capacity_types, open_marker, spot_markers
 
 GIB = 1 << 30
 OBSERVED = """\
 # Made from Nodes: labels and taints are what all nodes of a pool carry now. Written here they are declared: keep those
 # that the next node will carry, too.
+"""
+UNSAID = """\
+# An entry can't say all that is known; of what is left out here a node is asked. Add what you know better:
 """
 HEADER = ("POOL", "PROVIDER", "NODES", "READY", "CPU", "MEMORY", "GPUS", "ZONES", "CAPACITY", "TAINTS")
 REMARKS = {
@@ -141,7 +144,7 @@ def _json(pool: Pool, found: Inventory) -> dict[str, Any]:
 
 def _only_present(fact: Fact) -> bool:
     """Whether all nodes carry a label, and that is all that an inventory can say of it."""
-    return not fact.states.absent and fact.value is None and fact.values is None
+    return not fact.states.absent and fact.value is None and fact.values is None and not fact.open
 
 
 def described(pool: Pool) -> dict[str, Any]:
@@ -171,11 +174,37 @@ def _listed(values: Sequence[str] | None) -> list[str] | None:
 
 def as_document(found: Inventory) -> str:
     """An Inventory document, with a comment where it says more than is certain."""
-    observed = any(fact.observed for pool in found.pools for fact in pool.facts.values())
+    observed = any(fact.observed and not fact.open for pool in found.pools for fact in pool.facts.values())
     entries = [entry(pool) for pool in found.pools]
     document = as_yaml({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": entries})
     outside = f"# Without {amount(found.strays, 'node')} of no pool: see --pool-label\n" if found.strays else ""
-    return (OBSERVED if observed else "") + outside + document
+    unsaid = [line for pool in found.pools for line in _unsaid(pool)]
+    more = "".join([UNSAID, *(f"{line}\n" for line in unsaid)]) if unsaid else ""
+    return (OBSERVED if observed else "") + more + outside + document
+
+
+def _unsaid(pool: Pool) -> Iterator[str]:
+    """Comments about what is known of a pool, and an entry can't say."""
+    said = [
+        f"`{key}` is left open, {shortened(fact.seen, 8)} now" if fact.open else f"`{key}` {fact.states}"
+        for key, fact in pool.facts.items()
+        if fact.open or not _is_said(key, fact)
+    ]
+    if pool.closed:
+        said.append("labels that its NodePool does not mention are on none of its nodes")
+    for each in said:
+        yield f"#   {' '.join(f'{pool.name}: {each}'.split())}"  # on one line, whatever somebody called it
+
+
+def _is_said(key: str, fact: Fact) -> bool:
+    """Whether an entry says of a label what is known of it, be it nothing."""
+    known = fact.value is not None or fact.values is not None
+    return known or fact.states in (ANY, ABSENT, EXISTS) or _is_mark(key, fact)
+
+
+def _is_mark(key: str, fact: Fact) -> bool:
+    """Whether a label marks only some nodes, as those of spot machines: where it has a value, it may be missing."""
+    return key in spot_markers() and fact.states.absent and bool(fact.states.finite)
 
 
 def entry(pool: Pool) -> dict[str, Any]:
@@ -185,7 +214,7 @@ def entry(pool: Pool) -> dict[str, Any]:
         "provider": pool.provider,
         "selector": dict(pool.selector),
         "labels": {key: value for key, value in pool.labels.items() if key not in pool.selector},
-        "values": {key: list(values) for key, values in pool.values.items()},
+        "values": {key: list(some) for key, fact in pool.facts.items() if (some := _choices(pool, key, fact))},
         "present": [key for key, fact in pool.facts.items() if _only_present(fact)],
         "absent": [key for key, fact in pool.facts.items() if fact.states == ABSENT],
         "annotations": dict(pool.annotations),
@@ -201,6 +230,13 @@ def entry(pool: Pool) -> dict[str, Any]:
     return {key: value for key, value in said.items() if value not in (None, "", {}, [])}
 
 
+def _choices(pool: Pool, key: str, fact: Fact) -> Sequence[str]:
+    """The values that an entry lists for a label; none where it does not vary, or they are not known."""
+    if _is_mark(key, fact):
+        return sorted(fact.states.finite or ())
+    return pool.values.get(key, ())
+
+
 def _row(pool: Pool) -> tuple[str, ...]:
     taints = [f"{taint}{' (partial)' if taint.partial else ''}" for taint in pool.taints]
     return (
@@ -211,8 +247,8 @@ def _row(pool: Pool) -> tuple[str, ...]:
         _number(pool.cpu),
         "?" if pool.memory is None else f"{pool.memory / GIB:.0f}Gi",
         _number(pool.gpus),
-        _list(pool.fact(POOL_FIELDS["zones"]).values),
-        _list(capacity_types(pool)),
+        _there(pool, POOL_FIELDS["zones"], pool.fact(POOL_FIELDS["zones"]).values),
+        _there(pool, open_marker(pool), capacity_types(pool)),
         _list(taints),
     )
 
@@ -224,6 +260,12 @@ def _sum(counts: Iterable[int | None]) -> str:
 
 def _number(value: float | None) -> str:
     return "?" if value is None else f"{value:g}"
+
+
+def _there(pool: Pool, key: str, values: Sequence[str] | None) -> str:
+    """What nodes may carry as a label; what they carry now, and a sign that others may come, where that is open."""
+    fact = pool.fact(key)
+    return f"{','.join(fact.seen)},…" if values is None and fact.open else _list(values)
 
 
 def _list(values: Sequence[str] | None) -> str:

@@ -12,7 +12,7 @@ from engine.documents import Problem, Span, did_you_mean
 from engine.evaluation import POLICY_BUDGET, NodeSet
 from engine.language import Budget, BudgetExceeded, CelError, parse
 from engine.pools import HARD_EFFECTS, Taint, is_transient, members
-from engine.program import CompiledPolicy, CompiledTolerance, Undecided, named_taints
+from engine.program import CompiledPolicy, CompiledTolerance, Undecided, as_seen, named_taints
 
 
 def taint_problems(policies: Sequence[CompiledPolicy], stages: Sequence[Stage]) -> Iterator[Problem]:
@@ -154,6 +154,6 @@ def _true_of(entry: CompiledTolerance, pool: int | None, taint: Taint, stage: St
     view = None if pool is None else stage.decider.pool_facts.views[pool]
     arguments = (Budget(POLICY_BUDGET), *NO_POD, *stage.decider.constants, view, taint._asdict())
     try:
-        return entry.function(*arguments) is True
+        return as_seen(entry.function, *arguments) is True
     except (CelError, Undecided, BudgetExceeded):
         return False

@@ -18,7 +18,7 @@ from engine.language import BudgetExceeded, CelError
 from engine.nodeselector import TRUE, Terms, TooMany, affordable, implies
 from engine.placement import Operation, Placement, Toleration, patch, placed, stay, tolerates, toleration_for
 from engine.pools import HARD_EFFECTS, TIMED_TAINTS, PoolIndex, Taint, members
-from engine.program import CompiledTolerance, PoolView, Undecided
+from engine.program import CompiledTolerance, PoolView, Undecided, as_seen
 
 FOREVER = inf
 """The seconds of a toleration without limit."""
@@ -74,7 +74,7 @@ def _named_for(evaluation: PolicyEvaluation, pool: PoolView | None, taint: Taint
         if not _may_name(entry, pool, taint):
             continue
         try:
-            named = entry.function(*evaluation.arguments, pool, view) is True
+            named = as_seen(entry.function, *evaluation.arguments, pool, view) is True
         except (CelError, Undecided, BudgetExceeded) as error:
             raise PoliciesFailed({evaluation.policy.name: f"{entry.place}: {error}"}) from error
         if named and not timed:

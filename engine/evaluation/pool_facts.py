@@ -32,6 +32,7 @@ from engine.program import (
     TruthOf,
     Undecided,
     UnknownFact,
+    as_seen,
     assumed,
 )
 
@@ -308,7 +309,7 @@ def _fault(leaf: Leaf, inputs: Inputs, i: int | None) -> tuple[str, bool]:
             if leaf.truth is not None and i is not None:
                 assumed(lambda given: _truth_here(leaf, given, inputs, i), (*inputs.arguments, view))
             return f"it has no value on any node{where}", False
-        leaf.function(*inputs.arguments, view)
+        as_seen(leaf.function, *inputs.arguments, view)
     except UnknownFact as error:
         return f"{error}{where}", True
     except Undecided as error:

@@ -14,8 +14,16 @@ from engine.pools.apart import is_own_label
 from engine.pools.census import Census
 from engine.pools.index import HARD_EFFECTS, Group, PoolIndex, members
 from engine.pools.inventory import inventory_from_documents, inventory_problems, live_inventory
-from engine.pools.pool import Fact, Inventory, Pool, Remark, Taint, capacity_types
-from engine.pools.providers import CAPACITY_LABELS, CAPACITY_TYPES, NODE_WORDS, POOL_FIELDS, POOL_LABELS, WORD_OF
+from engine.pools.pool import Fact, Inventory, Pool, Remark, Taint, capacity_types, open_marker
+from engine.pools.providers import (
+    CAPACITY_LABELS,
+    CAPACITY_TYPES,
+    NODE_WORDS,
+    POOL_FIELDS,
+    POOL_LABELS,
+    WORD_OF,
+    spot_markers,
+)
 from engine.pools.reads import Read
 from engine.pools.taints import TIMED_TAINTS, is_transient
 from engine.pools.words import Cases, Label, PortableWord, Words, words_of
@@ -49,5 +57,7 @@ __all__ = [
     "is_transient",  # whether taints of a key say only how a node is at the moment
     "live_inventory",  # the Inventory of a cluster's objects, and of files beside them
     "members",  # the indexes of the bits that are set in a mask, ascending
+    "open_marker",  # a label that says capacity types and that a pool leaves open
+    "spot_markers",  # the labels that mark spot nodes only
     "words_of",  # the Words as one provider's labels say them
 ]

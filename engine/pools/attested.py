@@ -29,10 +29,10 @@ def attested(pool: Pool, key: str, states: LabelStates) -> bool:
     if key == NODE_NAME:
         return True
     fact = pool.fact(key)
-    if fact.states == ANY:
+    if fact.states == ANY or fact.open:
         if states.absent or any(map(states.holds, fact.seen)):
             return True
-        if not fact.seen and not (states & _USUAL.get(key, ~EXISTS)).impossible:
+        if (fact.open or not fact.seen) and not (states & _USUAL.get(key, ~EXISTS)).impossible:
             return True
     elif not (fact.states & states).impossible:
         return True

@@ -51,7 +51,8 @@ class Declared:
             mine, its = self.facts[key], other.facts[key]
             agreed = mine.states & its.states
             if agreed.impossible:
-                disputed.append(f"`{key}`: {mine.states} says {mine.source}, {its.states} says {its.source}")
+                said = f"{mine.states} says {mine.source}, {its.states} says {its.source}"
+                disputed.append(f"`{key}`: {said}; the former counts")
             elif agreed != mine.states:
                 facts[key] = Fact(agreed, source=f"{mine.source}, {its.source}")
         return Declared(
@@ -96,13 +97,14 @@ def declared_pool(said: Declared, seen: Seen | None, provider: str) -> Pool:
     """A pool that was declared, with what its nodes add.
 
     What was written by hand counts whatever nodes show. A template says what the next node will be like; nodes that are
-    there from before may differ, and then it is not the same for all.
+    there from before may differ, and then it is not the same for all. Of the labels that a closed pool does not mention
+    the next node has none, but for those that others than its author give: these it leaves open.
     """
     own = constants(said.selector, source=said.source or "its selector")
     declared = {**said.facts, **own}
     facts = {**(seen.facts if seen else {}), **declared}
     if seen and said.closed:
-        facts |= {key: _gone(fact) for key, fact in seen.facts.items() if key not in declared and not is_anybodys(key)}
+        facts |= {key: _unmentioned(key, fact) for key, fact in seen.facts.items() if key not in declared}
     if seen:
         facts |= {key: _borne_out(fact, seen.facts.get(key)) for key, fact in said.facts.items() if key not in own}
     nodes = _first(said.nodes, seen.nodes if seen else None)
@@ -138,9 +140,9 @@ def _gpus(declared: Facts, seen: Seen | None) -> int | None:
     return None if any(not states.absent and not states.holds("0") for states in some) else seen.gpus
 
 
-def _gone(fact: Fact) -> Fact:
-    """What nodes show of a label that their template does not mention (any more): the next node has none."""
-    return fact._replace(states=fact.states | ABSENT)
+def _unmentioned(key: str, fact: Fact) -> Fact:
+    """What nodes show of a label that their template does not mention: the next has none, unless it is anybody's."""
+    return fact._replace(open=True) if is_anybodys(key) else fact._replace(states=fact.states | ABSENT)
 
 
 def _borne_out(fact: Fact, seen: Fact | None) -> Fact:
@@ -161,7 +163,8 @@ def _denied(declared: Facts, seen: Facts) -> Iterator[str]:
         if not fact.states.absent and (key not in seen or seen[key].states.absent):
             others.append("without it")
         if others:
-            yield f"`{key}`: {fact.states} says {fact.source}, there are nodes {' and '.join(others)}"
+            what = "the former counts" if fact.by_hand else "so a node is asked"
+            yield f"`{key}`: {fact.states} says {fact.source}, there are nodes {' and '.join(others)}; {what}"
 
 
 def observed_pool(name: str, provider: str, selector: Labels, seen: Seen) -> Pool:

@@ -45,7 +45,8 @@ class Fact(NamedTuple):
     now, and may not hold of the next one; others are declared. `source` says in words who says so. `seen` are the
     values on the nodes that are there, sorted, also where not all of them carry the label. A label that is `each`
     machine's own is never one value by observation, however few the nodes are. What was written `by_hand` counts also
-    where nodes contradict it.
+    where nodes contradict it. An `open` fact decides nothing: what makes the nodes leaves the label open, and `states`
+    are only what the nodes that are there carry.
     """
 
     states: LabelStates
@@ -54,18 +55,19 @@ class Fact(NamedTuple):
     seen: tuple[str, ...] = ()
     each: bool = False
     by_hand: bool = False
+    open: bool = False
 
     @property
     def value(self) -> str | None:
         """The value that all nodes carry, and the next one will; None where there is not one."""
-        if self.states.absent or self.each or len(self.states.finite or ()) != 1:
+        if self.states.absent or self.each or self.open or len(self.states.finite or ()) != 1:
             return None
         return next(iter(self.states.odd))
 
     @property
     def values(self) -> tuple[str, ...] | None:
         """The values, sorted, one of which all nodes carry; None where they are not known."""
-        finite = None if self.states.absent else self.states.finite
+        finite = None if self.states.absent or self.open else self.states.finite
         return tuple(sorted(finite)) if finite else None
 
     @property
@@ -91,7 +93,9 @@ class Pool:
     None where nobody knows. `price` is per hour. `declared` is false for a pool made from nodes alone, where what no
     node carries is observed, too. On a `closed` one, nodes carry no label of its author's that is not mentioned. A node
     with one of the labels `without` belongs to another pool, also if the selector matches. `contradictions` are what
-    one source says against another, in words; the one named first counts.
+    one source says against another, in words.
+
+    `labels` are those that all nodes carry with one value, `values` those that vary, and `choices` both.
     """
 
     name: str
@@ -113,12 +117,14 @@ class Pool:
     contradictions: tuple[str, ...] = ()
     labels: Labels = field(init=False, repr=False, compare=False)
     values: LabelValues = field(init=False, repr=False, compare=False)
+    choices: Mapping[str, list[str]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         constants = {key: value for key, fact in self.facts.items() if (value := fact.value) is not None}
-        varying = {key: values for key, fact in self.facts.items() if key not in constants and (values := fact.values)}
+        known = {key: values for key, fact in self.facts.items() if (values := fact.values)}
         object.__setattr__(self, "labels", constants)
-        object.__setattr__(self, "values", varying)
+        object.__setattr__(self, "values", {key: some for key, some in known.items() if key not in constants})
+        object.__setattr__(self, "choices", {key: list(some) for key, some in known.items()})
 
     def fact(self, key: str) -> Fact:
         """What is known of a label of the pool's nodes."""
@@ -174,14 +180,21 @@ def capacity_types(pool: Pool) -> tuple[str, ...] | None:
         return None
     some: set[str] = set()
     for marker in rule.markers:
-        states = pool.fact(marker.key).states
-        if states.finite is None:
+        fact = pool.fact(marker.key)
+        states = fact.states
+        if states.finite is None or fact.open:
             return None
         meanings = {marker.types.get(value, "") for value in states.finite}
         some |= meanings - {""}
         if not states.absent and "" not in meanings:  # this one speaks on every node
             return tuple(sorted(some))
     return tuple(sorted({*some, rule.otherwise})) if rule.otherwise else None
+
+
+def open_marker(pool: Pool) -> str:
+    """A label that says capacity types and that the pool leaves open; empty where none is."""
+    rule = capacity(pool.provider)
+    return next((key for key in (rule.keys if rule else ()) if pool.fact(key).open), "")
 
 
 def constants(labels: Labels, *, observed: bool = False, source: str = "") -> dict[str, Fact]:

@@ -23,7 +23,7 @@ from engine.program.model import (
     Rule,
     Score,
 )
-from engine.program.open_expressions import assumed, assumed_cases
+from engine.program.open_expressions import as_seen, assumed, assumed_cases
 from engine.program.pool_view import PoolView, Undecided, UnknownFact
 from engine.program.tree import (
     CONTAINS,
@@ -76,6 +76,7 @@ __all__ = [
     "TruthOf",  # a function of Arguments and Words that gives the Truth of a boolean
     "Undecided",  # raised through an expression that reads a label which is not the same on all nodes of a pool
     "UnknownFact",  # the CelError of what nobody has said of a pool
+    "as_seen",  # what a function gives where what a pool leaves open is as on the nodes that are there
     "assumed",  # a Truth with each undecided label of a pool taken to be in each of its states
     "assumed_cases",  # the same of Cases
     "choose",  # the Truth of `test ? yes : no`

@@ -46,7 +46,11 @@ def open_truth(node: Node) -> TruthOf:
     asked = _sayable(node, truth_of)
 
     def truth(args: Arguments, words: Words) -> Truth:
-        return assumed(lambda given: known_truth(function, given), args, asked and (lambda: asked(args, words)))
+        return assumed(lambda given: known_truth(function, given), args, asked and (lambda: put(args, words)))
+
+    def put(args: Arguments, words: Words) -> Truth:
+        assert asked is not None
+        return assumed(lambda given: asked(given, words), args)
 
     return truth
 
@@ -68,9 +72,24 @@ def open_cases(node: Node) -> CasesOf:
     asked = _sayable(node, cases_of)
 
     def cases(args: Arguments, words: Words) -> Cases:
-        return assumed_cases(lambda given: ((TRUE, function(*given)),), args, asked and (lambda: asked(args, words)))
+        return assumed_cases(lambda given: ((TRUE, function(*given)),), args, asked and (lambda: put(args, words)))
+
+    def put(args: Arguments, words: Words) -> Cases:
+        assert asked is not None
+        return assumed_cases(lambda given: asked(given, words), args)
 
     return cases
+
+
+def as_seen(function: Callable[..., object], *args: object) -> object:
+    """What a function gives if what its pool leaves open is as on the nodes that are there. Raises Undecided."""
+    try:
+        return function(*args)
+    except Undecided:
+        view = args[_POOL]
+        if not isinstance(view, PoolView):
+            raise
+        return function(*args[:_POOL], view.believing(), *args[_POOL + 1 :])
 
 
 def assumed(
@@ -78,10 +97,11 @@ def assumed(
 ) -> Truth:
     """What a function says of the nodes of the pool in its arguments, each undecided label in each of its states.
 
-    Where these are not finitely many, or only observed, what `otherwise` says of a node; without it, that is an error.
+    Where these are not finitely many, or only observed, what `otherwise` says of a node. Without it, that is an error,
+    but on nodes that are like those that are there, where what these carry is all that counts.
     """
     branches = _branches(truth, args, otherwise)
-    if len(branches) == 1:
+    if len(branches) == 1 and branches[0][0] == TRUE:
         return branches[0][1]
     true = [common(guard, yes) for guard, (yes, _) in branches]
     return union(*true), union(*(common(guard, no) for guard, (_, no) in branches))
@@ -115,6 +135,10 @@ def _branches(
             view = _root(given)
             if states is None and otherwise is not None:
                 return [(TRUE, otherwise())]
+            if undecided.fact.open:  # what is seen is true of the nodes that are like those
+                seen = common(guard, where(undecided.key, undecided.fact.states))
+                todo.append((seen, (*given[:_POOL], view.believing(undecided.key), *given[_POOL + 1 :])))
+                continue
             if states is None:  # on every node alike, so all begins anew
                 given_up |= {undecided.key}
                 done, todo = [], [(TRUE, (*args[:_POOL], _root(args).giving_up(given_up), *args[_POOL + 1 :]))]

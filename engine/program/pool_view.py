@@ -9,10 +9,11 @@ node (`open_expressions.py`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from engine.language import CelError, NoSuchKey
 from engine.nodeselector import ABSENT, ANY, LabelStates
-from engine.pools import POOL_FIELDS, Fact, Pool, Read, capacity_types
+from engine.pools import POOL_FIELDS, Fact, Pool, Read, capacity_types, open_marker
 
 MAX_ASSUMED = 256
 """As many combinations of labels' values are tried for one pool, at most."""
@@ -49,7 +50,7 @@ class Undecided(Exception):  # noqa: N818 - goes through an expression, as Budge
 
         What is only observed may be different on the next node: where a node may be asked (`askable`), it is.
         """
-        values = self.fact.states.finite
+        values = None if self.fact.open else self.fact.states.finite
         if values is None or not self.key or len(values) > limit or (askable and self.fact.observed):
             return None
         states: list[str | None] = [*sorted(values)]
@@ -90,7 +91,7 @@ class PoolView(dict[str, object]):
             labels=_Labels(labels, pool, self._assumed, given_up)
             if reads is None
             else _NotedLabels(labels, pool, self._assumed, given_up, reads),
-            values=_Values({key: list(some) for key, some in pool.values.items()}, pool, reads),
+            values=_Values(pool, reads),
             annotations=dict(pool.annotations),
             taints=[taint._asdict() for taint in pool.taints],
             weight=pool.weight,
@@ -113,6 +114,13 @@ class PoolView(dict[str, object]):
         """The same pool, if its nodes carry a label in this state; None for absence."""
         return PoolView(self._pool, {**self._assumed, key: state}, self._reads, self._given_up)
 
+    def believing(self, *keys: str) -> PoolView:
+        """The same pool, if what its nodes carry as these labels holds of the next one, too; without keys, as any."""
+        facts = self._pool.facts
+        believed = {key: facts[key]._replace(open=False) for key in keys or facts if key in facts and facts[key].open}
+        pool = replace(self._pool, facts={**facts, **believed}) if believed else self._pool
+        return PoolView(pool, self._assumed, self._reads, self._given_up)
+
     def giving_up(self, keys: frozenset[str]) -> PoolView:
         """The same pool, where labels that are undecided are an error."""
         return PoolView(self._pool, self._assumed, self._reads, self._given_up | keys)
@@ -126,10 +134,11 @@ class PoolView(dict[str, object]):
         if field in NUMBERS:
             _, what, place = NUMBERS[field]
             raise UnknownFact(f"{what} is not known: say `{place}:` in an inventory")
-        key = POOL_FIELDS.get(field, "")
-        if key or field == "capacityTypes":
-            place = f"`values: {{{key}: [...]}}`" if key else "the labels that tell it"
+        label = POOL_FIELDS.get(field, "")
+        if label or field == "capacityTypes":
+            place = f"`values: {{{label}: [...]}}`" if label else "the labels that tell it"
             words = f"which {_LISTED[field]} the nodes have is not known: say {place} in an inventory"
+            key = label or open_marker(self._pool)
             undecided = Undecided(key, self._pool.fact(key), words)
             raise undecided.unknown if key in self._assumed or key in self._given_up else undecided
         raise NoSuchKey(field)
@@ -236,12 +245,12 @@ class _NotedLabels(_Labels):
 
 
 class _Values(dict[str, list[str]]):
-    """`pool.values`: the values of labels that vary. To ask for a label of which nothing is known is an error."""
+    """`pool.values`: the values that nodes may carry. To ask for a label of which these are not known is an error."""
 
     __slots__ = ("_pool", "_reads")
 
-    def __init__(self, values: Mapping[str, list[str]], pool: Pool, reads: set[Read] | None) -> None:
-        super().__init__(values)
+    def __init__(self, pool: Pool, reads: set[Read] | None) -> None:
+        super().__init__(pool.choices)
         self._pool, self._reads = pool, reads
 
     def __getitem__(self, key: str) -> list[str]:
@@ -254,8 +263,12 @@ class _Values(dict[str, list[str]]):
             self._reads.add(Read("values", key))
         if super().__contains__(key):
             return True
-        if isinstance(key, str) and not self._pool.fact(key).settled:
-            raise Undecided(key, self._pool.fact(key)).unknown
+        if isinstance(key, str):
+            fact = self._pool.fact(key)
+            if fact.open:
+                raise Undecided(key, fact)
+            if not fact.settled:
+                raise Undecided(key, fact).unknown
         return False
 
     def get(self, key: object, default: object = None) -> object:  # type: ignore[override]

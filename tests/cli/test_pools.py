@@ -80,6 +80,73 @@ def test_yaml_read_again_is_the_same_pools(bayplan: Bayplan, path: Path) -> None
     assert [{**pool, "sources": None} for pool in again] == [{**pool, "sources": None} for pool in first]
 
 
+OPEN = """
+apiVersion: karpenter.sh/v1
+kind: NodePool
+metadata: {name: k}
+spec:
+  template:
+    spec:
+      requirements:
+        - {key: tenant, operator: In, values: [blue, green]}
+        - {key: slots, operator: Gt, values: ["8"]}
+        - {key: rack, operator: NotIn, values: [r1]}
+        - {key: team, operator: Exists}
+        - {key: gone, operator: DoesNotExist}
+---
+kind: Node
+metadata: {name: n, labels: {karpenter.sh/nodepool: k, tenant: red, topology.kubernetes.io/zone: eu-a, slots: "9"}}
+"""
+
+
+def test_yaml_says_in_comments_what_an_entry_can_not_say(bayplan: Bayplan) -> None:
+    comments = {
+        line for line in bayplan("pools", "--pools", "-", "-o", "yaml", stdin=OPEN).out.splitlines() if line[0] == "#"
+    }
+    for words in (
+        "#   k: `rack` NotIn [r1]",
+        "#   k: `slots` Gt 8",
+        "#   k: `topology.kubernetes.io/zone` is left open, eu-a now",
+        "#   k: labels that its NodePool does not mention are on none of its nodes",
+    ):
+        assert words in comments
+    assert not any("tenant" in line or "`team`" in line or "gone" in line for line in comments)
+
+
+def test_a_comment_stays_on_its_line(bayplan: Bayplan) -> None:
+    odd = {
+        "apiVersion": "karpenter.sh/v1",
+        "kind": "NodePool",
+        "metadata": {"name": "k\nkind: Node"},
+        "spec": {"template": {"spec": {"requirements": [{"key": "a\nb: c", "operator": "NotIn", "values": ["x"]}]}}},
+    }
+    ran = bayplan("pools", "--pools", "-", "-o", "yaml", stdin=json.dumps(odd))
+    assert "#   k kind: Node: `a b: c` NotIn [x]" in ran.out
+    assert "\nkind: Node" not in ran.out
+
+
+def test_yaml_keeps_that_a_label_of_spot_nodes_may_be_missing(bayplan: Bayplan) -> None:
+    entry = {
+        "name": "g",
+        "selector": {"cloud.google.com/gke-nodepool": "g"},
+        "values": {"cloud.google.com/gke-spot": ["true"]},
+    }
+    given = json.dumps({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": [entry]})
+    assert (
+        "values: {cloud.google.com/gke-spot: ['true']}"
+        in bayplan("pools", "--pools", "-", "-o", "yaml", stdin=given).out
+    )
+
+
+def test_what_a_node_pool_leaves_open_is_told_as_it_is_now(bayplan: Bayplan) -> None:
+    assert " eu-a,… " in bayplan("pools", "--pools", "-", stdin=OPEN).out
+    told = [" ".join(line.split()) for line in bayplan("pools", "--pools", "-", "-v", stdin=OPEN).out.splitlines()]
+    assert "label one node topology.kubernetes.io/zone is eu-a now, left open" in told
+    assert "k: `tenant`: In [blue, green] says the NodePool, there are nodes with red; so a node is asked" in told
+    (pool,) = bayplan("pools", "--pools", "-", "-o", "json", stdin=OPEN).json
+    assert pool["zones"] is None
+
+
 def test_mistakes_point(bayplan: Bayplan, tmp_path: Path) -> None:
     path = tmp_path / "pools.yaml"
     path.write_text(sample("gpu", "pools", "gke.yaml").read_text().replace("gpus: 8", "gpu: 8"))

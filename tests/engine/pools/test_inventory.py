@@ -205,7 +205,7 @@ def test_a_node_pool_with_its_nodes() -> None:
     assert pool.values == {"topology.kubernetes.io/zone": ("eu-1a", "eu-1b"), "team": ("ml", "other")}
     assert {key for key, fact in pool.facts.items() if fact.observed} == {"new"}
     assert pool.declared
-    assert pool.contradictions == ("`team`: In [ml] says the NodePool, there are nodes with other",)
+    assert pool.contradictions == ("`team`: In [ml] says the NodePool, there are nodes with other; so a node is asked",)
     assert (pool.nodes, pool.ready_nodes, pool.cpu) == (1, 0, 3.92)
     assert pool.taints == (Taint("gpu", "", "NoSchedule"), Taint("x", "", "NoSchedule", partial=True))
 

@@ -110,7 +110,9 @@ def test_what_a_template_no_longer_mentions_is_not_on_the_next_node() -> None:
     said = Declared("p", {"pool": "p"}, closed=True)
     pool = declared_pool(said, seen({"tier": "gold", "kubernetes.io/arch": "arm64"}), "karpenter")
     assert pool.fact("tier").states == one_of(["gold"]) | ABSENT
-    assert pool.fact("kubernetes.io/arch").value == "arm64"
+    arch = pool.fact("kubernetes.io/arch")
+    assert (arch.open, arch.value, arch.values, arch.settled, arch.seen) == (True, None, None, False, ("arm64",))
+    assert "kubernetes.io/arch" not in {*pool.labels, *pool.values, *pool.choices}
 
 
 def test_only_what_is_written_by_hand_counts_against_nodes() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.builders import decide, inventory, patched
+from tests.engine.builders import decide, inventory, patched, pod, pools_of_nodes, required
 
 KEY = "cloud.google.com/gke-nodepool"
 ZONE, REGION = "topology.kubernetes.io/zone", "topology.kubernetes.io/region"
@@ -144,3 +144,116 @@ def test_more_combinations_than_are_tried() -> None:
     assert not decision.allowed
     assert "the nodes carry one of 30 values as `family`" in decision.message
     assert "at most 256 combinations are tried (pool `k`)" in decision.message
+
+
+ARCH, CAPACITY, NODEPOOL = "kubernetes.io/arch", "karpenter.sh/capacity-type", "karpenter.sh/nodepool"
+OPEN = """
+apiVersion: karpenter.sh/v1
+kind: NodePool
+metadata: {name: k}
+spec: {template: {spec: {requirements: [{key: tenant, operator: In, values: [blue]}]}}}
+"""
+NODE = f"""---
+kind: Node
+metadata:
+  name: n
+  labels: {{{NODEPOOL}: k, {ARCH}: amd64, {ZONE}: eu-a, {CAPACITY}: spot, tenant: blue, rack: r1}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("expression", "asked"),
+    [
+        ('"arm64" in pool.architectures', [(ARCH, "In", "arm64")]),
+        ('pool.architectures.all(a, a == "arm64")', [(ARCH, "In", "arm64")]),
+        (f'pool.labels["{ARCH}"] == "arm64"', [(ARCH, "In", "arm64")]),
+        (f'pool.labels["{ARCH}"] == "amd64"', [(ARCH, "In", "amd64")]),
+        ('pool.labels["kubernetes.io/" + "arch"] != "amd64"', [(ARCH, "Exists"), (ARCH, "NotIn", "amd64")]),
+        ('"eu-b" in pool.zones', [(ZONE, "In", "eu-b")]),
+        ('"us" in pool.regions', [(REGION, "In", "us")]),
+        ('"on-demand" in pool.capacityTypes', [(CAPACITY, "In", "on-demand")]),
+        (f'!("{ZONE}" in pool.labels)', [(ZONE, "DoesNotExist")]),
+        ('pool.labels["tenant"] == "blue"', []),
+        ('pool.labels["tenant"] == "red"', None),
+    ],
+)
+def test_a_node_that_is_there_closes_nothing_that_its_node_pool_leaves_open(expression: str, asked: Any) -> None:
+    """The next node may be another: the NodePool with a node is asked what the empty one is asked."""
+    for text in (OPEN, OPEN + NODE):
+        decision = decide(f"require: [{{expression: {expression!r}}}]", pools=inventory(text))
+        if asked is None:
+            assert not decision.allowed
+        else:
+            (term,) = required(decision)
+            said = [(e["key"], e["operator"], *e.get("values", ())) for e in term["matchExpressions"]]
+            assert sorted(said) == sorted([*asked, (NODEPOOL, "In", "k")])
+
+
+@pytest.mark.parametrize(
+    ("expression", "asked"),
+    [
+        ('pool.zones.all(z, z.startsWith("eu-"))', [(ZONE, "In", "eu-a")]),
+        ('pool.zones.size() == 1 && pool.zones.exists(z, z.endsWith("-a"))', [(ZONE, "In", "eu-a")]),
+        ('pool.zones[0] + pool.architectures[0] == "eu-aamd64"', [(ARCH, "In", "amd64"), (ZONE, "In", "eu-a")]),
+        ('pool.capacityTypes.all(c, c.startsWith("s"))', [(CAPACITY, "In", "spot")]),
+        (f'pool.values["{ZONE}"] == ["eu-a"]', [(ZONE, "In", "eu-a")]),
+        (f'"{ZONE}" in pool.values', [(ZONE, "In", "eu-a")]),
+        ("pool.zones.all(z, z.startsWith(pod.metadata.labels.area))", [(ZONE, "In", "eu-a")]),
+        ("node.arch in pool.architectures", [(ARCH, "In", "amd64")]),
+        ('pool.zones.all(z, z.startsWith("us-"))', None),
+        ('pool.zones[1] == "eu-b"', None),
+        (f'pool.values["{REGION}"] == ["eu"]', None),
+    ],
+)
+def test_what_no_affinity_can_say_is_decided_for_nodes_like_those_that_are_there(expression: str, asked: Any) -> None:
+    decision = decide(
+        f"require: [{{expression: {expression!r}}}]",
+        pools=inventory(OPEN + NODE),
+        given=pod(metadata={"name": "p", "labels": {"area": "eu-"}}),
+    )
+    if asked is None:
+        assert not decision.allowed
+    else:
+        (term,) = required(decision)
+        said = [(e["key"], e["operator"], *e.get("values", ())) for e in term["matchExpressions"]]
+        assert sorted(said) == sorted([*asked, (NODEPOOL, "In", "k")])
+
+
+def test_a_taint_is_tolerated_by_what_is_open_as_it_is_on_the_nodes_that_have_it() -> None:
+    tainted = OPEN + NODE + "spec: {taints: [{key: gpu, effect: NoSchedule}]}\n"
+    spec = """
+    require: [{expression: pool.name == "k"}]
+    tolerate: [{expression: '"amd64" in pool.architectures && taint.key == "gpu"'}]
+    """
+    (toleration,) = patched(decide(spec, pools=inventory(tainted)))["tolerations"]
+    assert toleration["key"] == "gpu"
+
+
+def test_the_nodes_of_an_open_node_pool_score_by_what_they_are() -> None:
+    decision = decide(
+        "prefer: [{expression: 'true', score: \"pool.architectures.exists(a, a == 'arm64') ? 40 : 10\"}]",
+        pools=inventory(OPEN + NODE),
+    )
+    wishes = patched(decision)["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    found = {
+        one["weight"]: {(e["key"], e["operator"], *e.get("values", ())) for e in one["preference"]["matchExpressions"]}
+        for one in wishes
+    }
+    assert (ARCH, "In", "arm64") in found[40]
+    assert (ARCH, "NotIn", "arm64") in found[10]
+
+
+def test_a_label_with_one_value_is_among_the_values() -> None:
+    entry = f"{{name: a, selector: {{pool: a}}, labels: {{disk: ssd}}, values: {{{ZONE}: [eu-a], rack: [r1, r2]}}}}"
+    pools = inventory(f"apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools: [{entry}]\n")
+    for expression in (
+        f'pool.values["{ZONE}"] == ["eu-a"]',
+        'pool.values["disk"] == ["ssd"] && pool.values["rack"] == ["r1", "r2"]',
+        '"disk" in pool.values',
+        'pool.values.exists(k, v, k == "pool" && v == ["a"])',
+        "size(pool.values) == 4",
+    ):
+        assert decide(f"require: [{{expression: {expression!r}}}]", pools=pools).allowed, expression
+    seen = pools_of_nodes({NODEPOOL: "k", "rack": "r1"})
+    (term,) = required(decide('require: [{expression: \'pool.values["rack"] == ["r1"]\'}]', pools=seen))
+    assert {e["key"]: e["values"] for e in term["matchExpressions"]} == {NODEPOOL: ["k"], "rack": ["r1"]}
