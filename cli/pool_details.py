@@ -35,7 +35,9 @@ def _said(key: str, fact: Fact) -> str:
         return f"{key} is {shortened(fact.values, 8, 'or')}"
     if fact.open:
         return f"{key} is {shortened(fact.seen, 8, 'or')} now, left open"
-    return f"{key} is {shortened(fact.seen, 8, 'or')} there" if fact.states == ANY else f"{key} {fact.states}"
+    if fact.states == ANY:
+        return f"{key} is {shortened(fact.seen, 8, 'or')} there" if fact.seen else f"{key} is not on all nodes"
+    return f"{key} {fact.states}"
 
 
 def sources(pool: Pool) -> dict[str, str]:

@@ -142,6 +142,7 @@ def test_what_a_node_pool_leaves_open_is_told_as_it_is_now(bayplan: Bayplan) -> 
     assert " eu-a,… " in bayplan("pools", "--pools", "-", stdin=OPEN).out
     told = [" ".join(line.split()) for line in bayplan("pools", "--pools", "-", "-v", stdin=OPEN).out.splitlines()]
     assert "label one node topology.kubernetes.io/zone is eu-a now, left open" in told
+    assert "label the NodePool team is not on all nodes" in told
     assert "k: `tenant`: In [blue, green] says the NodePool, there are nodes with red; so a node is asked" in told
     (pool,) = bayplan("pools", "--pools", "-", "-o", "json", stdin=OPEN).json
     assert pool["zones"] is None
