@@ -13,7 +13,7 @@ from engine.evaluation.open_pools import open_truths
 from engine.evaluation.pool_lookup import PoolLookup, lookup_of
 from engine.evaluation.verdicts import ByNode, ByPool, Verdict, both_hold, choice, invert
 from engine.language import BudgetExceeded, CelError
-from engine.nodeselector import FALSE
+from engine.nodeselector import FALSE, TRUE
 from engine.pools import PoolIndex, members, words_of
 from engine.program import (
     NO,
@@ -32,8 +32,8 @@ from engine.program import (
     TruthOf,
     Undecided,
     UnknownFact,
-    as_seen,
     assumed,
+    assumed_cases,
 )
 
 
@@ -309,14 +309,25 @@ def _fault(leaf: Leaf, inputs: Inputs, i: int | None) -> tuple[str, bool]:
             if leaf.truth is not None and i is not None:
                 assumed(lambda given: _truth_here(leaf, given, inputs, i), (*inputs.arguments, view))
             return f"it has no value on any node{where}", False
-        as_seen(leaf.function, *inputs.arguments, view)
-    except UnknownFact as error:
-        return f"{error}{where}", True
-    except Undecided as error:
-        return f"{error}{where}", True
+        leaf.function(*inputs.arguments, view)
+    except Undecided as undecided:
+        assert leaf.function is not None
+        error = _fault_in_some_state(leaf.function, (*inputs.arguments, view)) or undecided
+        return f"{error}{where}", isinstance(error, (UnknownFact, Undecided))
     except CelError as error:
-        return f"{error}{where}", False
+        return f"{error}{where}", isinstance(error, UnknownFact)
     return "", False
+
+
+def _fault_in_some_state(function: Callable[..., object], arguments: Arguments) -> CelError | None:
+    """What a function runs into in some state of the labels on which it can't be decided at once."""
+    try:
+        assumed_cases(lambda given: ((TRUE, function(*given)),), arguments)
+    except CelError as error:
+        return error
+    except BudgetExceeded:
+        return None  # what is known before is told
+    return None
 
 
 def _truth_here(leaf: Leaf, arguments: Arguments, inputs: Inputs, i: int) -> Truth:

@@ -15,7 +15,14 @@ from typing import Any
 CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 HIDDEN = '"…"'
 WITHHELD = "an error that is not told, for the expression may read the pod's environment"
+_READS_POD = re.compile(r"\b(pod|variables)\b")
 _READS_ENVIRONMENT = re.compile(r"\b(env|dyn|format)\b")
+_OF_LABELS = r"[lL]abels|annotations|nodeSelector"
+_LABEL_CALLED_ENV = re.compile(
+    rf"""\b\w*({_OF_LABELS})\s*(\.\s*\??\s*env\b|\[\s*\??\s*["']env["']\s*\])"""
+    rf"""|["']env["']\s+in\s+[\w.?\s]*({_OF_LABELS})\b"""
+)
+"""A label that is called `env`, as many are: no variable of an environment."""
 _PLACED = re.compile(r"(:\d+:\d+: ).*", re.DOTALL)
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
@@ -30,7 +37,9 @@ def redacted(text: str, pod: Mapping[str, Any]) -> str:
 
 def reads_environment(expression: str) -> bool:
     """Whether an expression may read a pod's environment, so that all that its errors say may come of it."""
-    return _READS_ENVIRONMENT.search(expression) is not None
+    if not _READS_POD.search(expression):
+        return False
+    return _READS_ENVIRONMENT.search(_LABEL_CALLED_ENV.sub("", expression)) is not None
 
 
 def withheld(error: str) -> str:

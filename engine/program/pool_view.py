@@ -45,6 +45,17 @@ class Undecided(Exception):  # noqa: N818 - goes through an expression, as Budge
         """The error that this is where it can't be decided."""
         return UnknownFact(str(self))
 
+    @property
+    def given_up(self) -> UnknownFact:
+        """The error that this is where it was given up: of a label with values that are known, there are too many."""
+        if self.fact.states.finite is None:
+            return self.unknown
+        return UnknownFact(
+            f"the nodes carry one of {len(self.fact.states.finite)} values as `{self.key}`, and of all labels that are "
+            f"read here no more than {MAX_ASSUMED} combinations are tried: compare each label by itself, as in "
+            f'`pool.labels["{self.key}"] == "…"`, which is asked of the node'
+        )
+
     def states_to_try(self, limit: int, askable: bool) -> list[str | None] | None:
         """The states that the label may be in, None for absence; None where they are more than a few, or not known.
 
@@ -62,7 +73,7 @@ def _doubt(key: str, states: LabelStates) -> str:
         return f"it is not known whether the nodes carry `{key}`: say it under `labels:` or `values:` in an inventory"
     count = len(states.finite or ())
     if count > MANY:
-        return f"the nodes carry one of {count} values as `{key}`, and at most {MAX_ASSUMED} combinations are tried"
+        return f"the nodes carry one of {count} values as `{key}`"
     return f"what the nodes carry as `{key}` is not the same for all ({states})"
 
 
@@ -140,7 +151,9 @@ class PoolView(dict[str, object]):
             words = f"which {_LISTED[field]} the nodes have is not known: say {place} in an inventory"
             key = label or open_marker(self._pool)
             undecided = Undecided(key, self._pool.fact(key), words)
-            raise undecided.unknown if key in self._assumed or key in self._given_up else undecided
+            if key in self._given_up:
+                raise undecided.given_up
+            raise undecided.unknown if key in self._assumed else undecided
         raise NoSuchKey(field)
 
 
@@ -173,7 +186,7 @@ class _Labels(dict[str, str]):
             fact = self._pool.fact(key)
             if fact.states != ABSENT:
                 undecided = Undecided(key, fact)
-                raise undecided.unknown if key in self._given_up else undecided
+                raise undecided.given_up if key in self._given_up else undecided
 
     def __missing__(self, key: str) -> str:
         self._absent(key)

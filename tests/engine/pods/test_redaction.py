@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.pods.redaction import redacted
+from engine.pods.redaction import reads_environment, redacted
 from tests.engine.builders import decide, inventory, pod
 
 SECRET = "hunter2:top"
@@ -111,3 +111,37 @@ def test_what_an_author_wrote_stays() -> None:
     assert redacted('cannot convert "x" to int', given) == 'cannot convert "x" to int'
     assert redacted(f'no such key: "{SECRET}"', given) == 'no such key: "…"'
     assert redacted('cannot convert "hunter2" to int (pool `p`)', given) == 'cannot convert "…" to int (pool `p`)'
+
+
+@pytest.mark.parametrize(
+    ("expression", "reads"),
+    [
+        ("pod.spec.containers.exists(c, c.env.exists(e, e.value == 'x'))", True),
+        ("pod.spec.containers[0].?env.orValue([]).size() > 1", True),
+        ('dyn(pod)["spec"] == 1', True),
+        ("dyn(variables.first) == 1", True),
+        ("variables.first.env[0].value == ''", True),
+        ('"%s".format([pod]) == ""', True),
+        ('pod.metadata.labels["env"] == "x" && pod.spec.containers[0].env[0].value == "y"', True),
+        ('pod.metadata.labels[pod.spec.containers[0].env[0].value] == "x"', True),
+        ('dyn(pool.labels)["x"] == 1', False),
+        ('"%d".format([pool.gpus]) == pool.labels["n"]', False),
+        ("dyn(pool.labels).x == pool.labels['env']", False),
+        ('int(pod.metadata.labels["env"]) > 1', False),
+        ("int(pod.metadata.labels.env) > 1", False),
+        ("int(pod.metadata.labels[?'env'].orValue('1')) > 1", False),
+        ('"env" in pod.metadata.labels && int(pod.metadata.?labels.env.orValue("")) > 1', False),
+        ("int(pod.spec.nodeSelector['env']) > 1", False),
+        ("pool.labels['environment'] == pod.metadata.name", False),
+    ],
+)
+def test_which_expressions_may_read_the_environment(expression: str, reads: bool) -> None:
+    assert reads_environment(expression) is reads
+
+
+def test_errors_about_labels_are_told() -> None:
+    for text in ('dyn(pool.labels)["x"] == 1', 'int(pod.metadata.labels["env"]) > 1'):
+        given = pod(metadata={"labels": {"env": "prod"}})
+        decision = decide(f"require: [{{expression: {json.dumps(text)}}}]", given=given)
+        assert not decision.allowed
+        assert "an error that is not told" not in json.dumps(decision.as_json())

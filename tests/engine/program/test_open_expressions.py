@@ -142,8 +142,21 @@ def test_more_combinations_than_are_tried() -> None:
     expression = '!(pool.labels["family"] + "." + pool.labels["size"] in ["family0.size0"])'
     decision = decide(f"require: [{{expression: {expression!r}}}]", pools=pools)
     assert not decision.allowed
-    assert "the nodes carry one of 30 values as `family`" in decision.message
-    assert "at most 256 combinations are tried (pool `k`)" in decision.message
+    assert "the nodes carry one of 30 values as `" in decision.message
+    assert "no more than 256 combinations are tried: compare each label by itself" in decision.message
+    assert decision.message.count("(pool `k`)") == 1
+
+
+def test_many_combinations_of_a_few_values_each() -> None:
+    values = {key: [f"{key}{i}" for i in range(7)] for key in "abc"}
+    entry = f"{{name: k, selector: {{pool: k}}, values: {values}}}"
+    pools = inventory(f"apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools: [{entry}]")
+    expression = '(pool.labels["a"] + pool.labels["b"] + pool.labels["c"]).startsWith("a0")'
+    decision = decide(f"require: [{{expression: {expression!r}}}]", pools=pools)
+    assert not decision.allowed
+    assert "no more than 256 combinations are tried: compare each label by itself" in decision.message
+    one_by_one = 'pool.labels["a"] == "a0" && pool.labels["b"] == "b1" && pool.labels["c"] == "c2"'
+    assert decide(f"require: [{{expression: {one_by_one!r}}}]", pools=pools).allowed
 
 
 ARCH, CAPACITY, NODEPOOL = "kubernetes.io/arch", "karpenter.sh/capacity-type", "karpenter.sh/nodepool"
