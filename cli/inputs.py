@@ -54,7 +54,16 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
 def decider(args: argparse.Namespace) -> Decider:
     """The bundle on the pools, for the cluster, that the arguments name."""
     program = compiled(args.bundle, loaded(args.bundle))
-    return Decider(program, inventory(args), cluster=given_cluster(args), namespaces=(OWN_NAMESPACE,))
+    pools = inventory(args) if _looks_at_pools(program) else read_inventory(args)
+    return Decider(program, pools, cluster=given_cluster(args), namespaces=(OWN_NAMESPACE,))
+
+
+def _looks_at_pools(program: Program) -> bool:
+    """Whether it makes a difference to a bundle which pools there are."""
+    leaves = any(leaf.reads_pool or leaf.reads_capacity for leaf in program.leaves)
+    scores = (one.score for policy in program.policies for one in policy.prefer if one.score)
+    scored = any(score.reads_pool or score.reads_capacity for score in scores)
+    return leaves or scored or any(policy.tolerate for policy in program.policies)
 
 
 def given_cluster(args: argparse.Namespace) -> dict[str, Any]:

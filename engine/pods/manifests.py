@@ -46,7 +46,9 @@ def _objects(document: Manifest) -> Iterator[tuple[str, Object]]:
 
 
 def _unlisted(place: str, data: Object) -> Iterator[tuple[str, Object]]:
-    kind, items = str(data.get("kind") or ""), data.get("items")
+    kind, items = data.get("kind") or "", data.get("items")
+    if not isinstance(kind, str):
+        raise RequestError(f"{place}kind", "this must be text")
     if not (kind.endswith("List") and isinstance(items, list)):
         yield place, data
         return

@@ -20,9 +20,8 @@ from typing import NamedTuple
 
 from engine.documents import RequestError, parse_quantity
 from engine.names import is_label_key, is_label_value
-from engine.pools.inventory_file import TAINT_EFFECTS
-from engine.pools.objects import Object, list_at, map_at
-from engine.pools.pool import Labels, Taint
+from engine.pools.objects import Object, list_at, map_at, taint_of, text_at, text_of, texts_at
+from engine.pools.pool import TAINT_EFFECTS, Labels, Taint
 
 GROUP = "cluster.x-k8s.io/"
 NAME_LABELS: Mapping[str, str] = {
@@ -93,8 +92,8 @@ def read(data: Object) -> Machines:
     owner = Owner(data["kind"], namespace, name)
     template = map_at(spec, "template", "spec")
     machine = map_at(template, "spec", "spec.template")
-    carried = _labels(map_at(template, "metadata", "spec.template"), "labels", "spec.template.metadata.labels")
-    annotations = _annotations(metadata)
+    carried = texts_at(map_at(template, "metadata", "spec.template"), "labels", "spec.template.metadata")
+    annotations = texts_at(metadata, "annotations", "metadata")
     notes: list[str] = []
     promised = dict(_promised_labels(annotations, notes))
     synced = {key: value for key, value in carried.items() if is_synced(key)}
@@ -104,8 +103,8 @@ def read(data: Object) -> Machines:
     cpu, memory = _amount(annotations, "cpu", notes), _amount(annotations, "memory", notes)
     return Machines(
         owner=owner,
-        cluster=str(spec.get("clusterName") or ""),
-        deployment=_labels(metadata, "labels", "metadata.labels").get(NAME_LABELS["MachineDeployment"], "")
+        cluster=text_at(spec, "clusterName", "spec"),
+        deployment=texts_at(metadata, "labels", "metadata").get(NAME_LABELS["MachineDeployment"], "")
         if owner.kind == "MachineSet"
         else "",
         labels={**promised, **synced},
@@ -136,17 +135,17 @@ def _taints(machine: Object) -> tuple[list[Taint], list[Taint]]:
     """The taints that nodes keep, and those that they have at first."""
     lasting, passing = list[Taint](), list[Taint]()
     for at, each in enumerate(list_at(machine, "taints", "spec.template.spec")):
-        if not isinstance(each, Mapping) or not isinstance(each.get("key"), str):
-            raise RequestError(f"spec.template.spec.taints[{at}]", "a taint needs a key")
-        taint = Taint(each["key"], str(each.get("value") or ""), str(each.get("effect") or ""))
+        taint = taint_of(each, f"spec.template.spec.taints[{at}]")
         (passing if each.get("propagation") == "OnInitialization" else lasting).append(taint)
     return lasting, passing
 
 
 def _failure_domains(spec: Object, machine: Object) -> tuple[str, ...]:
-    several = list_at(spec, "failureDomains", "spec")
-    one = machine.get("failureDomain")
-    return tuple(sorted({str(domain) for domain in (*several, *([one] if one else ())) if domain}))
+    several = (
+        text_of(each, f"spec.failureDomains[{at}]") for at, each in enumerate(list_at(spec, "failureDomains", "spec"))
+    )
+    one = text_at(machine, "failureDomain", "spec.template.spec")
+    return tuple(sorted({*several, one} - {""}))
 
 
 def _promised_labels(annotations: Labels, notes: list[str]) -> Iterator[tuple[str, str]]:
@@ -192,16 +191,3 @@ def _count(annotations: Labels, name: str, notes: list[str]) -> int | None:
         notes.append(f"`{said}` in the annotation `{_CAPACITY}{name}` is no number")
         return None
     return int(digits)
-
-
-def _annotations(metadata: Object) -> dict[str, str]:
-    annotations = map_at(metadata, "annotations", "metadata")
-    return {str(key): str(said) for key, said in annotations.items()}
-
-
-def _labels(value: Object, key: str, path: str) -> dict[str, str]:
-    labels = map_at(value, key, path.rpartition(".")[0])
-    for each, said in labels.items():
-        if not isinstance(each, str) or not isinstance(said, str):
-            raise RequestError(path, f"the label `{each}` must be text")
-    return dict(labels)

@@ -27,6 +27,7 @@ from engine.pools.evidence import Declared
 from engine.pools.inventory_file import INVENTORY_DOCUMENT, explain_derived
 from engine.pools.machines import machine_pools
 from engine.pools.nodes import name_of
+from engine.pools.objects import map_at, taints_at, text_of
 from engine.pools.pool import Inventory, Remark
 
 
@@ -206,14 +207,9 @@ def _as_item(item: Any, kind: str, version: object) -> Any:
 
 def _checked_node(node: Mapping[str, Any]) -> Mapping[str, Any]:
     """The node, if what is read of it has the shape that the API server gives it."""
-    labels = _inner(node, "metadata", "labels")
-    if not all(isinstance(key, str) and isinstance(value, str) for key, value in labels.items()):
-        raise RequestError("metadata.labels", "labels must be text")
-    taints = _inner(node, "spec").get("taints") or []
-    if not isinstance(taints, list) or not all(
-        isinstance(t, Mapping) and isinstance(t.get("key"), str) for t in taints
-    ):
-        raise RequestError("spec.taints", "taints must be a list of objects with a key")
+    for key, value in map_at(_inner(node, "metadata"), "labels", "metadata").items():
+        text_of(value, f"metadata.labels.{key}")
+    taints_at(_inner(node, "spec"), "taints", "spec")
     for part in ("allocatable", "capacity"):
         for name, amount in _inner(node, "status", part).items():
             try:

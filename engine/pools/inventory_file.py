@@ -40,11 +40,10 @@ from engine.documents import (
 )
 from engine.nodeselector import ABSENT, EXISTS, one_of
 from engine.pools.evidence import Declared
-from engine.pools.pool import Fact, Facts, Labels, Taint
+from engine.pools.pool import TAINT_EFFECTS, Fact, Facts, Labels, Taint
 from engine.pools.providers import BY_NAME, POOL_FIELDS, spot_markers
 
 SOURCE = "the inventory"
-TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _DERIVED = {**POOL_FIELDS, "capacityTypes": "karpenter.sh/capacity-type"}
 """Fields of `pool` that follow from its labels and values: the label to give instead."""
 

@@ -12,8 +12,8 @@ from engine.documents import RequestError
 from engine.nodeselector import ANY, LabelStates, from_expression, integers
 from engine.pools.evidence import Declared
 from engine.pools.instance_types import gpus_of
-from engine.pools.objects import Object, list_at, map_at
-from engine.pools.pool import Fact, Facts, Taint, constants
+from engine.pools.objects import Object, list_at, map_at, taints_at, text_at, text_of, texts_at
+from engine.pools.pool import Fact, Facts, constants
 from engine.pools.providers import GPU_COUNTS, INSTANCE_TYPE
 
 POOL_LABEL = "karpenter.sh/nodepool"
@@ -49,8 +49,8 @@ def declared(node_pool: Object) -> Declared:
         provider="karpenter",
         facts=facts,
         annotations=_annotations(metadata),
-        taints=tuple(sorted(_taints(inner, "taints"))),
-        startup_taints=tuple(sorted(_taints(inner, "startupTaints"))),
+        taints=tuple(sorted(taints_at(inner, "taints", "spec.template.spec"))),
+        startup_taints=tuple(sorted(taints_at(inner, "startupTaints", "spec.template.spec"))),
         templated=True,
         nodes=_count(status.get("nodes")),
         cpu=_largest(facts, "cpu"),
@@ -63,15 +63,15 @@ def declared(node_pool: Object) -> Declared:
 
 
 def _labels(template: Object) -> dict[str, str]:
-    labels = map_at(map_at(template, "metadata", "spec.template"), "labels", "spec.template.metadata")
-    return {str(key): str(value) for key, value in labels.items()}
+    return texts_at(map_at(template, "metadata", "spec.template"), "labels", "spec.template.metadata")
 
 
 def _node_class_label(inner: Object) -> dict[str, str]:
     """Karpenter labels each node with its node class: `<group>/<kind in lower case>`."""
+    path = "spec.template.spec.nodeClassRef"
     reference = map_at(inner, "nodeClassRef", "spec.template.spec")
-    group, kind, name = (reference.get(key) for key in ("group", "kind", "name"))
-    return {f"{group}/{str(kind).lower()}": str(name)} if group and kind and name else {}
+    group, kind, name = (text_at(reference, key, path) for key in ("group", "kind", "name"))
+    return {f"{group}/{kind.lower()}": name} if group and kind and name else {}
 
 
 def _requirements(inner: Object) -> dict[str, LabelStates]:
@@ -84,7 +84,8 @@ def _requirements(inner: Object) -> dict[str, LabelStates]:
         path = f"spec.template.spec.requirements[{at}]"
         if not isinstance(each, Mapping) or not isinstance(each.get("key"), str):
             raise RequestError(path, "a requirement needs a key")
-        values = [str(value) for value in list_at(each, "values", path)]
+        given = enumerate(list_at(each, "values", path))
+        values = [text_of(value, f"{path}.values[{place}]") for place, value in given]
         key = _NORMALIZED.get(each["key"], each["key"])
         possible[key] = possible.get(key, ANY) & _states(str(each.get("operator")), values, path)
     return possible
@@ -153,18 +154,9 @@ def _gpus(facts: Facts) -> int | None:
     return max(known) if known and len(known) == len(counts) else None
 
 
-def _taints(inner: Object, field: str) -> list[Taint]:
-    taints = []
-    for at, each in enumerate(list_at(inner, field, "spec.template.spec")):
-        if not isinstance(each, Mapping) or not isinstance(each.get("key"), str):
-            raise RequestError(f"spec.template.spec.{field}[{at}]", "a taint needs a key")
-        taints.append(Taint(each["key"], str(each.get("value") or ""), str(each.get("effect") or "")))
-    return taints
-
-
 def _annotations(metadata: Object) -> dict[str, str]:
-    annotations = map_at(metadata, "annotations", "metadata")
-    return {str(key): str(said) for key, said in annotations.items() if not str(key).startswith(_OWN_ANNOTATIONS)}
+    annotations = texts_at(metadata, "annotations", "metadata")
+    return {key: said for key, said in annotations.items() if not key.startswith(_OWN_ANNOTATIONS)}
 
 
 def _count(said: object) -> int | None:

@@ -13,6 +13,9 @@ Labels = Mapping[str, str]
 LabelValues = Mapping[str, tuple[str, ...]]
 
 
+TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+
+
 class Taint(NamedTuple):
     """A taint of a node: NoSchedule, PreferNoSchedule or NoExecute. `value` may be empty.
 

@@ -126,6 +126,26 @@ def test_without_pools_one_is_told(bayplan: Bayplan) -> None:
 
 
 @pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ("require: [{expression: node.zone == 'a'}]", False),
+        ("deny: [{expression: has(pod.spec.nodeName)}]", False),
+        ("prefer: [{expression: node.zone == 'a', score: 'has(node.zone) ? 1 : 2'}]", False),
+        ("require: [{expression: pool.gpus > 0}]", True),
+        ("require: [{expression: node.capacityType == 'spot'}]", True),
+        ("prefer: [{expression: 'true', score: pool.weight}]", True),
+        ("tolerate: [{expression: taint.key == 'k'}]", True),
+    ],
+)
+def test_without_pools_one_is_told_only_where_it_matters(
+    bayplan: Bayplan, bundle: Callable[..., Path], spec: str, told: bool
+) -> None:
+    ran = bayplan("explain", "--bundle", bundle({"one": spec}), "-", stdin=json.dumps(POD))
+    assert ran.status == 0
+    assert ("no pools are known" in ran.err) is told
+
+
+@pytest.mark.parametrize(
     ("stdin", "complaint"),
     [
         ("", "no pod and no workload in -"),

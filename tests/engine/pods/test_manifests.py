@@ -225,6 +225,23 @@ def spec_of(part: dict[str, Any], template: dict[str, Any], metadata: Any) -> di
     return {"containers": [{"name": "a"}], "template": inner, "jobTemplate": {"spec": {"template": inner}}, **part}
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("kind: [Pod]", "kind"),
+        ("{kind: {Pod: 1}, spec: {template: {spec: {containers: [{name: c}]}}}}", "kind"),
+        ("{kind: List, items: [{kind: [a]}]}", "items[0].kind"),
+        ("{kind: PodList, items: [{kind: {a: b}, metadata: {name: x}}]}", "items[0].kind"),
+        ("kind: 7", "kind"),
+        ("kind: true", "kind"),
+    ],
+)
+def test_a_kind_is_text(text: str, place: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        read(f"{text}\n")
+    assert str(caught.value) == f"f0.yaml: {place}: this must be text"
+
+
 @given(st.sampled_from(KINDS), ANYTHING | PART, st.builds(spec_of, PART, PART, ANYTHING) | ANYTHING)
 @examples(150)
 def test_no_object_breaks_the_reading(kind: tuple[str, str], metadata: Any, spec: Any) -> None:

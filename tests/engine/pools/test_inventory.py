@@ -266,10 +266,20 @@ def test_other_objects_are_left_out_unless_there_is_nothing_else() -> None:
         ("[]", "f0.yaml: the document is not an object"),
         (
             node_list({"kind": "Node", "metadata": {"labels": {"a": 1}}}),
-            "f0.yaml: items[0].metadata.labels: labels must be text",
+            "f0.yaml: items[0].metadata.labels.a: this must be text: quote it",
         ),
         (node_list({"kind": "Node", "metadata": []}), "f0.yaml: items[0].metadata: this must be an object"),
-        ("kind: Node\nspec: {taints: [x]}", "f0.yaml: spec.taints: taints must be a list of objects with a key"),
+        ("kind: Node\nspec: {taints: [x]}", "f0.yaml: spec.taints[0]: a taint needs a key"),
+        ("kind: Node\nspec: {taints: {}}", "f0.yaml: spec.taints: this must be a list"),
+        (
+            "kind: Node\nspec: {taints: [{key: k, value: true, effect: NoSchedule}]}",
+            "f0.yaml: spec.taints[0].value: this must be text: quote `true`",
+        ),
+        (
+            "kind: Node\nspec: {taints: [{key: k}]}",
+            "f0.yaml: spec.taints[0].effect: a taint needs an effect: expected NoSchedule, PreferNoSchedule, NoExecute",
+        ),
+        ("kind: Node\nmetadata: {labels: {a: null}}", "f0.yaml: metadata.labels.a: this must be text: quote `null`"),
         ("kind: Node\nstatus: {allocatable: {cpu: x}}", "f0.yaml: status.allocatable.cpu: `x` is not a quantity"),
         (
             "kind: Node\nstatus: {conditions: {a: 1}}",

@@ -144,9 +144,51 @@ def test_which_objects_are_node_pools() -> None:
         (node_pool([{"key": "a", "operator": "Lte"}]), "spec.template.spec.requirements[0].values"),
         (node_pool(taints=[1]), "spec.template.spec.taints[0]"),
         (node_pool(taints={}), "spec.template.spec.taints"),
+        (node_pool(taints=[{"key": "k"}]), "spec.template.spec.taints[0].effect"),
+        (node_pool(taints=[{"key": "k", "effect": None}]), "spec.template.spec.taints[0].effect"),
+        (node_pool(taints=[{"key": "k", "effect": "noschedule"}]), "spec.template.spec.taints[0].effect"),
+        (
+            node_pool(startupTaints=[{"key": "k", "effect": "NoExecute", "value": True}]),
+            "spec.template.spec.startupTaints[0].value",
+        ),
+        (
+            node_pool([{"key": "a", "operator": "In", "values": ["b", True]}]),
+            "spec.template.spec.requirements[0].values[1]",
+        ),
+        (node_pool([{"key": "a", "operator": "Gt", "values": [4]}]), "spec.template.spec.requirements[0].values[0]"),
+        (node_pool(nodeClassRef={"group": "g", "kind": "K", "name": 7}), "spec.template.spec.nodeClassRef.name"),
+        *(
+            (
+                {"metadata": {"name": "x"}, "spec": {"template": {"metadata": {"labels": {"a": odd}}}}},
+                "spec.template.metadata.labels.a",
+            )
+            for odd in (True, 1, 1.5, ["b"])
+        ),
+        ({"metadata": {"name": "x", "annotations": {"a": False}}}, "metadata.annotations.a"),
     ],
 )
 def test_what_is_not_shaped_like_one(broken: dict[str, Any], path: str) -> None:
     with pytest.raises(RequestError) as caught:
         declared(broken)
     assert caught.value.path == path
+
+
+def test_nulls_are_as_if_nothing_was_said() -> None:
+    """The API server takes them out of custom resources."""
+    said = declared(
+        {
+            "metadata": {"name": "x", "annotations": {"a": None, "b": "c"}},
+            "spec": {
+                "template": {
+                    "metadata": {"labels": {"a": None, "b": "c"}},
+                    "spec": {
+                        "taints": [{"key": "k", "value": None, "effect": "NoSchedule"}],
+                        "nodeClassRef": {"group": None, "kind": "K", "name": "n"},
+                    },
+                }
+            },
+        }
+    )
+    assert said.annotations == {"b": "c"}
+    assert said.facts.keys() == {"karpenter.sh/nodepool", "b"}
+    assert said.taints == (Taint("k", "", "NoSchedule"),)
