@@ -117,7 +117,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         choices=("changed", "all", "none"),
         default="changed",
         help="which decisions are logged: `changed`, those that change or refuse a pod or warn, and every audited "
-        "one; `all`, whole; or `none` (default: changed)",
+        "one; `all`, whole; or `none`; those in which a policy failed always are (default: changed)",
     )
     serving.add_argument(
         "--shutdown-delay",

@@ -144,10 +144,12 @@ class Admission:
     def _record(
         self, request: review.Request, decision: Decision, outcome: str, namespace_known: bool, seconds: float
     ) -> None:
-        if self.decisions is None or self.log_decisions == "none":
+        """Log the decision, if it is one of those that are to be logged or a policy failed in it."""
+        failed = any(policy.outcome == "failed" for policy in decision.policies)
+        if self.decisions is None or (self.log_decisions == "none" and not failed):
             return
         whole = decision.mode == "audit" or self.log_decisions == "all" or decision.audited is not None
-        if not whole and outcome == "unchanged" and not decision.warnings:
+        if not whole and outcome == "unchanged" and not decision.warnings and not failed:
             return
         data = decision.as_json()
         line: dict[str, object] = {

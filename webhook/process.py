@@ -102,7 +102,7 @@ def serve(options: Options, output: BinaryIO) -> None:
                 metrics,
                 namespaces,
                 failure_policy=options.failure_policy,
-                decisions=None if options.log_decisions == "none" else decisions,
+                decisions=decisions,
                 log_decisions=options.log_decisions,
             )
         )

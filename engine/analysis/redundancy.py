@@ -22,6 +22,8 @@ def redundancies(
         for other in filter(_dependable, policies[:place] if _dispensable(policy) else ()):
             if program.exemptions and not _exempts_alike(program, policy, other):
                 continue
+            if not _fails_only_with(policy, other):
+                continue
             if _applies_too(policy.policy, other.policy) and _as_strict(policy, other, stages):
                 yield policy, other
                 break
@@ -35,8 +37,15 @@ def _exempts_alike(program: Program, policy: CompiledPolicy, other: CompiledPoli
 def _dispensable(policy: CompiledPolicy) -> bool:
     """Whether a policy does nothing but require."""
     given = policy.policy
-    harmless = given.failure_policy == "Ignore" or (not given.match_conditions and requires_the_same_always(policy))
-    return given.mode == "enforce" and bool(given.require) and policy.only_requires and not given.deny and harmless
+    return given.mode == "enforce" and bool(given.require) and policy.only_requires and not given.deny
+
+
+def _fails_only_with(policy: CompiledPolicy, other: CompiledPolicy) -> bool:
+    """Whether a policy refuses no pod by failing that the other, which requires as much, does not refuse, too."""
+    mine, its = policy.policy, other.policy
+    if mine.failure_policy == "Ignore" or (not mine.match_conditions and requires_the_same_always(policy)):
+        return True
+    return its.failure_policy == "Fail" and _shapes(mine, mine.match_conditions) <= _shapes(its, its.match_conditions)
 
 
 def _dependable(policy: CompiledPolicy) -> bool:

@@ -105,7 +105,10 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One PlacementPolicy. `span` is its name's place."""
+    """One PlacementPolicy. `span` is its name's place.
+
+    `failure_policy` is what the policy says, or else its bundle, or else what its intents ask for: see `hard`.
+    """
 
     name: str
     span: Span = field(repr=False)
@@ -128,6 +131,16 @@ class Policy:
     mode: Mode = "enforce"
     rollout: int = 100
     priority: int = 0
+
+    @property
+    def hard(self) -> bool:
+        """Whether it says what must be, not only what is wished for: a pod that it can't judge is refused by default.
+
+        Spread constraints are no such thing, `DoNotSchedule` among them: they keep pods available, and nobody out.
+        """
+        shares = any(share.strict for share in self.split)
+        near = any(term.required for term in (*self.pod_affinity, *self.pod_anti_affinity))
+        return bool(self.require or self.deny) or shares or near
 
     @property
     def excerpts(self) -> Iterator[Excerpt]:

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from engine.bundle.fields import BUNDLE, POLICY, TEST, check_shares, check_unique_names, document_shape
-from engine.bundle.model import Bundle, Policy, Spread, Test
+from engine.bundle.model import Bundle, FailurePolicy, Policy, Spread, Test
 from engine.bundle.params import Schema, fitted
 from engine.bundle.selector import selector
 from engine.documents import (
@@ -61,8 +61,7 @@ def _policy(name: str, span: Span, read: Read, spec: Map, problems: Problems) ->
     _unique_constraints(read.get("spread", ()), problems)
     defaults = {key: given.default for key, given in POLICY.items()}
     said = {**defaults, **read}
-    sure = any(share.strict for share in said["split"])
-    return Policy(
+    policy = Policy(
         name=name,
         span=span,
         description=said["description"],
@@ -80,11 +79,12 @@ def _policy(name: str, span: Span, read: Read, spec: Map, problems: Problems) ->
         pod_anti_affinity=said["podAntiAffinity"],
         deny=said["deny"],
         when_empty=said["whenEmpty"],
-        failure_policy="Fail" if sure and not spec.key("failurePolicy") else said["failurePolicy"],
         mode=said["mode"],
         rollout=said["rollout"],
         priority=said["priority"],
     )
+    by_intent: FailurePolicy = "Fail" if policy.hard else "Ignore"
+    return replace(policy, failure_policy=said["failurePolicy"] or by_intent)
 
 
 def _unique_constraints(spread: Iterable[Spread], problems: Problems) -> None:
@@ -111,6 +111,7 @@ class _Found:
     bundles: list[tuple[str, Span, Read]] = field(default_factory=list)
     policies: list[Policy] = field(default_factory=list)
     tests: list[tuple[Test, Map]] = field(default_factory=list)
+    outspoken: set[Span] = field(default_factory=set)  # the places of policies that say their own `failurePolicy`
 
     def take(self, value: Value) -> None:
         kind = _kind(value, self.problems)
@@ -127,6 +128,7 @@ class _Found:
             self.bundles.append((name, span, spec))
         elif kind == "PlacementPolicy":
             self.policies.append(_policy(name, span, spec, given, self.problems))
+            self.outspoken |= {span} if spec.get("failurePolicy") else set()
         else:
             self.tests.append((_test(name, span, spec), given))
 
@@ -291,6 +293,11 @@ def _bundle(sources: tuple[Source, ...], found: _Found) -> Bundle | None:
             "at least one document `kind: PlacementPolicy`",
         )
     said = {**{key: given.default for key, given in BUNDLE.items()}, "version": "0.0.0", **read}
+    default: FailurePolicy | None = said["failurePolicy"]
+    policies = [
+        replace(policy, failure_policy=default) if default and policy.span not in found.outspoken else policy
+        for policy in found.policies
+    ]
     return Bundle(
         name=name,
         version=said["version"],
@@ -302,7 +309,7 @@ def _bundle(sources: tuple[Source, ...], found: _Found) -> Bundle | None:
         exemptions=tuple(sorted(said["exemptions"], key=lambda exemption: exemption.name)),
         hands_on=said["handsOn"],
         workload_labels=said["workloadLabels"],
-        policies=tuple(sorted(found.policies, key=lambda policy: policy.name)),
+        policies=tuple(sorted(policies, key=lambda policy: policy.name)),
         tests=tuple(sorted((test for test, _ in found.tests), key=lambda test: test.name)),
         sources=sources,
         warnings=ordered(problem for problem in problems if problem.severity == "warning"),

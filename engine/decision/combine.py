@@ -16,10 +16,12 @@ from engine.program import PoolView
 
 
 class PoliciesFailed(Exception):  # noqa: N818 - an outcome of policies, caught by the Decider
-    """Policies turn out not to be decidable beside the others; `reasons` says why, by their names."""
+    """Policies turn out not to be decidable beside the others; `reasons` says why, by their names, and `remedy` what
+    whoever made the pod can do.
+    """
 
-    def __init__(self, reasons: Mapping[str, str]) -> None:
-        self.reasons = reasons
+    def __init__(self, reasons: Mapping[str, str], remedy: str = words.FEWER) -> None:
+        self.reasons, self.remedy = reasons, remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ def _refusal(evaluations: Iterable[PolicyEvaluation]) -> str:
         if evaluation.outcome == "denied":
             return f"policy {evaluation.policy.name}: {evaluation.message}"
         if evaluation.outcome == "failed" and evaluation.policy.policy.failure_policy == "Fail":
-            return f"policy {evaluation.policy.name} could not be decided: {evaluation.error}"
+            return f"policy {evaluation.policy.name} {words.undecided(evaluation.error, evaluation.message)}"
     return ""
 
 

@@ -6,7 +6,7 @@ the others require, overruling by priority what would leave nothing; write down 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
@@ -168,11 +168,22 @@ class Decider:
                 if evaluation.policy.policy.mode == "audit" and evaluation.outcome in ("applied", "denied"):
                     name = evaluation.policy.name
                     one = would[name]
-                    said = f"would be {one.outcome}: {one.message or one.error}"
+                    why = (one.error, one.message) if one.outcome == "failed" else (one.message or one.error,)
+                    said = f"would be {one.outcome}: {'; '.join(filter(None, why))}"
                     policies[self._place[name]] = one._replace(outcome="audited", message=said)
         decision = replace(decision, policies=tuple(policies))
         all_outcomes = (*policies, *(decision.audited.policies if decision.audited else ()))
-        return redacted(decision, self._telling) if any(outcome.error for outcome in all_outcomes) else decision
+        if not any(outcome.error for outcome in all_outcomes):
+            return decision
+        told = [warning for warning in self._left_out(decision) if warning not in decision.warnings]
+        return redacted(replace(decision, warnings=(*decision.warnings, *told)), self._telling)
+
+    def _left_out(self, decision: Decision) -> Iterator[str]:
+        """That policies are left out of a decision, for they failed."""
+        for outcome in decision.policies if decision.allowed else ():
+            policy = self.program.policies[self._place[outcome.name]].policy
+            if outcome.outcome == "failed" and policy.mode == "enforce":
+                yield f"policy {outcome.name} is left out, for it {words.undecided(outcome.error, outcome.message)}"
 
     def _decided(
         self,
@@ -182,10 +193,11 @@ class Decider:
     ) -> Decision:
         """The decision that these lead to, with their outcomes alone. A policy that can't be combined fails."""
         base = Decision(incoming, self.program.revision, self.mode, True, "")
-        refusal = refused(base, evaluations)
+        named = bool((incoming.pod.get("spec") or {}).get("nodeName"))
+        refusal = refused(base, [each for each in evaluations if each.policy.deny] if named else evaluations)
         if refusal:
             return refusal
-        if (incoming.pod.get("spec") or {}).get("nodeName"):
+        if named:
             reason = "the pod names its node"
             policies = tuple(
                 PolicyOutcome(each.policy.name, "notMatched", reason, each.error)
@@ -198,7 +210,7 @@ class Decider:
             own_terms = own(incoming.pod)
         except TooMany as error:
             reason = f"the pod's own constraints: {error}"
-            failed = [each.failed(reason) if each.outcome == "applied" else each for each in evaluations]
+            failed = [each.failed(reason, words.FEWER) if each.outcome == "applied" else each for each in evaluations]
             return refused(base, failed) or replace(base, message=reason, policies=tuple(map(policy_outcome, failed)))
         return _combined(
             base, Given(incoming, self.pool_index, own_terms, evaluations, choices or {}, self.pool_facts.views)
@@ -223,7 +235,8 @@ def _combined(base: Decision, given: Given) -> Decision:
         except PoliciesFailed as failure:
             why = failure.reasons
             evaluations = [
-                each.failed(why[each.policy.name]) if each.policy.name in why else each for each in given.evaluations
+                each.failed(why[each.policy.name], failure.remedy) if each.policy.name in why else each
+                for each in given.evaluations
             ]
             given = replace(given, evaluations=evaluations)
             refusal = refused(base, evaluations)

@@ -13,7 +13,7 @@ from engine.decision.decision import PoolNames
 from engine.decision.karpenter import alternatives_in_order, heavier_than_all, made_by_karpenter, shown
 from engine.decision.unseen import unseen_nodes
 from engine.decision.weigh import preferred
-from engine.evaluation import NodeSet, PolicyEvaluation, node_terms
+from engine.evaluation import NodeSet, PolicyEvaluation, failure_of, node_terms
 from engine.language import BudgetExceeded, CelError
 from engine.nodeselector import TRUE, Terms, TooMany, affordable, implies
 from engine.placement import Operation, Placement, Toleration, patch, placed, stay, tolerates, toleration_for
@@ -76,7 +76,8 @@ def _named_for(evaluation: PolicyEvaluation, pool: PoolView | None, taint: Taint
         try:
             named = as_seen(entry.function, *evaluation.arguments, pool, view) is True
         except (CelError, Undecided, BudgetExceeded) as error:
-            raise PoliciesFailed({evaluation.policy.name: f"{entry.place}: {error}"}) from error
+            failure = failure_of(entry, error, evaluation.arguments)
+            raise PoliciesFailed({evaluation.policy.name: str(failure)}, failure.remedy) from error
         if named and not timed:
             return FOREVER
         if named:

@@ -19,6 +19,11 @@ TOO_LIGHT = "what is preferred weighs too little beside tiers"
 NO_TAINT = "no node that is left is known to have a taint that is named"
 DENIES_NOTHING = "it denies nothing here"
 """Why a policy that applies changes nothing, or why nothing of it is written."""
+FEWER = (
+    "say fewer alternatives and values in spec.affinity.nodeAffinity and spec.nodeSelector, "
+    "or have whoever keeps the policy do so"
+)
+"""What to do where the terms of a pod and of policies multiply past what a pod may carry."""
 MANY = 5
 """As many names are listed; of more, the rest are counted."""
 
@@ -200,6 +205,11 @@ def warnings(
     if unsatisfiable_alone:
         told.append("the pod's own constraints match no known pool")
     return told
+
+
+def undecided(error: str, remedy: str) -> str:
+    """That a policy failed, for what, and what to do."""
+    return f"could not be decided: {error}{'; ' if remedy else ''}{remedy}"
 
 
 def title(incoming: IncomingPod) -> str:

@@ -12,7 +12,7 @@ decision is). `nodeset.py` is where a pod may go: masks of pools with terms.
 from engine.evaluation.nodeset import NodeSet, alive, intersection, node_set_of, node_terms, plain_meet, reach
 from engine.evaluation.outcome import UNSELECTED, PolicyEvaluation
 from engine.evaluation.pod_facts import POLICY_BUDGET, PodFacts
-from engine.evaluation.policy import evaluate_policy, exempted, exempting
+from engine.evaluation.policy import evaluate_policy, exempted, exempting, failure_of
 from engine.evaluation.pool_facts import Inputs, PoolFacts
 from engine.evaluation.preferences import WeightedNodes, heaviest_overlap
 from engine.evaluation.scores import scored
@@ -34,6 +34,7 @@ __all__ = [
     "evaluate_policy",  # the PolicyEvaluation of a policy and PodFacts
     "exempted",  # the evaluation of a policy that an exemption takes from the pod, or None
     "exempting",  # the exemptions that match a pod, and those that failed
+    "failure_of",  # why a policy fails whose expression is an error, and what to do about it
     "heaviest_overlap",  # the most that weights add up to on one node
     "intersection",  # the nodes of two NodeSets; raises TooMany
     "node_set_of",  # the NodeSet on which a Verdict is true; raises TooMany

@@ -29,7 +29,7 @@ class PolicyEvaluation:
     weights of 1 to 100; the weights of `tiers`, its `fallback`, are levels: each more than what a node of worse tiers
     comes to. `shares` are those of its `split`, and `share` is the place of the one that the pod has, once that is
     known; `kept`, if the pod was in it before. `error` is why it failed, or what one of its expressions ran into on
-    some pool although it applies.
+    some pool although it applies; `message` says what to do about it, where it failed.
     """
 
     policy: CompiledPolicy
@@ -57,10 +57,14 @@ class PolicyEvaluation:
         mine = f"{share.wanted} for {share.percent} % of pods"
         return f"{policy.wanted}; {mine}" if policy.require else mine
 
-    def failed(self, reason: str) -> PolicyEvaluation:
-        """The same policy, failed after all."""
-        return PolicyEvaluation(self.policy, "failed", "", reason)
+    def failed(self, reason: str, remedy: str = "") -> PolicyEvaluation:
+        """The same policy, failed after all; and what to do about it."""
+        return PolicyEvaluation(self.policy, "failed", remedy, reason)
 
 
 class PolicyFailed(Exception):  # noqa: N818 - an outcome of a policy, not a bug
-    """A policy can't be decided for this pod; the text says why."""
+    """A policy can't be decided for this pod; the text says why, and `remedy` what to do."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.remedy = remedy

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from engine.bundle import PodTerm, Selector, Spread
+from engine.evaluation.culprit import remedy
 from engine.evaluation.nodeset import NodeSet, intersection, node_set_of
 from engine.evaluation.outcome import UNSELECTED, PolicyEvaluation, PolicyFailed, ShareNodes
 from engine.evaluation.pod_facts import PodFacts
@@ -29,8 +30,9 @@ from engine.placement import (
     written_out,
 )
 from engine.pods import NAME_LABEL, free_owner, rolled_out
-from engine.program import Arguments, CompiledExemption, CompiledPolicy, Condition, Rule
+from engine.program import Arguments, CompiledExemption, CompiledPolicy, CompiledTolerance, Condition, Rule
 
+LABEL_IT = "label the pod in metadata.labels, or have whoever keeps the policy say which pods it counts"
 _SUGGESTED = 5
 """So many of a pod's labels are named where one of them is to be chosen."""
 
@@ -53,7 +55,7 @@ def exempting(
             try:
                 if _first(one.match_conditions, pod_facts.plain_arguments(), holding=False) is None:
                     matching.append(one)
-            except (PolicyFailed, BudgetExceeded) as failure:
+            except PolicyFailed as failure:
                 failed.append((one, f"exemption {given.name}: {failure}"))
     return matching, failed
 
@@ -94,8 +96,11 @@ def evaluate_policy(policy: CompiledPolicy, pod_facts: PodFacts) -> PolicyEvalua
         if policy.pool_only:
             pod_facts.pool_facts.evaluations[policy.name] = evaluation
         return evaluation
-    except (PolicyFailed, BudgetExceeded, TooMany) as failure:
-        return PolicyEvaluation(policy, "failed", "", str(failure))
+    except PolicyFailed as failure:
+        return PolicyEvaluation(policy, "failed", failure.remedy, str(failure))
+    except (BudgetExceeded, TooMany) as failure:
+        read = [path for rule in (*policy.require, *policy.fallback) for path in rule.reads]
+        return PolicyEvaluation(policy, "failed", remedy(failure, read, arguments), str(failure))
 
 
 def _without_namespace(policy: CompiledPolicy, pod_facts: PodFacts) -> PolicyEvaluation:
@@ -111,8 +116,8 @@ def _without_namespace(policy: CompiledPolicy, pod_facts: PodFacts) -> PolicyEva
             return PolicyEvaluation(policy, "notMatched", f"`{unmet.name}` is false")
         if not rolled_out(policy.name, policy.policy.rollout, pod_facts.incoming):
             return PolicyEvaluation(policy, "notRolledOut", _not_yet(policy))
-    except (PolicyFailed, BudgetExceeded) as failure:
-        return PolicyEvaluation(policy, "failed", "", str(failure))
+    except PolicyFailed as failure:
+        return PolicyEvaluation(policy, "failed", failure.remedy, str(failure))
     return PolicyEvaluation(policy, "failed", "", pod_facts.incoming.namespace_unknown)
 
 
@@ -129,25 +134,25 @@ def _not_yet(policy: CompiledPolicy) -> str:
 def _first(conditions: Iterable[Condition], arguments: Arguments, *, holding: bool) -> Condition | None:
     """The first condition that holds, or does not; it outweighs an error in another, as in Kubernetes.
 
-    Raises PolicyFailed.
+    Nothing outweighs a spent budget. Raises PolicyFailed.
     """
-    failure: PolicyFailed | None = None
+    failed: tuple[Condition, CelError] | None = None
     for condition in conditions:
         try:
-            if _holds(condition, arguments) == holding:
+            if (condition.function(*arguments, None) is True) == holding:
                 return condition
-        except PolicyFailed as error:
-            failure = failure or error
-    if failure:
-        raise failure
+        except CelError as error:
+            failed = failed or (condition, error)
+        except BudgetExceeded as error:
+            raise failure_of(condition, error, arguments) from error
+    if failed:
+        raise failure_of(*failed, arguments) from failed[1]
     return None
 
 
-def _holds(condition: Condition, arguments: Arguments) -> bool:
-    try:
-        return condition.function(*arguments, None) is True
-    except CelError as error:
-        raise PolicyFailed(f"{condition.place}: {error}") from error
+def failure_of(item: Condition | CompiledTolerance, error: Exception, arguments: Arguments) -> PolicyFailed:
+    """What the error of an expression makes of its policy."""
+    return PolicyFailed(f"{item.place}: {error}", remedy(error, item.reads, arguments))
 
 
 def _placed(policy: CompiledPolicy, arguments: Arguments, pod_facts: PodFacts) -> PolicyEvaluation:
@@ -255,7 +260,7 @@ def _selector(item: Spread | PodTerm, pod: Mapping[str, Any], policy: CompiledPo
         return _own_workload(pod, labels, policy, what)
     selector = written_out(labels, item.label_selector, item.match_label_keys, mismatched)
     if selector is None:
-        raise PolicyFailed(f"{what} would count no pod: the pod has none of the labels that it selects by")
+        raise PolicyFailed(f"{what} would count no pod: the pod has none of the labels that it selects by", LABEL_IT)
     return selector
 
 
@@ -269,10 +274,11 @@ def _own_workload(
     if selector is not None:
         return selector
     if naming is None:
-        raise PolicyFailed(f"{what} would count no pod: the pod has none of the labels that it selects by")
+        raise PolicyFailed(f"{what} would count no pod: the pod has none of the labels that it selects by", LABEL_IT)
     shared = ", ".join(sorted(labels)[:_SUGGESTED])
     keys = f"`matchLabelKeys` with the ones of its labels that all its pods share ({shared})" if shared else ""
     raise PolicyFailed(
         f"{what}: which pods are this one's workload is not known, for {owner} may label each of its pods otherwise, "
-        f"and the pod has none of {', '.join(sorted(naming))}; write {keys or '`labelSelector`'}"
+        f"and the pod has none of {', '.join(sorted(naming))}; write {keys or '`labelSelector`'}",
+        LABEL_IT,
     )

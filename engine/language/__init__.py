@@ -19,6 +19,7 @@ from engine.language.overload import Overload
 from engine.language.parser import parse
 from engine.language.syntax import (
     OPERATORS,
+    Bind,
     Call,
     Comprehension,
     Has,
@@ -80,6 +81,7 @@ __all__ = [
     "STRING",  # the type string
     "TIMESTAMP",  # the type `google.protobuf.Timestamp`
     "UINT",  # the type uint
+    "Bind",  # a Node: `cel.bind(variable, value, body)`
     "Budget",  # what a run may still spend, in units of about 0.25 µs
     "BudgetExceeded",  # the error of a run that took too long or made something too large
     "Call",  # a Node: a function, method or operator with its arguments

@@ -11,6 +11,7 @@ unknown node becomes node selector terms; `vocabulary.py` has the types of `pod`
 
 from engine.program.advice import named_taints
 from engine.program.compiler import compile_bundle
+from engine.program.fields_read import EACH, FieldPath
 from engine.program.model import (
     POD_NAMES,
     CompiledExemption,
@@ -43,6 +44,7 @@ from engine.program.vocabulary import NAMESPACE, POD, PRESENT, REQUEST
 
 __all__ = [
     "CONTAINS",  # the operator of a PodPoolComparison: the pool's value is in the pod's list
+    "EACH",  # the step of a FieldPath to every element or value
     "NAMESPACE",  # the type of `namespaceObject`
     "NO",  # the Truth of what is false on every node
     "NOTHING_READ",  # Reads of nothing
@@ -62,6 +64,7 @@ __all__ = [
     "CompiledPreference",  # an entry of `prefer`: a Rule with a weight of 1 to 100, or a Score
     "CompiledTolerance",  # an entry of `tolerate`: which taints, and for how many seconds
     "Condition",  # a boolean expression that reads no pool, compiled
+    "FieldPath",  # a variable, then the fields, keys and indexes on the way to what an expression reads
     "Function",  # a compiled expression, called with Arguments
     "Leaf",  # a Tree: a part of an expression that is decided as a whole
     "Not",  # a Tree: `!inner`

@@ -32,6 +32,7 @@ from engine.language import (
 from engine.program import advice, vocabulary
 from engine.program.closed_words import Closed, closed_of, never_said
 from engine.program.comparisons import MIRRORED
+from engine.program.fields_read import FieldsRead, fields_read
 from engine.program.model import (
     NAMES,
     POD_NAMES,
@@ -84,7 +85,7 @@ class _Compiler:
     `_scope` is the name of the policy at work, `_given` what holds wherever its expressions are evaluated, `_used` the
     variables that they read so far, `_rules` its rules so far, `_words` what its variables say, if it is one of a few
     words. `_by_namespace` are its variables that read more of the Namespace than its name, `_reads_namespace` whether
-    any expression did since that was last False.
+    any expression did since that was last False; `_fields` what its variables read.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -108,13 +109,14 @@ class _Compiler:
         self._words: dict[str, Closed] = {}
         self._by_namespace: set[str] = set()
         self._reads_namespace = False
+        self._fields: dict[str, FieldsRead] = {}
         self._params = bundle.params
 
     def policy(self, policy: Policy) -> CompiledPolicy | None:
         """The policy compiled; None where a problem stood in the way."""
         before = len(self.problems)
         self._scope, self._given, self._used, self._rules = policy.name, self._selected(policy), set(), []
-        self._words, self._by_namespace = {}, set()
+        self._words, self._by_namespace, self._fields = {}, set(), {}
         conditions = tuple(node for node, _ in (parse(named.excerpt) for named in policy.match_conditions) if node)
         selected, self._given = self._given, (*self._given, *conditions)
         variables, roots = self._variables(policy)
@@ -153,7 +155,8 @@ class _Compiler:
 
     def exemption(self, exemption: Exemption) -> CompiledExemption:
         """The exemption compiled, as far as there is no problem."""
-        self._scope, self._given, self._words, self._by_namespace = "", self._selected(exemption), {}, set()
+        self._scope, self._given = "", self._selected(exemption)
+        self._words, self._by_namespace, self._fields = {}, set(), {}
         beyond = bool(exemption.namespace_selector.requirements)
         for named in exemption.match_conditions:
             node, _ = parse(named.excerpt)
@@ -213,6 +216,7 @@ class _Compiler:
             self._words |= {named.name: words} if words else {}
             if node:
                 self._ledger.name(named.name)
+                self._fields[named.name] = fields_read(node, self._fields)
                 functions[named.name] = self._function(node, NAMES)
         return functions, {**self._roots, "variables": ObjectType("variables", fields=fields)}
 
@@ -253,8 +257,9 @@ class _Compiler:
         node = self._checked(excerpt, roots, BOOL)
         if node is None:
             return None
-        function, place = self._function(node, NAMES), str(excerpt.whole)
-        return Condition(function, message, excerpt.value, place, name, reads_namespace(node, self._by_namespace))
+        function, place, reads = self._function(node, NAMES), str(excerpt.whole), fields_read(node, self._fields).paths
+        by_namespace = reads_namespace(node, self._by_namespace)
+        return Condition(function, message, excerpt.value, place, name, by_namespace, reads)
 
     def _tolerance(self, item: Tolerance, roots: Mapping[str, Type], policy: Policy) -> CompiledTolerance | None:
         """An entry of `tolerate`, compiled."""
@@ -277,7 +282,8 @@ class _Compiler:
         function = self._function(node, (*NAMES, "taint"))
         reads_pod = bool(free & set(POD_NAMES))
         words = (excerpt.value, str(excerpt.whole))
-        return CompiledTolerance(function, *words, item.seconds, "pool" in free, reads_key, reads_pod)
+        reads = fields_read(node, self._fields).paths
+        return CompiledTolerance(function, *words, item.seconds, "pool" in free, reads_key, reads_pod, reads)
 
     def _rule(self, item: Expression, roots: Mapping[str, Type]) -> Rule | None:
         return self._rule_of(item.excerpt, item.message, roots)
@@ -286,7 +292,9 @@ class _Compiler:
         node = self._checked(excerpt, roots, BOOL)
         self._rules += [(node, excerpt)] if node else []
         tree = self._tree(node, excerpt) if node else None
-        return Rule(tree, message, excerpt.value, str(excerpt.whole)) if tree else None
+        if node is None or tree is None:
+            return None
+        return Rule(tree, message, excerpt.value, str(excerpt.whole), fields_read(node, self._fields).paths)
 
     def _weighted(self, item: Preference, roots: Mapping[str, Type]) -> CompiledPreference | None:
         rule = self._rule(item.expression, roots) if item.expression is not None else None

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from engine.bundle import Exemption, HandsOn, PodTerm, Policy, Revision, Selector, Spread
 from engine.documents import Problem
 from engine.pods import NAME_LABEL
+from engine.program.fields_read import FieldPath
 from engine.program.tree import Leaf, Reads, Tree, leaves_of
 from engine.program.truths import CasesOf
 
@@ -26,12 +27,16 @@ What is COMPUTED only when it is read is a function of the budget, and its name 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One boolean expression over pools and a node, with its author's `message`, its `text`, and where it stands."""
+    """One boolean expression over pools and a node, with its author's `message`, its `text`, and where it stands.
+
+    `reads` are fields of the pod.
+    """
 
     tree: Tree
     message: str
     text: str
     place: str
+    reads: tuple[FieldPath, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ class Condition:
     """One boolean expression that reads no pool: a match condition or a `deny`.
 
     `reads_namespace`: it reads more of the Namespace than its name; so of policies and exemptions.
+    `reads` are fields of the pod.
     """
 
     function: Function
@@ -87,13 +93,14 @@ class Condition:
     place: str
     name: str = ""
     reads_namespace: bool = False
+    reads: tuple[FieldPath, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledTolerance:
     """An entry of `tolerate`, with where it stands; whether it reads `pool`, `taint.key`, and the pod.
 
-    `seconds` is for how long NoExecute taints are tolerated, None for no limit.
+    `seconds` is for how long NoExecute taints are tolerated, None for no limit; `reads` are fields of the pod.
     """
 
     function: Function
@@ -103,6 +110,7 @@ class CompiledTolerance:
     reads_pool: bool
     reads_key: bool
     reads_pod: bool
+    reads: tuple[FieldPath, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

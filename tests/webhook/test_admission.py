@@ -21,7 +21,7 @@ from engine.decision import Decider, Decision
 from engine.documents import Manifest, Source
 from engine.pods import IncomingPod, named, pods_from_documents, without_environment
 from telemetry import Metrics
-from tests.delivery.bundles import TEAMS, TRAINING, decider
+from tests.delivery.bundles import NAMED, TEAMS, TRAINING, decider
 from tests.webhook.reviews import UID, Json, body, patch_of, pod, review
 from webhook.admission import Admission, Decides, LogDecisions
 
@@ -221,6 +221,26 @@ def test_what_is_logged_is_chosen() -> None:
     assert "patch" not in few
     assert many["pools"]["after"] == ["gpu"]
     assert few.keys() < many.keys()
+
+
+@pytest.mark.parametrize("log", ["none", "changed", "all"])
+@pytest.mark.parametrize("failure_policy", ["Fail", "Ignore"])
+def test_a_policy_that_fails_is_always_told_logged_and_counted(log: LogDecisions, failure_policy: str) -> None:
+    """Also where nothing changes: whoever made the pod learns what to do, and operators that it was let through."""
+    reads = f"  failurePolicy: {failure_policy}\n  deny:\n    - expression: pod.metadata.labels.team == 'x'\n"
+    webhook = Webhook(decider(named=NAMED.replace("spec:\n  deny:\n", f"spec:\n{reads}", 1)), log=log)
+    response = webhook.create(pod())
+    open_ = failure_policy == "Ignore"
+    assert response["allowed"] is open_
+    told = " ".join(response["warnings"]) if open_ else response["status"]["message"]
+    assert "policy no-node-names" in told
+    assert "no such key" in told
+    assert "the pod has no metadata.labels[team]: add it" in told
+    (line,) = webhook.lines()
+    (failed,) = (policy for policy in line["policies"] if policy["outcome"] == "failed")
+    assert failed["name"] == "no-node-names"
+    labels = {"bundle": "small", "policy": "no-node-names", "mode": "enforce", "result": "failed"}
+    assert webhook.metric("policy_evaluations_total", **labels) == 1
 
 
 def test_namespaces_come_from_memory_or_the_api_server() -> None:

@@ -118,7 +118,7 @@ def test_what_is_left_out_has_its_default() -> None:
     policy = policy_of(REQUIRE)
     assert (policy.pod_selector, policy.namespace_selector) == (EVERYTHING, EVERYTHING)
     rest = (policy.when_empty, policy.failure_policy, policy.mode, policy.rollout, policy.priority)
-    assert rest == ("deny", "Ignore", "enforce", 100, 0)
+    assert rest == ("deny", "Fail", "enforce", 100, 0)
     assert (policy.prefer, policy.spread, policy.deny) == ((), (), ())
 
 
@@ -320,6 +320,32 @@ def test_a_strict_split_fails_by_default() -> None:
     assert policy_of(SHARES % "70").failure_policy == "Fail"
     assert policy_of(f"{SHARES % '70'}  failurePolicy: Ignore\n").failure_policy == "Ignore"
     assert policy_of(soft).failure_policy == "Ignore"
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("  require: [{expression: x}]\n", "Fail"),
+        ("  deny: [{expression: x}]\n", "Fail"),
+        ("  prefer: [{expression: x, weight: 1}]\n  deny: [{expression: x}]\n", "Fail"),
+        ("  podAntiAffinity: [{topologyKey: host, required: true}]\n", "Fail"),
+        ("  podAffinity: [{topologyKey: host, required: true}, {topologyKey: host, weight: 1}]\n", "Fail"),
+        ("  podAffinity: [{topologyKey: host, weight: 1}]\n", "Ignore"),
+        ("  prefer: [{expression: x, weight: 1}]\n", "Ignore"),
+        ("  fallback: [{expression: x}]\n", "Ignore"),
+        ("  tolerate: [{expression: x}]\n", "Ignore"),
+        ("  spread: [{topologyKey: zone, whenUnsatisfiable: DoNotSchedule}]\n", "Ignore"),
+    ],
+)
+def test_hard_intents_fail_closed_and_wishes_open_unless_policy_or_bundle_says_otherwise(
+    spec: str, expected: str
+) -> None:
+    """What a policy says counts before what its bundle says, and that before what its intents are."""
+    assert policy_of(spec).failure_policy == expected
+    for said in ("Fail", "Ignore"):
+        bundle, own = BUNDLE.replace("1.2.0", f"1.2.0, failurePolicy: {said}"), "Ignore" if said == "Fail" else "Fail"
+        assert good(spec, bundle).policies[0].failure_policy == said
+        assert good(f"{spec}  failurePolicy: {own}\n", bundle).policies[0].failure_policy == own
 
 
 SPREAD = "  spread: [{topologyKey: zone, whenUnsatisfiable: ScheduleAnyway, %s}]\n"

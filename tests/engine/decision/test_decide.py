@@ -163,7 +163,7 @@ def test_what_holds_already_is_satisfied_and_not_written_again() -> None:
     assert outcomes(decision) == {"one": "satisfied"}
 
 
-def test_deny_refuses_with_its_message_and_a_failing_one_only_under_fail() -> None:
+def test_deny_refuses_with_its_message_and_a_failing_one_unless_it_is_to_be_ignored() -> None:
     """`deny` judges a pod that names its node, which is never patched."""
     bound = pod(nodeName="n1")
     spec = "deny: [{expression: has(pod.spec.nodeName), message: nodeName goes around the scheduler}]"
@@ -172,12 +172,16 @@ def test_deny_refuses_with_its_message_and_a_failing_one_only_under_fail() -> No
     assert decide(GOLD, given=bound).patch == ()
 
     failing = 'deny: [{expression: \'pod.metadata.labels["no"] == "x"\'}]'
-    ignored, failed = decide(failing), decide(f"{failing}\nfailurePolicy: Fail")
+    ignored, failed = decide(f"{failing}\nfailurePolicy: Ignore"), decide(failing)
     assert (ignored.allowed, outcomes(ignored)) == (True, {"one": "failed"})
     assert (failed.allowed, outcomes(failed)) == (False, {"one": "failed"})
-    assert re.fullmatch(
-        r'policy one could not be decided: policies/one\.yaml:\d+:\d+: no such key: "no"', failed.message
+    said = (
+        r'could not be decided: policies/one\.yaml:\d+:\d+: no such key: "no"; '
+        r"the pod has no metadata\.labels\[no\]: add it, or have whoever keeps the policy allow for it"
     )
+    assert re.fullmatch(f"policy one {said}", failed.message)
+    (warning,) = ignored.warnings
+    assert re.fullmatch(f"policy one is left out, for it {said}", warning)
 
 
 # Matching

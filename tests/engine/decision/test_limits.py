@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.decision.decision import PoolNames
+from engine.decision.words import FEWER
 from engine.nodeselector import parse_term
 from tests.engine.builders import (
     BASE,
@@ -59,11 +60,11 @@ PAIR = '(node.labels["a"] == "x" && node.labels["b"] == "y") || (node.labels["c"
 
 @pytest.mark.parametrize("count", [600, 1001])
 def test_a_pod_with_more_terms_than_can_be_multiplied_fails_the_policy(count: int) -> None:
-    """It is told, refused only under `Fail`, and never an exception."""
+    """It is told, let through only under `Ignore`, and never an exception."""
     spec = f"require: [{{expression: '{PAIR}'}}]"
     ignored, failed = (
+        decide(f"{spec}\nfailurePolicy: Ignore", given=asking(unlike(count))),
         decide(spec, given=asking(unlike(count))),
-        decide(f"{spec}\nfailurePolicy: Fail", given=asking(unlike(count))),
     )
 
     assert (ignored.allowed, ignored.patch, outcomes(ignored)) == (True, (), {"one": "failed"})
@@ -73,10 +74,12 @@ def test_a_pod_with_more_terms_than_can_be_multiplied_fails_the_policy(count: in
 
 def test_a_pod_whose_own_terms_are_too_many_is_told_so() -> None:
     other = "matchConditions: [{name: never, expression: 'false'}]\nrequire: [{expression: 'true'}]"
-    decision = decide(GOLD, other, given=asking(unlike(1001)))
+    decision = decide(f"{GOLD}\nfailurePolicy: Ignore", other, given=asking(unlike(1001)))
     reason = "the pod's own constraints: 1001 node selector terms, of which at most 1000 are allowed"
     assert (decision.message, outcomes(decision)) == (reason, {"one": "failed", "two": "notMatched"})
-    assert [(policy.message, policy.error) for policy in decision.policies[:1]] == [("", reason)]
+    assert [(policy.message, policy.error) for policy in decision.policies[:1]] == [(FEWER, reason)]
+    refusal = decide(GOLD, other, given=asking(unlike(1001)))
+    assert (refusal.allowed, refusal.message) == (False, f"policy one could not be decided: {reason}; {FEWER}")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +88,7 @@ def test_a_pod_whose_own_terms_are_too_many_is_told_so() -> None:
 @pytest.mark.parametrize("priority", [-1, 0, 1])
 def test_only_the_policy_that_brings_too_many_terms_fails(effect: str, priority: int) -> None:
     """Whatever comes before or after it stays in force."""
-    decision = decide(f"{effect}\npriority: {priority}", f"{GOLD}\nfailurePolicy: Fail")
+    decision = decide(f"{effect}\npriority: {priority}\nfailurePolicy: Ignore", GOLD)
 
     assert outcomes(decision) == {"one": "failed", "two": "applied"}
     assert "gpu" in str(required(decision))
@@ -97,7 +100,7 @@ def test_it_is_told_whose_alternatives_multiply() -> None:
     decision = decide(
         f"require: [{{expression: '{PAIR}'}}]",
         GOLD,
-        f"require: [{{expression: '{other}'}}]\npriority: -1",
+        f"require: [{{expression: '{other}'}}]\npriority: -1\nfailurePolicy: Ignore",
         given=asking(unlike(300)),
     )
 
@@ -558,7 +561,7 @@ def test_how_the_pod_spells_its_fields_leaves_no_trace() -> None:
 def test_a_request_has_a_budget_beside_each_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Policies within their own bounds may be too much together: the later ones fail, by priority and name."""
     costly = "variables: [{name: n, expression: '[1, 2, 3, 4].map(x, x + size(pod.spec.containers)).sum()'}]\n"
-    spec = costly + "require: [{expression: 'variables.n > 0'}]"
+    spec = costly + "require: [{expression: 'variables.n > 0'}]\nfailurePolicy: Ignore"
     assert set(outcomes(decide(spec, spec, spec)).values()) == {"satisfied"}
 
     monkeypatch.setattr("engine.evaluation.pod_facts.REQUEST_BUDGET", 15)

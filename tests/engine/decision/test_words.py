@@ -81,7 +81,10 @@ def test_a_decider_that_is_told_nothing_enforces_in_a_nameless_cluster() -> None
 
 
 def test_a_pod_that_names_its_node() -> None:
-    """What applies is not matched, and what it ran into stays; what failed or did not match stays that."""
+    """What applies is not matched, and what it ran into stays; what failed or did not match stays that.
+
+    It is no reason to refuse the pod, for what it requires would not be written either.
+    """
     failing = 'require: [{expression: \'pool.annotations["rack"] == "r" || pool.gpus > 0\'}]'
     broken = 'matchConditions: [{name: c, expression: \'pod.metadata.labels["no"] == "x"\'}]\n' + GOLD
     decision = decide(failing, broken, f"podSelector: {{matchLabels: {{app: db}}}}\n{GOLD}", given=pod(nodeName="n"))

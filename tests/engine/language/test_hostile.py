@@ -281,9 +281,10 @@ def rules(files: dict[str, str]) -> set[str]:
 
 def test_a_hostile_policy_fails_alone() -> None:
     """`failurePolicy` decides about the pod; the policies beside it are decided as always."""
+    hostile = f"  deny: [{{expression: '{ALL}.all(a, {ALL}.all(b, a != b))'}}]\n  failurePolicy: Ignore\n"
     files = {
         "bundle.yaml": BUNDLE,
-        "policies/hostile.yaml": policy("hostile", f"  deny: [{{expression: '{ALL}.all(a, {ALL}.all(b, a != b))'}}]\n"),
+        "policies/hostile.yaml": policy("hostile", hostile),
         "policies/good.yaml": policy("good", "  deny: [{expression: has(pod.spec.nodeName)}]\n"),
     }
     bundle, problems = parse_bundle(files)
