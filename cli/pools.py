@@ -36,6 +36,7 @@ REMARKS = {
     "contradiction": "Contradictions",
     "unread": "Not read, so what is said there is not known",
     "unusable": "Not used",
+    "leaving": "Being deleted",
     "untold": "No pools, for no label tells their nodes apart",
     "elsewhere": "Of other clusters",
     "unsynced": "Said, but no fact",

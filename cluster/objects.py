@@ -118,7 +118,7 @@ def _resource(kind: str, path: str, tree: Json, *others: str) -> Kind[Json]:
     return Kind(name, path, Json, keep, tuple(f"/apis/{other}/{name}" for other in others), optional=True)
 
 
-_ABOUT: Json = {"name": None, "namespace": None, "labels": None, "annotations": None}
+_ABOUT: Json = {"name": None, "namespace": None, "labels": None, "annotations": None, "deletionTimestamp": None}
 _MACHINE: Json = {"metadata": {"labels": None}, "spec": {"failureDomain": None, "taints": None}}
 _MACHINES: Json = {
     "metadata": _ABOUT,

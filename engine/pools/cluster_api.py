@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from engine.documents import RequestError, parse_quantity
 from engine.names import is_label_key, is_label_value
-from engine.pools.objects import Object, list_at, map_at, taint_of, text_at, text_of, texts_at
+from engine.pools.objects import Object, is_leaving, list_at, map_at, taint_of, text_at, text_of, texts_at
 from engine.pools.pool import TAINT_EFFECTS, Labels, Taint
 
 GROUP = "cluster.x-k8s.io/"
@@ -56,7 +56,8 @@ class Machines:
 
     `labels` are those that all its nodes will carry, `unsynced` the keys of the template's others. `failure_domains`
     may be zones, or not. `cpu` is in cores, `memory` in bytes; None where nothing is said. `deployment` is, of a
-    MachineSet, the name of the MachineDeployment that it belongs to, `notes` what could not be used.
+    MachineSet, the name of the MachineDeployment that it belongs to, `notes` what could not be used. One that is
+    `leaving` is being deleted: its Machines are drained, and it makes no more.
     """
 
     owner: Owner
@@ -72,6 +73,7 @@ class Machines:
     gpus: int | None
     annotations: Labels
     notes: tuple[str, ...]
+    leaving: bool = False
 
 
 def is_machines(data: object) -> bool:
@@ -117,6 +119,7 @@ def read(data: Object) -> Machines:
         gpus=gpus if gpu_type else None,
         annotations={key: said for key, said in annotations.items() if not key.startswith(_OWN_ANNOTATIONS)},
         notes=tuple(notes),
+        leaving=is_leaving(data),
     )
 
 

@@ -27,7 +27,7 @@ from engine.pools.evidence import Declared
 from engine.pools.inventory_file import INVENTORY_DOCUMENT, explain_derived
 from engine.pools.machines import machine_pools
 from engine.pools.nodes import name_of
-from engine.pools.objects import map_at, taints_at, text_of
+from engine.pools.objects import LEAVING, is_leaving, map_at, taints_at, text_of
 from engine.pools.pool import Inventory, Remark
 
 
@@ -177,6 +177,9 @@ def _take_object(data: Any, found: _Found) -> None:
         found.nodes.append(_checked_node(data))
     elif karpenter.is_node_pool(data):
         said = karpenter.declared(data)
+        if is_leaving(data):  # Karpenter makes no more nodes of it (pkg/controllers/provisioning/provisioner.go)
+            found.remarks.append(Remark("leaving", f"NodePool {said.name}", LEAVING))
+            return
         if any(said.name == other.name for other in found.node_pools):
             raise RequestError("metadata.name", f"a second NodePool `{said.name}`")
         found.node_pools.append(said)

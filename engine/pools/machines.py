@@ -16,6 +16,7 @@ from engine.pools.apart import Crowd, selectors
 from engine.pools.cluster_api import NAME_LABELS, OWN_DOMAIN, Machines, Owner
 from engine.pools.evidence import Declared
 from engine.pools.nodes import Node, annotations_of, labels_of
+from engine.pools.objects import LEAVING
 from engine.pools.pool import Fact, Labels, Remark, constants
 from engine.pools.providers import ZONE, pool_label_of, provider_of
 
@@ -57,7 +58,7 @@ def machine_pools(
 
 
 def _pools(found: Sequence[Machines], nodes: Sequence[Node], remarks: list[Remark]) -> Iterator[Machines]:
-    """Those of the objects that are pools here: no part of another, and of the cluster that the nodes are of.
+    """Those of the objects that are pools here: no part of another, not about to go, and of the cluster of the nodes.
 
     A cluster that manages others has their objects, too, but not their nodes. Where no node says of which cluster it
     is, all objects count.
@@ -67,7 +68,9 @@ def _pools(found: Sequence[Machines], nodes: Sequence[Node], remarks: list[Remar
     for pool in sorted(found, key=lambda pool: pool.owner):
         if pool.deployment:
             continue
-        if here and (pool.owner.namespace, pool.cluster) not in here:
+        if pool.leaving:
+            remarks.append(Remark("leaving", str(pool.owner), LEAVING))
+        elif here and (pool.owner.namespace, pool.cluster) not in here:
             elsewhere[pool.cluster] = elsewhere.get(pool.cluster, 0) + 1
         else:
             yield pool
@@ -95,7 +98,7 @@ class _Members:
         self, found: Sequence[Machines], pools: Sequence[Machines], nodes: Sequence[Node], order: Sequence[str]
     ) -> None:
         sets = {each.owner: each.deployment for each in found if each.owner.kind == "MachineSet"}
-        known = {pool.owner for pool in pools}
+        known, leaving = {pool.owner for pool in pools}, {each.owner for each in found if each.leaving}
         self.of: dict[Owner, list[Labels]] = {}
         self.zones = frozenset(filter(None, (labels_of(node).get(ZONE) for node in nodes)))
         foreign: list[Labels] = []
@@ -107,7 +110,7 @@ class _Members:
                 (silent if pool_label_of(labels_of(node), order) is None else provided).append(labels_of(node))
             elif owner in known:
                 self.of.setdefault(owner, []).append(labels_of(node))
-            elif owner.kind not in NAME_LABELS or owner.kind == "MachineDeployment":
+            elif owner in leaving or owner.kind not in NAME_LABELS or owner.kind == "MachineDeployment":
                 foreign.append(labels_of(node))
         self.others = [*foreign, *provided, *(silent if foreign or self.of else ())]
 

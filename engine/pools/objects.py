@@ -70,3 +70,12 @@ def text_of(value: object, path: str) -> str:
     if isinstance(value, bool) or value is None:
         raise RequestError(path, f"this must be text: quote `{'null' if value is None else str(value).lower()}`")
     raise RequestError(path, f"this must be text{': quote it' if isinstance(value, (int, float)) else ''}")
+
+
+LEAVING = "it is being deleted: its nodes count as long as they are there, and no more come"
+"""What is said of an object that is_leaving."""
+
+
+def is_leaving(value: Object) -> bool:
+    """Whether an object is being deleted, and waits only for who must do something first."""
+    return bool(map_at(value, "metadata", "").get("deletionTimestamp"))

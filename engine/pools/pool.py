@@ -145,7 +145,8 @@ class Pool:
 
 
 class Remark(NamedTuple):
-    """What is worth knowing of how an inventory came about: an `unusable` or `unread` source, a `contradiction`.
+    """What is worth knowing of how an inventory came about: an `unusable` or `unread` source, a `contradiction`, what
+    is `leaving`.
 
     `about` is a pool or an object, empty for all of them.
     """

@@ -197,7 +197,11 @@ def test_only_what_is_read_is_kept(api: ApiServer, tmp_path: Path) -> None:
     api.install(POOLS)
     api.install(NODE_CLAIMS.path)
     template = {"metadata": {"labels": {"a": "b"}, "annotations": {"c": "d"}}, "spec": {"expireAfter": "1h"}}
-    about = {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "x": "y"}, "managedFields": [1]}
+    about: dict[str, Any] = {
+        "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}", "x": "y"},
+        "managedFields": [1],
+    }
+    about["deletionTimestamp"] = "2026-01-02T00:00:00Z"
     api.put("p", {"l": "m"}, POOLS, metadata=about, spec={"weight": 3, "template": template}, status={"conditions": []})
     more = {"spec": {"requirements": []}, "status": {"nodeName": "n", "allocatable": {"cpu": "4"}, "imageID": "i"}}
     api.put("c", {"karpenter.sh/nodepool": "p"}, NODE_CLAIMS.path, apiVersion="karpenter.sh/v1", **more)
@@ -207,7 +211,12 @@ def test_only_what_is_read_is_kept(api: ApiServer, tmp_path: Path) -> None:
     assert pool == {
         "apiVersion": "karpenter.sh/v1",
         "kind": "NodePool",
-        "metadata": {"name": "p", "labels": {"l": "m"}, "annotations": {"x": "y"}},
+        "metadata": {
+            "name": "p",
+            "labels": {"l": "m"},
+            "annotations": {"x": "y"},
+            "deletionTimestamp": "2026-01-02T00:00:00Z",
+        },
         "spec": {"weight": 3, "template": {"metadata": {"labels": {"a": "b"}}, "spec": {}}},
         "status": {},
     }

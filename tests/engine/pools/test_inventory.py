@@ -292,3 +292,24 @@ def test_objects_that_are_of_no_use(text: str, message: str) -> None:
     with pytest.raises(RequestError) as caught:
         read(text)
     assert str(caught.value) == message
+
+
+def test_a_node_pool_that_is_being_deleted_is_its_nodes() -> None:
+    """Karpenter makes no more of them, so there is no next node that could be different."""
+    node_pool = """---
+apiVersion: karpenter.sh/v1
+kind: NodePool
+metadata: {name: k, deletionTimestamp: "2026-01-02T00:00:00Z"}
+spec: {template: {spec: {requirements: [{key: team, operator: In, values: [a, b]}]}}}
+"""
+    node = """---
+kind: Node
+metadata: {name: n, labels: {karpenter.sh/nodepool: k, team: a, kubernetes.io/arch: amd64}}
+"""
+    (pool,) = (found := read(node_pool + node)).pools
+    assert (pool.name, pool.declared, pool.nodes) == ("k", False, 1)
+    assert pool.labels["team"] == "a"
+    assert pool.fact("kubernetes.io/arch").values == ("amd64",)
+    (remark,) = found.remarks
+    assert (remark.kind, remark.about) == ("leaving", "NodePool k")
+    assert read(node_pool).pools == ()

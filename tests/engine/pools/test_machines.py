@@ -225,3 +225,37 @@ def test_a_random_fleet_is_what_an_independent_reader_says(seed: int) -> None:
         assert {taint.key for taint in pool.taints} == {taint["key"] for taint in said.taints}
     if not any(pool.of_cluster_api for pool in truth.pools):
         assert found.remarks == ()
+
+
+def leaving(made: Json) -> Json:
+    return {**made, "metadata": {**made["metadata"], "deletionTimestamp": "2026-01-02T00:00:00Z"}}
+
+
+@pytest.mark.parametrize("kind", ["MachineDeployment", "MachineSet", "MachinePool"])
+def test_what_is_being_deleted_is_no_pool_and_its_nodes_are_nobody_elses(kind: str) -> None:
+    """Its machines are drained, and no more come. A label that its nodes carry, too, tells no other pool apart."""
+    old, new = named("old", kind, labels={OWN: "a"}), named("new", kind, labels={OWN: "b"})
+    nodes = [
+        node("a", f"{kind}/old", {OWN: "a", "rack": "1"}),
+        node("b", f"{kind}/new", {OWN: "b", "rack": "1"}),
+    ]
+    both = inventory_from_objects([old, new, *nodes])
+    assert pools(both) == {"old": ({OWN: "a"}, 1), "new": ({OWN: "b"}, 1)}
+    found = inventory_from_objects([leaving(old), new, *nodes])
+    assert pools(found) == {"new": ({OWN: "b"}, 1)}
+    assert (found.strays, found.stray_names) == (1, ("a",))
+    words = "it is being deleted: its nodes count as long as they are there, and no more come"
+    assert remarks(found, "leaving") == [f"{kind} fleet/old: {words}"]
+
+
+def test_nodes_of_a_deployment_that_is_being_deleted_are_told_from_others_by_their_machine_set() -> None:
+    nodes = [node("a", "MachineSet/old-1", {"rack": "1"}), node("b", "MachineSet/new-1", {"rack": "1"})]
+    sets = [part("old-1", "old"), part("new-1", "new")]
+    assert pools(inventory_from_objects([leaving(named("old")), named("new"), *sets, *nodes])) == {}
+
+
+def test_a_provider_s_label_keeps_the_nodes_of_a_deleted_pool_together() -> None:
+    nodes = [node("a", "MachinePool/old", {"eks.amazonaws.com/nodegroup": "g", "team": "x"})]
+    found = inventory_from_objects([leaving(named("old", "MachinePool", labels={OWN: "a"})), *nodes])
+    (pool,) = found.pools
+    assert (pool.name, pool.declared, pool.labels["team"]) == ("g", False, "x")
