@@ -1,6 +1,6 @@
 """Examination: what policies do to each other, or do not do at all, on the pools of an inventory.
 
-Eleven claims are made, each of them certain for the given inventories, or not made at all:
+Twelve claims are made, each of them certain for the given inventories, or not made at all:
 
 - Policies that leave a pod no pool together, though each leaves some. The pod is shown, and the engine has decided it.
   Pods that are tried are those of the bundle's tests and examples, and those made up in `witness.py`.
@@ -14,6 +14,7 @@ Eleven claims are made, each of them certain for the given inventories, or not m
 - A policy that another makes redundant: that one applies wherever this one does, asks for no more nodes than this one,
   is taken first, can't fail, and refuses the pod where it is overruled.
 - A policy that leaves only pools with a taint that no policy tolerates which may be about the same pods.
+- A policy that fails where a pool is left, for an entry of `tolerate` reads of it what is not known.
 - A preference for nodes whose PreferNoSchedule taints, which no policy tolerates, outvote it in the scheduler.
 - A policy that names a taint that no node has, and none that is there, or one that looks like that.
 - A pool that can have no node, for each that carries what it declares is of another pool.
@@ -39,6 +40,7 @@ from engine.analysis.redundancy import redundancies, redundant_policy
 from engine.analysis.splits import split_problems
 from engine.analysis.stage import Doubts, Stage, requires_the_same_always
 from engine.analysis.taints import taint_problems
+from engine.analysis.tolerance import failing_tolerations
 from engine.analysis.unseen import unseen_labels
 from engine.bundle import Bundle, Policy
 from engine.decision import Decider
@@ -80,8 +82,8 @@ def examine(
 ) -> Examination:
     """Everything that is certain about the policies of a bundle on these inventories; nothing without any pool.
 
-    A conflict counts on one inventory, all else must hold on each. Policies in mode `off` are left out; so are those
-    that read what `cluster` does not say of `name` and `labels`.
+    A conflict, and a `tolerate` that fails, count on one inventory; all else must hold on each. Policies in mode `off`
+    are left out; so are those that read what `cluster` does not say of `name` and `labels`.
     """
     bound = tuple(p for p in program.policies if not _cluster_read(p.policy, bundle) <= (cluster or {}).keys())
     policies = tuple(policy for policy in program.policies if policy not in bound)
@@ -106,6 +108,7 @@ def examine(
     problems += idle_preferences(rest, stages, candidates, doubts)
     problems += tied_tiers(rest, stages, candidates)
     problems += taint_problems(rest, stages)
+    problems += failing_tolerations(rest, stages)
     problems += outvoted_preferences(rest, stages)
     problems += _shadowed(bundle, stages)
     problems += unseen_labels(active, stages, program.params)

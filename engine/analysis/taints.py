@@ -156,4 +156,4 @@ def _true_of(entry: CompiledTolerance, pool: int | None, taint: Taint, stage: St
     try:
         return as_seen(entry.function, *arguments) is True
     except (CelError, Undecided, BudgetExceeded):
-        return False
+        return True  # the policy fails there, which is told by itself

@@ -48,6 +48,12 @@ class Oracle:
         done = subprocess.run([self.program], input=questions, capture_output=True, text=True, check=True)
         return [[Answer(**answer) for answer in json.loads(line)] for line in done.stdout.splitlines()]
 
+    def weights(self) -> dict[str, int]:
+        """By plugin of the scheduler, how much its score weighs in the default profile."""
+        done = subprocess.run([self.program, "weights"], capture_output=True, text=True, check=True)
+        found: dict[str, int] = json.loads(done.stdout)
+        return found
+
 
 def built() -> Oracle:
     """The oracle, built into the cache if it is not there. Without Go the test is skipped; with `CI=true` it fails."""

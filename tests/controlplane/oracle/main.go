@@ -7,6 +7,9 @@
 // the PreferNoSchedule ones, `scores` the weights of preferred node affinity, `requests` what the scheduler counts for
 // the pod after defaulting (`cpu` in thousandths), `refused` is empty or the API server's validation error after
 // defaulting. Tolerations may compare numbers: the feature gate is on.
+//
+// With the argument `weights` it prints one object instead: the weight that each plugin's score has in the scheduler's
+// default profile.
 package main
 
 import (
@@ -26,6 +29,7 @@ import (
 	defaults "k8s.io/kubernetes/pkg/apis/core/v1"
 	"k8s.io/kubernetes/pkg/apis/core/validation"
 	"k8s.io/kubernetes/pkg/features"
+	"k8s.io/kubernetes/pkg/scheduler/apis/config/latest"
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 )
 
@@ -44,6 +48,10 @@ type answer struct {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "weights" {
+		fail(json.NewEncoder(os.Stdout).Encode(weights()))
+		return
+	}
 	fail(utilfeature.DefaultMutableFeatureGate.Set(string(features.TaintTolerationComparisonOperators) + "=true"))
 	out := bufio.NewWriter(os.Stdout)
 	decoder, encoder := json.NewDecoder(bufio.NewReader(os.Stdin)), json.NewEncoder(out)
@@ -64,6 +72,16 @@ func fail(err error) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
+}
+
+func weights() map[string]int32 {
+	configuration, err := latest.Default()
+	fail(err)
+	found := map[string]int32{}
+	for _, plugin := range configuration.Profiles[0].Plugins.MultiPoint.Enabled {
+		found[plugin.Name] = plugin.Weight
+	}
+	return found
 }
 
 func judge(pod *v1.Pod, nodes []v1.Node) answer {

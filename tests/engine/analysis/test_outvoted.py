@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from engine.analysis.outvoted import AFFINITY_WEIGHT, TAINT_WEIGHT
 from tests.engine.analysis.bundles import examined, found
+from tests.engine.oracle import built
 
 FLEET = """
 apiVersion: bayplan.dev/v1alpha1
@@ -97,3 +99,8 @@ def test_the_taint_and_what_to_say_are_told() -> None:
         "soft (s:PreferNoSchedule): say `tolerate: [{expression: 'taint.key == \"s\"'}]`, "
         "unless the pods tolerate it themselves"
     )
+
+
+def test_the_weights_are_those_of_the_scheduler_s_default_profile() -> None:
+    weights = built().weights()
+    assert (weights["TaintToleration"], weights["NodeAffinity"]) == (TAINT_WEIGHT, AFFINITY_WEIGHT)
