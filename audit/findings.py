@@ -39,7 +39,7 @@ def effect(decision: Decision) -> str:
     """What would happen to the pod, in a few words."""
     if not decision.allowed:
         return "would be refused"
-    done = list(dict.fromkeys(CHANGED[operation["path"].split("/")[2]] for operation in decision.patch))
+    done = list(dict.fromkeys(CHANGED[_field(operation["path"])] for operation in decision.patch))
     before, after = len(decision.pools.before), len(decision.pools.after)
     where = [f"pools {before} → {after}"] if after < before else []
     waits = ["would stay Pending"] if decision.pools.waits else []
@@ -48,6 +48,11 @@ def effect(decision: Decision) -> str:
     if not told and decision.audited is not None and changes(decision.audited):
         return f"audited: {effect(decision.audited)}"
     return told or "stays as it is"
+
+
+def _field(path: str) -> str:
+    """The field of a pod, or of a DaemonSet's template, that an operation is about."""
+    return path.removeprefix("/spec/template").split("/")[2]
 
 
 CHANGED = {

@@ -67,7 +67,8 @@ def _body(decision: Decision, reasons: Reasons, *, show_pod: bool) -> Iterator[s
     if decision.patch:
         yield from _change(decision)
     else:
-        refused = "the pod is not created" if decision.refused else "enforced, the pod would not be created"
+        what = "pod" if decision.incoming.template is None else "DaemonSet"
+        refused = f"the {what} is not created" if decision.refused else f"enforced, the {what} would not be created"
         yield "  nothing to change" if decision.allowed else f"  {refused}"
     if show_pod and decision.allowed:
         yield ""
@@ -121,7 +122,8 @@ def _reason(policy: PolicyOutcome) -> str:
 
 def _change(decision: Decision) -> Iterator[str]:
     before, after = visible(decision.incoming.pod), visible(decision.patched)
-    for line in coloured(unified(before, after, ("the pod as it came", "the pod as placed"))):
+    what = "pod" if decision.incoming.template is None else "template"
+    for line in coloured(unified(before, after, (f"the {what} as it came", f"the {what} as placed"))):
         yield f"  {line}".rstrip()
     yield ""
     yield f"  the patch, {amount(len(decision.patch), 'operation')} (RFC 6902)"

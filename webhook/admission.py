@@ -29,7 +29,7 @@ from webhook import review
 
 LogDecisions = Literal["changed", "all", "none"]
 OPERATIONS = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
-SHORT = ("pod", "revision", "mode", "allowed", "message", "warnings")
+SHORT = ("pod", "template", "revision", "mode", "allowed", "message", "warnings")
 
 log = logging.getLogger("bayplan.admission")
 
@@ -94,18 +94,24 @@ class Admission:
         return answer
 
     async def _answer(self, request: review.Request, started: float) -> tuple[Answer, str]:
-        if not review.creates_pod(request):
-            return Answer(200, review.encode(review.Response(request.uid, allowed=True))), "ignored"
-        pod = review.pod_of(request)
+        creates_pod = review.creates_pod(request)
+        if not creates_pod and not review.writes_daemon_set(request):
+            return _as_it_is(request)
+        whole = review.pod_of(request) if creates_pod else review.daemon_set_of(request)
         decider = self.active.decider
         if decider is None:
             error = RequestError("", "no bundle and inventory are active yet")
             return Answer(503, review.failure(503, "ServiceUnavailable", error)), "error"
-        name = request.namespace or str(pod["metadata"]["namespace"])
+        name = request.namespace or str(whole["metadata"]["namespace"])
         namespace, unknown = await self._namespace(name)
-        incoming = IncomingPod(pod, namespace, review.request_of(request, name), None, request.uid, unknown)
+        if creates_pod:
+            incoming = IncomingPod(whole, namespace, review.request_of(request, name), None, request.uid, unknown)
+        else:
+            incoming = review.template_in(whole, namespace, request, unknown)
         try:
             decision = decider.decide(incoming)
+            if not creates_pod and decision.incoming.template is None:
+                return _as_it_is(request)
             outcome = outcome_of(decision)
             answer = Answer(200, review.encode(respond(request.uid, decision, outcome)))
             self._count(decision)
@@ -181,6 +187,11 @@ class Admission:
         return Answer(200, review.encode(response))
 
 
+def _as_it_is(request: review.Request) -> tuple[Answer, str]:
+    """The answer where there is nothing to decide."""
+    return Answer(200, review.encode(review.Response(request.uid, allowed=True))), "ignored"
+
+
 def respond(uid: str, decision: Decision, outcome: str) -> review.Response:
     """The decision as an answer. Audit mode allows, patches nothing and warns nobody; annotations say what would be."""
     refused = decision.refused
@@ -222,7 +233,8 @@ def _traceback(decider: Decides, incoming: IncomingPod, error: Exception) -> str
 
     Where the bug does not show then, only place and type are logged, for an exception's text may quote anything.
     """
-    clean = replace(incoming, pod=without_environment(incoming.pod))
+    template = None if incoming.template is None else without_environment(incoming.template)
+    clean = replace(incoming, pod=without_environment(incoming.pod), template=template)
     try:
         decision = decider.decide(clean)
         review.encode(respond("", decision, outcome_of(decision)))

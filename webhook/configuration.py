@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import yaml
 
-from engine.bundle import FailurePolicy
+from engine.bundle import FailurePolicy, HandsOn
 from engine.decision import LEFT_ALONE
 from engine.pods import DAEMON_SET_CONTROLLERS, MIRROR, NAME_LABEL, NODE_USER, NODES
 
 NAME = "bayplan-dev"
 """Not what the chart calls its own: applying one must not replace the other."""
 WEBHOOK = "mutate.bayplan.dev"
+TEMPLATES = "daemonsets.bayplan.dev"
+"""Called for DaemonSets, where a bundle narrows their templates."""
 TIMEOUT_SECONDS = 2
 """Of one call; a webhook that times out is asked again when others change the pod, so a pod waits twice at most."""
 
@@ -52,46 +55,49 @@ def configuration(
     failure_policy: FailurePolicy = "Ignore",
     only: Sequence[str] = (),
     daemon_set_controllers: Iterable[str] = DAEMON_SET_CONTROLLERS,
+    hands_on: HandsOn | None = None,
 ) -> str:
     """The configuration as YAML. `url` is that of `/mutate`, `authority` the PEM of who signed its certificate;
-    `only` the namespaces whose pods are sent, all if empty; `daemon_set_controllers` the users of that controller.
+    `only` the namespaces whose pods are sent, all if empty; `daemon_set_controllers` the users of that controller;
+    `hands_on` what the bundle wants sent besides.
 
     Left out is what the webhook would leave alone anyway, and nothing else: pods that the DaemonSet controller made,
     mirror pods that their node's kubelet made, and the namespaces kube-system, kube-node-lease and the webhook's own.
     Pods with a `nodeName` are sent, for `deny` is about them, too.
     """
-    namespaces = [_namespaces("NotIn", LEFT_ALONE | {namespace})]
+    opted_in = hands_on or HandsOn()
+    namespaces = [_namespaces("NotIn", LEFT_ALONE.difference(opted_in.namespaces) | {namespace})]
     if only:
         namespaces.append(_namespaces("In", only))
-    webhook: dict[str, Any] = {
-        "name": WEBHOOK,
-        "clientConfig": {"url": url, "caBundle": base64.b64encode(authority).decode()},
-        "rules": [
-            {
-                "apiGroups": [""],
-                "apiVersions": ["v1"],
-                "operations": ["CREATE"],
-                "resources": ["pods"],
-                "scope": "Namespaced",
-            }
-        ],
-        "matchPolicy": "Equivalent",
-        "matchConditions": [
-            {"name": "not-of-a-daemon-set", "expression": not_of_a_daemon_set(daemon_set_controllers)},
-            {"name": "not-a-mirror-pod", "expression": NOT_MIRROR},
-        ],
-        "namespaceSelector": {"matchExpressions": namespaces},
-        "failurePolicy": failure_policy,
-        "sideEffects": "None",
-        "reinvocationPolicy": "IfNeeded",
-        "timeoutSeconds": TIMEOUT_SECONDS,
-        "admissionReviewVersions": ["v1"],
-    }
+    conditions = [{"name": "not-a-mirror-pod", "expression": NOT_MIRROR}]
+    if opted_in.daemon_sets != "pods":
+        expression = not_of_a_daemon_set(daemon_set_controllers)
+        conditions.insert(0, {"name": "not-of-a-daemon-set", "expression": expression})
+
+    def called(name: str, group: str, resource: str, *operations: str, **more: Any) -> dict[str, Any]:
+        rule = {"apiGroups": [group], "apiVersions": ["v1"], "operations": list(operations), "resources": [resource]}
+        return {
+            "name": name,
+            "clientConfig": {"url": url, "caBundle": base64.b64encode(authority).decode()},
+            "rules": [{**rule, "scope": "Namespaced"}],
+            "matchPolicy": "Equivalent",
+            **more,
+            "namespaceSelector": {"matchExpressions": copy.deepcopy(namespaces)},
+            "failurePolicy": failure_policy,
+            "sideEffects": "None",
+            "reinvocationPolicy": "IfNeeded",
+            "timeoutSeconds": TIMEOUT_SECONDS,
+            "admissionReviewVersions": ["v1"],
+        }
+
+    webhooks = [called(WEBHOOK, "", "pods", "CREATE", matchConditions=conditions)]
+    if opted_in.daemon_sets == "template":
+        webhooks.append(called(TEMPLATES, "apps", "daemonsets", "CREATE", "UPDATE"))
     whole = {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "MutatingWebhookConfiguration",
         "metadata": {"name": NAME},
-        "webhooks": [webhook],
+        "webhooks": webhooks,
     }
     text: str = yaml.safe_dump(whole, sort_keys=False, width=120)
     return text

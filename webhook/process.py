@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 
 from audit import DecisionLog
 from cluster import FleetWatch, InCluster, Namespaces, connect, inside, own_namespace
-from delivery import Activation, LiveInventory, Stages, decider_of, program_from
-from engine.bundle import FailurePolicy
+from delivery import Activation, LiveInventory, Stages, decider_of, load_bundle, program_from
+from engine.bundle import FailurePolicy, HandsOn
 from engine.decision import OWN_NAMESPACE
+from engine.documents import BundleError
 from engine.pods import DAEMON_SET_CONTROLLERS
 from engine.pools import POOL_LABELS
 from telemetry import Metrics, configure_logging
@@ -152,6 +153,7 @@ def _certificate(
         options.failure_policy,
         options.dev_namespaces,
         options.daemon_set_controllers,
+        _hands_on(options.bundle),
     )
     if options.dev_config:
         Path(options.dev_config).write_text(text)
@@ -160,6 +162,14 @@ def _certificate(
         output.flush()
     folder = Path(stack.enter_context(development_folder()))
     return Certificate(*pair.write(folder), metrics)
+
+
+def _hands_on(folder: str) -> HandsOn:
+    """What the bundle that is there now wants sent; what is wrong with it is told when it is activated."""
+    try:
+        return load_bundle(Path(folder)).hands_on
+    except (BundleError, OSError):
+        return HandsOn()
 
 
 def _settle() -> None:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from engine.documents import RequestError
-from engine.pods import with_quantities_as_text
+from engine.pods import IncomingPod, pod_of_daemon_set, with_quantities_as_text
 from webhook.shape import Pod
 
 API_VERSION = "admission.k8s.io/v1"
@@ -36,12 +36,16 @@ class Resource(Struct, frozen=True, rename="camel"):
 
 
 class Request(Struct, frozen=True, rename="camel"):
-    """The request of a review. `object` is the pod as JSON; fields that are not read are not decoded."""
+    """The request of a review. `object` is the pod, or the DaemonSet, as JSON, and `old_object` what it was before.
+
+    Fields that are not read are not decoded.
+    """
 
     uid: str
     operation: str
     resource: Resource
     object: dict[str, Any] | None = None
+    old_object: dict[str, Any] | None = None
     namespace: str = ""
     name: str = ""
     sub_resource: str = ""
@@ -113,6 +117,21 @@ def creates_pod(request: Request) -> bool:
     )
 
 
+def writes_daemon_set(request: Request) -> bool:
+    """Whether the request creates a DaemonSet, or changes the template of one."""
+    resource = request.resource
+    if (resource.group, resource.resource, request.sub_resource) != ("apps", "daemonsets", ""):
+        return False
+    return request.operation == "CREATE" or (
+        request.operation == "UPDATE" and _template(request.object) != _template(request.old_object)
+    )
+
+
+def _template(workload: Mapping[str, Any] | None) -> object:
+    spec = (workload or {}).get("spec")
+    return spec.get("template") if isinstance(spec, dict) else None
+
+
 def encode(response: Response) -> bytes:
     """The review that carries a response."""
     return _encoder.encode(_Answer(response))
@@ -178,6 +197,25 @@ def pod_of(request: Request) -> dict[str, Any]:
     if not request.namespace and not shape.metadata.namespace:
         raise RequestError("request.namespace", "is missing")
     return pod
+
+
+def daemon_set_of(request: Request) -> dict[str, Any]:
+    """The DaemonSet of a request that writes one."""
+    if request.object is None:
+        raise RequestError("request.object", "is missing")
+    if not request.namespace:
+        raise RequestError("request.namespace", "is missing")
+    return request.object
+
+
+def template_in(
+    workload: Mapping[str, Any], namespace: Mapping[str, Any], request: Request, unknown: str
+) -> IncomingPod:
+    """The pod that stands for those of a DaemonSet that is being written."""
+    try:
+        return pod_of_daemon_set(workload, namespace, dry_run=request.dry_run is True, unknown=unknown)
+    except RequestError as error:
+        raise RequestError(f"request.object.{error.path}", error.message) from None
 
 
 def request_of(request: Request, namespace: str) -> Mapping[str, Any]:

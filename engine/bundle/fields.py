@@ -276,8 +276,16 @@ def _exemption(read: Read, value: Map, problems: Problems) -> Any:
     )
 
 
+def _daemon_sets(value: Value, problems: Problems) -> Any:
+    """`template`, or true for their pods."""
+    if isinstance(value, Scalar) and isinstance(value.value, str) and value.value != "true":
+        return choice("true", "false", "template")(value, problems)
+    said = boolean(value, problems)
+    return said if said is BAD else "pods" if said else "no"
+
+
 def _hands_on(read: Read, *_: object) -> Any:
-    return HandsOn(read.get("daemonSets") or False, read.get("namespaces") or ())
+    return HandsOn(read.get("daemonSets") or "no", read.get("namespaces") or ())
 
 
 def _is_version(said: str) -> bool:
@@ -293,7 +301,7 @@ EXEMPTION = {
     "matchConditions": Field(items(record("a match condition", CONDITION, _named)), ()),
 }
 HANDS_ON = {
-    "daemonSets": Field(boolean, False),
+    "daemonSets": Field(_daemon_sets, "no"),
     "namespaces": Field(distinct(choice(*SYSTEM_NAMESPACES)), ()),
 }
 BUNDLE = {

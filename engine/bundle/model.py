@@ -172,9 +172,10 @@ class Exemption:
 
 @dataclass(frozen=True, slots=True)
 class HandsOn:
-    """What is not left alone after all: pods of DaemonSets, and those of some of SYSTEM_NAMESPACES."""
+    """What is not left alone after all: of DaemonSets their pods, or else their templates, which say on which nodes
+    there will be pods; and pods of some of SYSTEM_NAMESPACES."""
 
-    daemon_sets: bool = False
+    daemon_sets: Literal["no", "pods", "template"] = "no"
     namespaces: tuple[str, ...] = ()
 
 

@@ -22,6 +22,7 @@ from engine.decision.intent import TaintAnswers, pool_names, written
 from engine.decision.karpenter import dropped
 from engine.decision.redact import may_read_environment, redacted
 from engine.decision.shares import portions, with_shares, with_wishes
+from engine.decision.templates import ONE_ON_EACH_NODE, anywhere, for_template, narrowing_policies
 from engine.evaluation import (
     POLICY_BUDGET,
     PodFacts,
@@ -36,7 +37,7 @@ from engine.nodeselector import TooMany
 from engine.placement import own
 from engine.pods import DAEMON_SET_CONTROLLERS, IncomingPod
 from engine.pools import Inventory, PoolIndex
-from engine.program import POD_NAMES, Arguments, CompiledExemption, Program
+from engine.program import POD_NAMES, Arguments, CompiledExemption, CompiledPolicy, Program
 
 LEFT_ALONE = frozenset(SYSTEM_NAMESPACES)
 """Namespaces whose pods are left alone, besides Bayplan's own, unless a bundle says otherwise."""
@@ -83,6 +84,7 @@ class Decider:
         self._resting = [resting(policy) for policy in program.policies]
         self._candidates = Candidates(program.policies)
         self._splits = any(policy.split for policy in program.policies)
+        self._narrowing = narrowing_policies(program) if program.hands_on.daemon_sets == "template" else None
         self._telling = frozenset(policy.name for policy in program.policies if may_read_environment(policy, program))
 
     def renewed(self, inventory: Inventory) -> Decider:
@@ -97,15 +99,19 @@ class Decider:
 
     def decide(self, incoming: IncomingPod) -> Decision:
         """What follows for one pod. Never raises for what a bundle or a pod may hold."""
-        stands = standing(
-            incoming, self.left_alone, self.daemon_set_controllers, daemon_sets=self.program.hands_on.daemon_sets
-        )
+        template = incoming.template is not None and self._narrowing is not None
+        if incoming.template is not None:
+            incoming = anywhere(incoming) if template else replace(incoming, template=None)
+        hands_on = template or self.program.hands_on.daemon_sets == "pods"
+        stands = standing(incoming, self.left_alone, self.daemon_set_controllers, daemon_sets=hands_on)
         reason = stands.left_alone
         if self.mode == "off" or reason:
             outcome: Outcome = "off" if self.mode == "off" else "notMatched"
             policies = tuple(PolicyOutcome(p.name, outcome, reason) for p in self.program.policies)
             return Decision(incoming, self.program.revision, self.mode, True, reason or "switched off", policies)
         decision = self._judged(incoming)
+        if template:
+            return for_template(decision)
         return replace(decision, warnings=(stands.claim, *decision.warnings)) if stands.claim else decision
 
     def _judged(self, incoming: IncomingPod) -> Decision:
@@ -142,10 +148,11 @@ class Decider:
         """What each policy that its selector does not rule out says of a pod by itself, in the program's order."""
         pod_facts = PodFacts(incoming, self.pool_facts, self.constants)
         candidates = self._candidates.of(pod_facts.labels)
+        evaluate = evaluate_policy if incoming.template is None else self._evaluate_for_template
         if not self.program.exemptions:
-            return [evaluate_policy(policy, pod_facts) for policy in candidates]
+            return [evaluate(policy, pod_facts) for policy in candidates]
         matching, failed = exempting(self.program.exemptions, pod_facts)
-        evaluations = [exempted(policy, matching) or evaluate_policy(policy, pod_facts) for policy in candidates]
+        evaluations = [exempted(policy, matching) or evaluate(policy, pod_facts) for policy in candidates]
         unknown = bool(incoming.namespace_unknown)
         for one, error in failed:
             evaluations = [
@@ -153,6 +160,13 @@ class Decider:
                 for each in evaluations
             ]
         return evaluations
+
+    def _evaluate_for_template(self, policy: CompiledPolicy, pod_facts: PodFacts) -> PolicyEvaluation:
+        """What a policy says of the pods of a DaemonSet."""
+        narrowing = (self._narrowing or {})[policy.name]
+        if narrowing is None:
+            return PolicyEvaluation(policy, "notMatched", ONE_ON_EACH_NODE)
+        return evaluate_policy(narrowing, pod_facts)
 
     def _complete(self, evaluations: Sequence[PolicyEvaluation], decision: Decision) -> Decision:
         """The decision with every policy's outcome, in the program's order; audited ones say what they would do."""
@@ -193,7 +207,7 @@ class Decider:
     ) -> Decision:
         """The decision that these lead to, with their outcomes alone. A policy that can't be combined fails."""
         base = Decision(incoming, self.program.revision, self.mode, True, "")
-        named = bool((incoming.pod.get("spec") or {}).get("nodeName"))
+        named = bool((incoming.pod.get("spec") or {}).get("nodeName")) and incoming.template is None
         refusal = refused(base, [each for each in evaluations if each.policy.deny] if named else evaluations)
         if refusal:
             return refusal

@@ -87,7 +87,8 @@ class Decision:
     `patch` is what enforcing it writes, also in audit mode; `answer_patch` is what to send. `audited` is the decision
     that the policies in audit mode would have led to, None where there are none. `portions` are those of a workload
     whose pods are split, the decision itself being that about one of them; empty for a pod whose shares are known.
-    `placed` is the pod as the patch makes it, None where nothing changes.
+    Of a DaemonSet whose template is decided about, pod and `placed` are as the template says, and paths of the patch
+    begin at the DaemonSet. `placed` is the pod as the patch makes it, None where nothing changes.
     """
 
     incoming: IncomingPod = field(repr=False)
@@ -150,6 +151,8 @@ class Decision:
         if self.audited is not None:
             other = self.audited
             data["audited"] = {"allowed": other.allowed, "message": other.message, "patch": list(other.patch)}
+        if self.incoming.template is not None:
+            data["template"] = True
         if self.portions:
             data["portions"] = [_portion_json(portion) for portion in self.portions]
         if show_pod:

@@ -80,7 +80,7 @@ def evaluate_policy(policy: CompiledPolicy, pod_facts: PodFacts) -> PolicyEvalua
     ):
         return PolicyEvaluation(policy, "notMatched", UNSELECTED)
     known: PolicyEvaluation | None = pod_facts.pool_facts.evaluations.get(policy.name)
-    if known is not None:
+    if known is not None and known.policy is policy:
         return known
     arguments = pod_facts.arguments(policy)
     try:

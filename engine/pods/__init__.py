@@ -22,7 +22,7 @@ from engine.pods.authors import (
 )
 from engine.pods.dealing import dealt, index_of
 from engine.pods.incoming import IncomingPod
-from engine.pods.manifests import pods_from_documents
+from engine.pods.manifests import pod_of_daemon_set, pods_from_documents
 from engine.pods.namespaces import NAME_LABEL, named, namespace_object
 from engine.pods.owner import free_owner, owner_of
 from engine.pods.redaction import reads_environment, redactor, withheld, without_environment
@@ -48,6 +48,7 @@ __all__ = [
     "named",  # the `namespaceObject` of a Namespace's name, with the label that holds it
     "namespace_object",  # a Namespace as Kubernetes shows it to policies
     "owner_of",  # the Owner (apiVersion, kind, name) of a pod, None for a bare one
+    "pod_of_daemon_set",  # the IncomingPod that stands for those of a DaemonSet; raises RequestError
     "pods_from_documents",  # the IncomingPods of files; raises RequestError
     "quantities_in",  # how many quantities `requests_of` will read, at most
     "reads_environment",  # whether an expression may read a pod's environment

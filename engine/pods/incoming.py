@@ -27,6 +27,7 @@ class IncomingPod:
     `uid` is the admission request's, which each has for itself, or that of a pod in a file; empty for a template.
     `namespace_unknown` says why nothing but the name is known of the Namespace, and is empty where all of it is: then
     `namespace` holds just that, and a policy that reads more than it fails.
+    `template` is that of the DaemonSet which the pod stands for, as it is written there; None for all others.
     """
 
     pod: Object = field(repr=False)
@@ -35,6 +36,7 @@ class IncomingPod:
     owner: Owner | None = None
     uid: str = ""
     namespace_unknown: str = ""
+    template: Object | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from engine.documents import Manifest, RequestError
+from engine.pods.authors import DAEMON_SET
 from engine.pods.controllers import pod_of_workload, pod_template, user_of, workload_name
 from engine.pods.defaults import defaulted
 from engine.pods.incoming import IncomingPod, Owner
@@ -36,6 +37,18 @@ def pods_from_documents(
     )
     found = (incoming for incoming in incoming_pods if incoming is not None)
     return tuple(replace(incoming, uid=uid) if uid else incoming for incoming in found)
+
+
+def pod_of_daemon_set(workload: Object, namespace: Object, *, dry_run: bool, unknown: str) -> IncomingPod:
+    """The pod that stands for those of an `apps/v1` DaemonSet, as its controller would ask for them.
+
+    `namespace` is its Namespace, and `unknown` says why nothing but its name is known. Raises RequestError.
+    """
+    name = str(namespace["metadata"]["name"])
+    incoming = _incoming("", workload, {name: namespace}, name, {"dryRun": dry_run})
+    if incoming is None or incoming.template is None:
+        raise RequestError("kind", "expected `DaemonSet` of `apps/v1`")
+    return replace(incoming, namespace_unknown=unknown)
 
 
 def _objects(document: Manifest) -> Iterator[tuple[str, Object]]:
@@ -103,7 +116,9 @@ def _made(
             raise RequestError(f"{place}{error.path}", error.message) from None
     pod = defaulted(pod, inside)
     uid = str(metadata.get("uid") or "") if template is None else ""
-    return IncomingPod(pod, namespaces.get(where) or named(where), _request(pod, where, request), owner, uid)
+    namespace_object = namespaces.get(where) or named(where)
+    of_daemon_set = template if (owner and (owner.api_version, owner.kind) == DAEMON_SET) else None
+    return IncomingPod(pod, namespace_object, _request(pod, where, request), owner, uid, template=of_daemon_set)
 
 
 def _path_of(workload: Object) -> str:

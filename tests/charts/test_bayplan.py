@@ -106,6 +106,25 @@ def test_webhook_is_called_for_pods_at_creation_only_and_not_for_system_namespac
     )
 
 
+def test_daemon_sets_themselves_are_sent_where_their_templates_are_narrowed(helm: Path) -> None:
+    objects = render(helm, {"webhook": {"handsOnDaemonSets": "template", "excludeNamespaces": ["istio-system"]}})
+    pods, templates = objects["MutatingWebhookConfiguration"]["webhooks"]
+    (rule,) = templates["rules"]
+    assert rule == {
+        "apiGroups": ["apps"],
+        "apiVersions": ["v1"],
+        "resources": ["daemonsets"],
+        "operations": ["CREATE", "UPDATE"],
+        "scope": "Namespaced",
+    }
+    assert "matchConditions" not in templates
+    assert len(pods["matchConditions"]) == 2
+    alike = ("name", "rules", "matchConditions")
+    assert {key: value for key, value in templates.items() if key not in alike} == {
+        key: value for key, value in pods.items() if key not in alike
+    }
+
+
 def test_both_sides_know_the_failure_policy(helm: Path) -> None:
     objects = render(helm, {"webhook": {"failurePolicy": "Fail"}})
     assert objects["MutatingWebhookConfiguration"]["webhooks"][0]["failurePolicy"] == "Fail"
@@ -248,6 +267,8 @@ def test_arguments_are_those_of_serve(helm: Path) -> None:
         ({"mode": "enforced"}, "mode"),
         ({"webhook": {"failurePolicy": "ignore"}}, "failurePolicy"),
         ({"webhook": {"timeoutSeconds": 31}}, "timeoutSeconds"),
+        ({"webhook": {"handsOnDaemonSets": "templates"}}, "handsOnDaemonSets"),
+        ({"webhook": {"daemonSetControllers": []}}, "daemonSetControllers"),
         ({"bundle": {"files": {"policies/a.yaml": "x"}}}, "bundle.yaml"),
         ({"bundle": {"files": {"bundle.yaml": "x", "../../etc/a.yaml": "x"}}}, "files"),
         ({"bundle": {"files": {"bundle.yaml": "x", "a..b.yaml": "x"}}}, "files"),

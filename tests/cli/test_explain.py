@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -211,3 +212,27 @@ def test_nodes_of_no_pool_are_told_of_with_what_would_help(bayplan: Bayplan) -> 
     ran = bayplan("explain", "--bundle", case / "bundle", "--pools", case / "pools.yaml", case / "pods.yaml")
     assert ran.err.endswith("holds of none: no node that is known belongs to one: see --pool-label\n")
     assert "reserved-for-ai tolerates taints" in ran.out
+
+
+def test_of_a_daemon_set_it_says_what_hands_on_makes_of_it(bayplan: Bayplan, tmp_path: Path) -> None:
+    bundle, agents = tmp_path / "bundle", tmp_path / "agents.yaml"
+    shutil.copytree(sample("tenant-isolation"), bundle)
+    template: Any = {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "a", "image": "a"}]}}
+    spec = {"selector": {"matchLabels": {"app": "a"}}, "template": template}
+    whole = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "a", "namespace": "x"}, "spec": spec}
+    agents.write_text(yaml.safe_dump(whole))
+    arguments = ("--bundle", bundle, "--pools", bundle / "pools")
+    assert "Pods of DaemonSets are left alone" in bayplan("explain", *arguments, agents).out
+
+    header = yaml.safe_load((bundle / "bundle.yaml").read_text())
+    header["spec"]["handsOn"] = {"daemonSets": "template"}
+    (bundle / "bundle.yaml").write_text(yaml.safe_dump(header))
+    said = bayplan("explain", *arguments, agents).out
+    assert said.startswith("DaemonSet x/a may run in shared (1 of 3 pools)")
+    assert "+++ the template as placed" in said
+    assert "path: /spec/template/spec/affinity" in said
+    audited = bayplan("audit", *arguments, "--pods", agents)
+    assert "gets affinity, pools 3 → 1" in audited.out
+    template["spec"]["nodeName"] = "node-7"
+    agents.write_text(yaml.safe_dump(whole))
+    assert "the DaemonSet is not created" in bayplan("explain", *arguments, agents).out

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from engine.bundle import HandsOn
 from webhook.configuration import configuration
 
 
@@ -45,6 +46,24 @@ def test_only_the_namespaces_that_are_named_are_sent_if_any_are() -> None:
     left_alone, sent = webhook["namespaceSelector"]["matchExpressions"]
     assert (left_alone["operator"], sent["operator"]) == ("NotIn", "In")
     assert sent == {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["mine", "try"]}
+
+
+def test_what_a_bundle_has_hands_on_is_sent_too() -> None:
+    def called(hands_on: HandsOn) -> list[tuple[Any, ...]]:
+        return [
+            (each["rules"][0]["resources"], each["rules"][0]["operations"], len(each.get("matchConditions", [])))
+            for each in parsed(hands_on=hands_on)["webhooks"]
+        ]
+
+    pods = (["pods"], ["CREATE"], 2)
+    assert called(HandsOn()) == [pods]
+    assert called(HandsOn("pods")) == [(["pods"], ["CREATE"], 1)]
+    assert called(HandsOn("template")) == [pods, (["daemonsets"], ["CREATE", "UPDATE"], 0)]
+    first, second = parsed(hands_on=HandsOn("template", ("kube-system",)), only=["a"])["webhooks"]
+    assert first["namespaceSelector"] == second["namespaceSelector"]
+    assert first["namespaceSelector"]["matchExpressions"][0]["values"] == ["kube-node-lease", "mine"]
+    assert second["rules"][0]["apiGroups"] == ["apps"]
+    assert first["name"] != second["name"]
 
 
 def test_the_failure_policy_is_the_callers() -> None:

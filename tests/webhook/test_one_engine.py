@@ -31,7 +31,7 @@ def answered(decider: Decider, incoming: IncomingPod) -> dict[str, Any]:
         "resource": {"group": "", "version": "v1", "resource": "pods"},
         "namespace": incoming.namespace_name,
         "operation": "CREATE",
-        "userInfo": {},
+        "userInfo": incoming.request["userInfo"],
         "object": incoming.pod,
     }
     review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}

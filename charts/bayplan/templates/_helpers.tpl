@@ -75,3 +75,32 @@ first, so that no pod of anybody else can make a condition fail, which skips a w
 {{ toYaml . }}
 {{- end }}
 {{- end }}
+
+{{/* How the API server calls: of `root`, the `name` of the Service, the authority `ca`, namespaces that are left `alone`. */}}
+{{- define "bayplan.call" -}}
+{{- with .root }}
+admissionReviewVersions: [v1]
+clientConfig:
+  service:
+    name: {{ $.name }}
+    namespace: {{ .Release.Namespace }}
+    path: /mutate
+    port: {{ .Values.service.port }}
+  {{- with $.ca }}
+  caBundle: {{ . }}
+  {{- end }}
+# by the one label that nobody can change; its own namespace, for it must be able to start while it is away
+namespaceSelector:
+  matchExpressions:
+    - key: kubernetes.io/metadata.name
+      operator: NotIn
+      values: {{ $.alone | toJson }}
+# Ignore: pods are created unpatched while the webhook is away. Fail: they are refused.
+failurePolicy: {{ .Values.webhook.failurePolicy }}
+timeoutSeconds: {{ .Values.webhook.timeoutSeconds }}
+# another webhook may add affinity or tolerations after this one
+reinvocationPolicy: IfNeeded
+matchPolicy: Equivalent
+sideEffects: None
+{{- end }}
+{{- end }}

@@ -130,6 +130,11 @@ def test_names_and_reasons() -> None:
     one = "{name: a, reason: r, namespaceSelector: {matchLabels: {a: b}}}"
     assert [rule for rule, _ in problems(f"exemptions: [{one}, {one}]")] == ["duplicate-name"]
     assert [rule for rule, _ in problems("handsOn: {namespaces: [default]}")] == ["unknown-word"]
+    for said in ("templates", "'yes'", "yes", "1", "[template]"):
+        (found,) = problems(f"handsOn: {{daemonSets: {said}}}")
+        assert found[0] in ("unknown-word", "wrong-type"), said
+    for said in ("true", "false", "template", "'template'"):
+        assert problems(f"handsOn: {{daemonSets: {said}}}") == []
 
 
 def test_a_daemon_set_may_be_opted_in_and_stays_on_its_node() -> None:
