@@ -14,8 +14,12 @@ from engine.bundle import Bundle, Policy
 from engine.decision import makes_none
 from engine.documents import Problem, Span
 from engine.evaluation import PolicyEvaluation, node_terms, reach
-from engine.nodeselector import TRUE, Terms, TooMany
+from engine.nodeselector import TRUE, Term, Terms, TooMany
+from engine.pools import Pool, is_of_one_value, members
 from engine.program import CompiledPolicy
+
+TRUE_OF_EACH = "ask for what is true of a pool, or of each node that Karpenter may make for it"
+TOO_FEW = "let more of them be left; with MIN_VALUES_POLICY=BestEffort Karpenter does with fewer"
 
 
 def karpenter_problems(
@@ -54,7 +58,7 @@ def _dropping(
     for policy in policies:
         if policy.name in told:
             message = f"Karpenter makes no node for the pods of `{policy.name}`: {told[policy.name]}"
-            hint = "ask for what is true of a pool, or of each node that Karpenter may make for it"
+            hint = TOO_FEW if "minValues" in told[policy.name] else TRUE_OF_EACH
             place = _place(policy.policy, told[policy.name])
             yield Problem("karpenter-drops-pods", message, place, hint=hint, severity="warning")
 
@@ -63,7 +67,35 @@ def _dropped(evaluation: PolicyEvaluation, stage: Stage) -> str:
     """Why Karpenter drops the pod for what is required of it, though pools of Karpenter's are left; empty if not."""
     terms = _required(evaluation, stage)
     reasons = (makes_none(one) for term in terms for one in (term.alternatives() if term.requirements else ()))
-    return next(filter(None, reasons), "")
+    return next(filter(None, reasons), "") or (_too_few(evaluation, stage) if terms else "")
+
+
+def _too_few(evaluation: PolicyEvaluation, stage: Stage) -> str:
+    """Why no pool of Karpenter's that is left has enough values of a label (`minValues`); empty if one may have.
+
+    Counted are values of types of machines, so only a label of which each type has one value is certain.
+    """
+    assert evaluation.nodes is not None
+    pool_index, reason = stage.pool_index, ""
+    for mask, terms in evaluation.nodes.groups:
+        for index in members(mask & pool_index.providers["karpenter"]):
+            for term in terms:
+                starved = _starved(pool_index.pools[index], term & pool_index.known(index))
+                if starved is None:
+                    return ""
+                reason = reason or starved
+    return reason
+
+
+def _starved(pool: Pool, term: Term) -> str | None:
+    """Why Karpenter makes no node of a NodePool that meets a term; empty where none could anyway, None if it may."""
+    if term.impossible:
+        return ""
+    for key, least in pool.least.items():
+        left = term[key].finite
+        if is_of_one_value(key) and left is not None and len(left) < least:
+            return f"its NodePool {pool.name} asks for {least} values of {key} (minValues), and {len(left)} are left"
+    return None
 
 
 def _required(evaluation: PolicyEvaluation, stage: Stage) -> Terms:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -40,6 +40,7 @@ class Declared:
     weight: int | None = None
     price: float | None = None
     closed: bool = False
+    least: Mapping[str, int] = field(default_factory=dict)
     source: str = ""
     contradictions: tuple[str, ...] = ()
 
@@ -72,6 +73,7 @@ class Declared:
             weight=_first(self.weight, other.weight),
             price=_first(self.price, other.price),
             closed=self.closed or other.closed,
+            least={**other.least, **self.least},
             source=f"{self.source}, {other.source}",
             contradictions=(*self.contradictions, *other.contradictions, *disputed),
         )
@@ -124,6 +126,7 @@ def declared_pool(said: Declared, seen: Seen | None, provider: str) -> Pool:
         weight=said.weight or 0,
         price=said.price,
         closed=said.closed,
+        least=said.least,
         contradictions=(*said.contradictions, *(_denied(said.facts, seen.facts) if seen else ())),
     )
 

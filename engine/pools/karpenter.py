@@ -6,7 +6,7 @@ left out (https://karpenter.sh/docs/concepts/nodepools/).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from engine.documents import RequestError
 from engine.nodeselector import ANY, LabelStates, from_expression, integers
@@ -58,6 +58,7 @@ def declared(node_pool: Object) -> Declared:
         gpus=_gpus(facts),
         weight=_count(spec.get("weight")),
         closed=True,
+        least=dict(_least(inner)),
         source=SOURCE,
     )
 
@@ -89,6 +90,16 @@ def _requirements(inner: Object) -> dict[str, LabelStates]:
         key = _NORMALIZED.get(each["key"], each["key"])
         possible[key] = possible.get(key, ANY) & _states(str(each.get("operator")), values, path)
     return possible
+
+
+def _least(inner: Object) -> Iterator[tuple[str, int]]:
+    """How many values of a label the types of machines must have that are left (`minValues`); the most counts."""
+    found: dict[str, int] = {}
+    for each in list_at(inner, "requirements", "spec.template.spec"):
+        key, least = _NORMALIZED.get(each["key"], each["key"]), _count(each.get("minValues"))
+        if least:
+            found[key] = max(least, found.get(key, 0))
+    yield from sorted(found.items())
 
 
 def _states(operator: str, values: Sequence[str], path: str) -> LabelStates:

@@ -53,6 +53,11 @@ def is_of_instance_type(key: str) -> bool:
     return _MACHINE_FAMILIES.fullmatch(key) is not None
 
 
+def is_of_one_value(key: str) -> bool:
+    """Whether each instance type has one value of a label: its name, and what Karpenter says of it."""
+    return key == INSTANCE_TYPE or is_of_instance_type(key)
+
+
 def inventory_from_nodes(nodes: Iterable[Node], pool_labels: Sequence[str] = ()) -> Inventory:
     """The pools of these Nodes (JSON as the API server prints it; labels, taints, allocatable and conditions do).
 

@@ -95,8 +95,9 @@ class Pool:
     cores and `memory` in bytes, `gpus` a count, each of the node that has most of it; these and the counts of nodes are
     None where nobody knows. `price` is per hour. `declared` is false for a pool made from nodes alone, where what no
     node carries is observed, too. On a `closed` one, nodes carry no label of its author's that is not mentioned. A node
-    with one of the labels `without` belongs to another pool, also if the selector matches. `contradictions` are what
-    one source says against another, in words.
+    with one of the labels `without` belongs to another pool, also if the selector matches. Karpenter makes a node only
+    where types of machines with at least so many values of a label are left (`least`, its minValues). `contradictions`
+    are what one source says against another, in words.
 
     `labels` are those that all nodes carry with one value, `values` those that vary, and `choices` both.
     """
@@ -117,6 +118,7 @@ class Pool:
     declared: bool = True
     closed: bool = False
     without: tuple[str, ...] = ()
+    least: Mapping[str, int] = field(default_factory=dict)
     contradictions: tuple[str, ...] = ()
     labels: Labels = field(init=False, repr=False, compare=False)
     values: LabelValues = field(init=False, repr=False, compare=False)

@@ -45,3 +45,54 @@ def test_the_requirement_that_names_the_label_is_pointed_at() -> None:
     spec = require("pool.gpus >= 0", 'node.labels["kubernetes.io/hostname"] == "n"')
     (problem,) = examined({"p": spec}, KARPENTER).problems
     assert "hostname" in problem.span.snippet()
+
+
+TYPE, FAMILY, ZONE = (
+    "node.kubernetes.io/instance-type",
+    "karpenter.k8s.aws/instance-family",
+    "topology.kubernetes.io/zone",
+)
+
+
+def node_pool(name: str, *requirements: str) -> str:
+    listed = ", ".join(f"{{{one}}}" for one in requirements)
+    return f"""---
+apiVersion: karpenter.sh/v1
+kind: NodePool
+metadata: {{name: {name}}}
+spec: {{template: {{spec: {{requirements: [{listed}]}}}}}}
+"""
+
+
+FLEXIBLE = f"key: {TYPE}, operator: In, values: [m5.large, m6.large, c5.large, c6.large], minValues: 3"
+EXISTS = f"key: {TYPE}, operator: Exists, minValues: 3"
+FAMILIES = f"key: {FAMILY}, operator: Exists, minValues: 2"
+ZONES = f"key: {ZONE}, operator: In, values: [a, b, c], minValues: 3"
+
+
+@pytest.mark.parametrize(
+    ("requirements", "expression", "why"),
+    [
+        ([FLEXIBLE], 'node.instanceType in ["m5.large", "m6.large"]', "3 values of node.kubernetes.io/instance-type"),
+        ([FLEXIBLE], 'node.instanceType in ["m5.large", "m6.large", "x1.large"]', "and 2 are left"),
+        ([FLEXIBLE], 'node.instanceType in ["m5.large", "m6.large", "c5.large"]', ""),
+        ([FLEXIBLE], 'node.instanceType != "m5.large"', ""),
+        (
+            [FLEXIBLE, f"key: {TYPE}, operator: NotIn, values: [c6.large]"],
+            'node.instanceType != "m5.large"',
+            "2 are left",
+        ),
+        ([EXISTS], 'node.instanceType in ["m5.large", "m6.large"]', "2 are left"),
+        ([EXISTS], "has(node.instanceType)", ""),
+        ([FAMILIES], f'node.labels["{FAMILY}"] == "m5"', "asks for 2 values of karpenter.k8s.aws/instance-family"),
+        ([FAMILIES], 'node.instanceType == "m5.large"', ""),
+        ([ZONES], 'node.zone == "a"', ""),
+    ],
+)
+def test_fewer_values_are_left_than_a_node_pool_asks_for(requirements: list[str], expression: str, why: str) -> None:
+    """Karpenter counts values of the types of machines that are left; a type has one name, and several zones."""
+    one = {"pools/p.yaml": node_pool("k", *requirements)}
+    said = [message for rule, message in told(examined({"p": require(expression)}, one)) if "drops" in rule]
+    assert [why in message for message in said] == ([True] if why else [])
+    two = {"pools/p.yaml": node_pool("k", *requirements) + node_pool("other")}
+    assert "karpenter-drops-pods" not in {rule for rule, _ in told(examined({"p": require(expression)}, two))}
