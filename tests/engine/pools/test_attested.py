@@ -74,3 +74,24 @@ def test_pools_are_told_apart_by_what_is_not_known_of_them() -> None:
     assert index.attested(term) == 0
     assert index.unattested(index.every, term) == {term_of({"nothing": EXISTS}), term}
     assert index.unattested(0, term) == set()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "known"),
+    [
+        ("kubernetes.io/arch", "amd64", True),
+        ("kubernetes.io/arch", "arm64", True),
+        ("kubernetes.io/arch", "z80", False),
+        ("topology.kubernetes.io/zone", "eu-a", True),
+        ("topology.kubernetes.io/zone", "eu-b", False),
+        ("karpenter.sh/capacity-type", "on-demand", True),
+    ],
+)
+def test_of_what_is_left_open_usual_values_are_nothing_strange(key: str, value: str, known: bool) -> None:
+    seen = {
+        "kubernetes.io/arch": "amd64",
+        "topology.kubernetes.io/zone": "eu-a",
+        "karpenter.sh/capacity-type": "spot",
+    }
+    facts = {each: Fact(one_of([said]), True, seen=(said,), open=True) for each, said in seen.items()}
+    assert attested(Pool("a", "karpenter", {"pool": "a"}, facts, closed=True), key, one_of([value])) is known
