@@ -266,6 +266,30 @@ class _Values(dict[str, list[str]]):
         super().__init__(pool.choices)
         self._pool, self._reads = pool, reads
 
+    def _walked(self) -> None:
+        if self._reads is not None:
+            self._reads.add(Read("all"))
+
+    def __iter__(self) -> Iterator[str]:
+        self._walked()
+        return super().__iter__()
+
+    def items(self):  # type: ignore[no-untyped-def]
+        self._walked()
+        return super().items()
+
+    def keys(self):  # type: ignore[no-untyped-def]
+        self._walked()
+        return super().keys()
+
+    def values(self):  # type: ignore[no-untyped-def]
+        self._walked()
+        return super().values()
+
+    def __len__(self) -> int:
+        self._walked()
+        return super().__len__()
+
     def __getitem__(self, key: str) -> list[str]:
         if key in self:
             return super().__getitem__(key)
