@@ -1,6 +1,6 @@
 """Examination: what policies do to each other, or do not do at all, on the pools of an inventory.
 
-Twelve claims are made, each of them certain for the given inventories, or not made at all:
+Thirteen claims are made, each of them certain for the given inventories, or not made at all:
 
 - Policies that leave a pod no pool together, though each leaves some. The pod is shown, and the engine has decided it.
   Pods that are tried are those of the bundle's tests and examples, and those made up in `witness.py`.
@@ -20,6 +20,7 @@ Twelve claims are made, each of them certain for the given inventories, or not m
 - A pool that can have no node, for each that carries what it declares is of another pool.
 - A policy for which Karpenter, some of whose pools it leaves, drops pods.
 - A label that an expression reads, and of which no pool says anything.
+- A policy about what must be that fails open, and a pod for which it fails; also where no pool is known.
 
 What could be neither shown nor ruled out is listed as undecided.
 """
@@ -34,6 +35,7 @@ from engine.analysis.candidate_pods import Candidate, evaluations, made_up_pods,
 from engine.analysis.cases import inventory_of
 from engine.analysis.conflicts import Conflict, ConflictSearch, conflict_problems
 from engine.analysis.karpenter import karpenter_problems
+from engine.analysis.open_failures import open_failures
 from engine.analysis.outvoted import outvoted_preferences
 from engine.analysis.preferences import idle_preferences, tied_tiers
 from engine.analysis.redundancy import redundancies, redundant_policy
@@ -80,7 +82,7 @@ def examine(
     inventories: Iterable[tuple[str, Inventory]],
     cluster: Mapping[str, Any] | None = None,
 ) -> Examination:
-    """Everything that is certain about the policies of a bundle on these inventories; nothing without any pool.
+    """Everything that is certain about the policies of a bundle on these inventories; hardly anything without a pool.
 
     A conflict, and a `tolerate` that fails, count on one inventory; all else must hold on each. Policies in mode `off`
     are left out; so are those that read what `cluster` does not say of `name` and `labels`.
@@ -90,18 +92,20 @@ def examine(
     enforced = replace(program, mode="enforce", policies=policies)
     deciders = [(name, Decider(enforced, pools, cluster=cluster)) for name, pools in inventories if pools.pools]
     stages = [Stage(name, decider) for name, decider in deciders]
+    active = [policy for policy in policies if policy.policy.mode != "off"]
+    anywhere = stages[0].decider if stages else Decider(enforced, Inventory((), 0), cluster=cluster)
+    open_ = list(open_failures(active, stages, anywhere))
     if not stages:
-        return Examination()
+        return Examination(ordered(open_))
     doubts = Doubts()
     for policy in bound:
         if policy.policy.mode != "off":
             doubts.add(policy.name, "it depends on `cluster`: say --cluster-name and --cluster-label, as it reads them")
-    active = [policy for policy in policies if policy.policy.mode != "off"]
     dead = [policy for policy in active if policy.require and all(stage.unsatisfiable(policy) for stage in stages)]
     rest = [policy for policy in active if policy not in dead]
     candidates = [*own_pods(bundle), *made_up_pods(rest, program)]
     conflicts = ConflictSearch(bundle, program, stages, rest, doubts).conflicts(candidates)
-    problems = [_unsatisfiable(policy, stages[0]) for policy in dead]
+    problems = open_ + [_unsatisfiable(policy, stages[0]) for policy in dead]
     problems += conflict_problems(conflicts, bundle, len(stages))
     problems += (redundant_policy(policy, other) for policy, other in redundancies(rest, stages, program))
     problems += split_problems(rest, stages)

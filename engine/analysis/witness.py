@@ -31,6 +31,7 @@ from engine.language import (
     children,
     parse,
 )
+from engine.names import is_dns_label, is_label_value
 from engine.nodeselector import ANY, EXISTS, LabelStates, from_expression, one_of
 from engine.pods import NAME_LABEL, IncomingPod, check_pod, named, pods_from_documents
 from engine.program import NAMESPACE, POD, PRESENT, REQUEST
@@ -39,7 +40,7 @@ Path: TypeAlias = tuple[str | int, ...]
 Clue: TypeAlias = tuple[Path, object]
 States: TypeAlias = Mapping[str, LabelStates]
 
-ROOTS: Mapping[str, ObjectType] = {
+ROOTS: Mapping[str, Type] = {
     "pod": POD,
     "namespaceObject": NAMESPACE,
     "request": REQUEST,
@@ -56,6 +57,8 @@ MAX_CLUES = 24
 SOME = "some"
 """A value where any will do."""
 
+_FREE = frozenset(("annotations", "args", "command", "env"))
+"""Fields in which any text may stand; most others take a name or a number."""
 _THROUGH = frozenset(("orValue", "value", "int", "uint", "double", "string", "quantity", "sum", "max", "min", "first"))
 _COMPARISONS = frozenset(("_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"))
 
@@ -105,6 +108,29 @@ def variants(policy: Policy, params: Mapping[str, object]) -> list[Wanted]:
         found += [with_it] if with_it is not None and with_it not in found else []
         everything = everything if with_all is None else with_all
     return [*found, *([everything] if everything not in found else [])]
+
+
+def with_value(wanted: Wanted, path: Path, value: object) -> Wanted | None:
+    """The same with this value in one field; None where a selector asks for another one, or it can't stand there."""
+    try:
+        kind = ROOTS[str(path[0])]
+        for step in path[1:]:
+            kind = _inner({"": kind}, step)
+    except (KeyError, TypeError):
+        return None
+    fit = _fitting(kind, value)
+    if isinstance(fit, str) and (kind == INT or not _may_stand(fit, path)):
+        return None
+    if path[:-1] == POD_LABELS:
+        return wanted & _said(path, fit)
+    return Wanted(wanted.labels, wanted.namespace, {**wanted.fields, path: fit})
+
+
+def _may_stand(text: str, path: Path) -> bool:
+    """Whether the API server may take this text there."""
+    if path[:-1] == POD_LABELS or path[-2:-1] == ("nodeSelector",):
+        return is_label_value(text)
+    return not _FREE.isdisjoint(path) or is_dns_label(text)
 
 
 def incoming_of(wanted: Wanted, name: str = "witness") -> IncomingPod | None:
