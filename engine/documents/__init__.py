@@ -12,7 +12,7 @@ Start with `source.py` and `problems.py`, then `composer.py` (YAML) and `shapes.
 from engine.documents.composer import oversize, parse_documents
 from engine.documents.manifests import Manifest, parse_manifests
 from engine.documents.problems import BundleError, Problem, RequestError, did_you_mean, ordered
-from engine.documents.quantity import nanos, parse_quantity, spelled
+from engine.documents.quantity import nanos, parse_quantity, spelled, written
 from engine.documents.shapes import (
     API_VERSION,
     BAD,
@@ -100,4 +100,5 @@ __all__ = [
     "some",  # a Shape: a list that is not empty
     "spelled",  # an amount in billionths as the API server writes it
     "text",  # a Shape: text
+    "written",  # a quantity as the API server writes it that has read it; raises ValueError
 ]

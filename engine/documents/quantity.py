@@ -55,6 +55,38 @@ def spelled(amount: int, like: str) -> str:
     return _scaled(exact, _DECIMAL_STEPS)
 
 
+def written(text: str, finest: int = -9) -> str:
+    """A quantity as the API server writes it that has read it: the same text where its short way reads it and nothing
+    of it is finer than ten to the power of `finest`; else in its canonical form. Raises ValueError as `parse_quantity`.
+
+    Source: ParseQuantity, which keeps a text, MarshalJSON, and RoundUp, which forgets it.
+    """
+    return text if _kept(text, finest) else spelled(_rounded(nanos(text), 10 ** (finest + 9)), text)
+
+
+def _kept(text: str, finest: int) -> bool:
+    match = _QUANTITY.fullmatch(text) if len(text) <= _MAX_LENGTH else None
+    if match is None or text == "0":
+        return match is not None
+    _, number, suffix, exponent = match.groups()
+    whole, _, part = number.partition(".")
+    digits = (whole.lstrip("0") or "0") + part
+    if suffix in _BINARY:
+        power = 10 * (1 + list(_BINARY).index(suffix))
+        return not part and len(digits) + power * 3 // 10 <= _BINARY_DIGITS and int(digits) % 8 != 0
+    scale = (int(exponent) if exponent else _POWERS[suffix or " "]) - len(part)
+    plain = digits[0] != "0" and not digits.endswith("000")
+    return plain and len(digits) <= _DECIMAL_DIGITS and scale % 3 == 0 and scale >= finest
+
+
+def _rounded(amount: int, step: int) -> int:
+    """Rounded away from zero to whole steps."""
+    return (-(-amount // step) if amount > 0 else amount // step) * step
+
+
+_BINARY_DIGITS, _DECIMAL_DIGITS = 14, 18
+"""So many digits the short way reads, those of a binary suffix included."""
+_POWERS = {suffix: power for power, suffix in zip(range(-9, 21, 3), "num kMGTPE", strict=True)}
 _MAX_BINARY = (2**63 - 1) * 10**9
 _BINARY_STEPS = [*sorted(((scale, suffix) for suffix, scale in _BINARY.items()), reverse=True), (Fraction(1), "")]
 _DECIMAL_STEPS = sorted(((scale, suffix.strip()) for suffix, scale in _DECIMAL.items()), reverse=True)

@@ -1,29 +1,33 @@
-"""What the API server has done to a pod by the time a webhook is called: defaults, and its built-in admission plugins.
+"""What the API server has done to a pod by the time a webhook is called: its types, its defaults, and its admission
+plugins.
 
-Sources: k8s.io/kubernetes/pkg/apis/core/v1/defaults.go (SetDefaults_Pod, _PodSpec, _Container, _ResourceList,
-defaultPodRequests, defaultHugePagePodLimits), and the plugins
-DefaultTolerationSeconds, Priority and ServiceAccount, as seen on a 1.36 API server. Left out is what depends on
-objects of the cluster: limit ranges, runtime classes, priorities of classes, tokens.
+Sources: k8s.io/kubernetes/pkg/apis/core/v1 (zz_generated.defaults.go SetObjectDefaults_Pod and what it calls in
+defaults.go; conversion.go), and the plugins ServiceAccount, Priority and DefaultTolerationSeconds, as seen on a 1.36
+API server. Left out is what depends on objects of the cluster: limit ranges, runtime classes, priorities of classes,
+service accounts that mount no token or have image pull secrets, topology labels of a node that the pod names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from engine.documents import RequestError
+from engine.pods.images import tag_of
+from engine.pods.reading import as_read, fields_of
 from engine.pods.requests import HUGE_PAGES, aggregated, as_text, in_thousandths, is_pod_level
 
 Json = Any
 Object = dict[str, Json]
 
 _GRACE_SECONDS = 300
+_HOUR = 3600
+_FILE_MODE = 0o644
 _POD_SPEC: Mapping[str, Json] = {
     "restartPolicy": "Always",
     "terminationGracePeriodSeconds": 30,
     "dnsPolicy": "ClusterFirst",
-    "serviceAccountName": "default",
-    "serviceAccount": "default",
     "schedulerName": "default-scheduler",
     "enableServiceLinks": True,
 }
@@ -31,72 +35,139 @@ _CONTAINER: Mapping[str, Json] = {
     "terminationMessagePath": "/dev/termination-log",
     "terminationMessagePolicy": "File",
 }
+_PROBE: Mapping[str, Json] = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
+_HTTP_GET: Mapping[str, Json] = {"path": "/", "scheme": "HTTP"}
+_VOLUMES: Mapping[str, Mapping[str, Json]] = {
+    "hostPath": {"type": ""},
+    "secret": {"defaultMode": _FILE_MODE},
+    "configMap": {"defaultMode": _FILE_MODE},
+    "downwardAPI": {"defaultMode": _FILE_MODE},
+    "projected": {"defaultMode": _FILE_MODE},
+    "iscsi": {"iscsiInterface": "default"},
+    "rbd": {"pool": "rbd", "user": "admin", "keyring": "/etc/ceph/keyring"},
+    "azureDisk": {"cachingMode": "ReadWrite", "fsType": "ext4", "readOnly": False, "kind": "Shared"},
+    "scaleIO": {"storageMode": "ThinProvisioned", "fsType": "xfs"},
+}
+"""By kind of volume, what it says where nothing is said."""
 _SYSTEM_PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+_RUNNING = ("containers", "initContainers")
+_OLD_ANNOTATIONS = frozenset(
+    f"pod.{stage}.kubernetes.io/{what}"
+    for stage in ("alpha", "beta")
+    for what in ("init-containers", "init-container-statuses")
+)
+_SYSTEM_FIELDS = ("creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+_MIRROR = "kubernetes.io/config.mirror"
+_TOKEN = "kube-api-access-"
+_TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 def defaulted(pod: Mapping[str, Json], path: str = "") -> Object:
-    """The pod as the API server would show it to a webhook; nothing that it says is changed, but for the spelling of
-    quantities. Raises RequestError, with field paths under `path`, for a quantity that is none."""
-    pod = _without_nulls(pod)
-    spec = pod.get("spec", {})
-    made = _filled(spec, {**_POD_SPEC, "securityContext": {}, **_priority(spec)})
-    if "serviceAccountName" in spec:
-        made["serviceAccount"] = spec["serviceAccountName"]
-    for kind in ("containers", "initContainers"):
-        if kind in spec:
-            made[kind] = [_container(each, f"{path}spec.{kind}[{at}].", made) for at, each in enumerate(spec[kind])]
-    if "overhead" in spec:
-        made["overhead"] = _quantities(spec["overhead"], f"{path}spec.overhead")
+    """The pod as the API server would show it to a webhook. Raises RequestError, with field paths under `path`, where a
+    value has another type than the API server takes."""
+    made = as_read(pod, path)
+    _create(made["metadata"])
+    spec: Object = made["spec"]
+    _fill(spec, _POD_SPEC)
+    spec.setdefault("securityContext", {})
+    if spec["terminationGracePeriodSeconds"] < 0:
+        spec["terminationGracePeriodSeconds"] = 1
+    for volume in spec.get("volumes", ()):
+        _complete_volume(volume)
+    for kind in (*_RUNNING, "ephemeralContainers"):
+        for container in spec.get(kind) or ():
+            _complete_container(container)
+    for kind in _RUNNING:
+        for container in spec.get(kind) or ():
+            container["resources"] = _requests_from_limits(container["resources"])
+            for port in (container.get("ports") or ()) if spec.get("hostNetwork") else ():
+                _fill(port, {"hostPort": port["containerPort"]} if port["containerPort"] else {})
     if "resources" in spec:
-        made["resources"] = _resources(_pod_level(spec), f"{path}spec.resources")
-    made["tolerations"] = [*spec.get("tolerations", []), *_default_tolerations(spec.get("tolerations", []))]
-    return {**pod, "spec": made}
-
-
-def _without_nulls(value: Json) -> Json:
-    """Null is nothing to the API server; nothing is not shown."""
-    if isinstance(value, Mapping):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_without_nulls(item) for item in value]
-    return value
-
-
-def _filled(given: Mapping[str, Json], defaults: Mapping[str, Json]) -> Object:
-    return {**given, **{key: value for key, value in defaults.items() if key not in given}}
-
-
-def _priority(spec: Mapping[str, Json]) -> Object:
-    name = spec.get("priorityClassName")
-    known = _SYSTEM_PRIORITIES.get(name) if name else 0
-    return {"preemptionPolicy": "PreemptLowerPriority"} | ({} if known is None else {"priority": known})
-
-
-def _container(container: Mapping[str, Json], path: str, spec: Mapping[str, Json]) -> Object:
-    made = _filled(container, {**_CONTAINER, "imagePullPolicy": _pull_policy(str(container.get("image", "")))})
-    made["resources"] = _requests_from_limits(_resources(container.get("resources", {}), f"{path}resources"))
-    if "ports" in container:
-        made["ports"] = [_port(port, spec) for port in container["ports"]]
+        spec["resources"] = _pod_level(spec)
+    _round(spec, path)
+    _admit(made)
     return made
 
 
-def _port(port: Mapping[str, Json], spec: Mapping[str, Json]) -> Object:
-    host = {"hostPort": port["containerPort"]} if spec.get("hostNetwork") and "containerPort" in port else {}
-    return _filled(port, {"protocol": "TCP", **host})
+def _create(metadata: Object) -> None:
+    """Of what the API server says itself nothing is taken from who creates a pod, and of equal owners one.
+
+    Sources: k8s.io/apiserver/pkg/registry/rest (WipeObjectMetaSystemFields), pkg/endpoints/handlers
+    (dedupOwnerReferences).
+    """
+    for name in _SYSTEM_FIELDS:
+        metadata.pop(name, None)
+    if "ownerReferences" in metadata:
+        owners: list[Json] = []
+        owners += (each for each in metadata["ownerReferences"] if each not in owners)
+        metadata["ownerReferences"] = owners
+
+
+def _fill(given: Object, defaults: Mapping[str, Json]) -> None:
+    for key, value in defaults.items():
+        if given.get(key) is None:
+            given[key] = value
+
+
+def _complete_container(container: Object) -> None:
+    _fill(container, _CONTAINER)
+    if "imagePullPolicy" not in container:
+        container["imagePullPolicy"] = _pull_policy(container.get("image", ""))
+    for port in container.get("ports", ()):
+        _fill(port, {"protocol": "TCP"})
+    for entry in container.get("env", ()):
+        source = entry.get("valueFrom", {})
+        _complete_field(source)
+        if "fileKeyRef" in source:
+            _fill(source["fileKeyRef"], {"optional": False})
+    for kind in ("livenessProbe", "readinessProbe", "startupProbe"):
+        if kind in container:
+            _complete_probe(container[kind])
+    for handler in (container.get("lifecycle") or {}).values():
+        if isinstance(handler, dict) and "httpGet" in handler:
+            _fill(handler["httpGet"], _HTTP_GET)
+
+
+def _complete_probe(probe: Object) -> None:
+    _fill(probe, _PROBE)
+    if "httpGet" in probe:
+        _fill(probe["httpGet"], _HTTP_GET)
+    if "grpc" in probe:
+        _fill(probe["grpc"], {"service": ""})
+
+
+def _complete_field(source: Object) -> None:
+    if "fieldRef" in source:
+        _fill(source["fieldRef"], {"apiVersion": "v1"})
+
+
+def _complete_volume(volume: Object) -> None:
+    if not any(kind in volume for kind in _volume_kinds()):
+        volume["emptyDir"] = {}
+    for kind, defaults in _VOLUMES.items():
+        if kind in volume:
+            _fill(volume[kind], defaults)
+    if "image" in volume and "pullPolicy" not in volume["image"]:
+        volume["image"]["pullPolicy"] = _pull_policy(volume["image"].get("reference", ""))
+    sources = (volume.get("projected") or {}).get("sources") or ()
+    for source in sources:
+        if "serviceAccountToken" in source:
+            _fill(source["serviceAccountToken"], {"expirationSeconds": _HOUR})
+    for projection in (volume, *sources):
+        for item in (projection.get("downwardAPI") or {}).get("items", ()):
+            _complete_field(item)
+    claim = (volume.get("ephemeral") or {}).get("volumeClaimTemplate")
+    if claim is not None:
+        _fill(claim["spec"], {"volumeMode": "Filesystem"})
+
+
+@cache
+def _volume_kinds() -> tuple[str, ...]:
+    return tuple(name for name, _, words in fields_of("Volume") if words.startswith("*"))
 
 
 def _pull_policy(image: str) -> str:
-    name, _, digest = image.partition("@")
-    tag = name.rpartition("/")[2].partition(":")[2]
-    return "IfNotPresent" if digest or tag not in ("", "latest") else "Always"
-
-
-def _resources(resources: Mapping[str, Json], path: str) -> Object:
-    made = dict(resources)
-    for kind in ("limits", "requests"):
-        if kind in made:
-            made[kind] = _quantities(made[kind], f"{path}.{kind}")
-    return made
+    return "Always" if tag_of(image) == "latest" else "IfNotPresent"
 
 
 def _requests_from_limits(resources: Mapping[str, Json]) -> Object:
@@ -128,14 +199,85 @@ def _pod_level(spec: Mapping[str, Json]) -> Object:
     return {**resources, **{kind: amounts for kind, amounts in filled.items() if amounts}}
 
 
+def _round(spec: Object, path: str) -> None:
+    """What is finer than thousandths is rounded up, of all that is called a list of resources."""
+    owners: list[tuple[Object, str]] = [(spec, f"{path}spec")]
+    for kind in (*_RUNNING, "ephemeralContainers"):
+        owners += [
+            (each["resources"], f"{path}spec.{kind}[{at}].resources") for at, each in enumerate(spec.get(kind) or ())
+        ]
+    for volume in spec.get("volumes", ()):
+        claim = (volume.get("ephemeral") or {}).get("volumeClaimTemplate")
+        owners += [(claim["spec"]["resources"], "")] if claim is not None else []
+    owners += [(spec["resources"], f"{path}spec.resources")] if "resources" in spec else []
+    for owner, place in owners:
+        for kind in ("limits", "requests", "overhead"):
+            if kind in owner:
+                owner[kind] = _quantities(owner[kind], f"{place}.{kind}")
+
+
 def _quantities(amounts: Mapping[str, Json], path: str) -> Object:
     made = {}
     for name, said in amounts.items():
         try:
-            made[name] = str(in_thousandths(as_text(said)))
+            made[name] = in_thousandths(as_text(said))
         except ValueError as error:
             raise RequestError(f"{path}.{name}", str(error)) from None
     return made
+
+
+def _admit(pod: Object) -> None:
+    """What the admission plugins do that run before webhooks, in their order."""
+    spec, metadata = pod["spec"], pod["metadata"]
+    annotations: Object = metadata.get("annotations", {})
+    if not _OLD_ANNOTATIONS.isdisjoint(annotations):
+        metadata["annotations"] = {key: value for key, value in annotations.items() if key not in _OLD_ANNOTATIONS}
+        if not metadata["annotations"]:
+            del metadata["annotations"]
+    account = spec.get("serviceAccountName") or spec.get("serviceAccount")
+    mirrors = _MIRROR in annotations
+    if account or not mirrors:
+        spec["serviceAccountName"] = spec["serviceAccount"] = account or "default"
+    if not mirrors and spec.get("automountServiceAccountToken", True):
+        _mount_token(spec)
+    _fill(spec, _priority(spec))
+    own = spec.get("tolerations", [])
+    spec["tolerations"] = [*own, *_default_tolerations(own)]
+    if not spec["tolerations"]:
+        del spec["tolerations"]
+
+
+def _mount_token(spec: Object) -> None:
+    """The token of its service account, in each container that has nothing at that path; the volume's name is made up
+    elsewhere."""
+    volumes = spec.get("volumes", [])
+    name = next((each["name"] for each in volumes if each["name"].startswith(_TOKEN)), "")
+    mount = {"name": name or f"{_TOKEN}00000", "readOnly": True, "mountPath": _TOKEN_PATH}
+    mounted = False
+    for kind in ("initContainers", "containers"):
+        for container in spec.get(kind) or ():
+            mounts = container.get("volumeMounts", [])
+            if not any(each["mountPath"] == _TOKEN_PATH for each in mounts):
+                container["volumeMounts"], mounted = [*mounts, dict(mount)], True
+    if mounted and not name:
+        projected = {"defaultMode": _FILE_MODE, "sources": _token_sources()}
+        spec["volumes"] = [*volumes, {"name": mount["name"], "projected": projected}]
+
+
+def _token_sources() -> list[Json]:
+    """Source: TokenVolumeSource."""
+    field = {"apiVersion": "v1", "fieldPath": "metadata.namespace"}
+    return [
+        {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": field}]}},
+    ]
+
+
+def _priority(spec: Mapping[str, Json]) -> Object:
+    name = spec.get("priorityClassName")
+    known = _SYSTEM_PRIORITIES.get(name) if name else 0
+    return {"preemptionPolicy": "PreemptLowerPriority"} | ({} if known is None else {"priority": known})
 
 
 def _default_tolerations(tolerations: Sequence[Mapping[str, Json]]) -> list[Object]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from engine.documents import RequestError, nanos, spelled
+from engine.documents import RequestError, nanos, spelled, written
 
 Json = Any
 Object = Mapping[str, Json]
@@ -24,13 +24,14 @@ HUGE_PAGES = "hugepages-"
 
 
 class Amount(NamedTuple):
-    """A quantity: in billionths, and a text whose kind of suffix it is written with."""
+    """A quantity: in billionths, and a text whose kind of suffix it is written with, or which says just this."""
 
     nanos: int
     like: str
+    said: bool = False
 
     def __str__(self) -> str:
-        return spelled(self.nanos, self.like)
+        return self.like if self.said else spelled(self.nanos, self.like)
 
 
 Amounts = dict[str, Amount]
@@ -136,12 +137,13 @@ def _textual(said: Json) -> Json:
         return said
 
 
-def in_thousandths(text: str) -> Amount:
+@lru_cache(maxsize=1024)
+def in_thousandths(text: str) -> str:
     """A quantity as the API server keeps it in a pod: no finer than thousandths, rounded up. Raises ValueError.
 
     Source: SetDefaults_ResourceList.
     """
-    return Amount(_stepped(_read(text).nanos, 10**6) * 10**6, text)
+    return written(text, -3)
 
 
 def is_pod_level(resource: str) -> bool:
@@ -158,7 +160,7 @@ def _amount(said: Json, place: str) -> Amount:
 
 @lru_cache(maxsize=4096)
 def _read(text: str) -> Amount:
-    return Amount(nanos(text), text)
+    return Amount(nanos(text), text, True)
 
 
 def _counted(resource: str, amount: int) -> int | float:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.documents.quantity import nanos, parse_quantity, spelled
+from engine.documents.quantity import nanos, parse_quantity, spelled, written
 
 
 @pytest.mark.parametrize(
@@ -89,3 +89,38 @@ def test_writing_keeps_the_amount_and_is_stable(number: int, suffix: str) -> Non
     written = spelled_again(text)
     assert parse_quantity(written) == parse_quantity(text)
     assert spelled_again(written) == written
+
+
+@pytest.mark.parametrize(
+    ("text", "finest", "expected"),
+    [
+        ("1024Mi", -9, "1Gi"),
+        ("1536Mi", -9, "1536Mi"),
+        ("3Ki", -9, "3Ki"),
+        ("8Gi", -9, "8Gi"),
+        ("1.5Gi", -9, "1536Mi"),
+        ("+1", -9, "+1"),
+        ("5.", -9, "5."),
+        ("007", -9, "007"),
+        ("1E6", -9, "1E6"),
+        ("1.500", -9, "1.500"),
+        ("1.5", -9, "1500m"),
+        ("0.5", -9, "500m"),
+        ("1000", -9, "1k"),
+        ("1u", -9, "1u"),
+        ("1u", -3, "1m"),
+        ("-1u", -3, "-1m"),
+        ("00", -9, "0"),
+        ("0", -3, "0"),
+    ],
+)
+def test_what_is_read_and_written_again(text: str, finest: int, expected: str) -> None:
+    """As a 1.36 API server does: it keeps a text that its short way reads. Many more are compared in tests/e2e."""
+    assert written(text, finest) == expected
+    assert written(expected, finest) == expected
+
+
+@pytest.mark.parametrize("text", ["", "lots", "1 Gi", "1Qi", "--1"])
+def test_what_is_no_quantity_is_not_written(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a quantity"):
+        written(text)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from engine.documents import RequestError
 from engine.pods.defaults import defaulted
 
+TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
 
 
@@ -26,8 +27,17 @@ def container(**fields: Any) -> dict[str, Any]:
 
 
 def test_a_minimal_pod() -> None:
-    """As `kubectl create --dry-run=server` prints it, less the token's volume."""
-    assert defaulted(pod())["spec"] == {
+    """As `kubectl create --dry-run=server` prints it."""
+    spec = defaulted(pod())["spec"]
+    (volume,), (mount,) = spec.pop("volumes"), spec["containers"][0].pop("volumeMounts")
+    assert mount == {"name": volume["name"], "mountPath": TOKEN_PATH, "readOnly": True}
+    assert volume["name"].startswith("kube-api-access-")
+    assert [next(iter(source)) for source in volume["projected"]["sources"]] == [
+        "serviceAccountToken",
+        "configMap",
+        "downwardAPI",
+    ]
+    assert spec == {
         "containers": [
             {
                 "name": "a",
@@ -136,6 +146,36 @@ def test_priorities_of_classes_are_known_for_the_systems_only() -> None:
     assert "priority" not in defaulted(pod(priorityClassName="mine"))["spec"]
 
 
+def test_a_token_is_mounted_where_nothing_else_is() -> None:
+    taken = {"name": "b", "volumeMounts": [{"name": "own", "mountPath": TOKEN_PATH}]}
+    spec = defaulted(pod(containers=[{"name": "a"}, taken], initContainers=[{"name": "i"}]))["spec"]
+    paths = [
+        [mount["name"] for mount in each["volumeMounts"]] for each in (*spec["containers"], *spec["initContainers"])
+    ]
+    assert paths == [["kube-api-access-00000"], ["own"], ["kube-api-access-00000"]]
+    assert len(spec["volumes"]) == 1
+    assert "volumes" not in defaulted(pod(containers=[taken]))["spec"]
+    assert "volumes" not in defaulted(pod(automountServiceAccountToken=False))["spec"]
+    running = defaulted(pod(volumes=[{"name": "kube-api-access-x7k2p", "projected": {"sources": []}}]))["spec"]
+    assert len(running["volumes"]) == 1
+    assert running["containers"][0]["volumeMounts"][0]["name"] == "kube-api-access-x7k2p"
+
+
+def test_a_mirror_pod_has_no_service_account() -> None:
+    given = pod()
+    given["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "x"}
+    assert not {"serviceAccount", "serviceAccountName", "volumes"} & defaulted(given)["spec"].keys()
+
+
+def test_what_the_api_server_says_itself_is_not_taken_from_a_file() -> None:
+    owner = {"apiVersion": "v1", "kind": "X", "name": "x", "uid": "1"}
+    old = "pod.beta.kubernetes.io/init-containers"
+    about = {"uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z", "ownerReferences": [owner, owner]}
+    made = defaulted({"metadata": {"name": "p", "annotations": {old: "[]"}, **about}, "spec": pod()["spec"]})
+    assert made["metadata"] == {"name": "p", "ownerReferences": [owner]}
+    assert made["status"] == {}
+
+
 def test_null_is_nothing() -> None:
     made = defaulted(
         {"metadata": {"creationTimestamp": None, "labels": {"a": "b"}}, "spec": pod()["spec"] | {"affinity": None}}
@@ -176,7 +216,7 @@ TOLERATIONS = st.lists(
 @given(TOLERATIONS)
 def test_default_tolerations_come_last_and_once(tolerations: list[dict[str, Any]]) -> None:
     made = defaulted(pod(tolerations=tolerations))["spec"]["tolerations"]
-    assert made[: len(tolerations)] == tolerations
+    assert made[: len(tolerations)] == [{key: value for key, value in t.items() if value} for t in tolerations]
     assert defaulted(pod(tolerations=made))["spec"]["tolerations"] == made
     for key in (NOT_READY, UNREACHABLE):
         assert any(t.get("key", "") in ("", key) and t.get("effect", "") in ("", "NoExecute") for t in made)
