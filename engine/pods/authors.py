@@ -44,8 +44,10 @@ def is_daemon_sets(pod: Object) -> bool:
 
 def claims_daemon_set(pod: Object) -> bool:
     """Whether a pod says that its controller is something called DaemonSet, of whatever API."""
-    references = (pod.get("metadata") or {}).get("ownerReferences") or ()
-    return any(one.get("kind") == "DaemonSet" and one.get("controller") for one in references)
+    for one in (pod.get("metadata") or {}).get("ownerReferences") or ():  # asked of every pod
+        if one.get("kind") == "DaemonSet" and one.get("controller"):
+            return True
+    return False
 
 
 def claims_mirror(pod: Object) -> bool:
