@@ -117,7 +117,8 @@ def _policies(policies: Sequence[PolicyOutcome]) -> Iterator[str]:
 
 
 def _reason(policy: PolicyOutcome) -> str:
-    return "; ".join(dict.fromkeys(said for said in (policy.message, policy.error) if said))
+    what = (policy.error, policy.message) if policy.outcome == "failed" else (policy.message, policy.error)
+    return "; ".join(dict.fromkeys(said for said in what if said))
 
 
 def _change(decision: Decision) -> Iterator[str]:
