@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable
 from typing import BinaryIO
 
+from engine.documents import printable_json
+
 MAX_LINES = 10_000
 MAX_BYTES = 16 * 1024 * 1024
 """Lines, and bytes of all lines together, that may wait for the writer."""
@@ -73,7 +75,7 @@ class DecisionLog:
         if not lines:
             return
         try:
-            self._stream.write(b"\n".join(lines) + b"\n")
+            self._stream.write(b"\n".join(map(printable_json, lines)) + b"\n")
             self._stream.flush()
         except (OSError, ValueError):  # the reader went away, or the stream was closed under us
             self._dropped("write", len(lines))

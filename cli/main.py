@@ -94,6 +94,13 @@ def _unknown(command: str) -> int:
 
 def _guarded(command: str, words: list[str]) -> int:
     """Run a command; what its user did wrong is one message, what we did wrong is a traceback and a request."""
+    from cli.terminal import safely_shown
+
+    with safely_shown():
+        return _run(command, words)
+
+
+def _run(command: str, words: list[str]) -> int:
     from engine.documents import BundleError, RequestError
 
     try:

@@ -7,8 +7,14 @@ import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import IO, Any, cast
 
+from engine.documents import printable, printable_lines
+
+_OURS = os.urandom(8).hex()
+"""Stands behind the escape character of our own colours: whoever wrote what is shown can't know it."""
 RED, GREEN, BOLD, FAINT = "31", "32", "1", "2"
 
 
@@ -16,7 +22,28 @@ def styled(text: str, style: str) -> str:
     """The text in a colour, if standard output is a terminal and nobody minds."""
     if not sys.stdout.isatty() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb":
         return text
-    return f"\033[{style}m{text}\033[0m"
+    return f"\033{_OURS}[{style}m{text}\033{_OURS}[0m"
+
+
+@contextmanager
+def safely_shown() -> Iterator[None]:
+    """What is printed meanwhile is shown with escapes for what a terminal would obey, our own colours aside."""
+    with redirect_stdout(cast("IO[str]", _Safe(sys.stdout))), redirect_stderr(cast("IO[str]", _Safe(sys.stderr))):
+        yield
+
+
+class _Safe:
+    """A stream that text is written to as `printable_lines`; all else is the stream's own."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(printable_lines(text).replace(f"\\u001b{_OURS}", "\033"))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def wrapped(text: str, indent: str = "", further: str = "") -> str:
@@ -30,7 +57,7 @@ def wrapped(text: str, indent: str = "", further: str = "") -> str:
 
 def table(rows: Sequence[Sequence[str]], header: Sequence[str] = (), indent: str = "") -> str:
     """Left-aligned columns two blanks apart; the last one is as wide as it likes."""
-    lines = [*([header] if header else []), *rows]
+    lines = [[printable(text) for text in line] for line in ([header] if header else []) + list(rows)]
     widths = [max((_width(line[i]) for line in lines), default=0) for i in range(len(lines[0]))] if lines else []
     return "\n".join(indent + "  ".join(_padded(line, widths)).rstrip() for line in lines)
 

@@ -22,7 +22,7 @@ from audit import DecisionLog, now
 from cluster import LookupFailedError
 from engine.bundle import FailurePolicy
 from engine.decision import Decision, outcome_of
-from engine.documents import RequestError
+from engine.documents import RequestError, printable_lines
 from engine.pods import IncomingPod, named, without_environment
 from telemetry import Metrics
 from webhook import review
@@ -200,7 +200,7 @@ def respond(uid: str, decision: Decision, outcome: str) -> review.Response:
     return review.Response(
         uid,
         allowed=not refused,
-        status=review.Status(decision.message, 403, "Forbidden") if refused else UNSET,
+        status=review.Status(printable_lines(decision.message), 403, "Forbidden") if refused else UNSET,
         patch_type="JSONPatch" if patch else UNSET,
         patch=review.encode_json(patch) if patch else UNSET,
         warnings=list(texts) if texts else UNSET,

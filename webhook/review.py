@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from engine.documents import RequestError
+from engine.documents import RequestError, printable
 from engine.pods import IncomingPod, pod_of_daemon_set, with_quantities_as_text
 from webhook.shape import Pod
 
@@ -144,7 +144,7 @@ def encode_json(value: object) -> bytes:
 
 def warnings(texts: Iterable[str]) -> list[str]:
     """Warnings that the API server delivers: it drops those with control characters, and cuts what is too much."""
-    lines = dict.fromkeys(" ".join(_CONTROL.sub(" ", text).split()) for text in texts)
+    lines = dict.fromkeys(printable(" ".join(_CONTROL.sub(" ", text).split())) for text in texts)
     short = [line if len(line) <= MAX_WARNING else line[: MAX_WARNING - 1] + "…" for line in lines if line]
     kept: list[str] = []
     room = MAX_WARNINGS
@@ -157,7 +157,8 @@ def warnings(texts: Iterable[str]) -> list[str]:
 
 
 def annotation(text: str) -> str:
-    """The value of an audit annotation: at most 2,000 characters."""
+    """The value of an audit annotation: at most 2,000 characters, all of which show."""
+    text = printable(text)
     return text if len(text) <= MAX_ANNOTATION else text[: MAX_ANNOTATION - 1] + "…"
 
 
@@ -170,7 +171,7 @@ def failure(code: int, reason: str, error: RequestError) -> bytes:
         "status": "Failure",
         "code": code,
         "reason": reason,
-        "message": str(error),
+        "message": printable(str(error)),
         "details": {"causes": causes},
     }
     return _encoder.encode(status)
@@ -242,8 +243,8 @@ def _expect(path: str, value: str | UnsetType, wanted: str) -> None:
 
 
 def _short(text: str) -> str:
-    printable = _CONTROL.sub(" ", text)
-    return printable if len(printable) <= 64 else printable[:63] + "…"
+    shown = printable(_CONTROL.sub(" ", text))
+    return shown if len(shown) <= 64 else shown[:63] + "…"
 
 
 def _at_field(error: msgspec.ValidationError, root: str) -> RequestError:

@@ -238,7 +238,7 @@ def _unexempted(
     the Namespace, which is `unknown` for now, it has failed, for trying again will tell."""
     if unknown and exemption.reads_namespace and evaluation.outcome in ("applied", "denied"):
         return evaluation.failed(error)
-    return replace(evaluation, error=evaluation.error or error)
+    return evaluation._replace(error=evaluation.error or error)
 
 
 def _combined(base: Decision, given: Given) -> Decision:

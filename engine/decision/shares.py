@@ -122,8 +122,8 @@ def _in_share(evaluation: PolicyEvaluation, option: Option) -> PolicyEvaluation:
             nodes = share.nodes if nodes is None else intersection(nodes, share.nodes)
         except TooMany as error:
             raise PoliciesFailed({evaluation.policy.name: str(error)}) from error
-    settled = replace(evaluation, nodes=nodes, share=place, kept=kept, error=evaluation.error or share.error)
-    return replace(settled, message=settled.wanted)
+    settled = evaluation._replace(nodes=nodes, share=place, kept=kept, error=evaluation.error or share.error)
+    return settled._replace(message=settled.wanted)
 
 
 # Shares that are only wished for
@@ -166,7 +166,7 @@ def _implied(given: Given, met: Met) -> Given:
 
     def keeping(evaluation: PolicyEvaluation) -> PolicyEvaluation:
         place = _kept(evaluation, left, given.pool_index)
-        return replace(evaluation, share=evaluation.share if place is None else place, kept=place is not None)
+        return evaluation._replace(share=evaluation.share if place is None else place, kept=place is not None)
 
     return replace(given, evaluations=[keeping(one) if _wishes(met, one) else one for one in given.evaluations])
 
@@ -241,7 +241,7 @@ def _wishing(given: Given, chosen: Mapping[str, Option]) -> Given:
         share = evaluation.shares[place]
         wish = WeightedNodes(share.nodes, MAX_WEIGHT, len(evaluation.policy.prefer))
         error = evaluation.error or share.error
-        return replace(evaluation, wishes=(*evaluation.wishes, wish), share=place, kept=kept, error=error)
+        return evaluation._replace(wishes=(*evaluation.wishes, wish), share=place, kept=kept, error=error)
 
     evaluations = [wishing(one) if one.policy.name in chosen else one for one in given.evaluations]
     return replace(given, evaluations=evaluations)

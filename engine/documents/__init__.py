@@ -45,6 +45,7 @@ from engine.documents.shapes import (
     some,
     text,
 )
+from engine.documents.showing import printable, printable_json, printable_lines
 from engine.documents.source import Excerpt, Source, Span
 from engine.documents.tree import List, Map, Plain, Scalar, Value, kind_of
 
@@ -96,6 +97,9 @@ __all__ = [
     "parse_documents",  # the documents of a bundle's file, and their problems
     "parse_manifests",  # the Kubernetes objects of a file, YAML or JSON, and their problems
     "parse_quantity",  # a quantity as a Fraction; raises ValueError
+    "printable",  # a text with the escapes of what does not show, or moves what does
+    "printable_json",  # a line of JSON, with escapes likewise
+    "printable_lines",  # the same, its lines kept
     "record",  # a Shape made from a table of Fields
     "some",  # a Shape: a list that is not empty
     "spelled",  # an amount in billionths as the API server writes it

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from engine.documents.problems import Problem, ordered
+from engine.documents.showing import hidden
 from engine.documents.source import Source, Span
 from engine.documents.tree import List, Map, Scalar, Style, Value, kind_of
 
@@ -40,7 +41,7 @@ def parse_documents(source: Source, limit: int = MAX_CHARACTERS) -> tuple[tuple[
     if problems:
         return (), problems
     composer = Composer(source, strict=True)
-    return composer.compose(), ordered(composer.problems)
+    return composer.compose(), ordered([*composer.problems, *_hidden_characters(source)])
 
 
 _FORBIDDEN = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
@@ -57,6 +58,17 @@ def unreadable(source: Source, limit: int) -> tuple[Problem, ...]:
     where = Span(source, match.start(), match.end())
     message = f"the character U+{ord(match[0]):04X} can't stand in YAML"
     return (Problem("yaml-character", message, where, hint='in a double quoted text it can be written "\\u…"'),)
+
+
+def _hidden_characters(source: Source) -> Iterator[Problem]:
+    """A warning for each line with a character that shows as nothing, or changes how others are shown."""
+    start = 0
+    while match := hidden(source.text, start):
+        where = Span(source, match.start(), match.end())
+        message = f"the character U+{ord(match[0]):04X} does not show, and may hide what stands here"
+        hint = 'leave it out; where it is meant, write it as "\\u…" in a double quoted text'
+        yield Problem("hidden-character", message, where, hint=hint, severity="warning")
+        start = source.text.find("\n", match.end()) % (len(source.text) + 1)
 
 
 def oversize(source: Source, size: str, limit: str) -> Problem:

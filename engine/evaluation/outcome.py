@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from engine.bundle import Outcome
 from engine.evaluation.nodeset import NodeSet
@@ -21,15 +22,15 @@ class ShareNodes:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyEvaluation:
+class PolicyEvaluation(NamedTuple):
     """What one policy says of one pod. `outcome` is `applied` until the policies have met.
 
     `nodes` are those that it requires, None where it requires nothing. `wishes` are what its `prefer` comes to, in
     weights of 1 to 100; the weights of `tiers`, its `fallback`, are levels: each more than what a node of worse tiers
     comes to. `shares` are those of its `split`, and `share` is the place of the one that the pod has, once that is
     known; `kept`, if the pod was in it before. `error` is why it failed, or what one of its expressions ran into on
-    some pool although it applies; `message` says what to do about it, where it failed.
+    some pool although it applies; `message` says what to do about it, where it failed. A tuple, for each decision makes
+    as many as there are policies.
     """
 
     policy: CompiledPolicy
@@ -42,10 +43,14 @@ class PolicyEvaluation:
     spread: tuple[Constraint, ...] = ()
     pod_affinity: tuple[WeightedPodTerm, ...] = ()
     pod_anti_affinity: tuple[WeightedPodTerm, ...] = ()
-    arguments: Arguments = field(default=(), repr=False)
+    arguments: Arguments = ()
     shares: tuple[ShareNodes, ...] = ()
     share: int | None = None
     kept: bool = False
+
+    def __repr__(self) -> str:
+        """Without what the pod holds."""
+        return f"PolicyEvaluation({self.policy.name}, {self.outcome})"
 
     @property
     def wanted(self) -> str:

@@ -14,15 +14,22 @@ from typing import Any
 
 CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 HIDDEN = '"…"'
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 WITHHELD = "an error that is not told, for the expression may read the pod's environment"
 _READS_POD = re.compile(r"\b(pod|variables)\b")
-_READS_ENVIRONMENT = re.compile(r"\b(env|dyn|format)\b")
 _OF_LABELS = r"[lL]abels|annotations|nodeSelector"
 _LABEL_CALLED_ENV = re.compile(
     rf"""\b\w*({_OF_LABELS})\s*(\.\s*\??\s*env\b|\[\s*\??\s*["']env["']\s*\])"""
     rf"""|["']env["']\s+in\s+[\w.?\s]*({_OF_LABELS})\b"""
 )
 """A label that is called `env`, as many are: no variable of an environment."""
+_READS_ENVIRONMENT = re.compile(r"\b(env|dyn|format|(?<!pool\.)annotations)\b|last-applied")
+_ONE_ANNOTATION = re.compile(
+    r"""\bin\s+[\w.?]*\bannotations\b(\.orValue\(\{\}\))?(?!\s*[.\[(])"""  # "x" in pod.metadata.annotations
+    r"""|\bhas\([\w.]+\.annotations\)"""
+    r"""|\bannotations(\.orValue\(\{\}\))?\s*(?=\[\s*\??\s*("[^"\\]*"|'[^'\\]*')\s*\])"""  # annotations["x"]
+)
+"""What asks for an annotation by a constant key, so that kubectl's copy of the manifest is only read if it is named."""
 _PLACED = re.compile(r"(:\d+:\d+: ).*", re.DOTALL)
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
@@ -36,10 +43,13 @@ def redacted(text: str, pod: Mapping[str, Any]) -> str:
 
 
 def reads_environment(expression: str) -> bool:
-    """Whether an expression may read a pod's environment, so that all that its errors say may come of it."""
+    """Whether an expression may read a pod's environment, so that all that its errors say may come of it.
+
+    Also where kubectl wrote it down: in an annotation, which repeats the manifest.
+    """
     if not _READS_POD.search(expression):
         return False
-    return _READS_ENVIRONMENT.search(_LABEL_CALLED_ENV.sub("", expression)) is not None
+    return _READS_ENVIRONMENT.search(_ONE_ANNOTATION.sub("", _LABEL_CALLED_ENV.sub("", expression))) is not None
 
 
 def withheld(error: str) -> str:
@@ -72,15 +82,31 @@ def _tells(found: re.Match[str], text: str, secrets: frozenset[str]) -> bool:
 
 
 def _environment(pod: Mapping[str, Any]) -> Iterator[str]:
-    spec = pod.get("spec") or {}
+    """The values of a pod's environment, and those that kubectl's copy of the manifest repeats."""
+    yield from _values(pod.get("spec") or {})
+    applied = ((pod.get("metadata") or {}).get("annotations") or {}).get(LAST_APPLIED)
+    try:
+        manifest = json.loads(applied) if applied else None
+    except (TypeError, ValueError, RecursionError):
+        return
+    if isinstance(manifest, dict):
+        yield from _values(manifest.get("spec"))
+
+
+def _values(spec: Any) -> Iterator[str]:
+    """The values of the environment in what may be a pod's spec: anybody may have written it."""
     for field in CONTAINERS:
-        for container in spec.get(field) or ():
-            for variable in container.get("env") or ():
+        for container in _maps(spec, field):
+            for variable in _maps(container, "env"):
                 if value := variable.get("value"):
                     yield str(value)
 
 
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+def _maps(value: Any, field: str) -> Iterator[Mapping[str, Any]]:
+    """The maps in a list that a map may hold under a field."""
+    listed = value.get(field) if isinstance(value, Mapping) else None
+    if isinstance(listed, Sequence) and not isinstance(listed, str):
+        yield from (one for one in listed if isinstance(one, Mapping))
 
 
 def without_environment(pod: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,15 @@ def test_lines_arrive_in_order() -> None:
     assert not losses
 
 
+def test_lines_show_all_that_they_hold() -> None:
+    stream, losses = io.BytesIO(), Losses()
+    log = DecisionLog(stream, losses)
+    log.write('{"name":"a\x7f\x9b\u202eb"}'.encode())
+    log.write('{"name":"größer"}'.encode())
+    log.close()
+    assert stream.getvalue().decode() == '{"name":"a\\u007f\\u009b\\u202eb"}\n{"name":"größer"}\n'
+
+
 class Stuck(io.BytesIO):
     """A stream that takes nothing until it is let go."""
 

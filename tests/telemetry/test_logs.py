@@ -37,3 +37,20 @@ def test_lines_are_of_one_form_on_standard_error() -> None:
     for match in found:
         assert match is not None
         assert before < datetime.datetime.fromisoformat(match[1]) <= datetime.datetime.now(datetime.UTC)
+
+
+FORGED = """
+import logging
+from telemetry.logs import configure_logging
+
+configure_logging()
+logging.getLogger("bayplan").info("pod %s", "a\\x1b[2Jb\\n2026-01-01T00:00:00.000Z INFO bayplan: all is well\\u202e")
+"""
+
+
+def test_nobody_forges_a_line_or_moves_the_cursor() -> None:
+    environment = {"PYTHONPATH": ":".join(sys.path)}
+    ran = subprocess.run([sys.executable, "-c", FORGED], capture_output=True, text=True, check=True, env=environment)
+    first, second = ran.stderr.splitlines()
+    assert first.endswith("pod a\\u001b[2Jb")
+    assert second == "    2026-01-01T00:00:00.000Z INFO bayplan: all is well\\u202e"

@@ -145,3 +145,49 @@ def test_errors_about_labels_are_told() -> None:
         decision = decide(f"require: [{{expression: {json.dumps(text)}}}]", given=given)
         assert not decision.allowed
         assert "an error that is not told" not in json.dumps(decision.as_json())
+
+
+APPLIED = json.dumps({"kind": "Pod", "spec": secretive()["spec"]})
+COPY = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'int(pod.metadata.annotations["{COPY}"]) > 0',
+        f'int(pod.metadata.annotations["{COPY}"].substring(20)) > 0',
+        f'int(pod.metadata.annotations["{COPY[:9]}" + "{COPY[9:]}"].split("hunter")[1]) > 0',
+        "pod.metadata.annotations.exists(k, int(pod.metadata.annotations[k].reverse()) > 0)",
+        "pod.metadata.annotations.map(k, int(pod.metadata.annotations[k])).sum() > 0",
+        'int(pod.metadata.annotations[pod.metadata.labels["app"]].upperAscii()) > 0',
+        f'int(pod.metadata.?annotations[?"{COPY}"].orValue("")) > 0',
+    ],
+)
+def test_the_copy_of_the_manifest_that_kubectl_keeps_is_environment_too(text: str) -> None:
+    given = pod(metadata={"labels": {"app": COPY}, "annotations": {COPY: APPLIED}})
+    decision = decide(f"failurePolicy: Fail\ndeny: [{{expression: {json.dumps(text)}}}]", given=given)
+    told = json.dumps(decision.as_json()).lower()
+    assert decision.policies[0].error
+    assert not any(secret in told for secret in ("hunter2", "2retnuh"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'int(pod.metadata.annotations["size"]) > 0',
+        'int(pod.metadata.?annotations[?"size"].orValue("")) > 0',
+        '"size" in pod.metadata.annotations && int(pod.metadata.annotations["size"]) > 0',
+        'has(pod.metadata.annotations) && int(pod.metadata.annotations["size"]) > 0',
+    ],
+)
+def test_an_annotation_that_is_named_is_told(text: str) -> None:
+    given = pod(metadata={"annotations": {"size": "large", COPY: APPLIED}})
+    decision = decide(f"failurePolicy: Fail\ndeny: [{{expression: {json.dumps(text)}}}]", given=given)
+    assert "large" in decision.policies[0].error
+
+
+@pytest.mark.parametrize("applied", ["{", "[]", "7", '{"spec": {"containers": [7, {"env": 3}]}}', "[" * 100_000])
+def test_a_copy_that_is_none_is_no_trouble(applied: str) -> None:
+    given = pod(metadata={"annotations": {COPY: applied}})
+    decision = decide('failurePolicy: Fail\ndeny: [{expression: "int(pod.metadata.name) > 0"}]', given=given)
+    assert "web-0" in decision.policies[0].error
