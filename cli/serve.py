@@ -14,6 +14,7 @@ example:
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from pathlib import Path
 
@@ -130,6 +131,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
+    gc.disable()  # until all is imported, which is there to stay: `serve` goes on from there
     from cluster import ClusterError
     from engine.pods import DAEMON_SET_CONTROLLERS
     from webhook import CertificateError, ListenError, Options, serve

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import urllib3
 
 from cluster.client import Cluster, ClusterError, connect, plain
-from cluster.reflector import Kind
+from cluster.reflector import Kind, key_of
 
 PAGE = 500
 SILENCE_SECONDS = 30.0
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Mapping[str, Any])
 Json = dict[str, Any]
 
 
@@ -44,16 +44,10 @@ def kept(cluster: Cluster, kind: Kind[T], path: str) -> list[T]:
     Raises ClusterError; RefusedError for any status but 200.
     """
     try:
-        found = {_name(item): kind.kept(item) for item in _items(cluster, path)}
+        found = {key_of(item): kind.kept(item) for item in _items(cluster, path)}
         return [item for _, item in sorted(found.items())]
     except ValueError as error:
         raise ClusterError(f"{cluster.url}{path} answered with objects that can't be read: {error}") from error
-
-
-def _name(item: Json) -> str:
-    metadata = item.get("metadata")
-    found = metadata if isinstance(metadata, dict) else {}
-    return f"{found.get('namespace', '')}/{found.get('name', '')}"
 
 
 def _items(cluster: Cluster, path: str) -> Iterator[Json]:

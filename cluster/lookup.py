@@ -11,8 +11,9 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 import urllib3
@@ -21,7 +22,7 @@ from cluster.client import Cluster, is_silence, plain
 from cluster.reflector import Kind
 from telemetry import Metrics
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Mapping[str, Any])
 
 SECONDS = 1.0
 """How long a look-up may take: to connect, and then to answer."""

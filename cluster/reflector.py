@@ -20,7 +20,7 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -31,7 +31,7 @@ from msgspec import Raw, Struct, field
 from cluster.client import Cluster, is_silence, plain
 from telemetry import Metrics
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Mapping[str, Any])
 MAX_PAGE = 256 * 1024 * 1024
 MAX_LINE = 32 * 1024 * 1024
 """Bytes of one page of a list, and of one event of a watch."""
@@ -43,7 +43,7 @@ log = logging.getLogger("bayplan.cluster")
 class Timing:
     """Seconds, where nothing else is said."""
 
-    page: int = 500
+    page: int = 250
     """Objects of one page of a list."""
     list_silence: float = 30.0
     watch_silence: float = 90.0
@@ -94,9 +94,9 @@ class _ListMetadata(Struct, rename="camel"):
     continue_: str = field(default="", name="continue")
 
 
-class _Page(Struct):
+class _Page(Struct, Generic[T]):
     metadata: _ListMetadata
-    items: list[Raw] | None = None
+    items: list[T] | None = None
 
 
 class _Event(Struct):
@@ -114,6 +114,15 @@ class _Metadata(Struct, rename="camel"):
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
+def key_of(thing: Mapping[str, Any]) -> str:
+    """What an object is found by: its name, with its namespace where it has one. Raises ValueError."""
+    metadata = thing.get("metadata")
+    if not isinstance(metadata, Mapping):
+        raise ValueError("an object has no metadata")
+    name, namespace = metadata.get("name", ""), metadata.get("namespace")
+    return f"{namespace}/{name}" if namespace else str(name)
+
+
 class _Named(Struct):
     metadata: _Metadata
 
@@ -123,7 +132,6 @@ class _Status(Struct):
     message: str = ""
 
 
-_pages = msgspec.json.Decoder(_Page)
 _events = msgspec.json.Decoder(_Event)
 _named = msgspec.json.Decoder(_Named)
 _statuses = msgspec.json.Decoder(_Status)
@@ -161,6 +169,7 @@ class Reflector(Generic[T]):
         self._began = time.monotonic()
         self._cluster, self._changed, self._metrics, self._timing = cluster, changed, metrics, timing or Timing()
         self._objects = msgspec.json.Decoder(kind.model)
+        self._pages: msgspec.json.Decoder[_Page[Any]] = msgspec.json.Decoder(_Page[kind.model])  # type: ignore[name-defined]
         self._items: dict[str, T] = {}
         self._version: str | None = None
         self._failures = 0
@@ -232,7 +241,7 @@ class Reflector(Generic[T]):
             return self._refused(refusal), str(refusal.status)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             return None, self._fail(plain(error), "silence" if is_silence(error) else "cut")
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, ValueError) as error:
             self._version = None
             return None, self._fail(f"the answer can't be read: {error}", "malformed")
         except Exception:
@@ -299,9 +308,10 @@ class Reflector(Generic[T]):
         query = {"limit": str(self._timing.page)}
         while True:
             with self._answer(query, self._timing.list_silence) as response:
-                page = _pages.decode(_whole(response))
-            for raw in page.items or ():
-                found[_named.decode(raw).metadata.key] = self._kept(raw)
+                page = self._pages.decode(_whole(response))
+            for item in page.items or ():
+                kept = self.kind.keep(item)
+                found[key_of(kept)] = kept
             if not page.metadata.continue_:
                 break
             query["continue"] = page.metadata.continue_
@@ -325,6 +335,8 @@ class Reflector(Generic[T]):
         with self._answer(query, self._timing.watch_silence) as response:
             self._watched_since = time.monotonic()
             self._contact()
+            if self._stop.is_set():  # it was asked to while the answer was on its way, and could not be cut
+                return
             for line in _lines(response):
                 if self._stop.is_set():
                     return

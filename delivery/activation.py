@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.5
 GATHER_SECONDS = 0.1
-"""Nodes come and go in crowds: changes gather this long before pools are made of them."""
+GATHER_MOST_SECONDS = 0.5
+"""Nodes change in crowds: pools are made of them once nothing has changed this long, and not much later than that."""
 SWITCH_SECONDS = 0.001
 """How soon building gives way to a request that wants to be answered (the interpreter's default is five times that)."""
 
@@ -144,11 +145,10 @@ class Activation:
     def _run(self) -> None:
         while not self._stop.is_set():
             woken = self._wake.wait(POLL_SECONDS)
+            if woken:
+                self._gather()
             started = time.perf_counter()
             try:
-                if woken:
-                    self._stop.wait(GATHER_SECONDS)
-                    self._wake.clear()
                 if self._regroup:
                     self._regroup = False
                     self._take("nodes")
@@ -158,6 +158,15 @@ class Activation:
                 log.exception("bug while activating, please report it; %s", self._serving())
             if woken:
                 self._stop.wait(time.perf_counter() - started)  # at most half of a core, however often nodes change
+
+    def _gather(self) -> None:
+        """Wait until changes have come to rest; not at the start, when everybody waits for the first decider."""
+        latest = time.monotonic() + GATHER_MOST_SECONDS
+        self._wake.clear()
+        while self.decider and not self._stop.wait(GATHER_SECONDS) and self._wake.is_set():
+            self._wake.clear()
+            if time.monotonic() >= latest:
+                return
 
     def _look(self) -> None:
         now = fingerprint_of(*self._inventories)

@@ -74,6 +74,7 @@ def serve(options: Options, output: BinaryIO) -> None:
 
     Raises BundleError, ListenError, CertificateError, ClusterError or OSError for what keeps it from starting.
     """
+    _settle()
     configure_logging()
     metrics = Metrics(version("bayplan"))
     with contextlib.ExitStack() as stack:
@@ -177,6 +178,7 @@ def _settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE)
+    gc.enable()
 
 
 def _gauges(metrics: Metrics, activation: Activation, decisions: DecisionLog) -> None:

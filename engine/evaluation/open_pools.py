@@ -6,7 +6,8 @@ all have in common.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from engine.nodeselector import FALSE, TRUE, Overflow, Term, Terms, simplify, term_of
 from engine.pools import PoolIndex, Read, members, words_of
@@ -14,27 +15,37 @@ from engine.program import NOTHING_READ, Arguments, Leaf, PoolView, Reads, Truth
 
 
 def open_truths(
-    leaf: Leaf, pool_index: PoolIndex, views: Sequence[PoolView], undecided: int, arguments: Arguments
-) -> Iterator[tuple[int, Truth, Reads]]:
-    """The Truth of a leaf on the nodes of the pools of a mask, in groups, and what was read of labels by computed keys.
+    leaf: Leaf,
+    pool_index: PoolIndex,
+    views: Sequence[PoolView],
+    undecided: int,
+    arguments: Arguments,
+    known: Mapping[Truth, int] = MappingProxyType({}),
+) -> Mapping[Truth, int]:
+    """The Truth of a leaf on the nodes of the pools of a mask, with the mask of the pools of each.
 
-    Raises BudgetExceeded.
+    `known` are those of some of these pools. Raises BudgetExceeded.
     """
+    found = {truth: mask & undecided for truth, mask in known.items() if mask & undecided}
+    for mask in found.values():
+        undecided &= ~mask
     if leaf.asked is not None:
         for provider, mask in pool_index.providers.items():
             if mask & undecided:
                 truth = leaf.asked((*arguments, None), words_of(provider))
-                yield from _by_declared(truth, mask & undecided, pool_index, computed=leaf.computed)
-        return
+                found[truth] = found.get(truth, 0) | mask & undecided
+        return found
     assert leaf.open is not None
     for i in members(undecided):
         truth = leaf.open((*arguments, views[i]), words_of(pool_index.pools[i].provider))
-        yield from _by_declared(truth, 1 << i, pool_index, computed=leaf.computed)
+        found[truth] = found.get(truth, 0) | 1 << i
+    return found
 
 
-def _by_declared(
+def beside_declared(
     truth: Truth, pools: int, pool_index: PoolIndex, *, computed: bool
 ) -> Iterator[tuple[int, Truth, Reads]]:
+    """What a Truth still asks of the nodes of these pools, in groups, and what was read of labels by computed keys."""
     keys = _keys(truth)
     read = frozenset(Read("labels", key) for key in keys) if computed else NOTHING_READ
     for mask, known in pool_index.alike(keys):

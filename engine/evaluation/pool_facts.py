@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from engine.evaluation.open_pools import open_truths
+from engine.evaluation.open_pools import beside_declared, open_truths
 from engine.evaluation.pool_lookup import PoolLookup, lookup_of
 from engine.evaluation.verdicts import ByNode, ByPool, Verdict, both_hold, choice, invert
 from engine.language import BudgetExceeded, CelError
@@ -60,9 +60,9 @@ class PoolFacts:
         self.unknown = ByPool(0, 0, UNKNOWN)
         self.views = _views(pool_index, previous)
         self.settled: dict[int, Verdict] = {}
-        self._plain: dict[
-            int, tuple[ByPool, int]
-        ] = {}  # what functions say of pools by leaf, and where they are undecided
+        # by leaf: what functions say of pools, and where they are undecided; what they say of the nodes there
+        self._plain: dict[int, tuple[ByPool, int]] = {}
+        self._open: dict[int, Mapping[Truth, int]] = {}
         self.indexes: dict[int, PoolLookup] = {}
         self.exhausted: dict[int, str] = {}
         self.evaluations: dict[str, Any] = {}  # by name, of policies that read nothing of the pod
@@ -72,14 +72,22 @@ class PoolFacts:
                     known_index = previous.indexes.get(leaf.number) if previous else None
                     self.indexes[leaf.number] = lookup_of(leaf.bridge, pool_index, self.views, nobody(), known_index)
                 elif leaf.reads_pool and not leaf.reads_pod and leaf.function is not None:
-                    known = previous._plain.get(leaf.number) if previous else None
-                    arguments = nobody()
-                    self._plain[leaf.number] = by_pool, undecided = _by_pool(leaf, self, arguments, known)
-                    self.settled[leaf.number] = _opened(leaf, self, by_pool, undecided, arguments)
+                    self.settled[leaf.number] = self._without_pod(leaf, nobody(), previous)
                 elif not leaf.reads_pod and leaf.function is not None:
                     self.settled[leaf.number] = self.everywhere(leaf.function, nobody())
             except BudgetExceeded as error:
                 self.exhausted[leaf.number] = str(error)
+
+    def _without_pod(self, leaf: Leaf, arguments: Arguments, previous: PoolFacts | None) -> Verdict:
+        """The verdict on a leaf that reads nothing of the pod. Raises BudgetExceeded."""
+        known = previous._plain.get(leaf.number) if previous else None
+        self._plain[leaf.number] = by_pool, undecided = _by_pool(leaf, self, arguments, known)
+        if not undecided:
+            return by_pool
+        moved, before = self.pool_index.carried_over.moved, previous._open.get(leaf.number, {}) if previous else {}
+        same = {truth: moved(mask) for truth, mask in before.items()}
+        self._open[leaf.number] = open_truths(leaf, self.pool_index, self.views, undecided, arguments, same)
+        return _opened(leaf, self.pool_index, by_pool, undecided, self._open[leaf.number])
 
     def everywhere(self, function: Callable[..., object], arguments: Arguments) -> ByPool:
         """The verdict on an expression that reads neither pool nor node. Raises BudgetExceeded."""
@@ -188,10 +196,10 @@ def _leaf(leaf: Leaf, inputs: Inputs) -> Verdict:
         except CelError:
             return ByPool(0, 0, None, leaf.reads)
         known = ByPool(true, false, None, leaf.reads)
-        return _opened(leaf, pool_facts, known, lookup.undecided, inputs.arguments) if lookup.undecided else known
+        return _put(leaf, pool_facts, known, lookup.undecided, inputs.arguments)
     if leaf.reads_pool:
         known, undecided = _by_pool(leaf, pool_facts, inputs.arguments)
-        return _opened(leaf, pool_facts, known, undecided, inputs.arguments)
+        return _put(leaf, pool_facts, known, undecided, inputs.arguments)
     assert leaf.function is not None
     return pool_facts.everywhere(leaf.function, inputs.arguments)
 
@@ -241,17 +249,24 @@ def _noting(leaf: Leaf, pool_facts: PoolFacts, i: int) -> tuple[PoolView, set[An
     return view.noting() if leaf.computed and pool_facts.pool_index.pools[i].inferred else (view, set())
 
 
-def _opened(leaf: Leaf, pool_facts: PoolFacts, known: ByPool, undecided: int, arguments: Arguments) -> Verdict:
-    """The verdict on a leaf that is `known` but for some pools, to whose nodes it is put."""
+def _put(leaf: Leaf, pool_facts: PoolFacts, known: ByPool, undecided: int, arguments: Arguments) -> Verdict:
+    """The verdict on a leaf that is `known` but for some pools, to whose nodes it is put. Raises BudgetExceeded."""
     if not undecided:
         return known
     pool_index = pool_facts.pool_index
+    truths = open_truths(leaf, pool_index, pool_facts.views, undecided, arguments)
+    return _opened(leaf, pool_index, known, undecided, truths)
+
+
+def _opened(leaf: Leaf, pool_index: PoolIndex, known: ByPool, undecided: int, truths: Mapping[Truth, int]) -> Verdict:
+    """The verdict on a leaf that is `known` but for some pools, on whose nodes it is what `truths` say."""
     cases: dict[Truth, int] = {}
     computed = dict(known.computed)
-    for mask, truth, read in open_truths(leaf, pool_index, pool_facts.views, undecided, arguments):
-        cases[truth] = cases.get(truth, 0) | mask
-        for i in members(mask) if read else ():
-            computed[i] = computed.get(i, NOTHING_READ) | read
+    for asked, pools in truths.items():
+        for mask, truth, read in beside_declared(asked, pools, pool_index, computed=leaf.computed):
+            cases[truth] = cases.get(truth, 0) | mask
+            for i in members(mask) if read else ():
+                computed[i] = computed.get(i, NOTHING_READ) | read
     plain = ((mask & ~undecided, truth) for mask, truth in known.cases(pool_index.every))
     for mask, truth in plain:
         if mask:

@@ -14,6 +14,7 @@ from engine.language.dispatch import dispatcher
 from engine.language.estimate import Ledger
 from engine.language.evaluate import compile_expression
 from engine.language.functions import OVERLOADS
+from engine.language.grammar import grammar_table
 from engine.language.mistakes import said
 from engine.language.overload import Overload
 from engine.language.parser import parse
@@ -110,6 +111,7 @@ __all__ = [
     "dispatcher",  # a function that chooses the Overload by the values it meets
     "equal",  # CEL's `==` of two values
     "free_names",  # the variables that a tree reads
+    "grammar_table",  # what Lark makes of the grammar, as text; `tools/grammar.py` keeps it
     "keys_of",  # the keys of a map in one order
     "list_of",  # the type of a list
     "map_of",  # the type of a map

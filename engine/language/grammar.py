@@ -4,17 +4,25 @@ celpy's file has the shape of the language (precedence, what is a member, what i
 optional syntax, trailing commas and quoted field names, and is stricter about numbers, strings and keywords. Lark
 checks that each `%override` replaces something, so a celpy that renames a rule is noticed when the parser is built.
 The grammar is read as a text, for importing celpy takes longer than parsing a bundle does.
+
+To make a parser of it takes Lark a quarter of a second, so what it makes is kept in `table.json`, which
+`python tools/grammar.py` writes. It is used only where both the grammar and Lark are those that it was made of.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import json
 import os
 from importlib.abc import ResourceLoader
 from typing import Any
 
+import lark
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark.grammar import Rule
+from lark.lexer import TerminalDef
 
 __all__ = [
     "Lark",
@@ -25,6 +33,8 @@ __all__ = [
     "UnexpectedToken",
     "build",
     "grammar",
+    "grammar_table",
+    "parser",
 ]
 
 # Chains of && and || are flat, so that a thousand operands are one node's children and not a thousand levels.
@@ -74,8 +84,17 @@ def grammar() -> str:
     return spec.loader.get_data(path).decode() + EXTENSION
 
 
-def build(transformer: Transformer[Any, Any]) -> Lark:
+def parser(transformer: Transformer[Any, Any]) -> Lark:
     """An LALR parser that calls `transformer` at each reduction, with every token, brackets and commas included."""
+    known = _table()
+    if known.get("made of") != _made_of():
+        return build(transformer)
+    kept: Lark = Lark._load_from_dict(known["data"], known["memo"], transformer=transformer)  # type: ignore[no-untyped-call]
+    return kept
+
+
+def build(transformer: Transformer[Any, Any] | None) -> Lark:
+    """The same parser, made of the grammar."""
     return Lark(
         grammar(),
         parser="lalr",
@@ -85,3 +104,35 @@ def build(transformer: Transformer[Any, Any]) -> Lark:
         keep_all_tokens=True,
         maybe_placeholders=True,
     )
+
+
+def grammar_table() -> str:
+    """What Lark makes of the grammar, as text: JSON of a line for each state of the parser."""
+    data, memo = build(None).memo_serialize([TerminalDef, Rule])
+    data["options"]["transformer"] = None
+    states = data["parser"]["parser"].pop("states")
+    rest = json.dumps({"made of": _made_of(), "data": data, "memo": memo}, separators=(",", ":"))
+    lines = (f'"{state}":{json.dumps(actions, separators=(",", ":"))}' for state, actions in states.items())
+    return '{"states":{\n' + ",\n".join(lines) + "\n},\n" + rest[1:] + "\n"
+
+
+def _table() -> dict[str, Any]:
+    """What `grammar_table` gave; nothing where the file is not there."""
+    loader = globals()["__loader__"]
+    assert isinstance(loader, ResourceLoader)
+    try:
+        text = loader.get_data(os.path.join(os.path.dirname(__file__), "table.json"))
+    except OSError:
+        return {}
+    known: dict[str, Any] = json.loads(text, object_pairs_hook=_numbered)
+    known["data"]["parser"]["parser"]["states"] = known.pop("states")
+    return known
+
+
+def _numbered(pairs: list[tuple[str, Any]]) -> dict[Any, Any]:
+    """A map whose keys are numbers again, if they were; JSON knows only texts."""
+    return {int(key) if key.isdigit() else key: value for key, value in pairs}
+
+
+def _made_of() -> list[str]:
+    return [lark.__version__, hashlib.sha256(grammar().encode()).hexdigest()]

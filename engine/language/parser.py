@@ -83,7 +83,7 @@ def _outsized(excerpt: Excerpt) -> Problem | None:
 
 @cache
 def _parser() -> Lark:
-    return grammar.build(_Builder())
+    return grammar.parser(_Builder())
 
 
 def _faults(root: Node, excerpt: Excerpt) -> Iterator[Problem]:

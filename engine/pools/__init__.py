@@ -14,7 +14,7 @@ from engine.pools.apart import is_own_label
 from engine.pools.census import Census
 from engine.pools.index import HARD_EFFECTS, Group, PoolIndex, members
 from engine.pools.inventory import inventory_from_documents, inventory_problems, live_inventory
-from engine.pools.nodes import is_of_one_value
+from engine.pools.nodes import NODE_RESOURCES, is_of_one_value
 from engine.pools.pool import Fact, Inventory, Pool, Remark, Taint, capacity_types, open_marker
 from engine.pools.providers import (
     CAPACITY_LABELS,
@@ -33,6 +33,7 @@ __all__ = [
     "CAPACITY_LABELS",  # labels of nodes that say a capacity type, with the type that each value says
     "CAPACITY_TYPES",  # the words that `node.capacityType` may be
     "HARD_EFFECTS",  # the taint effects that keep pods away
+    "NODE_RESOURCES",  # the resources of a Node that a pool is known by: cores, memory and GPUs
     "NODE_WORDS",  # the portable words of `node`, each with its field of `pool` and its label
     "POOL_FIELDS",  # the label whose values each such field of `pool` lists
     "POOL_LABELS",  # the providers' labels that identify a pool, Karpenter's first

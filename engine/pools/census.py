@@ -100,8 +100,10 @@ class Homes:
 
     def of(self, labels: Labels) -> int | None:
         """The place of the pool among the declared ones, None where none selects the node."""
-        labelled = ((key, labels[key]) for key in self._keys if key in labels)
-        found = [place for label in labelled for place in self._by_label.get(label, ())]
+        found: list[int] = []
+        for key in self._keys:
+            if key in labels:
+                found += self._by_label.get((key, labels[key]), ())
         return min((place for place in found if self._selects(self._known[place], labels)), default=None)
 
     def _selects(self, said: Declared, labels: Labels) -> bool:

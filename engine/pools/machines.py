@@ -15,7 +15,7 @@ from engine.nodeselector import one_of
 from engine.pools.apart import Crowd, selectors
 from engine.pools.cluster_api import NAME_LABELS, OWN_DOMAIN, Machines, Owner
 from engine.pools.evidence import Declared
-from engine.pools.nodes import Node, annotations_of, labels_of
+from engine.pools.nodes import Node, annotated, labels_of
 from engine.pools.objects import LEAVING
 from engine.pools.pool import Fact, Labels, Remark, constants
 from engine.pools.providers import ZONE, pool_label_of, provider_of
@@ -63,7 +63,11 @@ def _pools(found: Sequence[Machines], nodes: Sequence[Node], remarks: list[Remar
     A cluster that manages others has their objects, too, but not their nodes. Where no node says of which cluster it
     is, all objects count.
     """
-    here = {(annotations.get(f"{_CLUSTER}namespace", ""), name) for annotations, name in _clusters(nodes)}
+    here = {
+        (annotated(node, f"{_CLUSTER}namespace"), name)
+        for node in nodes
+        if (name := annotated(node, f"{_CLUSTER}name"))
+    }
     elsewhere: dict[str, int] = {}
     for pool in sorted(found, key=lambda pool: pool.owner):
         if pool.deployment:
@@ -77,14 +81,6 @@ def _pools(found: Sequence[Machines], nodes: Sequence[Node], remarks: list[Remar
     for cluster, count in elsewhere.items():
         text = f"{count} of its pools are left out, its nodes are elsewhere"
         remarks.append(Remark("elsewhere", f"cluster {cluster}", text))
-
-
-def _clusters(nodes: Sequence[Node]) -> Iterator[tuple[Labels, str]]:
-    for node in nodes:
-        annotations = annotations_of(node)
-        name = annotations.get(f"{_CLUSTER}name")
-        if name:
-            yield annotations, name
 
 
 class _Members:
@@ -117,11 +113,10 @@ class _Members:
 
 def owner_of(node: Node, sets: Mapping[Owner, str]) -> Owner | None:
     """What a node belongs to, by its annotations; `sets` has the MachineDeployment of each MachineSet that has one."""
-    annotations = annotations_of(node)
-    kind, name = annotations.get(f"{_OWNER}kind", ""), annotations.get(f"{_OWNER}name", "")
+    kind, name = annotated(node, f"{_OWNER}kind"), annotated(node, f"{_OWNER}name")
     if not kind or not name:
         return None
-    owner = Owner(kind, annotations.get(f"{_CLUSTER}namespace", ""), name)
+    owner = Owner(kind, annotated(node, f"{_CLUSTER}namespace"), name)
     deployment = sets.get(owner) or labels_of(node).get(NAME_LABELS["MachineDeployment"], "")
     if kind == "MachineSet" and deployment:
         return Owner("MachineDeployment", owner.namespace, deployment)

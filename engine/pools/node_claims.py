@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Mapping
 from math import ceil
 from typing import NamedTuple
 
-from engine.documents import RequestError, parse_quantity
+from engine.documents import RequestError
 from engine.pools.karpenter import POOL_LABEL
-from engine.pools.nodes import GPU_RESOURCES
+from engine.pools.nodes import GPU_RESOURCES, amount_of
 from engine.pools.objects import Object, map_at
 
 
@@ -54,7 +54,7 @@ def read(data: Object) -> Claim | None:
     amounts = {}
     for name, amount in map_at(status, "allocatable", "status").items():
         try:
-            amounts[name] = parse_quantity(str(amount))
+            amounts[name] = amount_of(str(amount))
         except ValueError as error:
             raise RequestError(f"status.allocatable.{name}", str(error)) from None
     pool = labels.get(POOL_LABEL)

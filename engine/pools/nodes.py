@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
+from itertools import chain
 from math import ceil
-from typing import Any, TypeVar
+from typing import Any
 
 from engine.documents import parse_quantity
 from engine.nodeselector import ANY, one_of
@@ -18,7 +19,6 @@ from engine.pools.pool import Fact, Facts, Inventory, Labels, Pool, Stray, Taint
 from engine.pools.providers import BY_POOL_LABEL, HOSTNAME, INSTANCE_TYPE, REGION, ZONE, pool_label_of, pool_label_order
 from engine.pools.taints import lasting, taints_seen
 
-T = TypeVar("T", int, float)
 Node = Mapping[str, Any]
 NodeGroup = tuple[str, str]
 """The identifying label that nodes share: key and value."""
@@ -41,6 +41,7 @@ MACHINE_LABELS = frozenset(
 _MACHINE_FAMILIES = re.compile(r"(karpenter\.k8s\.[^/]+|eks\.amazonaws\.com)/instance-.+|karpenter\.azure\.com/sku-.+")
 
 GPU_RESOURCES = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe")
+NODE_RESOURCES = ("cpu", "memory", *GPU_RESOURCES)
 
 
 def is_machine_label(key: str) -> bool:
@@ -108,12 +109,13 @@ def name_of(node: Node) -> str:
     return str(metadata.get("name") or "")
 
 
-def annotations_of(node: Node) -> Mapping[str, str]:
-    """A node's annotations that are text. A watch keeps those that say to which pool of Cluster API it belongs."""
+def annotated(node: Node, key: str) -> str:
+    """What a node's annotation says, where that is text; a watch keeps those that say whose pool of Cluster API's it
+    is of. Empty where there is none."""
     metadata: Mapping[str, Any] = node.get("metadata") or {}
     annotations = metadata.get("annotations")
-    found = annotations.items() if isinstance(annotations, Mapping) else ()
-    return {key: said for key, said in found if isinstance(said, str)}
+    said = annotations.get(key) if annotations and isinstance(annotations, Mapping) else None
+    return said if isinstance(said, str) else ""
 
 
 def see(nodes: Sequence[Node]) -> Seen:
@@ -123,36 +125,37 @@ def see(nodes: Sequence[Node]) -> Seen:
         facts=_facts([labels_of(node) for node in nodes]),
         taints=taints_seen([taints_of(node) for node in nodes]),
         nodes=len(nodes),
-        ready_nodes=sum(_is_ready(node) for node in nodes),
-        cpu=_most(float(_amount(each, "cpu")) for each in resources if "cpu" in each),
-        memory=_most(ceil(_amount(each, "memory")) for each in resources if "memory" in each),
-        gpus=_most(
-            int(sum(_amount(each, name) for name in GPU_RESOURCES if name in each)) for each in resources if each
-        ),
+        ready_nodes=sum(map(_is_ready, nodes)),
+        cpu=float(cores) if (cores := _most(resources, ("cpu",))) is not None else None,
+        memory=ceil(memory) if (memory := _most(resources, ("memory",))) is not None else None,
+        gpus=int(gpus) if (gpus := _most(resources, GPU_RESOURCES, zero=True)) is not None else None,
     )
 
 
 def _facts(all_labels: Sequence[Labels]) -> Facts:
     """What the labels of nodes show, by key: one value, or some; of a label that only some nodes carry, nothing."""
-    values: dict[str, set[str]] = {}
-    carriers: Counter[str] = Counter()
-    for labels in all_labels:
-        carriers.update(labels.keys())
-        for key, value in labels.items():
-            values.setdefault(key, set()).add(value)
+    values: dict[str, dict[str, int]] = {}
+    for (key, value), count in Counter(chain.from_iterable(labels.items() for labels in all_labels)).items():
+        values.setdefault(key, {})[value] = count
     source = f"{len(all_labels)} nodes" if len(all_labels) > 1 else "one node"
     found = {}
     for key in sorted(values):
-        seen = tuple(sorted(values[key]))
-        if carriers[key] < len(all_labels):
-            found[key] = Fact(ANY, True, f"{carriers[key]} of {source}", seen)
+        carried = values[key]
+        seen, carriers = tuple(sorted(carried)), sum(carried.values())
+        if carriers < len(all_labels):
+            found[key] = Fact(ANY, True, f"{carriers} of {source}", seen)
         else:
             found[key] = Fact(one_of(seen), True, source, seen, is_machine_label(key))
     return found
 
 
-def _most(amounts: Iterable[T]) -> T | None:
-    return max(amounts, default=None)
+def _most(resources: Iterable[Mapping[str, Any]], names: Sequence[str], *, zero: bool = False) -> Fraction | None:
+    """The most of some resources together that a node has, None where none says; `zero` where one says others only."""
+    amounts = {tuple(each.get(name) for name in names) for each in resources if each}
+    told = (some for some in amounts if zero or any(said is not None for said in some))
+    return max(
+        (sum((amount_of(str(said)) for said in some if said is not None), _NOTHING) for some in told), default=None
+    )
 
 
 def taints_of(node: Node) -> list[Taint]:
@@ -174,10 +177,6 @@ def _allocatable(node: Node) -> Mapping[str, Any]:
     return resources
 
 
-def _amount(resources: Mapping[str, Any], name: str) -> Fraction:
-    said = resources.get(name)
-    return _parsed(str(said)) if said is not None else _NOTHING
-
-
 _NOTHING = Fraction(0)
-_parsed = lru_cache(maxsize=16_384)(parse_quantity)
+amount_of = lru_cache(maxsize=16_384)(parse_quantity)
+"""A quantity, as `parse_quantity` reads it; the same few are read again and again."""

@@ -178,7 +178,10 @@ def pool_label_order(own: Sequence[str] = ()) -> tuple[str, ...]:
 
 def pool_label_of(labels: Mapping[str, str], order: Sequence[str] = POOL_LABELS) -> str | None:
     """Which label says the pool of a node with these labels: the first, in order, that it carries with a value."""
-    return next((key for key in order if labels.get(key)), None)
+    for key in order:
+        if labels.get(key):
+            return key
+    return None
 
 
 def spot_markers() -> frozenset[str]:

@@ -15,6 +15,7 @@ from typing import TypeVar
 from engine.language import (
     BOOL,
     STRING,
+    Budget,
     Call,
     Comprehension,
     Has,
@@ -35,6 +36,7 @@ from engine.program.pool_view import MAX_ASSUMED, PoolView, Undecided
 from engine.program.truths import Arguments, CasesOf, Truth, TruthOf
 
 T = TypeVar("T")
+MAX_PROVIDERS = 64
 _POOL = NAMES.index("pool") + 1  # among a function's arguments, after the budget
 
 
@@ -155,15 +157,39 @@ def _root(args: Arguments) -> PoolView:
     return view
 
 
-def _sayable(node: Node, compiled: Callable[[Node, tuple[str, ...]], T]) -> T | None:
+def _sayable(
+    node: Node, compiled: Callable[[Node, tuple[str, ...]], Callable[[Arguments, Words], T]]
+) -> Callable[[Arguments, Words], T] | None:
     """The same question to the node, compiled; None where no affinity can say it."""
     asked = to_the_node(node)
     if asked is None or not reads_node(asked):
         return None
     try:
-        return compiled(asked, NAMES)
+        said = compiled(asked, NAMES)
     except InexpressibleError:
         return None
+    return _remembered(said) if free_names(asked) == {"node"} else said
+
+
+def _remembered(said: Callable[[Arguments, Words], T]) -> Callable[[Arguments, Words], T]:
+    """A question to the node that reads nothing else, answered once a provider; what it costs is spent each time."""
+    answers: dict[int, tuple[Words, T, int]] = {}
+
+    def answer(args: Arguments, words: Words) -> T:
+        known = answers.get(id(words))
+        budget = args[0]
+        assert isinstance(budget, Budget)
+        if known is not None and known[0] is words:
+            budget.spend(known[2])
+            return known[1]
+        left = budget.left
+        found = said(args, words)
+        if len(answers) >= MAX_PROVIDERS:
+            answers.clear()
+        answers[id(words)] = (words, found, left - budget.left)
+        return found
+
+    return answer
 
 
 def to_the_node(node: Node) -> Node | None:
