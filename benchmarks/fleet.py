@@ -3,10 +3,11 @@
 5,000 Nodes of 100 NodePools and 100 MachineDeployments, 500 NodeClaims. Objects are as large as real ones: a Node has
 about 30 labels, conditions, images and managed fields, ten kilobytes altogether.
 
-    python -m benchmarks.fleet NODES
+    python -m benchmarks.fleet NODES KUBECONFIG
 
-prints the server's address, answers lists page by page and keeps watches open. Commands come on standard input, one a
-line: `heartbeat N` and `label N` change so many Nodes; each is answered by a line when all events were written.
+writes a kubeconfig file that leads there, prints its address, answers lists page by page and keeps watches open.
+Commands come on standard input, one a line: `heartbeat N` and `label N` change so many Nodes; each is answered by a
+line when all events were written.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -468,10 +470,21 @@ def _compact(thing: Json) -> bytes:
     return json.dumps(thing, separators=(",", ":")).encode()
 
 
-def main(count: int, commands: Iterator[str]) -> None:
+def main(count: int, kubeconfig: Path, commands: Iterator[str]) -> None:
+    """Serve such a cluster, to which the file that is written leads, until there are no commands any more."""
     server = _Server(fleet(count))
+    url = f"http://127.0.0.1:{server.server_port}"
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "large", "cluster": {"server": url}}],
+        "users": [{"name": "large", "user": {"token": "secret"}}],
+        "contexts": [{"name": "large", "context": {"cluster": "large", "user": "large"}}],
+        "current-context": "large",
+    }
+    kubeconfig.write_text(json.dumps(config))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(f"http://127.0.0.1:{server.server_port}", flush=True)
+    print(url, flush=True)
     for line in commands:
         what, number = line.split()
         server.change(what, int(number))
@@ -479,4 +492,4 @@ def main(count: int, commands: Iterator[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), iter(sys.stdin))
+    main(int(sys.argv[1]), Path(sys.argv[2]), iter(sys.stdin))

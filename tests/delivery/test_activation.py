@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from delivery import activation
 from delivery.activation import Activation, Stages
 from delivery.folder import load_bundle, read_documents
 from engine.analysis import passing
@@ -194,6 +195,35 @@ def test_a_file_of_pools_is_followed(tmp_path: Path, caplog: pytest.LogCaptureFi
         assert rig.pools() == ["general", "nogpu"]
         pools.write_text(bundles.POOLS.replace("name: gpu", "name: nogpu"))
         wait_for(lambda: "the inventory is sound again" in caplog.text, "the repaired pools")
+
+
+def test_nodes_that_change_together_are_one_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activation, "GATHER_SECONDS", 1.0)
+    monkeypatch.setattr(activation, "GATHER_MOST_SECONDS", 20.0)
+    with following(bundles.write(tmp_path / "bundle")) as rig:
+        rig.nodes = []
+        rig.activation.fleet_changed()
+        wait_for(lambda: rig.activation.decider, "the first inventory")
+        for n in range(500):
+            rig.nodes = [*rig.nodes, {"metadata": {"name": f"n{n}", "labels": {"karpenter.sh/nodepool": f"p{n}"}}}]
+            rig.activation.fleet_changed()
+        wait_for(lambda: len(rig.pools()) == 500, "the new nodes")
+        assert len(rig.built) == 2
+
+
+def test_who_never_rests_is_heard_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activation, "GATHER_MOST_SECONDS", 0.2)
+    with following(bundles.write(tmp_path / "bundle")) as rig:
+        rig.nodes = []
+        rig.activation.fleet_changed()
+        wait_for(lambda: rig.activation.decider, "the first inventory")
+        rig.nodes = [{"metadata": {"name": "n", "labels": {"karpenter.sh/nodepool": "p"}}}]
+
+        def heard() -> bool:
+            rig.activation.fleet_changed()
+            return rig.pools() == ["p"]
+
+        wait_for(heard, "the new node, while changes go on")
 
 
 def test_nodes_come_and_go(tmp_path: Path) -> None:
