@@ -40,7 +40,7 @@ def test_an_effect_in_a_few_words(specs: tuple[str, ...], said: str, told: bool)
 
 
 def test_a_policy_that_fails_or_gives_way_is_worth_a_line_though_the_pod_stays() -> None:
-    failing = decide("deny: [{expression: 'size(pod.metadata.labels.nobody) > 1'}]")
+    failing = decide("deny: [{expression: 'size(pod.metadata.labels.nobody) > 1'}]\nfailurePolicy: Ignore")
     assert (failing.patch, effect(failing), changes(failing)) == ((), "stays as it is", True)
     nowhere = decide("require: [{expression: 'pool.gpus > 100'}]\nwhenEmpty: ignore")
     assert (nowhere.patch, effect(nowhere), changes(nowhere)) == ((), "stays as it is", True)
