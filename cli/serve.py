@@ -68,18 +68,35 @@ def add(parser: argparse.ArgumentParser) -> None:
     serving = parser.add_argument_group("serving")
     serving.add_argument(
         "--listen",
-        default="0.0.0.0:8443",
+        default="[::]:8443",
         metavar="HOST:PORT",
-        help="where admission is served over TLS (default: 0.0.0.0:8443)",
+        help="where admission is served over TLS (default: [::]:8443, all addresses of IPv4 and IPv6)",
     )
     serving.add_argument(
         "--health",
-        default="0.0.0.0:8080",
+        default="[::]:8080",
         metavar="HOST:PORT",
-        help="where /healthz, /readyz and /metrics are (default: 0.0.0.0:8080)",
+        help="where /healthz, /readyz and /metrics are (default: [::]:8080)",
+    )
+    serving.add_argument(
+        "--status-token-file",
+        metavar="FILE",
+        help="the token with which /readyz says why and /metrics names policies and bundles (default: nobody is told)",
     )
     serving.add_argument("--tls-cert", metavar="FILE", help="the certificate chain, PEM; loaded again when it changes")
     serving.add_argument("--tls-key", metavar="FILE", help="its private key, PEM")
+    serving.add_argument(
+        "--client-ca",
+        metavar="FILE",
+        help="answer only clients with a certificate of these authorities, PEM; loaded again when it changes",
+    )
+    serving.add_argument(
+        "--client-name",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="of them only those whose certificate carries this name; may be repeated (default: all of them)",
+    )
     serving.add_argument(
         "--dev", action="store_true", help="make a certificate, and print the webhook configuration to apply"
     )
@@ -137,6 +154,8 @@ def run(args: argparse.Namespace) -> int:
     from webhook import CertificateError, ListenError, Options, serve
 
     existing(Path(args.bundle))
+    if args.status_token_file and not Path(args.status_token_file).is_file():
+        raise CommandError(f"--status-token-file `{args.status_token_file}` is no file")
     if args.dev == bool(args.tls_cert or args.tls_key):
         raise CommandError("give --tls-cert and --tls-key, or --dev for a certificate of our own")
     if bool(args.tls_cert) != bool(args.tls_key):
@@ -145,6 +164,8 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError("--dev-url, --dev-config and --dev-namespace go with --dev")
     if args.dev_url and not args.dev_url.startswith("https://"):
         raise CommandError(f"--dev-url `{args.dev_url}` is not an https URL, and the API server calls no other")
+    if args.client_name and not args.client_ca:
+        raise CommandError("--client-name goes with --client-ca")
     options = Options(
         bundle=args.bundle,
         mode=args.mode,
@@ -159,6 +180,9 @@ def run(args: argparse.Namespace) -> int:
         health=args.health,
         certificate=args.tls_cert,
         key=args.tls_key,
+        client_authority=args.client_ca,
+        client_names=tuple(args.client_name),
+        status_token=args.status_token_file,
         dev_url=args.dev_url,
         dev_config=args.dev_config,
         dev_namespaces=tuple(args.dev_namespace),

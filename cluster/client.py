@@ -6,6 +6,7 @@ accounts with their rotating tokens). Its models are left alone: decoding 5,000 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -92,10 +93,33 @@ def connect(kubeconfig: str | None = None, context: str | None = None, in_cluste
                 client_configuration=configuration,
                 persist_config=False,
             )
+            _follow_token_file(configuration, kubeconfig or os.environ.get("KUBECONFIG"), context)
         return Cluster(configuration)
     except Exception as error:
         where = f" in `{kubeconfig}`" if kubeconfig else ""
         raise ClusterError(f"there is no cluster to connect to{where}: {_said(error, kubeconfig)}") from error
+
+
+def _follow_token_file(configuration: Configuration, kubeconfig: str | None, context: str | None) -> None:
+    """Read the user's `tokenFile` again at each request, as client-go does; the official client reads it once.
+
+    A file that can't be read, or is empty, leaves the last token.
+    """
+    from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigMerger
+
+    config = KubeConfigMerger(kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION).config
+    chosen = config["contexts"].get_with_name(context or config["current-context"])["context"]
+    user = config["users"].get_with_name(chosen["user"], safe=True) if "user" in chosen else None
+    if not user or "user" not in user or "tokenFile" not in (found := user["user"]):
+        return
+    file = Path(found.path).absolute().parent / found["tokenFile"]
+
+    def read(configuration: Configuration) -> None:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if token := file.read_text().strip():
+                configuration.api_key["BearerToken"] = f"Bearer {token}"
+
+    configuration.refresh_api_key_hook = read
 
 
 def _said(error: Exception, kubeconfig: str | None) -> str:

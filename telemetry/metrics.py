@@ -16,11 +16,14 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+NAMING = frozenset({"bayplan_bundle", "bayplan_bundle_info", "bayplan_policy_evaluations"})
+"""Metrics whose labels name a bundle or its policies."""
 
 Labels = tuple[str, ...]
 
@@ -38,6 +41,7 @@ class Metrics(Collector):
             collector(registry=self.registry)
         self._requests: defaultdict[Labels, int] = defaultdict(int)
         self._evaluations: defaultdict[Labels, int] = defaultdict(int)
+        self._refusals: defaultdict[Labels, int] = defaultdict(int)
         self._would_mutate = 0
         self._live: list[tuple[str, str, Callable[[], float]]] = []
         self.registry.register(self)
@@ -93,6 +97,9 @@ class Metrics(Collector):
         self.dropped = Counter(
             "bayplan_decision_log_dropped", "Lines of the decision log that were lost.", ("reason",), registry=registry
         )
+        self.log_dropped = Counter(
+            "bayplan_log_dropped", "Lines of the log on standard error that were lost.", registry=registry
+        )
         self.certificate = Gauge(
             "bayplan_tls_cert_expiry_timestamp_seconds", "When the serving certificate expires.", registry=registry
         )
@@ -106,6 +113,10 @@ class Metrics(Collector):
     def evaluation(self, bundle: str, policy: str, mode: str, result: str) -> None:
         """Count what became of one policy for one pod."""
         self._evaluations[bundle, policy, mode, result] += 1
+
+    def refused(self, port: str, reason: str) -> None:
+        """Count a request or a connection that got no review: `reason` is an HTTP status, or a word where none was."""
+        self._refusals[port, reason] += 1
 
     def would_mutate(self) -> None:
         """Count a pod that enforce mode would have changed or refused, and audit mode did not."""
@@ -134,15 +145,34 @@ class Metrics(Collector):
             ("bundle", "policy", "mode", "result"),
             self._evaluations,
         )
+        yield _family(
+            "bayplan_refusals",
+            "Requests and connections that got no review, by HTTP status, or by a word where there was no HTTP.",
+            ("port", "reason"),
+            self._refusals,
+        )
         yield CounterMetricFamily(
             "bayplan_would_mutate", "Pods that audit mode left as they were.", value=self._would_mutate
         )
         for name, text, value in self._live:
             yield GaugeMetricFamily(name, text, value=value())
 
-    def text(self) -> bytes:
-        """Everything in Prometheus' text format."""
-        return generate_latest(self.registry)
+    def text(self, *, policies: bool = True) -> bytes:
+        """Everything in Prometheus' text format; without `policies`, nothing that names a bundle or a policy."""
+        return generate_latest(self.registry if policies else _Unnamed(self.registry))
+
+
+class _Unnamed:
+    """A registry's metrics, those without samples of which one names a bundle or a policy."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._registry.collect():
+            if family.name in NAMING:
+                family.samples = []
+            yield family
 
 
 def _family(name: str, text: str, labels: Labels, counts: dict[Labels, int]) -> CounterMetricFamily:

@@ -6,80 +6,175 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any
+import hmac
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
-from fastapi import FastAPI, Response
-from starlette.routing import Route
+from fastapi import FastAPI, Request, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.documents import RequestError
-from telemetry import CONTENT_TYPE, Metrics
+from telemetry import CONTENT_TYPE, Metrics, Refusals
 from webhook import review
 from webhook.admission import Admission, Answer
+from webhook.turns import Turns
 
-MAX_BODY = 3 * 1024 * 1024
-"""Bytes: what the API server itself takes."""
+MAX_BODY = 20 * 1024 * 1024
+"""Bytes. The API server takes objects of 3 MiB, each byte of which can be six in a review (`<` is `\\u003c`): 18 MiB.
+So is an update of an object of 1.5 MiB, what etcd keeps, for it shows the old one, too. The rest is for the user."""
+LARGE = 1024 * 1024
+MAX_VALUES = 2_000_000
+"""In a body over `LARGE`, commas and brackets of any kind: about the values that it makes in memory, 70 bytes each.
+What the API server sends has fewer, for a value is two bytes of etcd's 1.5 MiB at least."""
+KEEP_SECONDS = 0.25
+"""How old metrics may be: whoever asks for them all the time takes no processor time from decisions."""
 BODY_SECONDS = 10.0
 """How long a request's body may take to arrive."""
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
-log = logging.getLogger("bayplan.admission")
 
 
 class Mutate:
     """The ASGI endpoint of `/mutate`. While `draining`, each answer asks the API server to connect elsewhere."""
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: Admission, refusals: Refusals | None = None) -> None:
         self._admission = admission
+        self._refusals = refusals
+        self.turns = Turns()
         self.draining = False
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        answer = _refuse(scope)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refused = _refuse(scope)
+        answer = refused or await self._answer(scope, receive)
         if answer is None:
-            body = await _body(receive)
-            if body is None:
-                return
-            answer = body if isinstance(body, Answer) else await self._admission.answer(body)
+            return
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer.body))]
-        if self.draining:
+        if self.draining or refused:
             headers.append((b"connection", b"close"))
+        if answer.status != 200 and self._refusals is not None:
+            self._refusals(str(answer.status), _client(scope), str(json.loads(answer.body)["message"]))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
 
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer | None:
+        """The answer to a request whose headers are fine; None where nobody waits for one any more."""
+        body = await _body(receive)
+        if body is None or isinstance(body, Answer):
+            return body
+        if len(body) > LARGE and _values(body) > MAX_VALUES:
+            return _failure(413, "RequestEntityTooLarge", f"the body has more than {MAX_VALUES} values")
+        if not self.turns.take() and not await self.turns.wait(scope.get("connection"), len(body)):
+            return _failure(503, "ServiceUnavailable", "too many reviews wait for their turn")
+        return await self._admission.answer(body)
 
-def admission_app(mutate: Mutate) -> FastAPI:
-    """The application of the TLS port. It has one path."""
+
+def admission_app(mutate: Mutate, refusals: Refusals) -> ASGIApp:
+    """The application of the TLS port. It has one path, and is no more than that: a flood of others costs little."""
+
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/mutate" and scope["method"] == "POST":
+            await mutate(scope, receive, send)
+        elif await mutate.turns.mine(scope.get("connection"), 0):
+            status, reason = (405, b"Method Not Allowed") if scope["path"] == "/mutate" else (404, b"Not Found")
+            refusals(str(status), _client(scope), f"{scope['method']} {scope['path']}")
+            headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(reason)), (b"allow", b"POST")]
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": reason})
+
+    return route
+
+
+def counted(app: ASGIApp, refusals: Refusals) -> ASGIApp:
+    """An application whose refusals of clients are counted."""
+
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start" and 400 <= message["status"] < 500:
+                refusals(str(message["status"]), _client(scope), f"{scope['method']} {scope['path']}")
+            await send(message)
+
+        await app(scope, receive, tell)
+
+    return route
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the plain port tells of, and to whom."""
+
+    metrics: Metrics
+    unready: Callable[[], Sequence[str]]
+    """What readiness waits for, in words."""
+    stuck: Callable[[], bool] = lambda: False
+    """Whether the process must be started anew."""
+    token: Path | None = None
+    """A file with the token of those who may read names of policies and bundles; nobody may without one."""
+
+
+def health_app(health: Health) -> FastAPI:
+    """The application of the plain port. Strangers get no name of a bundle or policy, nor a reason with one."""
     app = FastAPI(title="bayplan", openapi_url=None, redirect_slashes=False)
-    app.router.routes.append(Route("/mutate", endpoint=mutate, methods=["POST"]))
-    return app
-
-
-def health_app(metrics: Metrics, unready: Callable[[], Sequence[str]]) -> FastAPI:
-    """The application of the plain port. `unready` gives what readiness waits for, in words."""
-    app = FastAPI(title="bayplan", openapi_url=None, redirect_slashes=False)
+    whole, unnamed = _Kept(health.metrics.text), _Kept(partial(health.metrics.text, policies=False))
 
     @app.get("/healthz")
     async def healthz() -> Response:
-        return Response("ok\n", media_type="text/plain")
+        return Response("stuck\n", 500) if health.stuck() else Response("ok\n", media_type="text/plain")
 
     @app.get("/readyz")
-    async def readyz() -> Response:
-        reasons = unready()
+    async def readyz(request: Request) -> Response:
+        reasons = health.unready()
+        if reasons and not _may_read(request, health.token):
+            reasons = ["not ready: the log says why, and so does this page with the token of --status-token-file"]
         text = "".join(f"{reason}\n" for reason in reasons) or "ok\n"
         return Response(text, status_code=503 if reasons else 200, media_type="text/plain")
 
     @app.get("/metrics")
-    async def read_metrics() -> Response:
-        return Response(metrics.text(), headers={"content-type": CONTENT_TYPE.decode()})
+    async def read_metrics(request: Request) -> Response:
+        kept = whole if _may_read(request, health.token) else unnamed
+        return Response(kept.get(), headers={"content-type": CONTENT_TYPE.decode()})
 
     return app
 
 
-def _refuse(scope: Message) -> Answer | None:
+class _Kept:
+    """A text that is made no more often than every `KEEP_SECONDS`, however often it is asked for."""
+
+    def __init__(self, make: Callable[[], bytes]) -> None:
+        self._make = make
+        self._made = b""
+        self._until = 0.0
+
+    def get(self) -> bytes:
+        if time.monotonic() >= self._until:
+            self._made = self._make()
+            self._until = time.monotonic() + KEEP_SECONDS
+        return self._made
+
+
+def _may_read(request: Request, token: Path | None) -> bool:
+    """Whether a request carries the token that the file holds now."""
+    if token is None:
+        return False
+    try:
+        wanted = token.read_bytes().strip()
+    except OSError:
+        return False
+    kind, _, given = request.headers.get("authorization", "").partition(" ")
+    return bool(wanted) and kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), wanted)
+
+
+def _client(scope: Scope) -> str:
+    """Who asks, for the log."""
+    return str((scope.get("client") or ("somebody",))[0])
+
+
+def _values(body: bytes | bytearray) -> int:
+    return len(body) - len(body.translate(None, b",{["))
+
+
+def _refuse(scope: Scope) -> Answer | None:
     """What can be refused before the body is read."""
     kind = length = b""
     for name, value in scope["headers"]:

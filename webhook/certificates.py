@@ -38,9 +38,14 @@ class CertificateError(Exception):
 class Certificate:
     """The certificate that handshakes get, followed from the time of `start`."""
 
-    def __init__(self, certificate: Path, key: Path, metrics: Metrics) -> None:
-        """Raises CertificateError."""
-        self._files = (certificate, key)
+    def __init__(self, certificate: Path, key: Path, metrics: Metrics, clients: Path | None = None) -> None:
+        """`clients` is a file of authorities, one of which must have signed a client's certificate; PEM.
+
+        Raises CertificateError.
+        """
+        self._pair = (certificate, key)
+        self._clients = clients
+        self._files = (certificate, key) if clients is None else (certificate, key, clients)
         self._metrics = metrics
         self._seen: Fingerprint = fingerprint_of(*self._files)
         self._current = self._load()
@@ -77,13 +82,15 @@ class Certificate:
         connection.context = self._current
 
     def _load(self) -> ssl.SSLContext:
-        certificate, key = self._files
+        certificate, key = self._pair
         context = server_context()
         try:
             context.load_cert_chain(certificate, key)
             leaf = x509.load_pem_x509_certificate(certificate.read_bytes())
         except (OSError, ValueError) as error:
             raise CertificateError(f"certificate `{certificate}` with key `{key}`: {_said(error)}") from error
+        if self._clients is not None:
+            _demand(context, self._clients)
         self._metrics.certificate.set(leaf.not_valid_after_utc.timestamp())
         return context
 
@@ -97,7 +104,18 @@ def server_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.options |= ssl.OP_NO_TICKET  # a resumed session would not show its certificate again
+    context.num_tickets = 0
     return context
+
+
+def _demand(context: ssl.SSLContext, authorities: Path) -> None:
+    """Have a context speak only to clients with a certificate of one of the authorities. Raises CertificateError."""
+    try:
+        context.load_verify_locations(cadata=authorities.read_text())
+    except (OSError, ValueError) as error:
+        raise CertificateError(f"the authorities of clients in `{authorities}`: {_said(error)}") from error
+    context.verify_mode = ssl.CERT_REQUIRED
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,12 @@ from engine.decision import OWN_NAMESPACE
 from engine.documents import BundleError
 from engine.pods import DAEMON_SET_CONTROLLERS
 from engine.pools import POOL_LABELS
-from telemetry import Metrics, configure_logging
+from telemetry import Metrics, Refusals, configure_logging
 from webhook.admission import Admission, LogDecisions
-from webhook.app import Mutate, admission_app, health_app
+from webhook.app import Health, Mutate, admission_app, counted, health_app
 from webhook.certificates import Certificate, development, development_folder
 from webhook.configuration import configuration
-from webhook.server import Serving, address_of, listen
+from webhook.server import Port, Serving, address_of, listen
 
 GARBAGE = 20_000
 """New containers between collections; the interpreter's 700 are a tenth of what one burst of requests holds."""
@@ -44,10 +44,13 @@ class Options:
     pool_labels: tuple[str, ...] = ()
     cluster_name: str = ""
     cluster_labels: Mapping[str, str] = field(default_factory=dict)
-    listen: str = "0.0.0.0:8443"
-    health: str = "0.0.0.0:8080"
+    listen: str = "[::]:8443"
+    health: str = "[::]:8080"
     certificate: str | None = None
     key: str | None = None
+    client_authority: str | None = None
+    client_names: tuple[str, ...] = ()
+    status_token: str | None = None
     dev_url: str | None = None
     dev_config: str | None = None
     dev_namespaces: tuple[str, ...] = ()
@@ -75,9 +78,9 @@ def serve(options: Options, output: BinaryIO) -> None:
     Raises BundleError, ListenError, CertificateError, ClusterError or OSError for what keeps it from starting.
     """
     _settle()
-    configure_logging()
     metrics = Metrics(version("bayplan"))
     with contextlib.ExitStack() as stack:
+        stack.callback(configure_logging(metrics.log_dropped.inc))
         admission_port, health_port = (
             stack.enter_context(contextlib.closing(listen(address))) for address in (options.listen, options.health)
         )
@@ -98,6 +101,7 @@ def serve(options: Options, output: BinaryIO) -> None:
         for part in (certificate, activation):
             stack.callback(part.stop)
             part.start()
+        refusals, strangers = Refusals(metrics, "admission"), Refusals(metrics, "health")
         mutate = Mutate(
             Admission(
                 activation,
@@ -106,7 +110,8 @@ def serve(options: Options, output: BinaryIO) -> None:
                 failure_policy=options.failure_policy,
                 decisions=decisions,
                 log_decisions=options.log_decisions,
-            )
+            ),
+            refusals,
         )
         serving: Serving
 
@@ -114,11 +119,12 @@ def serve(options: Options, output: BinaryIO) -> None:
             unlisted = [f"{r.kind.name}: {r.problem}" for r in reflectors if not r.answered]
             return (["stopping"] if serving.draining else []) + activation.unready() + unlisted
 
+        token = Path(options.status_token) if options.status_token else None
+        health = health_app(Health(metrics, unready, lambda: serving.stuck(), token))
         serving = Serving(
             mutate,
-            admission_app(mutate),
-            health_app(metrics, unready),
-            certificate.context,
+            Port(admission_app(mutate, refusals), refusals, context=certificate.context, names=options.client_names),
+            Port(counted(health, strangers), strangers),
             shutdown_delay=options.shutdown_delay,
         )
         _gauges(metrics, activation, decisions)
@@ -142,8 +148,9 @@ def _certificate(
     options: Options, address: str, metrics: Metrics, output: BinaryIO, stack: contextlib.ExitStack
 ) -> Certificate:
     """The certificate of the files; or one made for development, whose webhook configuration is printed."""
+    authority = Path(options.client_authority) if options.client_authority else None
     if options.certificate and options.key:
-        return Certificate(Path(options.certificate), Path(options.key), metrics)
+        return Certificate(Path(options.certificate), Path(options.key), metrics, authority)
     url = (options.dev_url or f"https://127.0.0.1:{address.rpartition(':')[2]}").rstrip("/")
     names = dict.fromkeys([urlsplit(url).hostname or "127.0.0.1", "localhost", "127.0.0.1", "::1"])
     pair = development(list(names))
@@ -162,7 +169,7 @@ def _certificate(
         output.write(text.encode())
         output.flush()
     folder = Path(stack.enter_context(development_folder()))
-    return Certificate(*pair.write(folder), metrics)
+    return Certificate(*pair.write(folder), metrics, authority)
 
 
 def _hands_on(folder: str) -> HandsOn:

@@ -39,6 +39,25 @@ def test_who_has_no_token(api: ApiServer, tmp_path: Path, user: dict[str, str], 
     cluster.close()
 
 
+def test_a_token_file_is_read_again(api: ApiServer, tmp_path: Path) -> None:
+    """Beside the kubeconfig that names it, and before a token there, as kubectl has it."""
+    path = Path(api.kubeconfig(tmp_path))
+    config = yaml.safe_load(path.read_text())
+    config["users"][0]["user"] = {"token": "old", "tokenFile": "secrets/token"}
+    path.write_text(yaml.safe_dump(config))
+    token = tmp_path / "secrets" / "token"
+    token.parent.mkdir()
+    token.write_text("first\n")
+    cluster = connect(str(path), "small")
+    for text in ("first\n", "second\n", "\n"):
+        token.write_text(text)
+        cluster.get(f"{NODES}/n1", {}, 5.0).read()
+    token.unlink()
+    cluster.get(f"{NODES}/n1", {}, 5.0).read()
+    assert api.authorizations == [f"Bearer {name}" for name in ("first", "second", "second", "second")]
+    cluster.close()
+
+
 @pytest.mark.parametrize("status", [301, 403, 404, 500])
 def test_any_status_is_an_answer_and_no_other_place_is_asked(api: ApiServer, tmp_path: Path, status: int) -> None:
     api.fail(status, "no", Location=f"{api.url}/elsewhere")

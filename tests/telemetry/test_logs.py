@@ -54,3 +54,61 @@ def test_nobody_forges_a_line_or_moves_the_cursor() -> None:
     first, second = ran.stderr.splitlines()
     assert first.endswith("pod a\\u001b[2Jb")
     assert second == "    2026-01-01T00:00:00.000Z INFO bayplan: all is well\\u202e"
+
+
+NOBODY_READS = """
+import logging, threading, time
+from telemetry.logs import configure_logging
+
+lost = []
+close = configure_logging(lost.append)
+for number in range(20_000):
+    logging.getLogger("bayplan").info("%d %s", number, "x" * 100)
+print("went on", len(lost) > 10_000, flush=True)
+close()
+print("ended", flush=True)
+"""
+
+
+def test_nobody_needs_to_read() -> None:
+    """Standard error is a pipe that is full: the program goes on, counts what is lost, and ends."""
+    environment = {"PYTHONPATH": ":".join(sys.path)}
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", NOBODY_READS]
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as ran:
+        assert ran.stdout is not None
+        assert ran.stdout.read() == "went on True\nended\n"
+        assert ran.wait(30) == 0
+
+
+RESUMED = """
+import logging, os, sys, time
+from telemetry.logs import configure_logging
+
+close = configure_logging()
+for number in range(20_000):
+    logging.getLogger("bayplan").info("%d %s", number, "x" * 100)
+print("filled", flush=True)
+sys.stdin.readline()
+logging.getLogger("bayplan").info("again")
+close()
+"""
+
+
+def test_what_was_lost_is_said() -> None:
+    environment = {"PYTHONPATH": ":".join(sys.path)}
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", RESUMED]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment) as ran:
+        assert ran.stdin is not None
+        assert ran.stdout is not None
+        assert ran.stderr is not None
+        assert ran.stdout.readline() == "filled\n"
+        lines = [ran.stderr.readline() for _ in range(1000)]
+        ran.stdin.write("\n")
+        ran.stdin.close()
+        lines += ran.stderr.read().splitlines(keepends=True)
+    written = sum(" INFO bayplan: " in line and "again" not in line for line in lines)
+    (lost,) = [line for line in lines if "were lost here" in line]
+    assert lost == f"({20_000 - written} lines of the log were lost here, for nobody read them)\n"
+    assert lines[-1].endswith("INFO bayplan: again\n")

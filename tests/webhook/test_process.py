@@ -36,8 +36,21 @@ class Serve:
 
     def __init__(self, folder: Path, *arguments: str | Path) -> None:
         self.config = folder / "webhook.yaml"
+        token = folder / "token"
+        token.write_text("let-me-read\n")
+        self.reader = {"authorization": "Bearer let-me-read"}
         ports = ("--listen", "127.0.0.1:0", "--health", "127.0.0.1:0")
-        command = [BAYPLAN, "serve", *ports, "--dev", "--dev-config", self.config, *arguments]
+        command = [
+            BAYPLAN,
+            "serve",
+            *ports,
+            "--dev",
+            "--dev-config",
+            self.config,
+            "--status-token-file",
+            token,
+            *arguments,
+        ]
         self.process = Process(command, folder / "log")
         wait_for(lambda: "serving health" in self.output(), "the webhook to start")
         urls = {match["what"]: match["url"] for match in ADDRESSES.finditer(self.output())}
@@ -53,6 +66,10 @@ class Serve:
 
     def ready(self) -> bool:
         return httpx.get(f"{self.plain}/readyz").is_success
+
+    def status(self) -> str:
+        """What /readyz says to whom may read it."""
+        return httpx.get(f"{self.plain}/readyz", headers=self.reader).text
 
     def create(self, pod: Json, **request: Json) -> Json:
         answer = self.client.post(self.url, content=body(review(pod, **request)), headers=JSON)
@@ -220,7 +237,7 @@ def test_is_not_ready_before_nodes_are_listed(tmp_path: Path) -> None:
         arguments = ("--bundle", bundle, "--kubeconfig", api.kubeconfig(tmp_path))
         serve = Serve(tmp_path, *arguments)
         try:
-            wait_for(lambda: "403 nodes is forbidden" in httpx.get(f"{serve.plain}/readyz").text, "the reason")
+            wait_for(lambda: "403 nodes is forbidden" in serve.status(), "the reason")
             assert httpx.get(f"{serve.plain}/healthz").is_success
             assert serve.client.post(serve.url, content=body(review(TRAINEE)), headers=JSON).status_code == 503
             api.faults.clear()

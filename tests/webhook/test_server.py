@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,17 +15,18 @@ from pathlib import Path
 import httpx
 import pytest
 
-from telemetry import Metrics
+from telemetry import Metrics, Refusals
 from tests.delivery.bundles import decider
 from tests.waiting import wait_for
 from tests.webhook.reviews import body, patch_of, pod, review
 from tests.webhook.test_admission import Holder
 from webhook import app
 from webhook.admission import Admission
-from webhook.app import MAX_BODY, Mutate, admission_app, health_app
+from webhook.app import MAX_BODY, Health, Mutate, admission_app, health_app
 from webhook.certificates import Certificate, development
-from webhook.server import ListenError, Serving, address_of, listen
+from webhook.server import ListenError, Port, Serving, address_of, listen
 
+READER = {"authorization": "Bearer let-me-read"}
 JSON = {"content-type": "application/json"}
 TRAINEE = body(review(pod({"workload": "training"})))
 
@@ -36,7 +38,10 @@ class Running:
         pair = development(["127.0.0.1"])
         metrics = Metrics("test")
         self.unready: list[str] = []
-        self.mutate = Mutate(Admission(Holder(decider()), metrics))
+        refusals = Refusals(metrics, "admission")
+        self.mutate = Mutate(Admission(Holder(decider()), metrics), refusals)
+        token = folder / "token"
+        token.write_text("let-me-read\n")
         certificate = Certificate(*pair.write(folder), metrics)
         self.trust = ssl.create_default_context(cadata=pair.authority.decode())
         self.sockets = listen("127.0.0.1:0"), listen("127.0.0.1:0")
@@ -45,9 +50,8 @@ class Running:
         )
         self.serving = Serving(
             self.mutate,
-            admission_app(self.mutate),
-            health_app(metrics, lambda: self.unready),
-            certificate.context,
+            Port(admission_app(self.mutate, refusals), refusals, context=certificate.context),
+            Port(health_app(Health(metrics, lambda: self.unready, token=token)), Refusals(metrics, "health")),
             shutdown_delay=shutdown_delay,
         )
         self.thread = threading.Thread(target=self.serving.run, args=self.sockets, kwargs={"signals": False})
@@ -129,8 +133,8 @@ def test_there_is_no_other_content_type(server: Running, kind: str) -> None:
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_large_bodies_are_refused(server: Running, chunked: bool) -> None:
-    """Twenty megabytes, with their length said before and without."""
-    large = b"x" * 20_000_000
+    """With their length said before, and without: the length must be said."""
+    large = b"x" * (MAX_BODY + 1)
 
     def pieces() -> Iterator[bytes]:
         for start in range(0, len(large), 1 << 16):
@@ -138,15 +142,18 @@ def test_large_bodies_are_refused(server: Running, chunked: bool) -> None:
 
     with server.client() as client:
         answer = client.post("/mutate", content=pieces() if chunked else large)
-        assert answer.status_code == 413
-        assert str(MAX_BODY) in answer.json()["message"]
+        assert answer.status_code == (411 if chunked else 413)
+        assert chunked or str(MAX_BODY) in answer.json()["message"]
         assert client.post("/mutate", content=TRAINEE).status_code == 200
 
 
 def test_bodies_may_come_in_pieces(server: Running) -> None:
-    with server.client() as client:
-        answer = client.post("/mutate", content=iter([TRAINEE[:100], TRAINEE[100:101], TRAINEE[101:]]))
-    assert answer.json()["response"]["allowed"] is True
+    head = b"POST /mutate HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(TRAINEE)
+    with server.plain_socket() as connection:
+        for piece in (head[:9], head[9:], TRAINEE[:100], TRAINEE[100:101], TRAINEE[101:]):
+            connection.sendall(piece)
+            time.sleep(0.01)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_body_that_never_comes_is_given_up(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,8 +190,11 @@ def test_readiness_says_what_it_waits_for(server: Running) -> None:
     assert httpx.get(f"{server.plain}/readyz").text == "ok\n"
     server.unready = ["nodes: 403 no"]
     try:
-        answer = httpx.get(f"{server.plain}/readyz")
+        answer = httpx.get(f"{server.plain}/readyz", headers=READER)
         assert (answer.status_code, answer.text) == (503, "nodes: 403 no\n")
+        for stranger in ({}, {"authorization": "Bearer let-me"}, {"authorization": "Basic let-me-read"}):
+            answer = httpx.get(f"{server.plain}/readyz", headers=stranger)
+            assert (answer.status_code, "403" in answer.text) == (503, False)
         assert httpx.get(f"{server.plain}/healthz").status_code == 200
     finally:
         server.unready = []
@@ -209,6 +219,7 @@ def test_ends_though_connections_stay_open(tmp_path: Path) -> None:
         client.post("/mutate", content=TRAINEE)
         half = server.plain_socket()
         half.sendall(b"POST /mutate HTTP/1.1\r\ncontent-length: 5\r\ncontent-type: application/json\r\n\r\n")
+        time.sleep(0.5)  # until it has been read
         server.end()
         assert half.recv(4096).startswith(b"HTTP/1.1 503 ")
         half.close()

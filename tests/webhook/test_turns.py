@@ -1,0 +1,116 @@
+"""webhook.turns: one decision in a round of the event loop, and whose comes next."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from webhook import turns
+from webhook.connections import Connection, Phase
+from webhook.turns import Turns
+
+
+def connection(origin: str) -> Connection:
+    return Connection(origin, Phase.BUSY, 0.0, lambda: None)
+
+
+async def order(asked: Sequence[tuple[str, int]], seconds: float = 0.0) -> list[tuple[str, int]]:
+    """In which order reviews that come at once are decided; each takes so long."""
+    mine, done = Turns(), []
+
+    async def decide(origin: str, size: int) -> None:
+        if await mine.mine(connection(origin), size):
+            time.sleep(seconds)  # a decision gives nobody else the loop
+            done.append((origin, size))
+
+    async with asyncio.TaskGroup() as group:
+        for origin, size in asked:
+            group.create_task(decide(origin, size))
+    return done
+
+
+def test_whoever_comes_alone_waits_for_nobody() -> None:
+    async def alone() -> list[bool]:
+        mine, taken = Turns(), []
+        for _ in range(3):
+            taken.append(mine.take())
+            taken.append(mine.take())
+            await asyncio.sleep(0.001)
+        return taken
+
+    assert asyncio.run(alone()) == [True, False] * 3
+
+
+def test_small_ones_of_an_origin_pass_large_ones() -> None:
+    done = asyncio.run(order([("a", 5), ("a", 9_000_000), ("a", 1_000_000), ("a", 3)]))
+    assert done == [("a", 5), ("a", 3), ("a", 1_000_000), ("a", 9_000_000)]
+
+
+def test_but_not_for_ever() -> None:
+    """A larger one comes before smaller ones that came much later: they would never end."""
+
+    async def behind_a_stream() -> int:
+        mine, passed = Turns(), 0
+
+        async def stream() -> None:
+            nonlocal passed
+            while await mine.mine(connection("a"), 0):
+                time.sleep(0.001)
+                passed += 1
+
+        crowd = [asyncio.create_task(stream()) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        before = passed
+        assert await mine.mine(connection("a"), 100_000)
+        for one in crowd:
+            one.cancel()
+        return passed - before
+
+    assert asyncio.run(behind_a_stream()) < 1_000
+
+
+def test_a_crowd_of_one_origin_costs_another_one_of_them() -> None:
+    asked = [("crowd", n) for n in range(20)] + [("good", 50)]
+    done = asyncio.run(order(asked, seconds=0.002))
+    assert done.index(("good", 50)) <= 2
+    assert len(done) == 21
+
+
+def test_others_are_heard_between_two_decisions() -> None:
+    """Between two turns the loop goes round: it reads what has come, and runs what is due."""
+
+    async def rounds() -> int:
+        heard = 0
+
+        async def listen() -> None:
+            nonlocal heard
+            while True:
+                await asyncio.sleep(0)
+                heard += 1
+
+        listener = asyncio.create_task(listen())
+        await order([("a", n) for n in range(50)])
+        listener.cancel()
+        return heard
+
+    assert asyncio.run(rounds()) >= 50
+
+
+def test_who_has_gone_or_waited_too_long_is_not_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def go() -> list[bool]:
+        mine, leaving, staying = Turns(), connection("a"), connection("b")
+        first = asyncio.create_task(mine.mine(connection("c"), 1))
+        waiting = [first, *(asyncio.create_task(mine.mine(one, 1)) for one in (leaving, staying))]
+        await asyncio.sleep(0)
+        assert leaving.gone is not None
+        leaving.gone()
+        answers = await asyncio.gather(*waiting)
+        monkeypatch.setattr(turns, "WAIT_SECONDS", -1.0)
+        await asyncio.sleep(0.01)
+        assert mine.take()
+        return [*answers, await mine.wait(staying, 1)]
+
+    assert asyncio.run(go()) == [True, False, True, False]
