@@ -32,8 +32,8 @@ ENGINE = [
 ]
 FACES = [*ENGINE, "audit", "cluster", "delivery", "telemetry", "webhook"]
 CODE = ["engine", "telemetry", "cluster", "delivery", "audit", "webhook", "cli", "benchmarks", "tools"]
-OTHER_TESTS = {"charts", "conformance", "controlplane", "e2e"}
-"""Folders of tests that are about no package: the chart, the language's definition, the real control plane."""
+OTHER_TESTS = {"charts", "conformance", "controlplane", "e2e", "tools"}
+"""Folders of tests that are about no package: chart, the language's definition, the real control plane, `tools`."""
 MAX_LINES = 500
 REASON = "in one file"
 """What the docstring of a longer module says, with the reason."""

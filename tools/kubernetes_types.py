@@ -6,6 +6,7 @@ int, quantities and moments are strings as in the object's JSON, int-or-string i
 
 from __future__ import annotations
 
+import argparse
 import re
 import textwrap
 from importlib.metadata import version
@@ -68,4 +69,5 @@ def table() -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     TARGET.write_text(table())

@@ -7,6 +7,7 @@ there and does not survive must go. With `--list`, only the comparison: the resu
 
 from __future__ import annotations
 
+import argparse
 import ast
 import json
 import os
@@ -79,7 +80,9 @@ def explained() -> dict[Mutant, str]:
 
 def main() -> int:
     """Exit status 1 if a mutant survives without an explanation, or an explained one does not."""
-    if "--list" not in sys.argv:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--list", action="store_true", help="read the results of the last run, and run nothing")
+    if not parser.parse_args().list:
         beside = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # where mypy is
         subprocess.run([sys.executable, "-m", "mutmut", "run"], cwd=ROOT, check=True, env=beside)
     alive, known = set(survivors()), explained()

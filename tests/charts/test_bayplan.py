@@ -198,8 +198,25 @@ def test_a_leaving_replica_drains_within_its_grace(helm: Path) -> None:
         container_of(objects)["lifecycle"]["preStop"]["sleep"]["seconds"]
         < pod_of(objects)["terminationGracePeriodSeconds"]
     )
-    assert objects["PodDisruptionBudget"]["spec"]["minAvailable"] < objects["Deployment"]["spec"]["replicas"]
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 5])
+@pytest.mark.parametrize("unavailable", [None, 1, "25%"])
+def test_no_disruption_budget_blocks_a_drain(helm: Path, replicas: int, unavailable: int | str | None) -> None:
+    """Whatever is healthy, one pod may go: a number of pods that may be missing, never one that must stay."""
+    values: Object = {"replicas": replicas}
+    if unavailable is not None:
+        values["podDisruptionBudget"] = {"maxUnavailable": unavailable}
+    budget = render(helm, values)["PodDisruptionBudget"]["spec"]
+    assert "minAvailable" not in budget
+    assert budget["maxUnavailable"] == (unavailable or 1)  # a percentage is rounded up
+    assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
+def test_a_disruption_budget_that_would_block_a_drain_is_refused(helm: Path) -> None:
     assert "PodDisruptionBudget" not in render(helm, {"podDisruptionBudget": {"enabled": False}})
+    for wrong in ({"maxUnavailable": 0}, {"maxUnavailable": "0%"}, {"maxUnavailable": "1"}, {"minAvailable": 1}):
+        assert "podDisruptionBudget" in refusal(helm, {"podDisruptionBudget": wrong})
 
 
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in (ROOT / "policies").glob("*/bundle.yaml")))
