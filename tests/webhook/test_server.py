@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
+import re
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
+from engine.decision import Decision
+from engine.pods import IncomingPod
 from telemetry import Metrics, Refusals
 from tests.delivery.bundles import decider
 from tests.waiting import wait_for
+from tests.webhook import hostile
 from tests.webhook.reviews import body, patch_of, pod, review
 from tests.webhook.test_admission import Holder
 from webhook import app
@@ -34,15 +44,22 @@ TRAINEE = body(review(pod({"workload": "training"})))
 class Running:
     """A webhook on free ports, in this process."""
 
-    def __init__(self, folder: Path, shutdown_delay: float = 0.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        shutdown_delay: float = 0.0,
+        decides: Any = None,
+        clients: Path | None = None,
+        names: Sequence[str] = (),
+    ) -> None:
         pair = development(["127.0.0.1"])
         metrics = Metrics("test")
         self.unready: list[str] = []
         refusals = Refusals(metrics, "admission")
-        self.mutate = Mutate(Admission(Holder(decider()), metrics), refusals)
+        self.mutate = Mutate(Admission(decides or Holder(decider()), metrics), refusals)
         token = folder / "token"
         token.write_text("let-me-read\n")
-        certificate = Certificate(*pair.write(folder), metrics)
+        certificate = Certificate(*pair.write(folder), metrics, clients)
         self.trust = ssl.create_default_context(cadata=pair.authority.decode())
         self.sockets = listen("127.0.0.1:0"), listen("127.0.0.1:0")
         self.url, self.plain = (
@@ -50,7 +67,7 @@ class Running:
         )
         self.serving = Serving(
             self.mutate,
-            Port(admission_app(self.mutate, refusals), refusals, context=certificate.context),
+            Port(admission_app(self.mutate, refusals), refusals, context=certificate.context, names=names),
             Port(health_app(Health(metrics, lambda: self.unready, token=token)), Refusals(metrics, "health")),
             shutdown_delay=shutdown_delay,
         )
@@ -70,8 +87,8 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(folder: Path, shutdown_delay: float = 0.0) -> Iterator[Running]:
-    server = Running(folder, shutdown_delay)
+def running(folder: Path, **how: Any) -> Iterator[Running]:
+    server = Running(folder, **how)
     server.thread.start()
     wait_for(lambda: _answers(server), "the server")
     try:
@@ -262,3 +279,158 @@ def test_answers_are_json_whatever_comes(server: Running) -> None:
             answer = client.post("/mutate", content=sent)
             assert answer.status_code == 400
             assert json.loads(answer.content)["reason"] == "BadRequest"
+
+
+def test_one_listener_serves_both_families() -> None:
+    with contextlib.closing(listen("[::]:0")) as listener:
+        port = listener.getsockname()[1]
+        for host in ("127.0.0.1", "::1"):
+            socket.create_connection((host, port), timeout=5.0).close()
+        assert address_of(listener) == f"[::]:{port}"
+
+
+def test_without_ipv6_all_addresses_are_those_of_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
+    with contextlib.closing(listen("[::]:0")) as listener:
+        assert address_of(listener).startswith("0.0.0.0:")
+
+
+class Slow:
+    """A decider that takes its time, as no decision should."""
+
+    def __init__(self) -> None:
+        self.began = threading.Event()
+        self.decider = self
+
+    def decide(self, incoming: IncomingPod) -> Decision:
+        self.began.set()
+        end = time.monotonic() + 2.0
+        while time.monotonic() < end:  # with the interpreter, not asleep
+            sum(range(1000))
+        return decider().decide(incoming)
+
+
+def test_probes_and_metrics_wait_for_no_decision(tmp_path: Path) -> None:
+    slow = Slow()
+    with running(tmp_path, decides=slow) as server, server.client() as client:
+        answer = ThreadPoolExecutor(1).submit(client.post, "/mutate", content=TRAINEE, timeout=30.0)
+        assert slow.began.wait(10)
+        for path in ("/healthz", "/readyz", "/metrics"):
+            assert httpx.get(f"{server.plain}{path}").is_success
+        assert not answer.done()
+        assert answer.result().status_code == 200
+
+
+def test_what_is_too_much_of_a_head_is_refused(server: Running) -> None:
+    long, many = b"x: " + b"y" * 40_000, b"x: y\r\n" * 150
+    for head in (long, many, b"a" * 40_000):
+        with server.plain_socket() as connection:
+            connection.sendall(b"POST /mutate HTTP/1.1\r\n" + head)
+            assert connection.recv(4096).startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))
+    with server.plain_socket() as connection:
+        connection.sendall(b"POST /mutate HTTP/1.1\r\nx: " + b"y" * 30_000)
+        connection.sendall(b"\r\ncontent-length: %d\r\n" % len(TRAINEE))
+        connection.sendall(b"content-type: application/json\r\n\r\n" + TRAINEE)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+def test_requests_come_one_after_the_other(server: Running) -> None:
+    request = b"GET /x HTTP/1.1\r\nhost: x\r\n\r\n"
+    with server.plain_socket() as connection:
+        connection.sendall(request * 3)
+        connection.settimeout(10.0)
+        received = b""
+        while piece := connection.recv(4096):
+            received += piece
+    assert received.count(b"HTTP/1.1 ") <= 1
+
+
+def test_more_values_than_anybody_sends_are_refused(server: Running) -> None:
+    with server.client() as client:
+        answer = client.post("/mutate", content=b"[" + b"{}," * 1_100_000 + b"{}]")
+        assert answer.status_code == 413
+        assert "values" in answer.json()["message"]
+
+
+def test_what_the_api_server_can_make_of_a_pod_is_read(server: Running) -> None:
+    """1.5 MiB of `<`, six bytes each on the wire."""
+    with server.client() as client:
+        answer = client.post("/mutate", content=hostile.large("<", 1_572_864))
+        assert answer.status_code == 200
+        assert answer.json()["response"]["allowed"] is True
+
+
+def test_what_gets_no_review_is_counted(server: Running) -> None:
+    def count(reason: str) -> float:
+        time.sleep(0.3)  # metrics may be a little old
+        text = httpx.get(f"{server.plain}/metrics").text
+        found = re.search(rf'bayplan_refusals_total\{{port="admission",reason="{reason}"\}} (\S+)', text)
+        return float(found[1]) if found else 0.0
+
+    reasons = ("404", "405", "415", "413", "411", "400", "tls", "left")
+    before = {reason: count(reason) for reason in reasons}
+    with server.client() as client:
+        client.post("/other", content=TRAINEE)
+        client.get("/mutate")
+        client.post("/mutate", content=TRAINEE, headers={"content-type": "text/plain"})
+        client.post("/mutate", content=b"x" * (MAX_BODY + 1))
+        client.post("/mutate", content=iter([TRAINEE]))
+        client.post("/mutate", content=b"{}")
+    for words in (b"", b"GET / HTTP/1.1\r\n\r\n"):
+        with socket.create_connection(server.sockets[0].getsockname()) as connection:
+            connection.sendall(words)
+            if words:
+                with contextlib.suppress(ConnectionResetError):
+                    assert connection.recv(10) == b""
+    wait_for(lambda: all(count(reason) > before[reason] for reason in reasons), "everything to be counted")
+
+
+def test_strangers_get_no_name_of_a_policy(server: Running) -> None:
+    with server.client() as client:
+        assert client.post("/mutate", content=TRAINEE).status_code == 200
+    assert 'policy="training"' not in httpx.get(f"{server.plain}/metrics").text
+    assert "bayplan_admission_requests_total{" in httpx.get(f"{server.plain}/metrics").text
+    assert 'policy="training"' in httpx.get(f"{server.plain}/metrics", headers=READER).text
+
+
+def client_pair(name: str, folder: Path) -> tuple[bytes, ssl.SSLContext]:
+    """An authority, PEM, and what a client does that shows a certificate of it with that name."""
+    folder.mkdir()
+    now = datetime.datetime.now(datetime.UTC)
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    issuer, subject = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, one)]) for one in (f"of {name}", name))
+    pem = []
+    for whose, key in zip((issuer, subject), keys, strict=True):
+        builder = x509.CertificateBuilder().subject_name(whose).issuer_name(issuer).public_key(key.public_key())
+        builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1))
+        builder = builder.not_valid_after(now + datetime.timedelta(hours=1))
+        constraints = x509.BasicConstraints(ca=whose is issuer, path_length=None)
+        signed = builder.add_extension(constraints, critical=True).sign(keys[0], hashes.SHA256())
+        pem.append(signed.public_bytes(serialization.Encoding.PEM))
+    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    private = keys[1].private_bytes(serialization.Encoding.PEM, *plain)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    (folder / "both.pem").write_bytes(private + pem[1])
+    context.load_cert_chain(folder / "both.pem")
+    return pem[0], context
+
+
+def test_only_clients_with_a_certificate_are_answered(tmp_path: Path) -> None:
+    authority, known = client_pair("api.example", tmp_path / "a")
+    _, unknown = client_pair("api.example", tmp_path / "b")
+    another, unnamed = client_pair("other.example", tmp_path / "c")
+    authorities = tmp_path / "clients.crt"
+    authorities.write_bytes(authority + another)
+    with running(tmp_path, clients=authorities, names=("api.example",)) as server:
+
+        def answers(context: ssl.SSLContext) -> bool:
+            try:
+                return httpx.post(f"{server.url}/mutate", content=TRAINEE, headers=JSON, verify=context).is_success
+            except httpx.TransportError:
+                return False
+
+        assert answers(known)
+        assert not answers(unknown)
+        assert not answers(unnamed)
+        assert not answers(server.trust)
