@@ -150,9 +150,9 @@ def _width(nodes: NodeSet, pool_index: PoolIndex) -> int:
         return error.count
 
 
-def refused(base: Decision, evaluations: Sequence[PolicyEvaluation]) -> Decision | None:
-    """The refusal if there is one before policies are combined."""
-    message = _refusal(evaluations)
+def refused(base: Decision, evaluations: Sequence[PolicyEvaluation], *, by_deny_only: bool = False) -> Decision | None:
+    """The refusal if there is one before policies are combined; `by_deny_only`, by policies that have a `deny`."""
+    message = _refusal(one for one in evaluations if one.policy.deny) if by_deny_only else _refusal(evaluations)
     if not message:
         return None
     return replace(base, allowed=False, message=message, policies=tuple(map(policy_outcome, evaluations)))

@@ -208,7 +208,7 @@ class Decider:
         """The decision that these lead to, with their outcomes alone. A policy that can't be combined fails."""
         base = Decision(incoming, self.program.revision, self.mode, True, "")
         named = bool((incoming.pod.get("spec") or {}).get("nodeName")) and incoming.template is None
-        refusal = refused(base, [each for each in evaluations if each.policy.deny] if named else evaluations)
+        refusal = refused(base, evaluations, by_deny_only=named)
         if refusal:
             return refusal
         if named:

@@ -534,6 +534,28 @@ def test_the_most_careful_mode_wins() -> None:
     assert outcomes(decide(f"{GOLD}\nmode: 'off'", BASE)) == {"one": "off", "two": "applied"}
 
 
+UNDECIDABLE = 'deny: [{expression: \'pod.metadata.labels["no"] == "x"\'}]'
+
+
+@pytest.mark.parametrize("hard", ["deny: [{expression: has(pod.spec.nodeName)}]", UNDECIDABLE])
+@pytest.mark.parametrize("audited", [f"{GOLD}\nmode: audit", f"{UNDECIDABLE}\nmode: audit"])
+def test_what_a_pod_that_names_its_node_is_refused_for_is_not_undone_by_what_is_audited(
+    hard: str, audited: str
+) -> None:
+    """Every policy has an outcome, whoever refused the pod."""
+    decision = decide(hard, audited, given=pod(nodeName="n1"))
+    assert not decision.allowed
+    assert decision.audited is not None
+    assert [one.name for one in decision.policies] == ["one", "two"]
+    alone = decide(f"{hard}\nmode: audit", audited, given=pod(nodeName="n1"))
+    assert alone.allowed
+    assert alone.audited is not None
+    assert (alone.audited.allowed, alone.audited.message.partition(":")[0]) == (
+        False,
+        decision.message.partition(":")[0],
+    )
+
+
 def test_an_audited_policy_changes_nothing_and_says_what_it_would() -> None:
     """Beside enforced ones, which go on."""
     decision = decide(f"{GOLD}\nmode: audit", "prefer: [{expression: 'node.zone == \"a\"', weight: 5}]")
