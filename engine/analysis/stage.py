@@ -65,8 +65,8 @@ class Stage:
             inputs = self._inputs
             verdict = inputs.decide(rules[0].tree)
             for rule in rules[1:]:
-                verdict = both_hold(verdict, partial(inputs.decide, rule.tree), self.pool_index.every)
-            widest = node_set_of(verdict, self.pool_index)
+                verdict = both_hold(verdict, partial(inputs.decide, rule.tree), self.pool_index.every, inputs.meter)
+            widest = node_set_of(verdict, self.pool_index, inputs.meter)
             beside = widest.anywhere is None and any(map(rule_reads_pod, rules))
             return replace(widest, anywhere=TRUE) if beside else widest  # some pod may make the pool not matter
         except (TooMany, BudgetExceeded):

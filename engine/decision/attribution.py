@@ -12,8 +12,9 @@ from engine.decision.intent import TaintAnswers, Written, holds_already, tolerat
 from engine.decision.weigh import of_pools, ranks, room, wished
 from engine.evaluation import PolicyEvaluation, WeightedNodes
 from engine.names import PREFERRED, REQUIRED
-from engine.nodeselector import FALSE, Term, Terms, TooMany, parse_term
+from engine.nodeselector import FALSE, Meter, Term, Terms, TooMany, parse_term
 from engine.placement import (
+    COVERING,
     Identity,
     Toleration,
     combined_constraints,
@@ -62,6 +63,7 @@ def _writing(given: Given, met: Met, written: Written, answers: TaintAnswers) ->
     rest = [one for one in applied if one.policy.name not in names and not one.policy.only_requires]
     if rest:
         pod = given.incoming.pod
+        pay_for_reading(pod, written, given)
         this = added(pod, written.patched)
         for evaluation in rest:
             terms = (
@@ -77,7 +79,7 @@ def _narrows(given: Given, evaluation: PolicyEvaluation) -> bool:
     """Whether a policy requires what the pod does not ask for itself."""
     nodes = evaluation.nodes
     try:
-        return nodes is not None and not holds_already(given.own_terms, nodes, given.pool_index)
+        return nodes is not None and not holds_already(given.own_terms, nodes, given.pool_index, given.meter)
     except TooMany:
         return True
 
@@ -116,6 +118,14 @@ def _unchanged(
         return words.TOO_LIGHT if light else words.HELD
     wishing = evaluation.policy.split or evaluation.policy.prefer or evaluation.policy.fallback
     return words.ABOUT_NONE if wishing else words.NO_TAINT
+
+
+def pay_for_reading(pod: Json, written: Written, given: Given) -> None:
+    """Pays for looking at what was written, once more by each policy that applies."""
+    if given.meter:
+        own, made = ((each.get("spec") or {}).get("tolerations") or () for each in (pod, written.patched))
+        fresh = 1 + len(made) - len(own)
+        given.meter.spend(COVERING * fresh * len(written.applied) + len(made))
 
 
 class Added(NamedTuple):
@@ -193,13 +203,13 @@ def _spreads(constraint: Json, pod: Json, this: Added) -> bool:
     return list(alone) != list(existing) and counted_labels(there, labels) == counted_labels(constraint, labels)
 
 
-def overruled_spread(applied: Iterable[PolicyEvaluation], pod: Json) -> dict[str, str]:
+def overruled_spread(applied: Iterable[PolicyEvaluation], pod: Json, meter: Meter | None = None) -> dict[str, str]:
     """Policies whose spread constraint gave way to another of the same identity, and why."""
     wanted = [(each.policy.name, constraint) for each in applied for constraint in each.spread]
     if not wanted:
         return {}
     existing = (pod.get("spec") or {}).get("topologySpreadConstraints") or ()
-    _, overruled = combined_constraints(existing, [constraint for _, constraint in wanted], labels_of(pod))
+    _, overruled = combined_constraints(existing, [constraint for _, constraint in wanted], labels_of(pod), meter)
     return {wanted[index][0]: reason for index, reason in overruled}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from engine.decision import words
 from engine.decision.decision import Decision, PoolNames, policy_outcome
 from engine.evaluation import NodeSet, PolicyEvaluation, alive, intersection, node_terms, plain_meet, reach
-from engine.nodeselector import FALSE, TRUE, Terms, TooMany
+from engine.nodeselector import FALSE, TRUE, Meter, Term, Terms, TooMany
 from engine.placement import OF_POD, WISHES
 from engine.pods import IncomingPod
 from engine.pools import PoolIndex
@@ -30,7 +30,8 @@ class Given:
 
     `own_terms` are the node selector terms that the pod brings itself, its `nodeSelector` among them; `evaluations` are
     in the program's order. `choices` are shares of splits that are given beforehand: by policy, the place of one.
-    `views` are the pools as expressions read them, by index.
+    `views` are the pools as expressions read them, by index. The `meter` pays for combining them.
+    `meant` is what each of the pod's required terms admits, where that is known.
     """
 
     incoming: IncomingPod
@@ -39,6 +40,8 @@ class Given:
     evaluations: Sequence[PolicyEvaluation]
     choices: Mapping[str, int] = field(default_factory=dict)
     views: Sequence[PoolView] = ()
+    meter: Meter | None = None
+    meant: tuple[Term, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def binding_terms(given: Given) -> Terms:
 def _alone(given: Given) -> tuple[int, bool]:
     """The mask of the pools that the pod's own constraints leave, and whether they can't be met at all."""
     pool_index, own_terms = given.pool_index, given.own_terms
-    before = reach(((pool_index.every, TRUE),), own_terms, pool_index)
+    before = reach(((pool_index.every, TRUE),), own_terms, pool_index, given.meter)
     hopeless = not before and bool(pool_index.pools) and not pool_index.inventory.strays
     return before, own_terms == FALSE or hopeless
 
@@ -82,7 +85,7 @@ def combined(given: Given) -> Met:
     before, unsatisfiable = _alone(given)
     binding = TRUE if unsatisfiable else own_terms
     nodes, overruled = _by_priority(given, binding)
-    after = pool_index.every if nodes is None else reach(nodes.groups, binding, pool_index)
+    after = pool_index.every if nodes is None else reach(nodes.groups, binding, pool_index, given.meter)
     return Met(nodes, overruled, before, after & (pool_index.every if unsatisfiable else before), unsatisfiable)
 
 
@@ -93,17 +96,17 @@ def _by_priority(given: Given, binding: Terms) -> tuple[NodeSet | None, dict[str
     """
     wanting = [one for one in given.evaluations if one.outcome == "applied" and one.nodes is not None]
     everything = required_together(given, wanting)
-    if everything is None or alive(everything, binding, given.pool_index):
+    if everything is None or alive(everything, binding, given.pool_index, given.meter):
         return everything, {}
     kept: list[PolicyEvaluation] = []
     overruled: dict[str, str] = {}
     for evaluation in wanting:
         together = required_together(given, [*kept, evaluation])
-        if together is not None and alive(together, binding, given.pool_index):
+        if together is not None and alive(together, binding, given.pool_index, given.meter):
             kept.append(evaluation)
         else:
             overruled[evaluation.policy.name] = words.emptiness(
-                evaluation, kept, binding, given.incoming.pod, given.pool_index
+                evaluation, kept, binding, given.incoming.pod, given.pool_index, given.meter
             )
     return required_together(given, kept), overruled
 
@@ -122,7 +125,7 @@ def required_together(given: Given, evaluations: Sequence[PolicyEvaluation]) -> 
         assert evaluation.nodes is not None
         met.append(evaluation)
         try:
-            together = evaluation.nodes if together is None else intersection(together, evaluation.nodes)
+            together = evaluation.nodes if together is None else intersection(together, evaluation.nodes, given.meter)
         except TooMany as error:
             failed[evaluation.policy.name] = multiplied(given, error, met)
             met.pop()
@@ -136,16 +139,16 @@ def multiplied(given: Given, error: TooMany, evaluations: Iterable[PolicyEvaluat
     own, wishes = OF_POD in error.what, WISHES in error.what
     factors = [f"{len(given.own_terms)} of the pod's own"] if own and len(given.own_terms) > 1 else []
     for evaluation in evaluations if not wishes else ():
-        count = 1 if evaluation.nodes is None else _width(evaluation.nodes, given.pool_index)
+        count = 1 if evaluation.nodes is None else _width(evaluation.nodes, given)
         if count > 1:
             factors.append(f"{count} of policy {evaluation.policy.name}")
     return f"{error} ({', times '.join(factors)})" if len(factors) > 1 else str(error)
 
 
-def _width(nodes: NodeSet, pool_index: PoolIndex) -> int:
+def _width(nodes: NodeSet, given: Given) -> int:
     """How many node selector terms it takes to say these nodes, of all pools."""
     try:
-        return sum(term.width for term in node_terms(nodes, pool_index.every, pool_index))
+        return sum(term.width for term in node_terms(nodes, given.pool_index.every, given.pool_index, given.meter))
     except TooMany as error:
         return error.count
 

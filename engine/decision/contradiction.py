@@ -9,7 +9,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from engine.evaluation import NodeSet, alive, reach
-from engine.nodeselector import ABSENT, ANY, NOWHERE, TRUE, LabelStates, Term, Terms, one_of, simplify, term_of
+from engine.nodeselector import (
+    ABSENT,
+    ANY,
+    NOWHERE,
+    TRUE,
+    LabelStates,
+    Meter,
+    Term,
+    Terms,
+    one_of,
+    simplify,
+    term_of,
+    where,
+    work,
+)
 from engine.placement import own
 from engine.pools import NODE_WORDS, PoolIndex, members
 
@@ -42,12 +56,12 @@ class Conflict(NamedTuple):
     there: tuple[tuple[str, LabelStates], ...]
 
 
-def sides_of(pod: Mapping[str, Any], together: Terms) -> Iterator[Side]:
+def sides_of(pod: Mapping[str, Any], together: Terms, meter: Meter | None = None) -> Iterator[Side]:
     """What a pod itself asks for: by its nodeSelector, by its node affinity, and by both `together`. Raises TooMany."""
     spec = pod.get("spec") or {}
     for name, field in ((SELECTOR, "nodeSelector"), (AFFINITY, "affinity")):
         if spec.get(field):
-            yield Side(name, False, own({"spec": {field: spec[field]}}))
+            yield Side(name, False, own({"spec": {field: spec[field]}}, meter))
     yield Side(OWN, True, together)
 
 
@@ -66,48 +80,57 @@ def conflict(terms: Terms, known: Term) -> Conflict | None:
     return Conflict(tuple(asked.items()), there) if asked else None
 
 
-def contradicted(nodes: NodeSet, pod: Mapping[str, Any], mine: Terms, pool_index: PoolIndex) -> tuple[str, str] | None:
+def contradicted(
+    nodes: NodeSet, pod: Mapping[str, Any], mine: Terms, pool_index: PoolIndex, meter: Meter | None = None
+) -> tuple[str, str] | None:
     """What nodes allow of one label, in words, and what the pod itself asks for that is not among it.
 
     `mine` are the terms of the pod's own that count. None where no label alone shows that they leave none of the nodes.
     Raises TooMany.
     """
-    for side in sides_of(pod, mine):
-        for key in _keys(side.terms):
-            wanted = states_of(key, side.terms)
-            if not alive(nodes, (term_of({key: wanted}),), pool_index):
-                allowed = _allowed(key, nodes, pool_index)
+    for side in sides_of(pod, mine, meter):
+        for key in _keys(side.terms, meter):
+            wanted = states_of(key, side.terms, meter)
+            if not alive(nodes, (term_of({key: wanted}),), pool_index, meter):
+                allowed = _allowed(key, nodes, pool_index, meter)
                 if not allowed.impossible and (allowed & wanted).impossible:
                     return in_words(key, allowed), f"{side.asks} {in_words(key, wanted)}"
     return None
 
 
-def states_of(key: str, terms: Terms) -> LabelStates:
+def states_of(key: str, terms: Terms, meter: Meter | None = None) -> LabelStates:
     """The states of a label that any of these terms admits."""
-    return _united(key, (term[key] for term in terms))
+    if meter:
+        meter.spend(work(terms))
+    return _united(key, (term[key] for term in terms), meter)
 
 
-def _united(key: str, many: Iterable[LabelStates]) -> LabelStates:
+def _united(key: str, many: Iterable[LabelStates], meter: Meter | None) -> LabelStates:
     """All of these states of a label."""
-    terms = simplify(term_of({key: states}) for states in set(many))
+    terms = simplify((term_of({key: states}) for states in set(many)), meter)
     return terms[0][key] if terms else NOTHING_ASKED
 
 
-def _keys(terms: Terms) -> list[str]:
+def _keys(terms: Terms, meter: Meter | None) -> list[str]:
     """The labels of which every one of these terms asks something."""
+    if meter:
+        meter.spend(len(terms[0].requirements) * work(terms) if terms else 0)
     return [key for key, _ in terms[0].requirements if all(term[key] != ANY for term in terms)] if terms else []
 
 
-def _allowed(key: str, nodes: NodeSet, pool_index: PoolIndex) -> LabelStates:
+def _allowed(key: str, nodes: NodeSet, pool_index: PoolIndex, meter: Meter | None) -> LabelStates:
     """The states of a label that nodes of these may be in."""
     if nodes.anywhere is not None:
-        return states_of(key, nodes.anywhere)
+        return states_of(key, nodes.anywhere, meter)
     allowed: list[LabelStates] = []
     for mask, terms in nodes.groups:
-        asked = states_of(key, terms)
-        there = {pool_index.states(i, key) for i in members(reach(((mask, terms),), TRUE, pool_index))}
+        asked = states_of(key, terms, meter)
+        reached = reach(((mask, terms),), TRUE, pool_index, meter)
+        if meter:
+            meter.spend(reached.bit_count() * (4 + work(where(key, asked))))
+        there = {pool_index.states(i, key) for i in members(reached)}
         allowed += (asked & states for states in there)
-    return _united(key, allowed)
+    return _united(key, allowed, meter)
 
 
 def in_words(key: str, states: LabelStates) -> str:

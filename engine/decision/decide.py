@@ -23,7 +23,9 @@ from engine.decision.karpenter import dropped
 from engine.decision.redact import may_read_environment, redacted
 from engine.decision.shares import portions, with_shares, with_wishes
 from engine.decision.templates import ONE_ON_EACH_NODE, anywhere, for_template, narrowing_policies
+from engine.decision.too_much import own_too_large, together_too_much
 from engine.evaluation import (
+    COMBINING_BUDGET,
     POLICY_BUDGET,
     PodFacts,
     PolicyEvaluation,
@@ -32,9 +34,9 @@ from engine.evaluation import (
     exempted,
     exempting,
 )
-from engine.language import Budget
-from engine.nodeselector import TooMany
-from engine.placement import own
+from engine.language import Budget, BudgetExceeded
+from engine.nodeselector import TooMany, simplify
+from engine.placement import meanings, own
 from engine.pods import DAEMON_SET_CONTROLLERS, IncomingPod
 from engine.pools import Inventory, PoolIndex
 from engine.program import POD_NAMES, Arguments, CompiledExemption, CompiledPolicy, Program
@@ -220,15 +222,29 @@ class Decider:
                 for each in evaluations
             )
             return replace(base, message=f"{reason}, so it is not patched", policies=policies)
+        meter = Budget(COMBINING_BUDGET)
         try:
-            own_terms = own(incoming.pod)
+            meant = meanings(incoming.pod, meter)
+            own_terms = simplify(meant, meter)
         except TooMany as error:
-            reason = f"the pod's own constraints: {error}"
-            failed = [each.failed(reason, words.FEWER) if each.outcome == "applied" else each for each in evaluations]
-            return refused(base, failed) or replace(base, message=reason, policies=tuple(map(policy_outcome, failed)))
-        return _combined(
-            base, Given(incoming, self.pool_index, own_terms, evaluations, choices or {}, self.pool_facts.views)
+            return _undecided(base, evaluations, own_too_large(incoming.pod, error), words.FEWER)
+        except BudgetExceeded as error:
+            return _undecided(base, evaluations, own_too_large(incoming.pod, error))
+        given = Given(
+            incoming, self.pool_index, own_terms, evaluations, choices or {}, self.pool_facts.views, meter, meant
         )
+        try:
+            return _combined(base, given)
+        except BudgetExceeded:
+            return _undecided(base, evaluations, together_too_much(given))
+
+
+def _undecided(
+    base: Decision, evaluations: Sequence[PolicyEvaluation], reason: str, remedy: str = words.SMALLER
+) -> Decision:
+    """The decision where what the pod asks for itself can't be weighed against policies: those that apply fail."""
+    failed = [each.failed(reason, remedy) if each.outcome == "applied" else each for each in evaluations]
+    return refused(base, failed) or replace(base, message=reason, policies=tuple(map(policy_outcome, failed)))
 
 
 def _unexempted(
@@ -260,7 +276,7 @@ def _combined(base: Decision, given: Given) -> Decision:
 
 def _settled(base: Decision, given: Given) -> Decision:
     """The policies combined, what follows from them, and whose doing it is. Raises PoliciesFailed."""
-    pod, pool_index = given.incoming.pod, given.pool_index
+    pod = given.incoming.pod
     splits = any(one.shares for one in given.evaluations)
     given = with_shares(given) if splits else given
     met = combined(given)
@@ -270,11 +286,11 @@ def _settled(base: Decision, given: Given) -> Decision:
     given = with_wishes(given, met) if splits else given
     answers = TaintAnswers(given.views)
     intent = written(given, met, answers)
-    gave_way = overruled_spread(intent.applied, pod)
+    gave_way = overruled_spread(intent.applied, pod, given.meter)
     pools = pool_names(given, met, intent.placement)
     alone = met.unsatisfiable
     warnings = words.warnings(given.evaluations, met.overruled, pools, gave_way, unsatisfiable_alone=alone)
-    warnings += dropped(pod, intent.patched, pool_index, met.left)
+    warnings += dropped(pod, intent.patched, given, met.left)
     idle = without_effect(pod, intent, gave_way)
     policies = outcomes(given, met, intent, {**met.overruled, **idle}, gave_way, answers)
     effective = [one for one in intent.applied if one.policy.name not in idle]

@@ -129,7 +129,7 @@ def _parts(decider: Decider, decision: Decision) -> Iterator[_Part]:
         for words, rule in _rules(policy, outcome):
             for tree in _conjuncts(rule.tree):
                 with suppress(TooMany, BudgetExceeded):
-                    nodes = node_set_of(inputs.decide(tree), decider.pool_index).groups
+                    nodes = node_set_of(inputs.decide(tree), decider.pool_index, inputs.meter).groups
                     yield _Part(policy.name, words, rule.place, tree, inputs, decision.incoming.pod, nodes, quiet)
         if denies:
             return  # what it is refused for; the policies after it have no say

@@ -11,12 +11,10 @@ Source: sigs.k8s.io/karpenter v1.14.1, pkg/controllers/provisioning/provisioner.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import reduce
-from operator import and_
 from typing import Any
 
 from engine.names import PREFERRED, REQUIRED
-from engine.nodeselector import ANY, EXISTS, LabelStates, from_expression
+from engine.nodeselector import EXISTS, LabelStates, all_of, from_expression
 from engine.pools import POOL_LABELS
 
 Json = Mapping[str, Any]
@@ -76,7 +74,7 @@ def _unheard_of(expression: Json) -> str:
 def node_pools(selector_term: Json) -> LabelStates:
     """What Karpenter reads of a term about `karpenter.sh/nodepool`: of an empty one nothing, so any will do."""
     about = (each for each in selector_term.get("matchExpressions") or () if each.get("key") == NODE_POOL)
-    return reduce(and_, map(from_expression, about), ANY)
+    return all_of(map(from_expression, about))
 
 
 def selected_node_pools(pod: Json) -> LabelStates:
@@ -86,7 +84,7 @@ def selected_node_pools(pod: Json) -> LabelStates:
 
 def any_node_pool(asked: Iterable[LabelStates]) -> bool:
     """Whether any value of `karpenter.sh/nodepool` meets all that is asked of it."""
-    return not reduce(and_, asked, EXISTS).impossible
+    return not (EXISTS & all_of(asked)).impossible
 
 
 def heaviest(preferred: Sequence[Json]) -> list[LabelStates]:

@@ -15,8 +15,8 @@ from engine.decision.unseen import unseen_nodes
 from engine.decision.weigh import preferred
 from engine.evaluation import NodeSet, PolicyEvaluation, failure_of, node_terms
 from engine.language import BudgetExceeded, CelError
-from engine.nodeselector import TRUE, Terms, TooMany, affordable, implies
-from engine.placement import Operation, Placement, Toleration, patch, placed, stay, tolerates, toleration_for
+from engine.nodeselector import TRUE, Meter, Terms, TooMany, affordable, implies
+from engine.placement import COVERING, Operation, Placement, Toleration, patch, placed, stay, tolerates, toleration_for
 from engine.pools import HARD_EFFECTS, TIMED_TAINTS, PoolIndex, Taint, members
 from engine.program import CompiledTolerance, PoolView, Undecided, as_seen
 
@@ -107,6 +107,8 @@ def written(given: Given, met: Met, answers: TaintAnswers) -> Written:
     try:
         return _carried(given, met, holding, answers)
     except TooMany as error:
+        if len(holding) == 1:
+            raise PoliciesFailed({holding[0].policy.name: multiplied(given, error, holding)}) from error
         failed = _too_much(given, met, holding, answers)
         assert failed  # the last that it tried are all of them
         raise PoliciesFailed(failed) from error
@@ -122,7 +124,7 @@ def _carried(given: Given, met: Met, applied: Sequence[PolicyEvaluation], answer
     placement = _placement(given, met, applied, answers)
     affordable(placement.required)
     pod = given.incoming.pod
-    patched = placed(pod, placement)
+    patched = placed(pod, placement, given.meter, given.meant)
     karpenter = made_by_karpenter(given.pool_index, met.left)
     if karpenter and patched is not pod:
         patched = shown(pod, patched, given, karpenter)
@@ -157,7 +159,7 @@ def _excess(given: Given, met: Met, applied: Sequence[PolicyEvaluation], answers
 
 def _placement(given: Given, met: Met, applied: Sequence[PolicyEvaluation], answers: TaintAnswers) -> Placement:
     nodes, after, pool_index = met.nodes, met.after, given.pool_index
-    required = TRUE if nodes is None or _held(given, met, nodes) else node_terms(nodes, after, pool_index)
+    required = TRUE if nodes is None or _held(given, met, nodes) else node_terms(nodes, after, pool_index, given.meter)
     wishes = preferred(given, applied, after)
     karpenter = made_by_karpenter(pool_index, met.left)
     if karpenter:
@@ -180,14 +182,14 @@ def _held(given: Given, met: Met, nodes: NodeSet) -> bool:
     elsewhere = met.before
     for mask, _ in nodes.groups:
         elsewhere &= ~mask
-    return not elsewhere and holds_already(given.own_terms, nodes, given.pool_index)
+    return not elsewhere and holds_already(given.own_terms, nodes, given.pool_index, given.meter)
 
 
-def holds_already(own_terms: Terms, wanted: NodeSet, pool_index: PoolIndex) -> bool:
+def holds_already(own_terms: Terms, wanted: NodeSet, pool_index: PoolIndex, meter: Meter | None = None) -> bool:
     """Whether the pod's own constraints keep it on these nodes; one that has none is kept nowhere. Raises TooMany."""
     if own_terms == TRUE:
         return wanted.anywhere == TRUE
-    return implies(own_terms, node_terms(wanted, pool_index.every, pool_index))
+    return implies(own_terms, node_terms(wanted, pool_index.every, pool_index, meter), meter)
 
 
 def _tolerations(
@@ -255,6 +257,8 @@ def stray_nodes_left(given: Given, met: Met) -> int:
     if anywhere is None or met.unsatisfiable:
         return 0
     strays = given.pool_index.strays
+    if given.meter and strays.every:
+        given.meter.spend(strays.price(anywhere) + strays.price(given.own_terms))
     return strays.admitted(anywhere) & strays.admitted(given.own_terms)
 
 
@@ -262,6 +266,9 @@ def pool_names(given: Given, met: Met, placement: Placement) -> PoolNames:
     """The pools before and after, and what of the nodes that are left bars the pod, the placement worked in."""
     pool_index = given.pool_index
     tolerations = [*((given.incoming.pod.get("spec") or {}).get("tolerations") or ()), *placement.tolerations]
+    if given.meter:  # once for the pools, and once for the nodes of none
+        there = len(pool_index.hard_taints) + len(pool_index.strays.taints)
+        given.meter.spend((1 + COVERING * there) * len(tolerations))
     before, after = pool_index.names(met.before), pool_index.names(met.left)
     hard = _barring(pool_index.hard_taints, met.left, tolerations)
     barred = 0

@@ -35,6 +35,7 @@ from engine.nodeselector import (
     MAX_TERMS,
     NOWHERE,
     LabelStates,
+    Meter,
     Term,
     Terms,
     can_be_said,
@@ -45,8 +46,9 @@ from engine.nodeselector import (
     parse_term,
     simplify,
     term_of,
+    work,
 )
-from engine.placement import MAX_WEIGHT, narrowed, preferences, united
+from engine.placement import MAX_WEIGHT, narrowed, paid, preferences, united
 from engine.pools import PoolIndex, members
 
 Json = Mapping[str, Any]
@@ -65,15 +67,24 @@ def made_by_karpenter(pool_index: PoolIndex, pools: int) -> int:
     return pools & made
 
 
-def dropped(pod: Json, patched: Json, pool_index: PoolIndex, pools: int) -> list[str]:
+def dropped(pod: Json, patched: Json, given: Given, pools: int) -> list[str]:
     """A warning where Karpenter, some of whose pools are left, drops the patched pod, and not the pod as it was."""
-    if patched is pod or not made_by_karpenter(pool_index, pools):
+    if patched is pod or not made_by_karpenter(given.pool_index, pools):
         return []
+    _pay_for_looking(given, patched)
     reason = overlooked(patched)
     return [f"Karpenter makes no node for this pod: {reason}"] if reason and not overlooked(pod) else []
 
 
-def without_absence(terms: Terms, pool_index: PoolIndex, pools: int) -> Terms:
+def _pay_for_looking(given: Given, *pods: Json) -> None:
+    """Pays for reading the required terms and the preferences of pods as Karpenter does."""
+    if given.meter:
+        for pod in pods:
+            terms = (*required_of(pod), *(each.get("preference") or {} for each in preferred_of(pod)))
+            given.meter.spend(3 * sum([1 + len(one.get("matchExpressions") or ()) for one in terms]))
+
+
+def without_absence(terms: Terms, pool_index: PoolIndex, pools: int, meter: Meter | None = None) -> Terms:
     """The same nodes of these pools in terms that ask for no node without `karpenter.sh/nodepool`. Raises TooMany.
 
     For wishes only: nodes of NodePools that the inventory does not know may fulfil them, too.
@@ -82,23 +93,28 @@ def without_absence(terms: Terms, pool_index: PoolIndex, pools: int) -> Terms:
     if not apart:
         return terms
     others = tuple(term for term in terms if term[NODE_POOL] != ABSENT)
-    named = [_naming(term, others, pool_index, pools) for term in apart]
-    rest = tuple(one for one in difference(others, tuple(named)) if one in others or pool_index.possible(one))
+    named = [_naming(term, others, pool_index, pools, meter) for term in apart]
+    left = difference(others, tuple(named), meter)
+    if meter:
+        meter.spend(sum(pool_index.price(one) for one in left) + len(left) * len(others))
+    rest = tuple(one for one in left if one in others or pool_index.possible(one))
     if not all(map(can_be_said, rest)):  # then NodePools that are meant keep their own terms, and are named, too
-        named, rest = [_naming(term, (), pool_index, pools) for term in apart], others
-    return simplify((*named, *rest))
+        named, rest = [_naming(term, (), pool_index, pools, meter) for term in apart], others
+    return simplify((*named, *rest), meter)
 
 
-def _naming(term: Term, meant: Terms, pool_index: PoolIndex, pools: int) -> Term:
+def _naming(term: Term, meant: Terms, pool_index: PoolIndex, pools: int, meter: Meter | None) -> Term:
     """A term with the names of NodePools that may fulfil the rest of it and are not meant, where it said that none is.
 
     NodePools that are meant may have nodes that fulfil it: those are in `meant`.
     """
     rest = term.with_values(NODE_POOL, ANY)
     names = []
+    if meter:
+        meter.spend(pool_index.price(rest))
     for index in members(made_by_karpenter(pool_index, pools) & pool_index.possible(rest)):
         name = pool_index.pools[index].selector.get(NODE_POOL, "")
-        if not implies((rest.with_values(NODE_POOL, one_of([name])),), meant):
+        if not implies((rest.with_values(NODE_POOL, one_of([name])),), meant, meter):
             names.append(name)
     return rest.with_values(NODE_POOL, none_of(names)) if names else rest
 
@@ -111,6 +127,8 @@ def heavier_than_all(wishes: Wishes, required: Terms, given: Given, pools: int) 
     """
     pod = given.incoming.pod
     own = preferred_of(pod)
+    if own or wishes:
+        _pay_for_looking(given, pod, pod)
     served = _first_terms(required, given, pools) if own or wishes else []
     if not served or (not own and all(any_node_pool((served[0], wish[NODE_POOL])) for _, wish in wishes)):
         return wishes
@@ -119,13 +137,15 @@ def heavier_than_all(wishes: Wishes, required: Terms, given: Given, pools: int) 
     top = max(ours.values(), default=0)
     if top >= MAX_WEIGHT and any(parse_term(one.get("preference") or {}) == NEUTRAL for one in own):
         return (*wishes, (_heavier(top), NEUTRAL))  # it stands there already, and these were made lighter for it
-    looked_at = [*heaviest([*theirs, *preferences(wishes, theirs)]), selected_node_pools(pod)]
+    looked_at = [*heaviest([*theirs, *preferences(wishes, theirs, given.meter)]), selected_node_pools(pod)]
     fixed = max((one.get("weight") or 0 for one in theirs), default=0)
     if fixed >= MAX_WEIGHT or any(any_node_pool((each, *looked_at)) for each in served) or overlooked(pod):
         return wishes
     with_neutral = (*wishes, (_heavier(max(fixed, top)), NEUTRAL))
-    lacking = [parse_term(one["preference"]) for one in preferences(with_neutral, own)]
-    return wishes if lacking == [NEUTRAL] and narrowed(pod, required) is None else with_neutral
+    lacking = [parse_term(one["preference"]) for one in preferences(with_neutral, own, given.meter)]
+    return (
+        wishes if lacking == [NEUTRAL] and narrowed(pod, required, given.meter, given.meant) is None else with_neutral
+    )
 
 
 def _heavier(top: int) -> int:
@@ -139,7 +159,7 @@ def _first_terms(required: Terms, given: Given, pools: int) -> list[LabelStates]
     if len(required_of(pod)) < 2:
         own = given.own_terms[0] if given.own_terms else NOWHERE
         return [(term & own)[NODE_POOL] for term in required if _serves(term, given, pools)]
-    terms = narrowed(pod, required)
+    terms = narrowed(pod, required, given.meter, given.meant)
     if terms is None:
         return [node_pools(required_of(pod)[0])]
     return [node_pools(one) for one, able in zip(terms, _served(pod, terms, given, pools), strict=True) if able]
@@ -153,7 +173,7 @@ def alternatives_in_order(required: Terms, wishes: Wishes, given: Given, pools: 
     if len(required) < 2:
         return required
     own = preferred_of(given.incoming.pod)
-    looked_at = [selected_node_pools(given.incoming.pod), *heaviest([*own, *preferences(wishes, own)])]
+    looked_at = [selected_node_pools(given.incoming.pod), *heaviest([*own, *preferences(wishes, own, given.meter)])]
 
     def rank(term: Term) -> int:
         if not _serves(term, given, pools):
@@ -165,6 +185,8 @@ def alternatives_in_order(required: Terms, wishes: Wishes, given: Given, pools: 
 
 def _serves(term: Term, given: Given, pools: int) -> bool:
     """Whether any of these pools may have a node that a term and the pod's one own term, if it is one, admit."""
+    if given.meter:
+        given.meter.spend(2 * work((term, *given.own_terms[:1])) + given.pool_index.price(term))
     here = term & given.own_terms[0] if len(given.own_terms) == 1 else term
     return not here.impossible and bool(given.pool_index.possible(here) & pools)
 
@@ -180,6 +202,7 @@ def shown(pod: Json, patched: Json, given: Given, pools: int) -> Json:
         return patched  # of an empty term, which matches nothing, Karpenter reads that any node will do
     if not narrower and all(patched["spec"].get(one) is (pod.get("spec") or {}).get(one) for one in _SOFT):
         return patched  # nothing more to give up than before
+    _pay_for_looking(given, pod, patched, patched)
     looked_at = [selected_node_pools(pod), *heaviest(preferred_of(patched))]
     in_front = any_node_pool((node_pools(terms[0]), *looked_at)) or not narrower
     if in_front and (_served(pod, terms[-1:], given, pools)[0] or not _soft(patched, given, pools)):
@@ -199,7 +222,9 @@ def _served(pod: Json, terms: Sequence[Json], given: Given, pools: int) -> list[
     """Of each of these nodeSelectorTerms, whether any of these pools may have a node that it and the pod admit."""
     selector = (pod.get("spec") or {}).get("nodeSelector") or {}
     selected = term_of({key: one_of([value]) for key, value in selector.items()})
-    meant = (selected & parse_term(one) for one in terms)
+    meant = [selected & parse_term(paid(one, given.meter)) for one in terms]
+    if given.meter:
+        given.meter.spend(work(meant) + sum(given.pool_index.price(one) for one in meant))
     return [not here.impossible and bool(given.pool_index.possible(here) & pools) for here in meant]
 
 

@@ -20,9 +20,8 @@ from engine.decision.weigh import preferred
 from engine.evaluation import NodeSet, PolicyEvaluation, WeightedNodes, alive, intersection, node_terms
 from engine.names import PREFERRED
 from engine.nodeselector import TRUE, Terms, TooMany, both, parse_term
-from engine.placement import MAX_WEIGHT, preferences
+from engine.placement import MAX_WEIGHT, paid, preferences
 from engine.pods import dealt, index_of
-from engine.pools import PoolIndex
 
 MOST_TRIED = 64
 """Choices of shares that are tried for a pod that has preferences of its own."""
@@ -33,19 +32,19 @@ MOST_PORTIONS = 16
 def with_shares(given: Given) -> Given:
     """What is given, each split decided: the pod's share is among what its policy requires. Raises PoliciesFailed."""
     options = {one.policy.name: _options(given, one) for one in given.evaluations if _splits(one)}
-    first = [_in_share(one, options[one.policy.name][0]) if _splits(one) else one for one in given.evaluations]
+    first = [_in_share(given, one, options[one.policy.name][0]) if _splits(one) else one for one in given.evaluations]
     if all(len(several) == 1 for several in options.values()):
         return replace(given, evaluations=first)
     binding = binding_terms(given)
     everything = required_together(given, [one for one in first if _requires(one)])
-    if everything is None or alive(everything, binding, given.pool_index):
+    if everything is None or alive(everything, binding, given.pool_index, given.meter):
         return replace(given, evaluations=first)
     kept, settled = list[PolicyEvaluation](), list[PolicyEvaluation]()
     for evaluation, chosen in zip(given.evaluations, first, strict=True):
         several = options.get(evaluation.policy.name, ())
-        for trial in (_in_share(evaluation, option) for option in several) if several else (chosen,):
+        for trial in (_in_share(given, evaluation, option) for option in several) if several else (chosen,):
             together = required_together(given, [*kept, trial]) if _requires(trial) else None
-            if together is None or alive(together, binding, given.pool_index):
+            if together is None or alive(together, binding, given.pool_index, given.meter):
                 kept += [trial] if _requires(trial) else []
                 settled.append(trial)
                 break
@@ -68,7 +67,7 @@ Option = tuple[int, bool]
 
 def _options(given: Given, evaluation: PolicyEvaluation) -> list[Option]:
     """The shares that a pod may have, the first by preference."""
-    kept = None if _hopeless(given) else _kept(evaluation, given.own_terms, given.pool_index)
+    kept = None if _hopeless(given) else _kept(evaluation, given.own_terms, given)
     if kept is not None:
         return [(kept, True)]
     order = [(place, False) for place in _order(given, evaluation)]
@@ -80,11 +79,11 @@ def _hopeless(given: Given) -> bool:
     return given.own_terms != TRUE and binding_terms(given) == TRUE
 
 
-def _kept(evaluation: PolicyEvaluation, terms: Terms, pool_index: PoolIndex) -> int | None:
+def _kept(evaluation: PolicyEvaluation, terms: Terms, given: Given) -> int | None:
     """The place of the first share that these terms imply."""
     for place, share in enumerate(evaluation.shares) if terms != TRUE else ():
         with suppress(TooMany):
-            if holds_already(terms, share.nodes, pool_index):
+            if holds_already(terms, share.nodes, given.pool_index, given.meter):
                 return place
     return None
 
@@ -109,17 +108,18 @@ def _ruled_out(given: Given, evaluation: PolicyEvaluation) -> set[int]:
     return {
         place
         for place, share in enumerate(evaluation.shares if binding != TRUE else ())
-        if not alive(share.nodes, binding, pool_index) and alive(share.nodes, TRUE, pool_index)
+        if not alive(share.nodes, binding, pool_index, given.meter)
+        and alive(share.nodes, TRUE, pool_index, given.meter)
     }
 
 
-def _in_share(evaluation: PolicyEvaluation, option: Option) -> PolicyEvaluation:
+def _in_share(given: Given, evaluation: PolicyEvaluation, option: Option) -> PolicyEvaluation:
     """The evaluation of a pod in a share. Raises PoliciesFailed."""
     place, kept = option
     share, nodes = evaluation.shares[place], evaluation.nodes
     if evaluation.policy.split[place].strict:
         try:
-            nodes = share.nodes if nodes is None else intersection(nodes, share.nodes)
+            nodes = share.nodes if nodes is None else intersection(nodes, share.nodes, given.meter)
         except TooMany as error:
             raise PoliciesFailed({evaluation.policy.name: str(error)}) from error
     settled = evaluation._replace(nodes=nodes, share=place, kept=kept, error=evaluation.error or share.error)
@@ -162,10 +162,10 @@ def _implied(given: Given, met: Met) -> Given:
     left = given.own_terms
     if met.nodes is not None:
         with suppress(TooMany):
-            left = both(left, node_terms(met.nodes, met.after, given.pool_index))
+            left = both(left, node_terms(met.nodes, met.after, given.pool_index, given.meter), given.meter)
 
     def keeping(evaluation: PolicyEvaluation) -> PolicyEvaluation:
-        place = _kept(evaluation, left, given.pool_index)
+        place = _kept(evaluation, left, given)
         return evaluation._replace(share=evaluation.share if place is None else place, kept=place is not None)
 
     return replace(given, evaluations=[keeping(one) if _wishes(met, one) else one for one in given.evaluations])
@@ -187,10 +187,10 @@ def _reachable(given: Given, met: Met, evaluation: PolicyEvaluation) -> list[int
 def _is_left(nodes: NodeSet, binding: Terms, given: Given, met: Met) -> bool:
     """Whether any of these nodes is left; True where that takes too many terms to say."""
     try:
-        left = nodes if met.nodes is None else intersection(nodes, met.nodes)
+        left = nodes if met.nodes is None else intersection(nodes, met.nodes, given.meter)
     except TooMany:
         return True
-    return alive(left, binding, given.pool_index)
+    return alive(left, binding, given.pool_index, given.meter)
 
 
 def _preferred_already(
@@ -205,7 +205,7 @@ def _preferred_already(
         chosen = {name: (place, True) for name, place in zip(places, choice, strict=True)}
         try:
             trial = _wishing(given, chosen)
-            if not preferences(preferred(trial, applied(trial, met), met.after), _own_wishes(given)):
+            if not preferences(preferred(trial, applied(trial, met), met.after), _own_wishes(given), given.meter):
                 return chosen
         except TooMany:
             continue
@@ -217,9 +217,11 @@ def _votes(given: Given, evaluation: PolicyEvaluation) -> dict[int, int]:
     votes: dict[int, int] = {}
     for one in _own_wishes(given):
         with suppress(TooMany):
-            wish = both((parse_term(one.get("preference") or {}),), given.own_terms)
+            wish = both((parse_term(paid(one.get("preference") or {}, given.meter)),), given.own_terms, given.meter)
             meant = [
-                place for place, share in enumerate(evaluation.shares) if alive(share.nodes, wish, given.pool_index)
+                place
+                for place, share in enumerate(evaluation.shares)
+                if alive(share.nodes, wish, given.pool_index, given.meter)
             ]
             if len(meant) == 1:
                 votes[meant[0]] = votes.get(meant[0], 0) + (one.get("weight") or 0)
@@ -272,7 +274,7 @@ def portions(given: Given) -> Iterator[tuple[float, dict[str, int]]]:
 def _dealt_to(given: Given, evaluation: PolicyEvaluation) -> list[tuple[int, int]]:
     """The shares that pods like this one are dealt, with their per cents; none if each keeps one."""
     split = evaluation.policy.split
-    if _hopeless(given) or _kept(evaluation, given.own_terms, given.pool_index) is not None:
+    if _hopeless(given) or _kept(evaluation, given.own_terms, given) is not None:
         return []
     if not split[0].strict and _own_wishes(given) and any(_votes(given, evaluation).values()):
         return []

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from engine.decision.combine import Given, Met
 from engine.decision.words import listed
 from engine.evaluation import NodeSet
-from engine.nodeselector import TRUE, Term, Terms, TooMany, simplify
+from engine.nodeselector import TRUE, Term, Terms, TooMany, simplify, work
 
 MAX_PAIRS = 100
 """Terms of policies beside terms of the pod's own that are looked at; where there are more, nothing is told."""
@@ -25,9 +25,14 @@ def unseen_nodes(given: Given, met: Met, strays: int) -> str:
     if met.nodes is None or met.unsatisfiable or strays or pool_index.inventory.strays > pool_index.strays.count:
         return ""
     found: set[Term] = set()
+    meter = given.meter
+    if meter:
+        meter.spend(work(given.own_terms[:MAX_PAIRS]))
     for count, (pools, term) in enumerate(_left(met.nodes, given.own_terms)):
         if count == MAX_PAIRS:
             return ""
+        if meter:
+            meter.spend(2 * pool_index.price(term) + work((term,)) + len(term.requirements))
         here = 0 if term.impossible else pools & met.left & pool_index.possible(term)
         if here & pool_index.attested(term):
             return ""

@@ -9,8 +9,8 @@ from engine.decision.combine import Given
 from engine.decision.karpenter import without_absence
 from engine.evaluation import NodeSet, PolicyEvaluation, WeightedNodes, heaviest_overlap, node_terms
 from engine.names import PREFERRED
-from engine.nodeselector import Term, Terms, TooMany, affordable, both, implies, parse_term
-from engine.placement import MAX_WEIGHT, WISHES, united
+from engine.nodeselector import Term, Terms, TooMany, affordable, both, implies, parse_term, work
+from engine.placement import MAX_WEIGHT, WISHES, paid, united
 
 
 def preferred(given: Given, applied: Sequence[PolicyEvaluation], after: int) -> tuple[tuple[int, Term], ...]:
@@ -41,7 +41,9 @@ def wished(given: Given, nodes: NodeSet, after: int) -> Terms:
     Raises TooMany, which says that it is about wishes.
     """
     try:
-        return without_absence(node_terms(nodes, after, given.pool_index), given.pool_index, after)
+        return without_absence(
+            node_terms(nodes, after, given.pool_index, given.meter), given.pool_index, after, given.meter
+        )
     except TooMany as error:
         raise TooMany(error.count, WISHES) from error
 
@@ -50,18 +52,23 @@ def _not_preferred_yet(given: Given, wishes: Sequence[tuple[int, Term]], after: 
     """Without what the pod prefers already in other words: somebody else has left fewer pools since it was said."""
     affinity = ((given.incoming.pod.get("spec") or {}).get("affinity") or {}).get("nodeAffinity") or {}
     existing = [
-        (one.get("weight") or 0, parse_term(one.get("preference") or {})) for one in affinity.get(PREFERRED) or ()
+        (one.get("weight") or 0, parse_term(paid(one.get("preference") or {}, given.meter)))
+        for one in affinity.get(PREFERRED) or ()
     ]
     if not existing or not wishes:
         return tuple(wishes)
     affordable((wish for _, wish in wishes), WISHES)
+    if given.meter:
+        given.meter.spend(sum(4 * wish.width * work((wish,)) for _, wish in wishes))
     wishes = [(weight, one) for weight, wish in wishes for one in wish.split()]
-    own_terms = given.own_terms
+    own_terms, meter = given.own_terms, given.meter
     gone = given.pool_index.selector(given.pool_index.every & ~after)
 
     def otherwise(wish: Term, one: Term) -> bool:
-        here = both((wish,), own_terms)
-        return one != wish and implies(here, (one,)) and implies(both((one,), own_terms), (wish, *gone))
+        here = both((wish,), own_terms, meter)
+        if one == wish or not implies(here, (one,), meter):
+            return False
+        return implies(both((one,), own_terms, meter), (wish, *gone), meter)
 
     wanted, equal = united(wishes), united(existing)
     said = {

@@ -9,7 +9,7 @@ from typing import Any
 from engine.decision.contradiction import contradicted
 from engine.decision.decision import PolicyOutcome, PoolNames, Portion
 from engine.evaluation import NodeSet, PolicyEvaluation, alive, intersection, reach
-from engine.nodeselector import TRUE, Terms, TooMany
+from engine.nodeselector import TRUE, Meter, Terms, TooMany
 from engine.pods import IncomingPod, owner_of
 from engine.pools import PoolIndex
 
@@ -24,6 +24,8 @@ FEWER = (
     "or have whoever keeps the policy do so"
 )
 """What to do where the terms of a pod and of policies multiply past what a pod may carry."""
+SMALLER = "make that smaller, or have whoever keeps the policies ask for fewer alternatives"
+"""What to do where a pod and its policies take more work together than one request may."""
 MANY = 5
 """As many names are listed; of more, the rest are counted."""
 
@@ -148,6 +150,7 @@ def emptiness(
     mine: Terms,
     pod: Mapping[str, Any],
     pool_index: PoolIndex,
+    meter: Meter | None = None,
 ) -> str:
     """Why a policy leaves no pool: what it asks for, which pools that is, and what the other side allows.
 
@@ -155,21 +158,21 @@ def emptiness(
     instead of pools.
     """
     assert evaluation.nodes is not None
-    alone = pool_index.names(reach(evaluation.nodes.groups, TRUE, pool_index))
-    if not alive(evaluation.nodes, TRUE, pool_index):
+    alone = pool_index.names(reach(evaluation.nodes.groups, TRUE, pool_index, meter))
+    if not alive(evaluation.nodes, TRUE, pool_index, meter):
         failed = f" ({evaluation.error})" if evaluation.error else ""
         return f"{evaluation.wanted}: no pool satisfies it{failed}"
     at_odds = None
     with suppress(TooMany):
-        at_odds = contradicted(evaluation.nodes, pod, mine, pool_index) if mine != TRUE else None
+        at_odds = contradicted(evaluation.nodes, pod, mine, pool_index, meter) if mine != TRUE else None
     if at_odds:
         return f"{evaluation.wanted}: that allows {at_odds[0]}, but {at_odds[1]}, so nothing is left"
     others: NodeSet | None = None
     for other in kept:
         assert other.nodes is not None
-        others = other.nodes if others is None else intersection(others, other.nodes)
+        others = other.nodes if others is None else intersection(others, other.nodes, meter)
     groups = ((pool_index.every, TRUE),) if others is None else others.groups
-    allowed = pool_index.names(reach(groups, mine, pool_index))
+    allowed = pool_index.names(reach(groups, mine, pool_index, meter))
     common = [name for name in alone if name in allowed]
     elsewhere = f" (other nodes of {listed(common)})" if common else ""
     sides = ["the pod's own constraints"] if mine != TRUE else []
@@ -177,7 +180,7 @@ def emptiness(
     leave = "leaves" if len(sides) == 1 and kept else "leave"
     if not alone:
         return f"{evaluation.wanted}: {listed(sides)} {leave} no such node, so nothing is left"
-    beside = others is not None and alive(others, mine, pool_index)
+    beside = others is not None and alive(others, mine, pool_index, meter)
     rest = listed(allowed) or ("only nodes of no pool" if beside else "nothing")
     return (
         f"{evaluation.wanted}: that leaves {listed(alone)}, but {listed(sides)} "

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from engine.evaluation.verdicts import ByPool, Verdict, truths
-from engine.nodeselector import FALSE, TRUE, Term, Terms, both, simplify, within_limit
+from engine.nodeselector import EVERYWHERE, FALSE, TRUE, Meter, Term, Terms, both, pay_for_pairs, simplify, within_limit
 from engine.pools import Group, PoolIndex
 
 
@@ -22,25 +22,27 @@ class NodeSet:
     anywhere: Terms | None = None
 
 
-def node_set_of(verdict: Verdict, pool_index: PoolIndex) -> NodeSet:
+def node_set_of(verdict: Verdict, pool_index: PoolIndex, meter: Meter) -> NodeSet:
     """The nodes on which a verdict is true. Raises TooMany."""
     free = None if verdict.anywhere is None else within_limit(verdict.anywhere[0])
     if isinstance(verdict, ByPool) and not (pool_index.inferred and (verdict.reads or verdict.computed)):
         return NodeSet(((verdict.true, TRUE),) if verdict.true else (), free)
-    return NodeSet(tuple(truths(verdict, pool_index)), free)
+    return NodeSet(tuple(truths(verdict, pool_index, meter)), free)
 
 
-def intersection(a: NodeSet, b: NodeSet) -> NodeSet:
+def intersection(a: NodeSet, b: NodeSet, meter: Meter | None = None) -> NodeSet:
     """The nodes that are in both. Raises TooMany."""
-    free = None if a.anywhere is None or b.anywhere is None else both(a.anywhere, b.anywhere)
+    free = None if a.anywhere is None or b.anywhere is None else both(a.anywhere, b.anywhere, meter)
     if len(a.groups) == len(b.groups) == 1 and a.groups[0][1] == b.groups[0][1] == TRUE:
         common = a.groups[0][0] & b.groups[0][0]
         return NodeSet(((common, TRUE),) if common else (), free)
     groups: dict[Terms, int] = {}
+    if meter:
+        meter.spend(len(a.groups) * len(b.groups))
     for mask, terms in a.groups:
         for other, conditions in b.groups:
             if mask & other:
-                met = conditions if terms == TRUE else terms if conditions == TRUE else both(terms, conditions)
+                met = conditions if terms == TRUE else terms if conditions == TRUE else both(terms, conditions, meter)
                 if met != FALSE:
                     groups[met] = groups.get(met, 0) | (mask & other)
     return NodeSet(tuple((mask, terms) for terms, mask in groups.items()), free)
@@ -56,38 +58,49 @@ def plain_meet(node_sets: Sequence[NodeSet | None]) -> NodeSet | None:
     return NodeSet(((common, TRUE),) if common else ()) if node_sets else None
 
 
-def reach(groups: Iterable[Group], own: Terms, pool_index: PoolIndex) -> int:
+def reach(groups: Iterable[Group], own: Terms, pool_index: PoolIndex, meter: Meter | None = None) -> int:
     """The mask of the pools that may have a node of these groups which the pod's own constraints admit."""
     reached = 0
     for mask, terms in groups:
         left = mask & ~reached
-        for nodes in _met(terms, own):
+        for nodes in _met(terms, own, meter):
             if not left:
                 break
+            if meter and nodes.requirements:
+                meter.spend(pool_index.price(nodes))
             here = left & pool_index.possible(nodes)
             reached |= here
             left &= ~here
     return reached
 
 
-def alive(nodes: NodeSet, own: Terms, pool_index: PoolIndex) -> bool:
+def alive(nodes: NodeSet, own: Terms, pool_index: PoolIndex, meter: Meter | None = None) -> bool:
     """Whether any node can possibly be left: of a pool, or, where pools don't matter and such nodes exist, of none."""
-    if reach(nodes.groups, own, pool_index):
+    if reach(nodes.groups, own, pool_index, meter):
         return True
     outside = not pool_index.pools or pool_index.inventory.strays > 0
-    return outside and nodes.anywhere is not None and next(_met(nodes.anywhere, own), None) is not None
+    return outside and nodes.anywhere is not None and next(_met(nodes.anywhere, own, meter), None) is not None
 
 
-def _met(a: Terms, b: Terms) -> Iterator[Term]:
+def _met(a: Terms, b: Terms, meter: Meter | None) -> Iterator[Term]:
     """What two disjunctions have in common, term by term: there may be more terms than a pod can carry."""
     if b == TRUE:
-        return iter(a)
-    return (met for one in a for other in b if not (met := one & other).impossible)
+        yield from a
+        return
+    for one in a:
+        if one == EVERYWHERE:
+            yield from b
+            continue
+        pay_for_pairs((one,), b, meter)
+        yield from (met for other in b if not (met := one & other).impossible)
 
 
-def node_terms(nodes: NodeSet, pools: int, pool_index: PoolIndex) -> Terms:
+def node_terms(nodes: NodeSet, pools: int, pool_index: PoolIndex, meter: Meter | None = None) -> Terms:
     """The terms that exactly the nodes of a node set match, of its pools only those of the mask. Raises TooMany."""
     if nodes.anywhere is not None:
         return nodes.anywhere
-    parts = (both(pool_index.selector(mask & pools), terms) for mask, terms in nodes.groups if mask & pools)
-    return simplify(term for part in parts for term in part)
+    groups = [(mask & pools, terms) for mask, terms in nodes.groups if mask & pools]
+    if meter:
+        meter.spend(sum(pool_index.price_of_selector(mask) for mask, _ in groups))
+    parts = [both(pool_index.selector(mask), terms, meter) for mask, terms in groups]
+    return simplify([term for part in parts for term in part], meter)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from engine.nodeselector import FALSE, TRUE, Overflow, Term, Terms, simplify, term_of
+from engine.nodeselector import FALSE, TRUE, Meter, Overflow, Term, Terms, pay_for_pairs, simplify, term_of, work
 from engine.pools import PoolIndex, Read, members, words_of
 from engine.program import NOTHING_READ, Arguments, Leaf, PoolView, Reads, Truth
 
@@ -43,14 +43,15 @@ def open_truths(
 
 
 def beside_declared(
-    truth: Truth, pools: int, pool_index: PoolIndex, *, computed: bool
+    truth: Truth, pools: int, pool_index: PoolIndex, meter: Meter, *, computed: bool
 ) -> Iterator[tuple[int, Truth, Reads]]:
     """What a Truth still asks of the nodes of these pools, in groups, and what was read of labels by computed keys."""
     keys = _keys(truth)
     read = frozenset(Read("labels", key) for key in keys) if computed else NOTHING_READ
+    meter.spend(len(pool_index.pools) + work(truth[0]) + work(truth[1]))
     for mask, known in pool_index.alike(keys):
         if mask & pools:
-            yield mask & pools, (_beside(truth[0], known), _beside(truth[1], known)), read
+            yield mask & pools, (_beside(truth[0], known, meter), _beside(truth[1], known, meter)), read
 
 
 def _keys(truth: Truth) -> frozenset[str]:
@@ -58,11 +59,12 @@ def _keys(truth: Truth) -> frozenset[str]:
     return frozenset(key for terms in truth for term in terms for key, _ in term.requirements)
 
 
-def _beside(terms: Terms, known: Term) -> Terms:
+def _beside(terms: Terms, known: Term, meter: Meter) -> Terms:
     """What terms still ask of nodes of which something is known, in the words of what is known where that is a list."""
     if isinstance(terms, Overflow) or terms in (TRUE, FALSE) or not known.requirements:
         return terms
     left = []
+    pay_for_pairs(terms, (known,), meter)
     for term in terms:
         if (term & known).impossible:
             continue
@@ -72,4 +74,4 @@ def _beside(terms: Terms, known: Term) -> Terms:
                 met = values & known[key]
                 asked[key] = met if met.finite is not None and not met.absent else values
         left.append(term_of(asked))
-    return simplify(left)
+    return simplify(left, meter)

@@ -82,7 +82,7 @@ def evaluate_policy(policy: CompiledPolicy, pod_facts: PodFacts) -> PolicyEvalua
     known: PolicyEvaluation | None = pod_facts.pool_facts.evaluations.get(policy.name)
     if known is not None and known.policy is policy:
         return known
-    arguments = pod_facts.arguments(policy)
+    arguments = pod_facts.apart() if policy.pool_only else pod_facts.arguments(policy)
     try:
         unmet = _first(policy.match_conditions, arguments, holding=False) if policy.match_conditions else None
         if unmet is not None:
@@ -100,7 +100,10 @@ def evaluate_policy(policy: CompiledPolicy, pod_facts: PodFacts) -> PolicyEvalua
         return PolicyEvaluation(policy, "failed", failure.remedy, str(failure))
     except (BudgetExceeded, TooMany) as failure:
         read = [path for rule in (*policy.require, *policy.fallback) for path in rule.reads]
-        return PolicyEvaluation(policy, "failed", remedy(failure, read, arguments), str(failure))
+        evaluation = PolicyEvaluation(policy, "failed", remedy(failure, read, arguments), str(failure))
+        if policy.pool_only:
+            pod_facts.pool_facts.evaluations[policy.name] = evaluation
+        return evaluation
 
 
 def _without_namespace(policy: CompiledPolicy, pod_facts: PodFacts) -> PolicyEvaluation:
@@ -158,7 +161,7 @@ def failure_of(item: Condition | CompiledTolerance, error: Exception, arguments:
 def _placed(policy: CompiledPolicy, arguments: Arguments, pod_facts: PodFacts) -> PolicyEvaluation:
     inputs, pod = pod_facts.inputs(arguments), pod_facts.incoming.pod
     verdict = _required(policy.require, inputs)
-    where = None if verdict is None else node_set_of(verdict, pod_facts.pool_index)
+    where = None if verdict is None else node_set_of(verdict, pod_facts.pool_index, inputs.meter)
     error = "" if verdict is None else _required_error(policy.require, verdict, inputs)
     if policy.only_requires:
         return PolicyEvaluation(policy, "applied", policy.wanted, error, where)
@@ -185,9 +188,9 @@ def _shares(policy: CompiledPolicy, inputs: Inputs) -> Iterable[ShareNodes]:
     """The nodes of each share. Raises BudgetExceeded and TooMany."""
     for share in policy.split:
         verdict = inputs.decide(share.rule.tree)
-        nodes = node_set_of(verdict, inputs.pool_facts.pool_index)
+        nodes = node_set_of(verdict, inputs.pool_facts.pool_index, inputs.meter)
         error = _required_error([share.rule], verdict, inputs)
-        yield ShareNodes(nodes if share.strict else with_disjoint_terms(nodes), error)
+        yield ShareNodes(nodes if share.strict else with_disjoint_terms(nodes, inputs.meter), error)
 
 
 def _required(rules: Sequence[Rule], inputs: Inputs) -> Verdict | None:
@@ -198,7 +201,7 @@ def _required(rules: Sequence[Rule], inputs: Inputs) -> Verdict | None:
     verdict: Verdict | None = None
     for rule in rules:
         mine = inputs.decide(rule.tree)
-        verdict = mine if verdict is None else both_hold(verdict, lambda mine=mine: mine, every)  # type: ignore[misc]
+        verdict = mine if verdict is None else both_hold(verdict, lambda mine=mine: mine, every, inputs.meter)  # type: ignore[misc]
     return verdict
 
 
@@ -223,13 +226,17 @@ def _wishes(policy: CompiledPolicy, inputs: Inputs, errors: list[str]) -> Iterab
     pool_index = inputs.pool_facts.pool_index
     errors += filter(None, [_first_error([item.rule for item in policy.prefer if item.rule], inputs)])
     for place, item in enumerate(policy.prefer):
-        where = None if item.rule is None else node_set_of(inputs.decide(item.rule.tree), pool_index)
+        where = None if item.rule is None else node_set_of(inputs.decide(item.rule.tree), pool_index, inputs.meter)
         if item.score is None:
-            yield WeightedNodes(with_disjoint_terms(where or NodeSet(())), item.weight, place)
+            yield WeightedNodes(with_disjoint_terms(where or NodeSet(()), inputs.meter), item.weight, place)
             continue
         failed: list[str] = []
         for one in scored(item.score, inputs, failed):
-            nodes = one.nodes if where is None else with_disjoint_terms(intersection(one.nodes, where))
+            nodes = (
+                one.nodes
+                if where is None
+                else with_disjoint_terms(intersection(one.nodes, where, inputs.meter), inputs.meter)
+            )
             yield WeightedNodes(nodes, one.weight, place)
         errors += [f"prefer[{place}].score: {error}" for error in failed]
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from engine.evaluation.open_pools import beside_declared, open_truths
 from engine.evaluation.pool_lookup import PoolLookup, lookup_of
-from engine.evaluation.verdicts import ByNode, ByPool, Verdict, both_hold, choice, invert
+from engine.evaluation.verdicts import POOLS, ByNode, ByPool, Verdict, both_hold, choice, invert
 from engine.language import BudgetExceeded, CelError
-from engine.nodeselector import FALSE, TRUE
+from engine.nodeselector import FALSE, TRUE, Meter
 from engine.pools import PoolIndex, members, words_of
 from engine.program import (
     NO,
@@ -34,6 +34,7 @@ from engine.program import (
     UnknownFact,
     assumed,
     assumed_cases,
+    meter_of,
 )
 
 
@@ -87,7 +88,7 @@ class PoolFacts:
         moved, before = self.pool_index.carried_over.moved, previous._open.get(leaf.number, {}) if previous else {}
         same = {truth: moved(mask) for truth, mask in before.items()}
         self._open[leaf.number] = open_truths(leaf, self.pool_index, self.views, undecided, arguments, same)
-        return _opened(leaf, self.pool_index, by_pool, undecided, self._open[leaf.number])
+        return _opened(leaf, self.pool_index, by_pool, undecided, self._open[leaf.number], meter_of(arguments))
 
     def everywhere(self, function: Callable[..., object], arguments: Arguments) -> ByPool:
         """The verdict on an expression that reads neither pool nor node. Raises BudgetExceeded."""
@@ -98,12 +99,16 @@ class PoolFacts:
 
 
 class Inputs:
-    """What expressions are decided with: facts of pools, the pod's values, leaves decided so far (`seen`)."""
+    """What expressions are decided with: facts of pools, the pod's values, leaves decided so far (`seen`).
 
-    __slots__ = ("arguments", "pool_facts", "seen")
+    The `meter`, which pays for what is decided, is the budget among the arguments.
+    """
+
+    __slots__ = ("arguments", "meter", "pool_facts", "seen")
 
     def __init__(self, pool_facts: PoolFacts, arguments: Arguments, seen: dict[int, Verdict]) -> None:
         self.pool_facts, self.arguments, self.seen = pool_facts, arguments, seen
+        self.meter: Meter = meter_of(arguments)
 
     def decide(self, tree: Tree) -> Verdict:
         """The verdict on an expression; one that can't be computed is an error in it. Raises BudgetExceeded."""
@@ -116,9 +121,8 @@ class Inputs:
             case Not():
                 return invert(self.decide(tree.inner))
             case Both():
-                return both_hold(
-                    self.decide(tree.left), lambda: self.decide(tree.right), self.pool_facts.pool_index.every
-                )
+                every = self.pool_facts.pool_index.every
+                return both_hold(self.decide(tree.left), lambda: self.decide(tree.right), every, self.meter)
             case Choice():
                 return self._choose(tree)
 
@@ -179,7 +183,7 @@ class Inputs:
             return self.decide(tree.yes if test.anywhere == YES else tree.no)
         if test.anywhere == UNKNOWN:
             return self.pool_facts.unknown
-        return choice(test, self.decide(tree.yes), self.decide(tree.no), self.pool_facts.pool_index.every)
+        return choice(test, self.decide(tree.yes), self.decide(tree.no), self.pool_facts.pool_index.every, self.meter)
 
 
 def _leaf(leaf: Leaf, inputs: Inputs) -> Verdict:
@@ -223,6 +227,7 @@ def _by_pool(
     """
     assert leaf.function is not None
     pool_index = pool_facts.pool_index
+    meter_of(arguments).spend(POOLS * len(pool_index.pools) if known is None else 0)
     before, open_before = known or (ByPool(0, 0), 0)
     moved = pool_index.carried_over.moved
     true, false, undecided = moved(before.true), moved(before.false), moved(open_before)
@@ -255,15 +260,17 @@ def _put(leaf: Leaf, pool_facts: PoolFacts, known: ByPool, undecided: int, argum
         return known
     pool_index = pool_facts.pool_index
     truths = open_truths(leaf, pool_index, pool_facts.views, undecided, arguments)
-    return _opened(leaf, pool_index, known, undecided, truths)
+    return _opened(leaf, pool_index, known, undecided, truths, meter_of(arguments))
 
 
-def _opened(leaf: Leaf, pool_index: PoolIndex, known: ByPool, undecided: int, truths: Mapping[Truth, int]) -> Verdict:
+def _opened(
+    leaf: Leaf, pool_index: PoolIndex, known: ByPool, undecided: int, truths: Mapping[Truth, int], meter: Meter
+) -> Verdict:
     """The verdict on a leaf that is `known` but for some pools, on whose nodes it is what `truths` say."""
     cases: dict[Truth, int] = {}
     computed = dict(known.computed)
     for asked, pools in truths.items():
-        for mask, truth, read in beside_declared(asked, pools, pool_index, computed=leaf.computed):
+        for mask, truth, read in beside_declared(asked, pools, pool_index, meter, computed=leaf.computed):
             cases[truth] = cases.get(truth, 0) | mask
             for i in members(mask) if read else ():
                 computed[i] = computed.get(i, NOTHING_READ) | read
@@ -361,6 +368,7 @@ def _node_leaf(leaf: Leaf, truth: TruthOf, inputs: Inputs) -> Verdict:
     for provider, mask in pool_index.providers.items() if not leaf.reads_pool else ():
         here = truth((*inputs.arguments, None), words_of(provider))
         cases[here] = cases.get(here, 0) | mask
+    meter_of(inputs.arguments).spend(4 * POOLS * len(pool_index.pools) if leaf.reads_pool else 0)
     for i, pool in enumerate(pool_index.pools) if leaf.reads_pool else ():
         view, reads = _noting(leaf, inputs.pool_facts, i)
         words = words_of(pool.provider)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.evaluation.nodeset import NodeSet, node_set_of, node_terms
 from engine.evaluation.pool_facts import Inputs
-from engine.nodeselector import FALSE, Term, Terms, can_be_said, difference, disjoint
+from engine.nodeselector import FALSE, Meter, Term, Terms, can_be_said, difference, disjoint
 from engine.pools import PoolIndex
 from engine.program import Rule
 
@@ -58,12 +58,12 @@ def tiers_of(rules: Sequence[Rule], inputs: Inputs) -> tuple[WeightedNodes, ...]
     tiers: list[NodeSet] = []
     shared: list[bool] = []
     for rule in rules:
-        tier = rest = node_set_of(inputs.decide(rule.tree), pool_index)
+        tier = rest = node_set_of(inputs.decide(rule.tree), pool_index, inputs.meter)
         shares = False
         for better in earlier:
-            rest, unsaid = _less(rest, better, pool_index)
+            rest, unsaid = _less(rest, better, pool_index, inputs.meter)
             shares = shares or unsaid
-        tiers.append(with_disjoint_terms(rest))
+        tiers.append(with_disjoint_terms(rest, inputs.meter))
         shared.append(shares)
         earlier.append(tier)
     return tuple(map(WeightedNodes, tiers, _levels(shared)))
@@ -83,31 +83,32 @@ def _levels(shared: Sequence[bool]) -> list[int]:
     return levels[::-1]
 
 
-def _less(tier: NodeSet, better: NodeSet, pool_index: PoolIndex) -> tuple[NodeSet, bool]:
+def _less(tier: NodeSet, better: NodeSet, pool_index: PoolIndex, meter: Meter) -> tuple[NodeSet, bool]:
     """A tier without the nodes of a better one; and whether some of these are left, for no affinity says it."""
     parts: list[tuple[int, Terms, bool]] = []
+    meter.spend(len(tier.groups) * len(better.groups))
     for mask, terms in tier.groups:
         left = mask
         for other, conditions in better.groups:
             if shared := left & other:
-                parts.append((shared, *_difference(terms, conditions)))
+                parts.append((shared, *_difference(terms, conditions, meter)))
                 left &= ~other
         parts.append((left, terms, False))
     groups = tuple((mask, terms) for mask, terms, _ in parts if mask and terms != FALSE)
     free, unsaid = tier.anywhere, any(shares for _, _, shares in parts)
     if free is not None:
-        free, shares = _difference(free, node_terms(better, pool_index.every, pool_index))
+        free, shares = _difference(free, node_terms(better, pool_index.every, pool_index, meter), meter)
         unsaid = unsaid or shares
     return NodeSet(groups, free), unsaid
 
 
-def _difference(a: Terms, b: Terms) -> tuple[Terms, bool]:
+def _difference(a: Terms, b: Terms, meter: Meter) -> tuple[Terms, bool]:
     """`a` without `b`, and False; where no affinity says that, `a` as it is, and True. Raises TooMany."""
-    rest = difference(a, b)
+    rest = difference(a, b, meter)
     return (rest, False) if all(map(can_be_said, rest)) else (a, True)
 
 
-def with_disjoint_terms(wanted: NodeSet) -> NodeSet:
+def with_disjoint_terms(wanted: NodeSet, meter: Meter) -> NodeSet:
     """The same nodes in terms that no node matches twice, for each match adds its weight. Raises TooMany."""
-    groups = tuple((mask, disjoint(terms)) for mask, terms in wanted.groups)
-    return NodeSet(groups, None if wanted.anywhere is None else disjoint(wanted.anywhere))
+    groups = tuple((mask, disjoint(terms, meter)) for mask, terms in wanted.groups)
+    return NodeSet(groups, None if wanted.anywhere is None else disjoint(wanted.anywhere, meter))

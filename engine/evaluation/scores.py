@@ -8,6 +8,7 @@ from typing import Protocol
 from engine.evaluation.nodeset import NodeSet
 from engine.evaluation.pool_facts import Inputs
 from engine.evaluation.preferences import WeightedNodes, with_disjoint_terms
+from engine.evaluation.verdicts import POOLS
 from engine.language import CelError
 from engine.nodeselector import TRUE, Terms, both, within_limit
 from engine.pools import Cases, Read, Words, words_of
@@ -30,10 +31,10 @@ def scored(score: Score, inputs: Inputs, errors: list[str]) -> Iterable[Weighted
         for guard, value in cases:
             if weight := _clipped(value):
                 for mask, demanded in pool_index.demands(reads, 1 << i):
-                    terms = both(within_limit(guard), demanded)
+                    terms = both(within_limit(guard), demanded, inputs.meter)
                     weights[weight, terms] = weights.get((weight, terms), 0) | mask
     for (weight, terms), mask in weights.items():
-        yield WeightedNodes(with_disjoint_terms(NodeSet(((mask, terms),))), weight)
+        yield WeightedNodes(with_disjoint_terms(NodeSet(((mask, terms),)), inputs.meter), weight)
 
 
 def _clipped(value: object) -> int:
@@ -49,6 +50,7 @@ def by_pool_values(score: Scored, inputs: Inputs, errors: list[str]) -> Iterator
     Pools on which it is an error are left out, and `errors` says why.
     """
     pool_facts = inputs.pool_facts
+    inputs.meter.spend(POOLS * len(pool_facts.pool_index.pools))
     for i, pool in enumerate(pool_facts.pool_index.pools):
         view, noted = pool_facts.views[i], set[Read]()
         if score.computed and pool.inferred:

@@ -14,12 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import product
+from math import prod
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
-from engine.nodeselector import FALSE, Terms, both, within_limit
+from engine.nodeselector import FALSE, Meter, Terms, both, within_limit
 from engine.pools import PoolIndex, members
 from engine.program import NO, NOTHING_READ, UNKNOWN, YES, Reads, Truth, choose, conjoin, negate
+
+POOLS = 4
+"""What each pool takes of the budget that is looked at by itself, in units."""
 
 NOTHING_COMPUTED: Mapping[int, Reads] = MappingProxyType({})
 
@@ -67,7 +71,7 @@ def invert(verdict: Verdict) -> Verdict:
     return ByNode(split, anywhere, verdict.reads, verdict.computed)
 
 
-def both_hold(left: Verdict, other: Callable[[], Verdict], every: int) -> Verdict:
+def both_hold(left: Verdict, other: Callable[[], Verdict], every: int, meter: Meter) -> Verdict:
     """`left && other()`; what is settled on one side alone reads nothing of the other. `every` is all pools' mask."""
     if left.anywhere == NO:
         return left
@@ -77,23 +81,25 @@ def both_hold(left: Verdict, other: Callable[[], Verdict], every: int) -> Verdic
     if right.anywhere == YES:
         return left
     neither = left.anywhere is None or right.anywhere is None
-    anywhere = None if neither else conjoin(left.anywhere, lambda: right.anywhere)  # type: ignore[arg-type, return-value]
+    anywhere = None if neither else conjoin(left.anywhere, lambda: right.anywhere, meter)  # type: ignore[arg-type, return-value]
     reads, computed = left.reads | right.reads, _united(left.computed, right.computed)
     if isinstance(left, ByPool) and isinstance(right, ByPool):
         return ByPool(left.true & right.true, left.false | right.false, anywhere, reads, computed)
     cases: dict[Truth, int] = {}
-    for (mask, a), (some, b) in product(left.cases(every), right.cases(every)):
+    lefts, rights = left.cases(every), right.cases(every)
+    meter.spend(len(lefts) * len(rights))
+    for (mask, a), (some, b) in product(lefts, rights):
         if here := mask & some:
-            truth = conjoin(a, lambda b=b: b)  # type: ignore[misc]
+            truth = conjoin(a, lambda b=b: b, meter)  # type: ignore[misc]
             cases[truth] = cases.get(truth, 0) | here
     return ByNode(tuple((mask, truth) for truth, mask in cases.items()), anywhere, reads, computed)
 
 
-def choice(test: Verdict, yes: Verdict, no: Verdict, every: int) -> Verdict:
+def choice(test: Verdict, yes: Verdict, no: Verdict, every: int, meter: Meter) -> Verdict:
     """`test ? yes : no`; where the test is an error, so is the whole."""
     parts = (test, yes, no)
     truths = [part.anywhere for part in parts if part.anywhere is not None]
-    anywhere = choose(truths[0], lambda: truths[1], lambda: truths[2]) if len(truths) == 3 else None
+    anywhere = choose(truths[0], lambda: truths[1], lambda: truths[2], meter) if len(truths) == 3 else None
     reads = test.reads | yes.reads | no.reads
     computed = _united(test.computed, _united(yes.computed, no.computed))
     if isinstance(test, ByPool) and isinstance(yes, ByPool) and isinstance(no, ByPool):
@@ -101,9 +107,11 @@ def choice(test: Verdict, yes: Verdict, no: Verdict, every: int) -> Verdict:
         false = (test.true & yes.false) | (test.false & no.false)
         return ByPool(true, false, anywhere, reads, computed)
     cases: dict[Truth, int] = {}
-    for (mask, t), (some, y), (other, n) in product(*(part.cases(every) for part in parts)):
+    split = [part.cases(every) for part in parts]
+    meter.spend(prod(map(len, split)))
+    for (mask, t), (some, y), (other, n) in product(*split):
         if here := mask & some & other:
-            truth = choose(t, lambda y=y: y, lambda n=n: n)  # type: ignore[misc]
+            truth = choose(t, lambda y=y: y, lambda n=n: n, meter)  # type: ignore[misc]
             cases[truth] = cases.get(truth, 0) | here
     return ByNode(tuple((mask, truth) for truth, mask in cases.items()), anywhere, reads, computed)
 
@@ -115,15 +123,16 @@ def _united(a: Mapping[int, Reads], b: Mapping[int, Reads]) -> Mapping[int, Read
     return {pool: a.get(pool, NOTHING_READ) | b.get(pool, NOTHING_READ) for pool in a.keys() | b.keys()}
 
 
-def truths(verdict: Verdict, pool_index: PoolIndex) -> list[tuple[int, Terms]]:
+def truths(verdict: Verdict, pool_index: PoolIndex, meter: Meter) -> list[tuple[int, Terms]]:
     """The nodes on which a verdict is true, as masks and terms, with what was read demanded again. Raises TooMany."""
     groups: dict[Terms, int] = {}
     for mask, (true, _) in verdict.cases(pool_index.every):
         if true == FALSE:
             continue
+        meter.spend(POOLS * mask.bit_count() if verdict.computed else 4)
         for reads, pools in _by_reads(verdict, mask):
             for some, demanded in pool_index.demands(reads, pools):
-                terms = both(within_limit(true), demanded)
+                terms = both(within_limit(true), demanded, meter)
                 if terms != FALSE:
                     groups[terms] = groups.get(terms, 0) | some
     return [(mask, terms) for terms, mask in groups.items()]

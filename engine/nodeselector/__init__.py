@@ -46,6 +46,10 @@ emitted.
 is again a few disjoint terms, and nothing left means covered. That can take exponentially many steps, so it has a
 budget, and past it the answer is no, which is safe: something is written although it already held.
 
+**Work.** What pairs up terms takes a `Meter`, and pays for it before it is done, by the sizes of what is given: a unit
+is a quarter of a microsecond. Many requirements on one key (`together`), and many terms that differ in one, become one
+set at once, which is no work to speak of.
+
 **Limits.** What would take more than MAX_TERMS terms or MAX_VALUES values raises `TooMany`. `union` and `common` give
 an `Overflow` instead, for what they make may never be asked for; `within_limit` raises where it is.
 """
@@ -58,6 +62,7 @@ from engine.nodeselector.states import (
     NODE_NAME,
     Expression,
     LabelStates,
+    all_of,
     from_expression,
     integers,
     integers_in,
@@ -76,11 +81,13 @@ from engine.nodeselector.term import (
     said_by,
     state_of,
     term_of,
+    together,
 )
 from engine.nodeselector.terms import (
     MAX_TERMS,
     MAX_VALUES,
     TERMS,
+    Meter,
     Overflow,
     TooMany,
     affordable,
@@ -88,14 +95,17 @@ from engine.nodeselector.terms import (
     bytes_of,
     can_be_said,
     common,
+    covered,
     difference,
     disjoint,
     implies,
+    pay_for_pairs,
     simplify,
     union,
     where,
     widest,
     within_limit,
+    work,
 )
 
 __all__ = [
@@ -113,15 +123,18 @@ __all__ = [
     "TRUE",  # the Terms of every node: EVERYWHERE alone
     "Expression",  # a match expression as JSON: key, operator, values
     "LabelStates",  # a set of the states that one label may be in
+    "Meter",  # who pays for work: a request's budget, charged before the work is done
     "Overflow",  # Terms of which there are too many to say; no error until `within_limit`
     "Term",  # LabelStates by label key, all of which a node must meet
     "Terms",  # a tuple of Term, one of which a node must meet
     "TooMany",  # the error of more terms or values than are allowed
     "affordable",  # raises TooMany where Terms take too many node selector terms or values
+    "all_of",  # the LabelStates that several have in common
     "both",  # the nodes of two Terms; raises TooMany
     "bytes_of",  # what it takes to keep terms, in bytes, at most
     "can_be_said",  # whether node selector terms can say a Term
     "common",  # the nodes of two Terms, or an Overflow
+    "covered",  # whether all nodes of one Term are nodes of Terms; the pairs have been paid for
     "difference",  # the nodes of one Terms that are not of another; raises TooMany
     "disjoint",  # the same nodes in terms that share none; raises TooMany
     "from_expression",  # the LabelStates that one match expression admits
@@ -132,12 +145,15 @@ __all__ = [
     "none_of",  # the LabelStates of NotIn
     "one_of",  # the LabelStates of In
     "parse_term",  # the Term that a node selector term of a pod says
+    "pay_for_pairs",  # pays for each term of one Terms to meet each of another
     "said_by",  # the node selector terms that say one requirement
     "simplify",  # the same nodes in fewer terms; raises TooMany
     "state_of",  # the state that a node is in, by a key of a Term
     "term_of",  # the Term of LabelStates by key
+    "together",  # the LabelStates by key of many requirements, all of which must hold
     "union",  # the nodes of any of several Terms, or an Overflow
     "where",  # the Terms of one label's LabelStates
     "widest",  # terms without those within another
     "within_limit",  # the Terms given; raises TooMany for an Overflow
+    "work",  # what one look at each of some terms takes of a Meter
 ]

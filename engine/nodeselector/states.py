@@ -165,6 +165,34 @@ EXISTS = LabelStates(False, True, ALL_INTEGERS, frozenset())
 ABSENT = LabelStates(True, False, (), frozenset())
 
 
+def all_of(many: Iterable[LabelStates]) -> LabelStates:
+    """The states in each of these sets, ANY if there are none; of thousands, those of one kind are met at once."""
+    met, excluded = ANY, list[LabelStates]()
+    for values in many:
+        if values.others and is_plain(values):
+            excluded.append(values)
+        else:
+            met = met & values
+    if not excluded:
+        return met
+    odd = frozenset().union(*[values.odd for values in excluded])
+    return met & canonical(all(values.absent for values in excluded), True, ALL_INTEGERS, odd)
+
+
+def any_of(many: Iterable[LabelStates]) -> LabelStates:
+    """The states in any of these sets, NONE if there are none; of thousands, those of one kind are united at once."""
+    listed, spans, met, absent = list[frozenset[str]](), list[Span](), NONE, False
+    for values in many:
+        if values.others or (values.spans and values.odd):
+            met = met | values
+        else:
+            listed.append(values.odd)
+            spans += values.spans
+            absent = absent or values.absent
+    united = met | canonical(absent, False, (), frozenset().union(*listed))
+    return united | integers_in(spans) if spans else united
+
+
 def one_of(values: Iterable[str]) -> LabelStates:
     """The label is present with one of these values. What can't be a label value is left out."""
     return canonical(False, False, (), frozenset(filter(is_label_value, values)))
@@ -210,13 +238,13 @@ def _remembered(operator: str, values: tuple[str, ...]) -> LabelStates:
 
 
 def _read(operator: str, values: tuple[str, ...]) -> LabelStates:
-    if not all(is_label_value(value) for value in values):
+    if not all(map(is_label_value, values)):
         return NONE
     match operator:
         case "In" if values:
-            return one_of(values)
+            return canonical(False, False, (), frozenset(values))
         case "NotIn" if values:
-            return none_of(values)
+            return canonical(True, True, ALL_INTEGERS, frozenset(values))
         case "Exists" if not values:
             return EXISTS
         case "DoesNotExist" if not values:

@@ -16,6 +16,7 @@ from engine.nodeselector.states import (
     Expression,
     LabelStates,
     SelectorTerm,
+    all_of,
     from_expression,
     is_any,
     label_key,
@@ -165,13 +166,21 @@ def parse_term(selector_term: Mapping[str, Any]) -> Term:
     fields = selector_term.get("matchFields") or ()
     if not expressions and not fields:
         return NOWHERE
+    asked = [(label_key(expression.get("key") or ""), from_expression(expression)) for expression in expressions]
+    asked += [(NODE_NAME, from_field(field)) for field in fields]
+    return term_of(together(asked))
+
+
+def together(asked: Iterable[tuple[str, LabelStates]]) -> dict[str, LabelStates]:
+    """What is asked of each key, in the order in which they come, if all of this is."""
     requirements: dict[str, LabelStates] = {}
-    for expression in expressions:
-        key = label_key(expression.get("key") or "")
-        requirements[key] = requirements.get(key, ANY) & from_expression(expression)
-    for field in fields:
-        requirements[NODE_NAME] = requirements.get(NODE_NAME, ANY) & from_field(field)
-    return term_of(requirements)
+    again: dict[str, list[LabelStates]] = {}
+    for key, values in asked:
+        if key in requirements:
+            again.setdefault(key, [requirements[key]]).append(values)
+        else:
+            requirements[key] = values
+    return {**requirements, **{key: all_of(many) for key, many in again.items()}}
 
 
 def from_field(field: Mapping[str, Any]) -> LabelStates:

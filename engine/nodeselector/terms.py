@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import reduce
-from itertools import chain
-from operator import or_
+from itertools import chain, combinations
+from math import comb
+from typing import NamedTuple, Protocol
 
-from engine.nodeselector.states import ABSENT, LabelStates, canonical, integers, is_expressible, is_plain, label_key
+from engine.nodeselector.states import ABSENT, LabelStates, any_of, integers, is_expressible, is_plain, label_key
 from engine.nodeselector.term import EVERYWHERE, FALSE, NOWHERE, TRUE, Requirements, Term, Terms, term_of
 
 MAX_TERMS = 1_000  # node selector terms of one node selector
@@ -19,15 +19,38 @@ _BYTES = 300  # of a term, and of a requirement, without its values
 _COVER_BUDGET = 2_000  # terms that one proof of `implies` looks at
 
 
+class Meter(Protocol):
+    """Who pays for work: a request's budget. Whoever hands in none is not counted."""
+
+    def spend(self, units: int, /) -> None:
+        """Takes away units of about a quarter of a microsecond. Raises what stops the work where there are too few."""
+
+
+def work(terms: Iterable[Term]) -> int:
+    """What one look at each of these terms takes of a Meter, at most: they are built, compared or met with another."""
+    total = 0
+    for t in terms:
+        total += 1
+        for _, values in t.requirements:
+            total += 2
+            if values.odd or values.spans:
+                total += (len(values.odd) >> _VALUES) + 4 * len(values.spans)
+    return total
+
+
+_VALUES = 3  # eight values of a set, as a power of two, are looked at in one unit
+
+
 class TooMany(Exception):  # noqa: N818 - a limit, named as one
     """More of something (`what`, a plural) than is allowed. Raised before it is built."""
 
     def __init__(self, count: int, what: str = TERMS, limit: int = MAX_TERMS) -> None:
         self.count, self.what = count, what
-        super().__init__(f"{count} {what}, of which at most {limit} are allowed")
+        more = "more than " if count == limit else ""
+        super().__init__(f"{more}{count} {what}, of which at most {limit} are allowed")
 
 
-def both(a: Terms, b: Terms) -> Terms:
+def both(a: Terms, b: Terms, meter: Meter | None = None) -> Terms:
     """The nodes of a that are nodes of b. Raises TooMany."""
     if a == TRUE or not b:
         return b
@@ -35,10 +58,17 @@ def both(a: Terms, b: Terms) -> Terms:
         return a
     if len(a) * len(b) > MAX_PAIRS:
         raise TooMany(len(a) * len(b))
-    return simplify([met for x in a for y in b if not (met := x & y).impossible])
+    pay_for_pairs(a, b, meter)
+    return simplify([met for x in a for y in b if not (met := x & y).impossible], meter)
 
 
-def simplify(terms: Iterable[Term]) -> Terms:
+def pay_for_pairs(a: Terms, b: Terms, meter: Meter | None) -> None:
+    """Pays for each term of one disjunction to meet each of another, before any does."""
+    if meter:
+        meter.spend(len(b) * work(a) + len(a) * work(b))
+
+
+def simplify(terms: Iterable[Term], meter: Meter | None = None) -> Terms:
     """The same nodes in fewer terms, whatever the order of the given ones: canonical. Raises TooMany.
 
     Impossible terms and terms within another are dropped, and terms that differ in one key are united.
@@ -48,18 +78,20 @@ def simplify(terms: Iterable[Term]) -> Terms:
         return tuple(left)
     if EVERYWHERE in left:
         return TRUE
-    left = _united(left)
+    left = _united(left, meter)
     if EVERYWHERE in left:
         return TRUE
     if len(left) > MAX_TERMS:
         raise TooMany(len(left))
-    return tuple(sorted(widest(left), key=Term.order))
+    return tuple(sorted(widest(left, meter), key=Term.order))
 
 
-def _united(terms: set[Term]) -> set[Term]:
+def _united(terms: set[Term], meter: Meter | None) -> set[Term]:
     """Terms that differ in one key made one, until there are none such."""
     while True:
         before = len(terms)
+        if meter:  # for each of its keys a term is told apart from the others by all that it says of other keys
+            meter.spend(sum([2 + len(t.requirements) * (2 + (len(t.requirements) >> 1)) for t in terms]) + work(terms))
         having: dict[str, list[Term]] = {}
         for t in terms:
             for key, _ in t.requirements:
@@ -71,40 +103,99 @@ def _united(terms: set[Term]) -> set[Term]:
                     groups.setdefault(tuple(item for item in t.requirements if item[0] != key), []).append(t)
             for rest, group in groups.items():
                 if len(group) > 1:
-                    terms = (terms.difference(group)) | {_union(key, rest, group)}
+                    terms.difference_update(group)
+                    terms.add(_union(key, rest, group))
         if len(terms) in (1, before):
             return terms
 
 
-def widest(terms: Iterable[Term]) -> set[Term]:
+def widest(terms: Iterable[Term], meter: Meter | None = None) -> set[Term]:
     """The terms that are not within another; EVERYWHERE must not be among them, nor one twice.
 
-    That other is looked up by the requirement that fewest strings meet, for what is within it names one of these
-    strings; if it lists none, by the key that fewest terms have, for what is within it has that key.
+    That other has no key that the term lacks. Of those with the same keys it is looked up by the requirement that
+    fewest strings meet, for what is within it names one of these strings.
     """
-    by_string: dict[tuple[str, str], list[Term]] = {}
-    by_key: dict[str, list[Term]] = {}
     terms = list(terms)
-    shared = Counter(key for t in terms for key, _ in t.requirements)
+    alike: dict[Keys, list[Term]] = {}
+    for t in terms:
+        alike.setdefault(tuple([key for key, _ in t.requirements]), []).append(t)
+    sizes = Counter(map(len, alike))
+    if meter:
+        meter.spend(2 * len(terms) + work(terms))
+    if len(alike) == len(terms) and len(sizes) == 1:
+        return set(terms)
+    price = _price_of_looking(terms, meter) if meter else 0
+    indexes = {keys: _indexed(several) for keys, several in alike.items()}
+    left = set()
+    for keys, several in alike.items():
+        wider = [indexes[fewer] for fewer in _fewer(keys, sizes, indexes, meter)]
+        for t in several:
+            for u in _wider(t, wider):
+                if meter:
+                    meter.spend(price)
+                if t is not u and t <= u:
+                    break
+            else:
+                left.add(t)
+    return left
+
+
+Keys = tuple[str, ...]
+
+
+class _Indexed(NamedTuple):
+    """Terms with the same keys: by a string of theirs, and those that list none."""
+
+    by_string: dict[tuple[str, str], list[Term]]
+    others: list[Term]
+
+
+def _indexed(terms: Sequence[Term]) -> _Indexed:
+    by_string, others = dict[tuple[str, str], list[Term]](), list[Term]()
     for t in terms:
         listed = [(len(values.odd), key) for key, values in t.requirements if _enumerated(values)]
-        if listed:
-            key = min(listed)[1]
-            for value in t[key].odd:
-                by_string.setdefault((key, value), []).append(t)
-        else:
-            by_key.setdefault(min((shared[key], key) for key, _ in t.requirements)[1], []).append(t)
-    return {t for t in terms if not any(t is not u and t <= u for u in _wider(t, by_string, by_key))}
+        if not listed:
+            others.append(t)
+            continue
+        key = min(listed)[1]
+        for value in t[key].odd:
+            by_string.setdefault((key, value), []).append(t)
+    return _Indexed(by_string, others)
 
 
-def _wider(
-    t: Term, by_string: Mapping[tuple[str, str], list[Term]], by_key: Mapping[str, list[Term]]
-) -> Iterator[Term]:
+def _fewer(
+    keys: Keys, sizes: Mapping[int, int], indexes: Mapping[Keys, _Indexed], meter: Meter | None
+) -> Iterator[Keys]:
+    """The keys of terms that have no other keys than these, all of these among them."""
+    for size, count in sizes.items():
+        if size == len(keys):
+            yield keys
+        elif size < len(keys):
+            ways = comb(len(keys), size)
+            if meter:
+                meter.spend(2 * min(ways, count))
+            if ways <= count:
+                yield from (some for some in combinations(keys, size) if some in indexes)
+            else:
+                every = frozenset(keys)
+                yield from (some for some in indexes if len(some) == size and every.issuperset(some))
+
+
+def _price_of_looking(terms: Sequence[Term], meter: Meter) -> int:
+    """What asking whether one of these terms is within another takes, at most; the look-ups for it are paid for."""
+    keys = sum([len(t.requirements) for t in terms])
+    sizes = [len(values.odd) for t in terms for _, values in t.requirements]
+    meter.spend(4 * len(terms) + 2 * keys + (sum(sizes) >> 1))
+    return 4 + keys // len(terms) + (max(sizes, default=0) >> 4)
+
+
+def _wider(t: Term, indexes: Iterable[_Indexed]) -> Iterator[Term]:
     """The terms that t may be within, itself among them."""
-    for key, values in t.requirements:
-        yield from by_key.get(key, ())
-        if _enumerated(values):
-            yield from by_string.get((key, next(iter(values.odd))), ())
+    for by_string, others in indexes:
+        yield from others
+        for key, values in t.requirements if by_string else ():
+            if _enumerated(values):
+                yield from by_string.get((key, next(iter(values.odd))), ())
 
 
 def _enumerated(values: LabelStates) -> bool:
@@ -114,12 +205,7 @@ def _enumerated(values: LabelStates) -> bool:
 
 def _union(key: str, rest: Requirements, group: Sequence[Term]) -> Term:
     """The one term of terms that are alike but for `key`."""
-    many = [t[key] for t in group]
-    if all(values.finite is not None and not values.absent for values in many):
-        values = canonical(False, False, (), frozenset().union(*(each.odd for each in many)))
-    else:
-        values = reduce(or_, many)
-    return Term(rest).with_values(key, values)
+    return Term(rest).with_values(key, any_of([t[key] for t in group]))
 
 
 def affordable(terms: Iterable[Term], what: str = TERMS) -> None:
@@ -142,17 +228,18 @@ def bytes_of(terms: Iterable[Term]) -> int:
     )
 
 
-def difference(a: Terms, b: Terms) -> Terms:
+def difference(a: Terms, b: Terms, meter: Meter | None = None) -> Terms:
     """The nodes of a that are not of b: maybe in terms that can't be emitted. Raises TooMany."""
     left = list(a)
     for taken in b:
-        left = [piece for t in left for piece in _without(t, taken)]
+        pay_for_pairs(tuple(left), (taken,), meter)
+        left = [piece for t in left for piece in _without(t, taken, meter)]
         if len(left) > MAX_TERMS:
             raise TooMany(len(left))
-    return simplify(left)
+    return simplify(left, meter)
 
 
-def disjoint(terms: Terms) -> Terms:
+def disjoint(terms: Terms, meter: Meter | None = None) -> Terms:
     """The same nodes in terms that share none, so that none is counted twice where terms are weighted.
 
     Terms with bounds come last, for what lies outside of a bound can't be said of strings that are no integers: nodes
@@ -160,7 +247,7 @@ def disjoint(terms: Terms) -> Terms:
     """
     apart: list[Term] = []
     for t in sorted(terms, key=lambda t: any(not is_plain(values) for _, values in t.requirements)):
-        apart += simplify(map(_sayable, difference((t,), tuple(apart))))
+        apart += simplify(map(_sayable, difference((t,), tuple(apart), meter)), meter)
         if len(apart) > MAX_TERMS:
             raise TooMany(len(apart))
     return tuple(apart)
@@ -179,13 +266,22 @@ def can_be_said(t: Term) -> bool:
     return all(is_expressible(values) for _, values in t.requirements)
 
 
-def implies(a: Terms, b: Terms) -> bool:
+def implies(a: Terms, b: Terms, meter: Meter | None = None) -> bool:
     """Is every node of a a node of b? Yes is always true; no may mean that the proof was too long."""
-    budget = [_COVER_BUDGET]
-    return all(_covered(t, b, budget) for t in a)
+    pay_for_pairs(a, b, meter)
+    return _all_covered(a, b, [_COVER_BUDGET], meter)
 
 
-def _covered(t: Term, terms: Sequence[Term], budget: list[int]) -> bool:
+def covered(t: Term, terms: Terms, meter: Meter | None) -> bool:
+    """Is every node of one term a node of others? What `pay_for_pairs` takes of the two has been paid for."""
+    return _covered(t, terms, [_COVER_BUDGET], meter)
+
+
+def _all_covered(pieces: Sequence[Term], terms: Sequence[Term], budget: list[int], meter: Meter | None) -> bool:
+    return all(_covered(t, terms, budget, meter) for t in pieces)
+
+
+def _covered(t: Term, terms: Sequence[Term], budget: list[int], meter: Meter | None) -> bool:
     """Whether t lies within the terms together; False, too, where the budget, a list of one number, is spent."""
     if t.impossible or any(t <= u for u in terms):
         return True
@@ -193,7 +289,9 @@ def _covered(t: Term, terms: Sequence[Term], budget: list[int]) -> bool:
     budget[0] -= 1 + len(terms)
     if len(near) < 2 or budget[0] < 0 or _sticks_out(t, near):
         return False
-    return all(_covered(piece, near[1:], budget) for piece in _without(t, near[0]))
+    pieces, rest = _without(t, near[0], meter), tuple(near[1:])
+    pay_for_pairs(tuple(pieces), rest, meter)
+    return _all_covered(pieces, rest, budget, meter)
 
 
 def _sticks_out(t: Term, terms: Sequence[Term]) -> bool:
@@ -210,10 +308,12 @@ def _sticks_out(t: Term, terms: Sequence[Term]) -> bool:
     return True
 
 
-def _without(t: Term, taken: Term) -> list[Term]:
+def _without(t: Term, taken: Term, meter: Meter | None) -> list[Term]:
     """Disjoint terms that make up t without another term."""
     if (t & taken).impossible:
         return [t]
+    if meter:
+        meter.spend((1 + len(taken.requirements)) * work((t,)) + work((taken,)))
     pieces = []
     for key, values in taken.requirements:
         outside = t[key] - values
@@ -230,40 +330,60 @@ def where(key: str, values: LabelStates) -> Terms:
 
 
 class Overflow(tuple[Term, ...]):
-    """More terms than can be said, `size` of them. No error as long as nobody asks for them: see `within_limit`.
+    """More terms than can be said; `why` says how many. No error as long as nobody asks for them: see `within_limit`.
 
     It holds NOWHERE alone, so it is neither FALSE nor TRUE.
     """
 
-    size = 0
+    why: TooMany
 
 
 def within_limit(terms: Terms) -> Terms:
     """The terms given, which somebody is about to use. Raises TooMany for an Overflow."""
     if isinstance(terms, Overflow):
-        raise TooMany(terms.size)
+        raise terms.why
     return terms
 
 
 def _untold(error: TooMany) -> Terms:
     terms = Overflow((NOWHERE,))
-    terms.size = error.count
+    terms.why = error
     return terms
 
 
-def union(*many: Terms) -> Terms:
-    """The nodes of any of these; an Overflow where that takes too many terms."""
+ENOUGH = 12_000
+"""What making one Terms that may never be asked for takes of a Meter at most; past it, it is an Overflow."""
+
+
+class _Part:
+    """A part of what a meter may still pay. Past it, what is made is too much, and the meter has paid for the part."""
+
+    __slots__ = ("left", "meter")
+
+    def __init__(self, meter: Meter) -> None:
+        self.left, self.meter = ENOUGH, meter
+
+    def spend(self, units: int) -> None:
+        self.left -= units
+        if self.left < 0:
+            self.meter.spend(units + self.left)
+            raise TooMany(ENOUGH, "steps to combine alternatives", ENOUGH)
+        self.meter.spend(units)
+
+
+def union(*many: Terms, meter: Meter | None = None) -> Terms:
+    """The nodes of any of these; an Overflow where that takes too many terms, or too much work."""
     if TRUE in many:
         return TRUE
     try:
-        return simplify(chain.from_iterable(map(within_limit, many)))
+        return simplify(chain.from_iterable(map(within_limit, many)), meter and _Part(meter))
     except TooMany as error:
         return _untold(error)
 
 
-def common(a: Terms, b: Terms) -> Terms:
+def common(a: Terms, b: Terms, meter: Meter | None = None) -> Terms:
     """The nodes of both; an Overflow where that takes too many terms."""
     try:
-        return both(within_limit(a), within_limit(b)) if a and b else FALSE
+        return both(within_limit(a), within_limit(b), meter and _Part(meter)) if a and b else FALSE
     except TooMany as error:
         return _untold(error)

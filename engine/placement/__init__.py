@@ -13,7 +13,7 @@ from engine.placement.placement import NOTHING, Placement, labels_of, placed
 from engine.placement.pod_affinity import Identity, WeightedPodTerm, pod_term, term_identity
 from engine.placement.pod_selector import WORKLOAD_LABELS, own_workload, written_out
 from engine.placement.preferred import WISHES, preferences
-from engine.placement.required import OF_POD, narrowed, own
+from engine.placement.required import OF_POD, meanings, narrowed, own, paid
 from engine.placement.spread import (
     Constraint,
     combined_constraints,
@@ -21,10 +21,11 @@ from engine.placement.spread import (
     counted_labels,
     spread_constraint,
 )
-from engine.placement.tolerations import Toleration, stay, tolerates, toleration_for
+from engine.placement.tolerations import COVERING, Toleration, stay, tolerates, toleration_for
 from engine.placement.weights import MAX_WEIGHT, united
 
 __all__ = [
+    "COVERING",  # what asking one toleration whether it covers another takes of a budget
     "MAX_WEIGHT",  # 100, the largest weight of a preference
     "NOTHING",  # the Placement that changes nothing
     "OF_POD",  # "node selector terms of the pod": what there is too much of, in messages
@@ -40,9 +41,11 @@ __all__ = [
     "constraint_identity",  # topology key and whenUnsatisfiable, of which the API server takes one each
     "counted_labels",  # the Term of the pods that a spread constraint counts
     "labels_of",  # a pod's labels
+    "meanings",  # what each of a pod's required terms admits beside its nodeSelector
     "narrowed",  # the pod's nodeSelectorTerms with Terms worked in, None if that changes nothing; raises TooMany
     "own",  # the Terms of the nodes that a pod's own constraints admit
     "own_workload",  # the label selector of a pod's own workload
+    "paid",  # a node selector term of a pod, paid for before it is read
     "patch",  # the Operations that make a placement hold; raises TooMany
     "placed",  # the pod with a placement worked in; raises TooMany
     "pod_term",  # a pod affinity term, in Kubernetes' own fields

@@ -35,7 +35,7 @@ def patch(pod: Mapping[str, Any], patched: Mapping[str, Any]) -> tuple[Operation
 
 
 def _difference(path: str, old: Any, new: Any) -> Iterator[Operation]:
-    if old == new:
+    if old is new or old == new:
         return
     if old is None:
         yield {"op": "add", "path": path, "value": new}
@@ -53,6 +53,8 @@ def _difference(path: str, old: Any, new: Any) -> Iterator[Operation]:
 
 def _grew(old: Any, new: Any) -> bool:
     """Is everything of the old value still in its place?"""
+    if old is new:
+        return True
     if isinstance(old, list) and isinstance(new, list):
         return len(old) <= len(new) and all(_grew(a, b) for a, b in zip(old, new, strict=False))
     if isinstance(old, dict) and isinstance(new, dict):

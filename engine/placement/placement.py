@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.names import PREFERRED, REQUIRED
-from engine.nodeselector import TRUE, Term, Terms
+from engine.nodeselector import TRUE, Meter, Term, Terms
 from engine.placement import pod_affinity, spread
 from engine.placement.pod_affinity import WeightedPodTerm
 from engine.placement.preferred import preferences
@@ -42,33 +42,33 @@ def labels_of(pod: Json) -> Mapping[str, str]:
     return (pod.get("metadata") or {}).get("labels") or {}
 
 
-def placed(pod: Json, placement: Placement) -> Json:
+def placed(pod: Json, placement: Placement, meter: Meter | None = None, meant: tuple[Term, ...] | None = None) -> Json:
     """A pod with the placement worked in. The given one is not changed, and returned where there is nothing to write.
 
-    Raises TooMany.
+    The meter pays for it; `meant` are the `meanings` of the pod's terms, where they are known. Raises TooMany.
     """
     spec = pod.get("spec") or {}
     parts = {
-        "affinity": _affinity(pod, placement),
-        "tolerations": united_tolerations(spec.get("tolerations"), placement.tolerations),
-        "topologySpreadConstraints": _spread(pod, placement),
+        "affinity": _affinity(pod, placement, meter, meant),
+        "tolerations": united_tolerations(spec.get("tolerations"), placement.tolerations, meter),
+        "topologySpreadConstraints": _spread(pod, placement, meter),
     }
     changed = {field: value for field, value in parts.items() if value is not spec.get(field)}
     return {**pod, "spec": {**spec, **changed}} if changed else pod
 
 
-def _affinity(pod: Json, placement: Placement) -> Json | None:
+def _affinity(pod: Json, placement: Placement, meter: Meter | None, meant: tuple[Term, ...] | None) -> Json | None:
     affinity = (pod.get("spec") or {}).get("affinity")
-    terms = narrowed(pod, placement.required)
+    terms = narrowed(pod, placement.required, meter, meant)
     node = _part(affinity, "nodeAffinity")
     required = {} if terms is None else {REQUIRED: {"nodeSelectorTerms": terms}}
-    wished = preferences(placement.preferred, node.get(PREFERRED) or ())
+    wished = preferences(placement.preferred, node.get(PREFERRED) or (), meter)
     changed = {"nodeAffinity": required | ({PREFERRED: _grown(node.get(PREFERRED), wished)} if wished else {})}
     for field, wanted in (("podAffinity", placement.pod_affinity), ("podAntiAffinity", placement.pod_anti_affinity)):
         if not wanted:
             continue
         part = _part(affinity, field)
-        demands, wishes = pod_affinity.added_terms(part, wanted, labels_of(pod))
+        demands, wishes = pod_affinity.added_terms(part, wanted, labels_of(pod), meter)
         changed[field] = {
             kind: _grown(part.get(kind), items) for kind, items in ((REQUIRED, demands), (PREFERRED, wishes)) if items
         }
@@ -76,11 +76,11 @@ def _affinity(pod: Json, placement: Placement) -> Json | None:
     return {**(affinity or {}), **parts} if parts else affinity
 
 
-def _spread(pod: Json, placement: Placement) -> Sequence[Constraint] | None:
+def _spread(pod: Json, placement: Placement, meter: Meter | None) -> Sequence[Constraint] | None:
     existing: Sequence[Constraint] | None = (pod.get("spec") or {}).get("topologySpreadConstraints")
     if not placement.spread:
         return existing
-    merged, _ = spread.combined_constraints(existing or (), placement.spread, labels_of(pod))
+    merged, _ = spread.combined_constraints(existing or (), placement.spread, labels_of(pod), meter)
     return existing if list(merged) == list(existing or ()) else list(merged)
 
 

@@ -6,13 +6,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from engine.names import PREFERRED, REQUIRED
-from engine.nodeselector import EVERYWHERE, Term
-from engine.placement.pod_selector import counted_pods
+from engine.nodeselector import EVERYWHERE, Meter, Term
+from engine.placement.pod_selector import SELECTED, counted_pods, selector_parts
 from engine.placement.weights import capped, united
 
 PodTerm: TypeAlias = Mapping[str, Any]
 WeightedPodTerm: TypeAlias = tuple[int | None, PodTerm]  # weight 1..100, or None where the term is required
 Identity: TypeAlias = tuple[str, Term, frozenset[str], Term | None]
+
+
+POD_TERM = 16
+"""What reading a pod affinity term takes of a budget, in units, without what its selectors say."""
+
+
+def parts(item: PodTerm) -> int:
+    """What reading all that the selectors and lists of a pod affinity term say takes, in units."""
+    lists = ("namespaces", "matchLabelKeys", "mismatchLabelKeys")
+    said = sum(SELECTED * len(item.get(each) or ()) for each in lists)
+    return said + selector_parts(item.get("labelSelector")) + selector_parts(item.get("namespaceSelector"))
 
 
 def pod_term(
@@ -42,12 +53,19 @@ def term_identity(item: PodTerm, labels: Mapping[str, str]) -> Identity:
 
 
 def added_terms(
-    existing: Mapping[str, Any], wanted: Sequence[WeightedPodTerm], labels: Mapping[str, str]
+    existing: Mapping[str, Any],
+    wanted: Sequence[WeightedPodTerm],
+    labels: Mapping[str, str],
+    meter: Meter | None = None,
 ) -> tuple[tuple[PodTerm, ...], tuple[Mapping[str, Any], ...]]:
     """The required terms and the weighted ones that a pod's `podAffinity` (or anti-affinity) lacks, in a fixed order.
 
     A weighted term is not repeated beside the same required one, nor beside the same one that weighs as much, or more.
     """
+    if meter:
+        own = [*(existing.get(REQUIRED) or ()), *(existing.get(PREFERRED) or ())]
+        meter.spend(POD_TERM * (len(own) + 4 * len(wanted)))
+        meter.spend(sum(parts(one.get("podAffinityTerm") or one) for one in own) + 4 * sum(parts(w) for _, w in wanted))
     required = {term_identity(item, labels) for item in existing.get(REQUIRED) or ()}
     preferred = united(
         (one.get("weight") or 0, term_identity(one.get("podAffinityTerm") or {}, labels))

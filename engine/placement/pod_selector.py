@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from engine.nodeselector import ANY, EVERYWHERE, NOWHERE, Term, from_expression, label_key, none_of, one_of, term_of
+from engine.nodeselector import (
+    EVERYWHERE,
+    NOWHERE,
+    Term,
+    from_expression,
+    label_key,
+    none_of,
+    one_of,
+    term_of,
+    together,
+)
 
 CHANGING_LABELS = frozenset(
     {
@@ -33,6 +43,18 @@ WORKLOAD_LABELS = frozenset(
     {"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component", "app", "k8s-app"}
 )
 """Labels that name a workload, whoever made its pods."""
+
+
+SELECTED = 6
+"""What reading a label or an expression of a selector takes of a budget, in units; a value takes one."""
+
+
+def selector_parts(label_selector: Mapping[str, Any] | None) -> int:
+    """What reading a label selector takes, in units."""
+    given = label_selector or {}
+    expressions = given.get("matchExpressions") or ()
+    values = sum([len(e.get("values") or ()) for e in expressions])
+    return SELECTED * (len(given.get("matchLabels") or ()) + len(expressions)) + values
 
 
 def own_workload(labels: Mapping[str, str], naming: Collection[str] | None = None) -> dict[str, Any] | None:
@@ -99,12 +121,11 @@ def counted_pods(
     """
     if label_selector is None:
         return NOWHERE
-    requirements = {label_key(key): one_of([value]) for key, value in (label_selector.get("matchLabels") or {}).items()}
-    for expression in label_selector.get("matchExpressions") or ():
-        key = label_key(expression.get("key") or "")
-        requirements[key] = requirements.get(key, ANY) & from_expression(expression)
+    asked = [(label_key(key), one_of([value])) for key, value in (label_selector.get("matchLabels") or {}).items()]
+    asked += [
+        (label_key(each.get("key") or ""), from_expression(each))
+        for each in label_selector.get("matchExpressions") or ()
+    ]
     for keys, admitted in ((match_label_keys, one_of), (mismatch_label_keys, none_of)):
-        for key in keys:
-            if labels and key in labels:
-                requirements[key] = requirements.get(key, ANY) & admitted([labels[key]])
-    return term_of(requirements)
+        asked += [(key, admitted([labels[key]])) for key in keys if labels and key in labels]
+    return term_of(together(asked))

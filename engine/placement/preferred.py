@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from engine.nodeselector import EVERYWHERE, MAX_TERMS, Term, TooMany, affordable, parse_term
-from engine.placement.required import Json
+from engine.nodeselector import EVERYWHERE, MAX_TERMS, Meter, Term, TooMany, affordable, parse_term, work
+from engine.placement.required import Json, paid
 from engine.placement.weights import capped, united
 
 WISHES = "preferences"
 """What there may be too many of, in TooMany's message."""
 
 
-def preferences(wanted: Sequence[tuple[int, Term]], existing: Iterable[Json] = ()) -> list[dict[str, Any]]:
+def preferences(
+    wanted: Sequence[tuple[int, Term]], existing: Iterable[Json] = (), meter: Meter | None = None
+) -> list[dict[str, Any]]:
     """The weighted preferences that a pod lacks, in Kubernetes' own fields, heaviest first.
 
     A term that takes several node selector terms becomes as many preferences; equal ones are united, their weights
@@ -23,14 +25,18 @@ def preferences(wanted: Sequence[tuple[int, Term]], existing: Iterable[Json] = (
     if not wanted:
         return []
     weights: dict[Term, int] = {}
+    if meter:  # each is split, counted and written
+        meter.spend(4 * work(wish for _, wish in wanted))
     for weight, wish in wanted:
         affordable([wish], WISHES)
+        if meter and wish.width > 1:
+            meter.spend(4 * wish.width * work((wish,)))
         for one in wish.split() if wish != EVERYWHERE else ():
             weights[one] = weights.get(one, 0) + weight
         if len(weights) > MAX_TERMS:
             raise TooMany(len(weights), WISHES)
     affordable(weights, WISHES)
-    present = united((one.get("weight") or 0, parse_term(one.get("preference") or {})) for one in existing)
+    present = united((one.get("weight") or 0, parse_term(paid(one.get("preference") or {}, meter))) for one in existing)
     scaled = capped(weights)
     lacking = (one for one in scaled if scaled[one] > present.get(one, 0))
     ordered = sorted(lacking, key=lambda one: (-scaled[one], one.order()))

@@ -20,17 +20,20 @@ from engine.nodeselector import (
     TERMS,
     Expression,
     LabelStates,
+    Meter,
     Term,
     Terms,
     TooMany,
-    implies,
+    covered,
     label_key,
     one_of,
     parse_term,
+    pay_for_pairs,
     said_by,
     simplify,
     term_of,
     widest,
+    work,
 )
 
 Json: TypeAlias = Mapping[str, Any]
@@ -46,37 +49,58 @@ _CONTRADICTION: tuple[Expression, ...] = (
 )
 
 
-def own(pod: Json) -> Terms:
+def own(pod: Json, meter: Meter | None = None) -> Terms:
     """The nodes that a pod's nodeSelector and required node affinity admit: FALSE where they admit none.
 
     Raises TooMany.
     """
-    selector = _selected(pod)
-    terms = _required(pod)
-    if terms is None:
-        return simplify([selector])
-    return simplify([selector & parse_term(one) for one in terms])
+    return simplify(meanings(pod, meter), meter)
 
 
-def narrowed(pod: Json, terms: Terms) -> list[SelectorTerm] | None:
+def meanings(pod: Json, meter: Meter | None = None) -> tuple[Term, ...]:
+    """What each of a pod's required terms admits beside its nodeSelector; that alone, where there are no terms."""
+    selector, terms = _selected(pod), _required(pod)
+    return (selector,) if terms is None else tuple([selector & parse_term(paid(one, meter)) for one in terms])
+
+
+EXPRESSION = 5
+"""What reading a match expression takes of a budget, in units; two values take one."""
+
+
+def paid(one: SelectorTerm, meter: Meter | None) -> SelectorTerm:
+    """A node selector term of a pod, paid for before anybody looks at what it says."""
+    if meter:
+        expressions = (*(one.get("matchExpressions") or ()), *(one.get("matchFields") or ()))
+        meter.spend(EXPRESSION * (1 + len(expressions)))
+        meter.spend(sum([len(each.get("values") or ()) for each in expressions]) >> 1)
+    return one
+
+
+def narrowed(
+    pod: Json, terms: Terms, meter: Meter | None = None, meant: tuple[Term, ...] | None = None
+) -> list[SelectorTerm] | None:
     """The pod's nodeSelectorTerms with those of the policies worked in, or None if nothing need be written.
 
-    Raises TooMany.
+    `meant` are its `meanings`, where they are known. Raises TooMany.
     """
-    selector, existing = _selected(pod), _required(pod)
+    existing = _required(pod)
     mine: list[SelectorTerm] = [{}] if existing is None else list(existing)
-    meanings = [selector] if existing is None else [selector & parse_term(one) for one in mine]
-    settled = [meaning.impossible or implies((meaning,), terms) for meaning in meanings]
+    meant = meanings(pod, meter) if meant is None else meant
+    pay_for_pairs(meant, terms, meter)
+    settled = [meaning.impossible or covered(meaning, terms, meter) for meaning in meant]
     if all(settled):
         return None
     as_it_is: list[Choices] = [[]]
-    plan = [as_it_is if done else _plan(meaning, terms) for meaning, done in zip(meanings, settled, strict=True)]
-    if all(meaning.impossible or not choices for meaning, choices in zip(meanings, plan, strict=True)):
-        plan = [_contradicted(meaning, terms) for meaning in meanings]
+    plan = [as_it_is if done else _plan(meaning, terms, meter) for meaning, done in zip(meant, settled, strict=True)]
+    if all(meaning.impossible or not choices for meaning, choices in zip(meant, plan, strict=True)):
+        plan = [_contradicted(meaning, terms) for meaning in meant]
     planned = [(one, choices) for one, several in zip(mine, plan, strict=True) for choices in several]
     count = sum(prod(map(len, choices)) for _, choices in planned)
     if count > MAX_TERMS:
         raise TooMany(count, OF_POD)
+    if meter:  # what is written is counted, and told from what is there; copies are put in order
+        written = sum(_written(one) for one in mine)
+        meter.spend(written if count <= len(mine) else (2 + 6 * count // max(1, len(mine))) * written)
     kept = sum(_values(one) for one, several in zip(mine, plan, strict=True) if several)
     values = sum(_values_written(one, choices) for one, choices in planned) - kept
     if values > MAX_VALUES:
@@ -98,14 +122,18 @@ def _required(pod: Json) -> Sequence[SelectorTerm] | None:
     return None if required is None else required.get("nodeSelectorTerms") or ()
 
 
-def _plan(meaning: Term, terms: Terms) -> list[Choices]:
+def _plan(meaning: Term, terms: Terms, meter: Meter | None) -> list[Choices]:
     """What to add to one term of the pod, once for each term that comes of it; none if no policy term can be met."""
     met: dict[Term, Term] = {}
+    if meter:  # all of them are met, as they were when they were asked whether they cover it
+        meter.spend(8 + work(terms) + len(terms) * work((meaning,)))
     for t in terms:
         nodes = meaning & t
         if not nodes.impossible:
             met.setdefault(nodes, t)
-    wide = widest(met) if len(met) > 1 else met.keys()
+    wide = widest(met, meter) if len(met) > 1 else met.keys()
+    if meter and len(wide) > 1:  # what is missing is told by key, and each key may take several lists of expressions
+        meter.spend(2 * work(t for nodes, t in met.items() if nodes in wide))
     return [_missing(meaning, t) for nodes, t in met.items() if nodes in wide]
 
 
@@ -154,6 +182,11 @@ def _values_written(one: SelectorTerm, choices: Choices) -> int:
     """How many values there will be in the terms that come of one, by each way to choose an addition for each key."""
     terms = prod(map(len, choices))
     return terms * _values(one) + sum(terms // len(several) * sum(map(_values, several)) for several in choices)
+
+
+def _written(one: SelectorTerm) -> int:
+    """How many expressions and values a node selector term has."""
+    return 1 + sum(1 + len(e.get("values") or ()) // 4 for expressions in one.values() for e in expressions or ())
 
 
 def _extended(one: SelectorTerm, additions: Iterable[Addition]) -> SelectorTerm:

@@ -6,11 +6,11 @@ pods, the stricter one wins field by field (a smaller `maxSkew`, a larger `minDo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from engine.nodeselector import Term
-from engine.placement.pod_selector import counted_pods
+from engine.nodeselector import Meter, Term
+from engine.placement.pod_selector import SELECTED, counted_pods, selector_parts
 
 Constraint: TypeAlias = Mapping[str, Any]
 
@@ -41,7 +41,10 @@ def spread_constraint(
 
 
 def combined_constraints(
-    existing: Sequence[Constraint], wanted: Iterable[Constraint], labels: Mapping[str, str]
+    existing: Sequence[Constraint],
+    wanted: Sequence[Constraint],
+    labels: Mapping[str, str],
+    meter: Meter | None = None,
 ) -> tuple[tuple[Constraint, ...], tuple[tuple[int, str], ...]]:
     """The pod's constraints with the wanted ones worked in, and which of those were overruled: (index, reason).
 
@@ -49,6 +52,11 @@ def combined_constraints(
     win first. `labels` are the pod's.
     """
     merged, overruled = list(existing), []
+    if meter:
+        both = [*existing, *wanted]
+        meter.spend(4 * len(wanted) * len(both))
+        meter.spend(sum([SELECTED * (2 + len(one.get("matchLabelKeys") or ())) for one in both]))
+        meter.spend(2 * sum([selector_parts(one.get("labelSelector")) for one in both]))
     for index, new in enumerate(wanted):
         place = next((i for i, old in enumerate(merged) if constraint_identity(old) == constraint_identity(new)), None)
         if place is None:

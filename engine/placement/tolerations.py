@@ -11,11 +11,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from engine.nodeselector import Meter
+
 Toleration: TypeAlias = Mapping[str, Any]
 
+COVERING = 8
+"""What asking one toleration whether it covers another takes of a budget, in units."""
 DEFAULT_SECONDS = 300
 """What the API server's DefaultTolerationSeconds says for a pod that says nothing of such nodes."""
 
+_DIGITS = 20  # what is longer fits no int64, for there are no leading zeros
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*")  # IsDecimalInteger of apimachinery's validation
 
 
@@ -62,7 +67,7 @@ def covers(toleration: Toleration, other: Toleration) -> bool:
 
 def _compares(operator: str, bound: str, value: str) -> bool:
     """compareNumericValues of core/v1/toleration.go: the taint's value is above, or below, the toleration's."""
-    if not (_INTEGER.fullmatch(bound) and _INTEGER.fullmatch(value)):
+    if max(len(bound), len(value)) > _DIGITS or not (_INTEGER.fullmatch(bound) and _INTEGER.fullmatch(value)):
         return False
     a, b = int(value), int(bound)
     return _fits(a) and _fits(b) and (a > b if operator == "Gt" else a < b)
@@ -80,15 +85,19 @@ def toleration_identity(toleration: Toleration) -> tuple[str, str, str, str]:
 
 
 def united_tolerations(
-    existing: Sequence[Toleration] | None, wanted: Iterable[Toleration]
+    existing: Sequence[Toleration] | None, wanted: Sequence[Toleration], meter: Meter | None = None
 ) -> Sequence[Toleration] | None:
     """The pod's tolerations with those wanted that aren't covered yet, in a fixed order, none covered by another.
 
     What the API server has added for a lifecycle taint gets the seconds that are wanted; all else stays as it is. The
     very same list where nothing is to be done.
     """
+    if not wanted:
+        return existing
     own = list(existing or ())
     rest = []
+    if meter:  # each is asked whether it covers each, twice where one is for some seconds
+        meter.spend(COVERING * len(wanted) * (2 * len(own) + len(wanted)))
     for toleration in wanted:
         place = _default_place(own, toleration)
         if place is None:

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from engine.memory import ENTRY, Memory
-from engine.nodeselector import ANY, EVERYWHERE, LabelStates, Term, Terms, bytes_of, simplify, term_of
+from engine.nodeselector import ANY, EVERYWHERE, LabelStates, Term, Terms, bytes_of, one_of, simplify, term_of
 from engine.pools.attested import attested
 from engine.pools.membership import Extra, identifying_terms, known_labels, may_meet, more_special
 from engine.pools.pool import Inventory, Pool, Taint
@@ -21,6 +21,7 @@ from engine.pools.reads import Read, demanded_again
 from engine.pools.strays import StrayIndex
 
 MAX_REMEMBERED = 2 << 20  # bytes of answers of each kind; past it, all of that kind are forgotten
+OF_SELECTOR = 24  # units of a budget that `selector` takes for a pool of which it is not one label's value
 HARD_EFFECTS = ("NoSchedule", "NoExecute")
 
 
@@ -28,8 +29,8 @@ Group = tuple[int, Terms]
 """Pools, as a mask, and the nodes of these pools that are meant."""
 
 
-_Asked = Callable[[str, LabelStates, Iterable[int]], int]
-"""The mask of those of some pools for which a label's being in one of these states is so."""
+_Asked = Callable[[str, LabelStates, "Iterable[int] | None"], int]
+"""The mask of those of some pools, or of all, for which a label's being in one of these states is so."""
 
 
 class PoolIndex:
@@ -63,6 +64,10 @@ class PoolIndex:
             self._take_over(previous)
         self.shadowed = sum(1 << i for i in self._special if self.known(i).impossible)  # each bit once: a sum is `|`
         self.inferred = any(pool.inferred for pool in self.pools)
+        self._plural = sum(1 << i for i, pool in enumerate(self.pools) if self._special.get(i) or _is_plural(pool))
+        self._states: dict[str, tuple[tuple[LabelStates, int], ...]] = {}
+        self._keys: frozenset[str] | None = None
+        self._facts: dict[str, tuple[tuple[int, int], ...]] = {}
         self._names: Memory[int, tuple[str, ...]] = Memory(MAX_REMEMBERED)
         self._selectors: Memory[int, Terms] = Memory(2 * MAX_REMEMBERED)
         self._taints: Memory[tuple[int, tuple[Taint, ...]], tuple[tuple[str, ...], ...]] = Memory(MAX_REMEMBERED)
@@ -96,15 +101,36 @@ class PoolIndex:
         """
         terms = self._selectors.get(mask)
         if terms is None:
-            order = self.inventory.order
-            each = (identifying_terms(self.pools[i], order, self._special.get(i, ())) for i in members(mask))
-            terms = simplify(chain.from_iterable(each))
+            terms = self._all_selected(mask) if mask & self._plural else self._selected(mask)
             self._selectors.keep(mask, terms, self._mask_size + bytes_of(terms))
         return terms
+
+    def _all_selected(self, mask: int) -> Terms:
+        """The terms that exactly the nodes of the pools of a mask match, whatever these pools are known by."""
+        order = self.inventory.order
+        each = (identifying_terms(self.pools[i], order, self._special.get(i, ())) for i in members(mask))
+        return simplify(chain.from_iterable(each))
+
+    def _selected(self, mask: int) -> Terms:
+        """The same where each of the pools is known by one label's value."""
+        values: dict[str, list[str]] = {}
+        for i in members(mask):
+            ((key, value),) = self.pools[i].selector.items()
+            values.setdefault(key, []).append(value)
+        terms = [term_of({key: one_of(several)}) for key, several in sorted(values.items())]
+        return tuple(sorted((term for term in terms if not term.impossible), key=Term.order))
 
     def possible(self, term: Term) -> int:
         """The mask of the pools that may have a node which the term admits: nothing known of them forbids it."""
         return self._all_of(term, self._possible, self._meeting) & ~self.shadowed
+
+    def price(self, term: Term) -> int:
+        """What `possible`, or `attested`, takes of a budget, in units, remembered or not."""
+        return sum([2 + 4 * len(self._groups(key)) for key, _ in term.requirements])
+
+    def price_of_selector(self, mask: int) -> int:
+        """The same of `selector`."""
+        return mask.bit_count() * (OF_SELECTOR if mask & self._plural else 1)
 
     def attested(self, term: Term) -> int:
         """The mask of the pools of which somebody has declared or seen what the term asks for, label by label."""
@@ -116,7 +142,7 @@ class PoolIndex:
         for key, values in term.requirements:
             some = memory.get((key, values))
             if some is None:
-                some = asked(key, values, range(len(self.pools)))
+                some = asked(key, values, None)
                 memory.keep((key, values), some, self._mask_size + bytes_of((Term(((key, values),)),)))
             mask &= some
         return mask
@@ -154,12 +180,42 @@ class PoolIndex:
             known = self._known[index] = known_labels(pool, self.inventory.order, self.special(index))
         return known
 
-    def _meeting(self, key: str, values: LabelStates, indexes: Iterable[int]) -> int:
+    def _groups(self, key: str) -> tuple[tuple[LabelStates, int], ...]:
+        """What is known of a label, each with its pools; those are left out of which nothing is."""
+        if self._keys is None:
+            self._keys = frozenset(chain.from_iterable(map(self._known_labels, range(len(self.pools)))))
+        groups = self._states.get(key, ())
+        if not groups and key in self._keys:
+            each = ((self._known_labels(i).get(key), 1 << i) for i in range(len(self.pools)))
+            groups = tuple(_grouped((states, bit) for states, bit in each if states is not None).items())
+            self._states[key] = groups
+        return groups
+
+    def _facts_of(self, key: str) -> tuple[tuple[int, int], ...]:
+        """The pools in groups of which the same is told of a label, each with the index of one of them."""
+        groups = self._facts.get(key)
+        if groups is None:
+            each = (((pool.fact(key), pool.provider), 1 << i) for i, pool in enumerate(self.pools))
+            groups = tuple((next(members(mask)), mask) for mask in _grouped(each).values())
+            if any(key in pool.facts for pool in self.pools):  # else there is no end of such keys
+                self._facts[key] = groups
+        return groups
+
+    def _meeting(self, key: str, values: LabelStates, indexes: Iterable[int] | None) -> int:
         """The mask of those pools of `indexes` that may have a node whose label is in one of these states."""
+        if indexes is None:
+            mask = self.every
+            for states, pools in self._groups(key):
+                if (states & values).impossible:
+                    mask &= ~pools
+            return mask
         return sum(1 << i for i in indexes if may_meet(self._known_labels(i), key, values))
 
-    def _attesting(self, key: str, values: LabelStates, indexes: Iterable[int]) -> int:
+    def _attesting(self, key: str, values: LabelStates, indexes: Iterable[int] | None) -> int:
         """The mask of those pools of `indexes` of which it is known that the label may be in one of these states."""
+        if indexes is None:
+            groups = ((attested(self.pools[one], key, values), mask) for one, mask in self._facts_of(key))
+            return sum(mask for known, mask in groups if known)
         return sum(1 << i for i in indexes if attested(self.pools[i], key, values))
 
     def _take_over(self, previous: PoolIndex) -> None:
@@ -236,6 +292,11 @@ class CarriedOver(NamedTuple):
             # the `length` bits from `old` on are cut out and put where `new` is
             now |= (mask >> old & (1 << length) - 1) << new
         return now
+
+
+def _is_plural(pool: Pool) -> bool:
+    """Whether it takes more than one value of one label to say which nodes a pool has."""
+    return len(pool.selector) != 1 or bool(pool.without)
 
 
 def _same(old: PoolIndex, place: int, new: PoolIndex, i: int) -> bool:

@@ -24,6 +24,10 @@ class StrayIndex:
                 self.taints[taint] = self.taints.get(taint, 0) | 1 << i
         self._meeting: Memory[tuple[str, LabelStates], int] = Memory(MAX_REMEMBERED)
 
+    def price(self, terms: Terms) -> int:
+        """What `admitted` takes of a budget, in units; the same whether answers are remembered or not."""
+        return sum([len(t.requirements) * (2 + self.count) for t in terms]) if self._nodes else 0
+
     def admitted(self, terms: Terms) -> int:
         """The mask of the nodes that one of these terms matches."""
         if terms == TRUE or not self._nodes:

@@ -39,7 +39,19 @@ from engine.program.tree import (
     Tree,
     leaves_of,
 )
-from engine.program.truths import NO, UNKNOWN, YES, Arguments, CasesOf, Truth, TruthOf, choose, conjoin, negate
+from engine.program.truths import (
+    NO,
+    UNKNOWN,
+    YES,
+    Arguments,
+    CasesOf,
+    Truth,
+    TruthOf,
+    choose,
+    conjoin,
+    meter_of,
+    negate,
+)
 from engine.program.vocabulary import NAMESPACE, POD, PRESENT, REQUEST
 
 __all__ = [
@@ -86,6 +98,7 @@ __all__ = [
     "compile_bundle",  # the Program of a Bundle; raises BundleError
     "conjoin",  # the Truth of `left && right`
     "leaves_of",  # the Leafs of a Tree
+    "meter_of",  # the budget among a function's arguments, which pays for the algebra
     "named_taints",  # the literals by which an expression over a taint asks for its key
     "negate",  # the Truth of `!truth`
 ]

@@ -20,6 +20,7 @@ from engine.nodeselector import (
     FALSE,
     MAX_INTEGER,
     TRUE,
+    Meter,
     Overflow,
     Terms,
     common,
@@ -45,18 +46,18 @@ def all_of(truths: Sequence[Truth], budget: Budget) -> Truth:
     if truths and truths[-1] == NO:
         return NO
     budget.spend(sum(_work(no) for _, no in truths))
-    false = union(*(no for _, no in truths))
+    false = union(*(no for _, no in truths), meter=budget)
     if any(yes == FALSE for yes, _ in truths):
         return FALSE, false
     single: list[Terms] = [yes for yes, _ in truths if len(yes) == 1 and yes != TRUE]
     while len(single) > 1:  # two by two, for a term grows with all that went into it
         budget.spend(sum(map(_work, single)))
         pairs = zip_longest(single[::2], single[1::2], fillvalue=TRUE)
-        single = [common(a, b) for a, b in pairs]
+        single = [common(a, b, budget) for a, b in pairs]
     true = single[0] if single else TRUE
     for yes in (yes for yes, _ in truths if len(yes) > 1):
         budget.spend(len(true) * _work(yes))
-        true = common(true, yes)
+        true = common(true, yes, budget)
         if isinstance(true, Overflow):
             break
     return true, false
@@ -71,19 +72,20 @@ Atom = Callable[[object, object], Truth]
 """A comparison of two values, at most one of which is a Label or an Integer."""
 
 
-def compared(left: Cases, right: Cases, atom: Atom) -> Truth:
+def compared(left: Cases, right: Cases, atom: Atom, meter: Meter) -> Truth:
     """The Truth of a comparison of two values, each in cases: where two cases meet, what the atom says."""
     if len(left) == len(right) == 1 and left[0][0] == right[0][0] == TRUE:
         return atom(left[0][1], right[0][1])
     true, false = list[Terms](), list[Terms]()
+    meter.spend(4 * len(left) * len(right))
     for guard, a in left:
         for condition, b in right:
-            here = common(guard, condition)
+            here = common(guard, condition, meter)
             if here != FALSE:
                 yes, no = atom(a, b)
-                true.append(common(here, yes))
-                false.append(common(here, no))
-    return union(*true), union(*false)
+                true.append(common(here, yes, meter))
+                false.append(common(here, no, meter))
+    return union(*true, meter=meter), union(*false, meter=meter)
 
 
 def holds_something(value: object) -> bool:
@@ -91,12 +93,12 @@ def holds_something(value: object) -> bool:
     return isinstance(value, Optional) and value.value is not NO_VALUE
 
 
-def holding(cases: Cases) -> Truth:
+def holding(cases: Cases, meter: Meter) -> Truth:
     """`hasValue` of an optional; of anything else it is an error."""
     optionals = [(guard, value) for guard, value in cases if isinstance(value, Optional)]
     return (
-        union(*(guard for guard, value in optionals if holds_something(value))),
-        union(*(guard for guard, value in optionals if not holds_something(value))),
+        union(*(guard for guard, value in optionals if holds_something(value)), meter=meter),
+        union(*(guard for guard, value in optionals if not holds_something(value)), meter=meter),
     )
 
 

@@ -48,11 +48,23 @@ from engine.language import (
 from engine.nodeselector import ABSENT, EXISTS, FALSE, TRUE, Terms, common, integers, union, where
 from engine.pools import WORD_OF, Cases, Label, PortableWord, Words
 from engine.program.comparisons import ATOMS, Integer, all_of, compared, equality, holding, holds_something, member_of
-from engine.program.truths import NO, UNKNOWN, YES, Arguments, CasesOf, Truth, TruthOf, choose, conjoin, negate
+from engine.program.truths import (
+    NO,
+    UNKNOWN,
+    YES,
+    Arguments,
+    CasesOf,
+    Truth,
+    TruthOf,
+    choose,
+    conjoin,
+    meter_of,
+    negate,
+)
 
 T = TypeVar("T")
 MAX_UNROLLED = 1000  # elements that `all` or `exists` may walk
-UNROLLED = 100
+UNROLLED = 30
 """What one step of a macro costs besides its body, in units of `engine.language.Budget`."""
 EXPECTED = "one label compared with values, membership, presence or integer bounds, joined by `&&`, `||`, `!` and `?:`"
 
@@ -104,7 +116,7 @@ def truth_of(node: Node, names: tuple[str, ...]) -> TruthOf:
             return _membership(node, names)
         case Call(function="hasValue", target=Node() as target):
             optional = _cases(target, names)
-            return lambda args, words: holding(optional(args, words))
+            return lambda args, words: holding(optional(args, words), meter_of(args))
         case Has():
             return _presence(node)
         case Comprehension(macro="all" | "exists"):
@@ -134,12 +146,14 @@ def logic(node: Call, parts: Sequence[TruthOf]) -> TruthOf:
         return lambda args, words: negate(part(args, words))
     if node.function == "_?_:_":
         test, yes, no = parts
-        return lambda args, words: choose(test(args, words), lambda: yes(args, words), lambda: no(args, words))
+        return lambda args, words: choose(
+            test(args, words), lambda: yes(args, words), lambda: no(args, words), meter_of(args)
+        )
     left, right = parts
     if node.function == "_&&_":
-        return lambda args, words: conjoin(left(args, words), lambda: right(args, words))
+        return lambda args, words: conjoin(left(args, words), lambda: right(args, words), meter_of(args))
     return lambda args, words: negate(
-        conjoin(negate(left(args, words)), lambda: negate(right(args, words))),
+        conjoin(negate(left(args, words)), lambda: negate(right(args, words)), meter_of(args)),
     )
 
 
@@ -188,7 +202,7 @@ def _membership(node: Call, names: tuple[str, ...]) -> TruthOf:
             return UNKNOWN
         found, budget = values(args, words), cast("Budget", args[0])
         budget.spend(len(known) * len(found))
-        return compared(found, ((TRUE, tuple(known)),), partial(member_of, budget))
+        return compared(found, ((TRUE, tuple(known)),), partial(member_of, budget), budget)
 
     return one_of_them
 
@@ -201,11 +215,13 @@ def _any_equal(element: Node, candidates: Sequence[Node], names: tuple[str, ...]
 
     def equal_to_one(args: Arguments, words: Words) -> Truth:
         wanted, lists = value(args, words), [option(args, words) for option in options]
-        truths = [compared(cases, wanted, equality) for cases in lists]
-        true, false, defined = union(*(yes for yes, _ in truths)), TRUE, TRUE
+        meter = meter_of(args)
+        truths = [compared(cases, wanted, equality, meter) for cases in lists]
+        true, false, defined = union(*(yes for yes, _ in truths), meter=meter), TRUE, TRUE
         for (_, no), cases in zip(truths, lists, strict=True):
-            false, defined = common(false, no), common(defined, union(*(guard for guard, _ in cases)))
-        return common(true, defined), common(false, defined)
+            guards = union(*(guard for guard, _ in cases), meter=meter)
+            false, defined = common(false, no, meter), common(defined, guards, meter)
+        return common(true, defined, meter), common(false, defined, meter)
 
     return equal_to_one
 
@@ -342,7 +358,7 @@ def _or_value(optional: CasesOf, fallback: CasesOf) -> CasesOf:
             if holds_something(held):
                 cases.append((guard, held.value))
             else:
-                cases += [(common(guard, inner), value) for inner, value in fallback(args, words)]
+                cases += [(common(guard, inner, meter_of(args)), value) for inner, value in fallback(args, words)]
         return tuple(cases)
 
     return value
@@ -351,8 +367,9 @@ def _or_value(optional: CasesOf, fallback: CasesOf) -> CasesOf:
 def _chosen(test: TruthOf, yes: CasesOf, no: CasesOf) -> CasesOf:
     def chosen(args: Arguments, words: Words) -> Cases:
         true, false = test(args, words)
-        first = [(common(true, guard), value) for guard, value in yes(args, words)] if true != FALSE else []
-        second = [(common(false, guard), value) for guard, value in no(args, words)] if false != FALSE else []
+        meter = meter_of(args)
+        first = [(common(true, guard, meter), value) for guard, value in yes(args, words)] if true != FALSE else []
+        second = [(common(false, guard, meter), value) for guard, value in no(args, words)] if false != FALSE else []
         return tuple((guard, value) for guard, value in first + second if guard != FALSE)
 
     return chosen
@@ -370,7 +387,8 @@ def _mapped(cases: CasesOf, convert: Callable[[Budget, object], Cases]) -> Cases
     def mapped(args: Arguments, words: Words) -> Cases:
         found = cases(args, words)
         budget = cast("Budget", args[0])
-        return tuple((common(guard, inner), made) for guard, value in found for inner, made in convert(budget, value))
+        made_of = ((guard, convert(budget, value)) for guard, value in found)
+        return tuple((common(guard, inner, budget), made) for guard, several in made_of for inner, made in several)
 
     return mapped
 
@@ -405,7 +423,7 @@ def _comparison(node: Call, names: tuple[str, ...]) -> TruthOf:
     if (_may_be_string(left) or _may_be_string(right)) and node.function not in ("_==_", "_!=_"):
         raise InexpressibleError(node, "the order of strings")
     atom = ATOMS[node.function]
-    return lambda args, words: compared(first(args, words), second(args, words), atom)
+    return lambda args, words: compared(first(args, words), second(args, words), atom, meter_of(args))
 
 
 CONVERSIONS = {function: dispatcher(function, method=False, arity=1) for function in ("int", "string")}

@@ -33,7 +33,7 @@ from engine.pools import WORD_OF, Cases, Words
 from engine.program.model import NAMES
 from engine.program.node_expressions import InexpressibleError, cases_of, known_truth, logic, reads_node, truth_of
 from engine.program.pool_view import MAX_ASSUMED, PoolView, Undecided
-from engine.program.truths import Arguments, CasesOf, Truth, TruthOf
+from engine.program.truths import Arguments, CasesOf, Truth, TruthOf, meter_of
 
 T = TypeVar("T")
 MAX_PROVIDERS = 64
@@ -105,8 +105,9 @@ def assumed(
     branches = _branches(truth, args, otherwise)
     if len(branches) == 1 and branches[0][0] == TRUE:
         return branches[0][1]
-    true = [common(guard, yes) for guard, (yes, _) in branches]
-    return union(*true), union(*(common(guard, no) for guard, (_, no) in branches))
+    meter = meter_of(args)
+    true = [common(guard, yes, meter) for guard, (yes, _) in branches]
+    return union(*true, meter=meter), union(*(common(guard, no, meter) for guard, (_, no) in branches), meter=meter)
 
 
 def assumed_cases(
@@ -117,7 +118,7 @@ def assumed_cases(
         (both, value)
         for guard, found in _branches(cases, args, otherwise)
         for condition, value in found
-        if (both := common(guard, condition)) != FALSE
+        if (both := common(guard, condition, meter_of(args))) != FALSE
     )
 
 
@@ -147,7 +148,7 @@ def _branches(
             for state in states or ():
                 here = (*given[:_POOL], view.assuming(undecided.key, state), *given[_POOL + 1 :])
                 carried = where(undecided.key, ABSENT if state is None else one_of([state]))
-                todo.append((common(guard, carried), here))
+                todo.append((common(guard, carried, meter_of(args)), here))
     return done
 
 

@@ -111,7 +111,7 @@ TREES = st.recursive(
 def test_where_an_expression_can_be_true_false_or_an_error(tree: Tree, leaves: list[Verdict]) -> None:
     seen = dict(enumerate(leaves))
     pool_facts = PoolFacts(PoolIndex(pools_of_nodes(*({NODEPOOL: name} for name in "klm"))), (), lambda: (Budget(0),))
-    outlook = Inputs(pool_facts, (), seen)._outlook(tree)
+    outlook = Inputs(pool_facts, (Budget(0),), seen)._outlook(tree)
     for place in range(COUNT + 1):
         found = {value for value, mask in zip((True, False, None), outlook, strict=True) if mask >> place & 1}
         assert found == possible(tree, place, seen)

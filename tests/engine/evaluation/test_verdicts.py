@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 
 from engine.evaluation.verdicts import ByNode, ByPool, Verdict, both_hold, choice, invert, truths
+from engine.language import Budget
 from engine.pools import PoolIndex
 from engine.program import NO, UNKNOWN, YES, Reads, Truth
 from tests.engine.builders import pools_of_nodes
@@ -69,7 +70,7 @@ def test_not(verdict: Verdict) -> None:
 
 @given(verdicts(), verdicts())
 def test_and(a: Verdict, b: Verdict) -> None:
-    both = both_hold(a, lambda: b, EVERY)
+    both = both_hold(a, lambda: b, EVERY, Budget(10**6))
     assert table(both) == [conjunction(x, y) for x, y in zip(table(a), table(b), strict=True)]
     if NO in (a.anywhere, b.anywhere):
         assert (anywhere(both), united(both)) == ([False] * len(NODES), (frozenset(), {}))
@@ -83,13 +84,13 @@ def test_and(a: Verdict, b: Verdict) -> None:
 
 def test_two_errors_that_no_pool_decides_are_one() -> None:
     unknown = ByPool(0, 0, UNKNOWN)
-    assert both_hold(unknown, lambda: unknown, EVERY) == unknown
+    assert both_hold(unknown, lambda: unknown, EVERY, Budget(10**6)) == unknown
 
 
 def test_pools_on_which_it_is_false_do_not_hide_those_on_which_it_is_true() -> None:
     verdict = ByNode(((0b001, NO), (0b010, YES), (0b100, (ONE, NONE))))
     pool_index = PoolIndex(pools_of_nodes(*({NODEPOOL: name} for name in "klm")))
-    assert truths(verdict, pool_index) == [(0b010, YES[0]), (0b100, ONE)]
+    assert truths(verdict, pool_index, Budget(10**6)) == [(0b010, YES[0]), (0b100, ONE)]
 
 
 def test_and_does_not_ask_for_what_can_not_matter() -> None:
@@ -97,12 +98,12 @@ def test_and_does_not_ask_for_what_can_not_matter() -> None:
         raise AssertionError
 
     no = ByPool(0, EVERY, NO)
-    assert both_hold(no, asked, EVERY) == no
+    assert both_hold(no, asked, EVERY, Budget(10**6)) == no
 
 
 @given(verdicts(), verdicts(), verdicts())
 def test_choice(test: Verdict, yes: Verdict, no: Verdict) -> None:
-    whole = choice(test, yes, no, EVERY)
+    whole = choice(test, yes, no, EVERY, Budget(10**6))
     assert table(whole) == [chosen(*three) for three in zip(table(test), table(yes), table(no), strict=True)]
     parts = [anywhere(part) for part in (test, yes, no)]
     known = [part for part in parts if part is not None]
@@ -114,6 +115,6 @@ def test_choice(test: Verdict, yes: Verdict, no: Verdict) -> None:
 @pytest.mark.parametrize("truths", list(product((YES, NO, UNKNOWN), repeat=3)))
 def test_a_choice_that_no_pool_decides(truths: tuple[Truth, Truth, Truth]) -> None:
     test, yes, no = (ByPool(EVERY * (truth == YES), EVERY * (truth == NO), truth) for truth in truths)
-    whole = choice(test, yes, no, EVERY)
+    whole = choice(test, yes, no, EVERY, Budget(10**6))
     assert anywhere(whole) == table(whole)[: len(NODES)]
     assert anywhere(whole) == [chosen(*(said(truth, node) for truth in truths)) for node in NODES]

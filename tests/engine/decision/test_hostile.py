@@ -1,0 +1,120 @@
+"""Whatever a pod holds, it costs at most a budget: a search for pods that take most work, on hostile policies.
+
+Work is counted in calls of functions, of Python's and of C's alike, for time changes from machine to machine; a unit of
+a budget stands for three or so. What is not metered (decoding, labels, the answer) is in it, too.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from random import Random
+from types import FrameType
+
+import pytest
+
+from engine.evaluation.pod_facts import COMBINING_BUDGET, REQUEST_BUDGET
+from engine.pods import IncomingPod
+from tests.engine.builders import decider, incoming, outcomes, pod
+from tests.engine.decision.hostile import Shape, hostile_decider, pod_of, slowest
+
+NIGHTLY = "BAYPLAN_NIGHTLY" in os.environ
+PODS = 2_000 if NIGHTLY else 12
+CALLS = 4 * (REQUEST_BUDGET + COMBINING_BUDGET)
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+
+
+def counted(run: Callable[[], object]) -> int:
+    """How many functions a run calls."""
+    count = 0
+
+    def profile(_: FrameType, event: str, __: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+@pytest.mark.parametrize("policies", [12, 50])
+def test_the_slowest_pods_stay_within_the_budget(policies: int) -> None:
+    one = hostile_decider(policies)
+    one.decide(incoming())  # what is the same for every pod is decided once for an inventory
+
+    def work(given: IncomingPod) -> int:
+        return counted(lambda: one.decide(given))
+
+    worst = slowest(PODS, Random(7), work)
+    for calls, shape in worst[:3]:
+        given = pod_of(shape)
+        assert given is not None
+        start = time.process_time()
+        one.decide(incoming(given))
+        print(f"{calls:,} calls, {1000 * (time.process_time() - start):.0f} ms: {shape}")
+    assert worst[0][0] <= CALLS
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        Shape(terms=1_000, expressions=2, keys=100_000),
+        Shape(terms=900, expressions=3, kind="gl", keys=3),
+        Shape(terms=200, expressions=3, keys=100_000, kind="in", values=100),
+        Shape(terms=1, expressions=9_000, kind="n", keys=1),
+        Shape(terms=1, expressions=9_000, kind="n", keys=9_000),
+        Shape(terms=40_000, expressions=1, kind="e", keys=1),
+        Shape(terms=1_000, kind="f", values=0),
+        Shape(tolerations=40_000),
+        Shape(spread=3_000, labels=100),
+        Shape(preferred=3_000, expressions=3, pod_terms=400),
+        Shape(labels=10_000, arguments=40_000),
+        Shape(selector=1_000, terms=100),
+        Shape(text=1_000_000),
+    ],
+    ids=str,
+)
+def test_known_ways_to_take_long(shape: Shape) -> None:
+    one = hostile_decider(12)
+    one.decide(incoming())
+    given = pod_of(shape)
+    assert given is not None
+    assert counted(lambda: one.decide(incoming(given))) <= CALLS
+
+
+def test_what_is_too_much_is_refused_with_the_field_that_is() -> None:
+    given = pod_of(Shape(tolerations=40_000))
+    decision = decider("require: [{expression: pool.gpus == 0}]").decide(incoming(given))
+    assert not decision.allowed
+    assert "spec.tolerations has 40,000 entries" in decision.message
+    ignored = decider("require: [{expression: pool.gpus == 0}]\nfailurePolicy: Ignore").decide(incoming(given))
+    assert (ignored.allowed, ignored.patch, outcomes(ignored)) == (True, (), {"one": "failed"})
+
+
+def test_many_expressions_on_one_key_are_one_set() -> None:
+    """Nine thousand of them, and the pod is placed as any other."""
+    given = pod_of(Shape(terms=1, expressions=9_000, kind="n", keys=1))
+    decision = decider('require: [{expression: \'node.labels["a"] == "x"\'}]').decide(incoming(given))
+    assert outcomes(decision) == {"one": "applied"}
+    assert len(decision.patch) == 1
+
+
+def test_terms_on_one_key_are_one_set() -> None:
+    terms = [{"matchExpressions": [{"key": "k", "operator": "In", "values": [f"v{i}"]}]} for i in range(300)]
+    given = pod(affinity={"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": terms}}})
+    decision = decider('require: [{expression: \'node.labels["a"] == "x"\'}]').decide(incoming(given))
+    assert outcomes(decision) == {"one": "applied"}
+
+
+def test_alternatives_of_a_policy_that_nobody_asks_for_cost_little() -> None:
+    """Where `||` does not hold has many alternatives more than where it does."""
+    for count in (4, 7, 8, 10):
+        pairs = " || ".join(f'node.labels["x"] == "a{i}" && node.labels["y"] == "b{i}"' for i in range(count))
+        decision = decider(f"require: [{{expression: '{pairs}'}}]").decide(incoming())
+        assert outcomes(decision) == {"one": "applied"}, count
