@@ -1,4 +1,4 @@
-"""The two HTTP applications: admission on the TLS port, and what operators and probes read on the plain one.
+"""The HTTP application of the TLS port: admission.
 
 `POST /mutate` is a raw ASGI endpoint: building request and response objects would cost more than deciding.
 """
@@ -6,19 +6,12 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 
-from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.documents import RequestError
-from telemetry import CONTENT_TYPE, Metrics, Refusals
+from telemetry import Refusals
 from webhook import review
 from webhook.admission import Admission, Answer
 from webhook.turns import Turns
@@ -30,8 +23,6 @@ LARGE = 1024 * 1024
 MAX_VALUES = 2_000_000
 """In a body over `LARGE`, commas and brackets of any kind: about the values that it makes in memory, 70 bytes each.
 What the API server sends has fewer, for a value is two bytes of etcd's 1.5 MiB at least."""
-KEEP_SECONDS = 0.25
-"""How old metrics may be: whoever asks for them all the time takes no processor time from decisions."""
 BODY_SECONDS = 10.0
 """How long a request's body may take to arrive."""
 
@@ -98,71 +89,6 @@ def counted(app: ASGIApp, refusals: Refusals) -> ASGIApp:
         await app(scope, receive, tell)
 
     return route
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """What the plain port tells of, and to whom."""
-
-    metrics: Metrics
-    unready: Callable[[], Sequence[str]]
-    """What readiness waits for, in words."""
-    stuck: Callable[[], bool] = lambda: False
-    """Whether the process must be started anew."""
-    token: Path | None = None
-    """A file with the token of those who may read names of policies and bundles; nobody may without one."""
-
-
-def health_app(health: Health) -> FastAPI:
-    """The application of the plain port. Strangers get no name of a bundle or policy, nor a reason with one."""
-    app = FastAPI(title="bayplan", openapi_url=None, redirect_slashes=False)
-    whole, unnamed = _Kept(health.metrics.text), _Kept(partial(health.metrics.text, policies=False))
-
-    @app.get("/healthz")
-    async def healthz() -> Response:
-        return Response("stuck\n", 500) if health.stuck() else Response("ok\n", media_type="text/plain")
-
-    @app.get("/readyz")
-    async def readyz(request: Request) -> Response:
-        reasons = health.unready()
-        if reasons and not _may_read(request, health.token):
-            reasons = ["not ready: the log says why, and so does this page with the token of --status-token-file"]
-        text = "".join(f"{reason}\n" for reason in reasons) or "ok\n"
-        return Response(text, status_code=503 if reasons else 200, media_type="text/plain")
-
-    @app.get("/metrics")
-    async def read_metrics(request: Request) -> Response:
-        kept = whole if _may_read(request, health.token) else unnamed
-        return Response(kept.get(), headers={"content-type": CONTENT_TYPE.decode()})
-
-    return app
-
-
-class _Kept:
-    """A text that is made no more often than every `KEEP_SECONDS`, however often it is asked for."""
-
-    def __init__(self, make: Callable[[], bytes]) -> None:
-        self._make = make
-        self._made = b""
-        self._until = 0.0
-
-    def get(self) -> bytes:
-        if time.monotonic() >= self._until:
-            self._made = self._make()
-            self._until = time.monotonic() + KEEP_SECONDS
-        return self._made
-
-
-def _may_read(request: Request, token: Path | None) -> bool:
-    """Whether a request carries the token that the file holds now."""
-    if token is None:
-        return False
-    try:
-        wanted = token.read_bytes().strip()
-    except OSError:
-        return False
-    kind, _, given = request.headers.get("authorization", "").partition(" ")
-    return bool(wanted) and kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), wanted)
 
 
 def _client(scope: Scope) -> str:

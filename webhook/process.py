@@ -22,9 +22,10 @@ from engine.pods import DAEMON_SET_CONTROLLERS
 from engine.pools import POOL_LABELS
 from telemetry import Metrics, Refusals, configure_logging
 from webhook.admission import Admission, LogDecisions
-from webhook.app import Health, Mutate, admission_app, counted, health_app
+from webhook.app import Mutate, admission_app, counted
 from webhook.certificates import Certificate, development, development_folder
 from webhook.configuration import configuration
+from webhook.health import Health, HealthApp
 from webhook.server import Port, Serving, address_of, listen
 
 GARBAGE = 20_000
@@ -120,7 +121,7 @@ def serve(options: Options, output: BinaryIO) -> None:
             return (["stopping"] if serving.draining else []) + activation.unready() + unlisted
 
         token = Path(options.status_token) if options.status_token else None
-        health = health_app(Health(metrics, unready, lambda: serving.stuck(), token))
+        health = HealthApp(Health(metrics, unready, lambda: serving.stuck(), token))
         serving = Serving(
             mutate,
             Port(admission_app(mutate, refusals), refusals, context=certificate.context, names=options.client_names),

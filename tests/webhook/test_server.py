@@ -32,8 +32,9 @@ from tests.webhook.reviews import body, patch_of, pod, review
 from tests.webhook.test_admission import Holder
 from webhook import app
 from webhook.admission import Admission
-from webhook.app import MAX_BODY, Health, Mutate, admission_app, health_app
+from webhook.app import MAX_BODY, Mutate, admission_app
 from webhook.certificates import Certificate, development
+from webhook.health import Health, HealthApp
 from webhook.server import ListenError, Port, Serving, address_of, listen
 
 READER = {"authorization": "Bearer let-me-read"}
@@ -68,7 +69,7 @@ class Running:
         self.serving = Serving(
             self.mutate,
             Port(admission_app(self.mutate, refusals), refusals, context=certificate.context, names=names),
-            Port(health_app(Health(metrics, lambda: self.unready, token=token)), Refusals(metrics, "health")),
+            Port(HealthApp(Health(metrics, lambda: self.unready, token=token)), Refusals(metrics, "health")),
             shutdown_delay=shutdown_delay,
         )
         self.thread = threading.Thread(target=self.serving.run, args=self.sockets, kwargs={"signals": False})

@@ -1,0 +1,83 @@
+"""The HTTP application of the plain port: probes, and pages for operators and Prometheus.
+
+Probes are raw ASGI endpoints. FastAPI, which has the pages, would be half of what a process imports before it is ready,
+so it is imported for the first page, by a thread that no decision waits for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from telemetry import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the plain port tells of, and to whom."""
+
+    metrics: Metrics
+    unready: Callable[[], Sequence[str]]
+    """What readiness waits for, in words."""
+    stuck: Callable[[], bool] = lambda: False
+    """Whether the process must be started anew."""
+    token: Path | None = None
+    """A file with the token of those who may read names of policies and bundles; nobody may without one."""
+
+    def may_read(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Whether a request carries the token that the file holds now."""
+        if self.token is None:
+            return False
+        try:
+            wanted = self.token.read_bytes().strip()
+        except OSError:
+            return False
+        given = next((value for name, value in headers if name == b"authorization"), b"")
+        kind, _, mine = given.partition(b" ")
+        return bool(wanted) and kind.lower() == b"bearer" and hmac.compare_digest(mine.strip(), wanted)
+
+
+class HealthApp:
+    """The application. Strangers get no name of a bundle or policy, nor a reason with one."""
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+        self._pages: asyncio.Future[ASGIApp] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        probe = {"/healthz": self._healthz, "/readyz": self._readyz}.get(scope["path"])
+        if probe is None:
+            if self._pages is None:
+                self._pages = asyncio.ensure_future(asyncio.to_thread(_pages, self._health))
+            await (await asyncio.shield(self._pages))(scope, receive, send)
+        elif scope["method"] != "GET":
+            await _say(send, 405, "Method Not Allowed", (b"allow", b"GET"))
+        else:
+            await _say(send, *probe(scope))
+
+    def _healthz(self, _: Scope) -> tuple[int, str]:
+        return (500, "stuck\n") if self._health.stuck() else (200, "ok\n")
+
+    def _readyz(self, scope: Scope) -> tuple[int, str]:
+        reasons = self._health.unready()
+        if reasons and not self._health.may_read(scope["headers"]):
+            reasons = ["not ready: the log says why, and so does this page with the token of --status-token-file"]
+        return (503 if reasons else 200), "".join(f"{reason}\n" for reason in reasons) or "ok\n"
+
+
+def _pages(health: Health) -> ASGIApp:
+    from webhook.pages import pages_app
+
+    return pages_app(health)
+
+
+async def _say(send: Send, status: int, text: str, *more: tuple[bytes, bytes]) -> None:
+    body = text.encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body)), *more]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
