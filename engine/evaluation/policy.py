@@ -44,19 +44,24 @@ def exempting(
     matching, failed = list[CompiledExemption](), list[tuple[CompiledExemption, str]]()
     unknown = pod_facts.incoming.namespace_unknown
     for one in exemptions:
-        if unknown and one.reads_namespace:
-            if _may_be_about(one.exemption.pod_selector, one.exemption.namespace_selector, pod_facts):
-                failed.append((one, f"exemption {one.exemption.name}: {unknown}"))
-            continue
-        given = one.exemption
-        if given.pod_selector.matches(pod_facts.labels) and given.namespace_selector.matches(
-            pod_facts.namespace_labels
-        ):
-            try:
-                if _first(one.match_conditions, pod_facts.plain_arguments(), holding=False) is None:
-                    matching.append(one)
-            except PolicyFailed as failure:
-                failed.append((one, f"exemption {given.name}: {failure}"))
+        given, undecided = one.exemption, unknown if one.reads_namespace else ""
+        if undecided:
+            conditions = [each for each in one.match_conditions if not each.reads_namespace]
+            selected = _may_be_about(given.pod_selector, given.namespace_selector, pod_facts)
+        else:
+            conditions = list(one.match_conditions)
+            selected = given.pod_selector.matches(pod_facts.labels) and given.namespace_selector.matches(
+                pod_facts.namespace_labels
+            )
+        try:
+            if not selected or _first(conditions, pod_facts.plain_arguments(), holding=False) is not None:
+                continue
+        except PolicyFailed as failure:
+            undecided = str(failure)
+        if undecided:
+            failed.append((one, f"exemption {given.name}: {undecided}"))
+        else:
+            matching.append(one)
     return matching, failed
 
 

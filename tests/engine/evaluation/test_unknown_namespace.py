@@ -101,6 +101,11 @@ def exempting(condition: str) -> Decider:
         ),
         ("namespaceSelector: {matchLabels: {incident: 'yes', kubernetes.io/metadata.name: other}}", "applied"),
         ("namespaceSelector: {matchLabels: {incident: 'yes'}}, podSelector: {matchLabels: {app: other}}", "applied"),
+        (
+            "namespaceSelector: {matchLabels: {incident: 'yes'}}, "
+            "matchConditions: [{name: c, expression: '\"sre\" in request.userInfo.groups'}]",
+            "applied",
+        ),
         ("namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: team}}", "notMatched"),
         ("matchConditions: [{name: c, expression: '\"dev\" in request.userInfo.groups'}]", "notMatched"),
     ],
