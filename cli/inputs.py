@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import CommandError
-from delivery import load_bundle, read_documents
+from delivery import load_bundle, read_documents, streamed_documents
 from engine.bundle import Bundle
 from engine.decision import OWN_NAMESPACE, Decider
-from engine.documents import BundleError, Manifest, Problem, Source, parse_manifests
+from engine.documents import BundleError, Manifest, Problem, Source
 from engine.pools import POOL_LABELS, Census, Inventory, inventory_from_documents, live_inventory
 from engine.program import Program, compile_bundle
+
+DESCRIPTORS = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
+"""Names of what is open already; other pipes are not read, for they may never end, and nobody may write into them."""
 
 
 def add_pools(parser: argparse.ArgumentParser) -> None:
@@ -201,11 +204,13 @@ def of_cluster(args: argparse.Namespace, path: str, kind: str) -> tuple[Manifest
 def _file(path: str) -> tuple[Manifest, ...]:
     if not Path(path).exists():
         raise CommandError(f"{path}: no such file or folder")
+    if path.startswith(DESCRIPTORS) and not Path(path).is_file():  # a shell's `<(kubectl get nodes -o yaml)`
+        with open(path, "rb") as stream:
+            return streamed_documents(stream, path)
     return read_documents(path)
 
 
 def _standard_input() -> tuple[Manifest, ...]:
-    found, problems = parse_manifests(Source("standard input", sys.stdin.read()))
-    if problems:
-        raise BundleError(problems)
-    return found
+    if sys.stdin is None:  # closed by `<&-`
+        raise CommandError("standard input is closed")
+    return streamed_documents(sys.stdin.buffer, "standard input")

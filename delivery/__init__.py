@@ -2,12 +2,13 @@
 
 A folder is read to a Bundle, a Bundle compiled and tested to a Program; files of pools and watched Nodes make an
 Inventory; both make a Decider. `Activation` follows all sources and swaps the Decider while requests are answered; what
-fails on the way leaves the last good one active. Start with `activation.py`; `folder.py` reads files.
+fails on the way leaves the last good one active. Start with `activation.py`; `folder.py` reads bundles and objects,
+`files.py` the disk.
 """
 
 from delivery.activation import Activation, Stages, decider_of, program_from
 from delivery.fingerprint import Fingerprint, fingerprint_of
-from delivery.folder import load_bundle, read_bundle, read_documents
+from delivery.folder import load_bundle, read_bundle, read_documents, streamed_documents
 from delivery.inventory import LiveInventory
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "load_bundle",  # the Bundle in a folder; raises BundleError
     "program_from",  # the Program of the bundle in a folder, tested; raises BundleError or OSError
     "read_bundle",  # the Bundle in a folder as far as it can be read, and all problems
-    "read_documents",  # the Manifests in a file or folder; raises BundleError or OSError
+    "read_documents",  # the Manifests in a file or folder; raises BundleError
+    "streamed_documents",  # the Manifests of a stream that is open; raises BundleError
 ]

@@ -27,7 +27,11 @@ from engine.program import Program, compile_bundle
 if TYPE_CHECKING:
     from telemetry import Metrics
 
+INVENTORY = "the inventory"
 POLL_SECONDS = 0.5
+"""How often files are looked at."""
+PATIENCE = 10
+"""How many times as long as looking at them took: folders may be large, and disks slow."""
 GATHER_SECONDS = 0.1
 GATHER_MOST_SECONDS = 0.5
 """Nodes change in crowds: pools are made of them once nothing has changed this long, and not much later than that."""
@@ -104,13 +108,14 @@ class Activation:
         self.decider: Decider | None = None
         self._stages, self._metrics = stages, metrics
         self._bundle, self._inventories = bundle, tuple(inventories)
+        self._what = f"bundle `{bundle}`"
         self._program: Program | None = None
         self._inventory: Inventory | None = None
-        self._loaded: Fingerprint = ()
-        self._taken: Fingerprint = ()
-        self._refused: Fingerprint = ()
-        self._complaint = ""
-        self._unsound: set[str] = set()
+        self._loaded: Fingerprint = b""
+        self._taken: Fingerprint = b""
+        self._refused: Fingerprint = b""
+        self._complaints: dict[str, str] = {}
+        self._due = 0.0
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._regroup = False
@@ -144,7 +149,7 @@ class Activation:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            woken = self._wake.wait(POLL_SECONDS)
+            woken = self._wake.wait(max(0.0, self._due - time.monotonic()))
             if woken:
                 self._gather()
             started = time.perf_counter()
@@ -152,7 +157,8 @@ class Activation:
                 if self._regroup:
                     self._regroup = False
                     self._take("nodes")
-                self._look()
+                if time.monotonic() >= self._due:
+                    self._look()
             except Exception:
                 self._metrics.activation_failures.labels("build").inc()
                 log.exception("bug while activating, please report it; %s", self._serving())
@@ -169,12 +175,17 @@ class Activation:
                 return
 
     def _look(self) -> None:
-        now = fingerprint_of(*self._inventories)
-        if now != self._taken and self._inventories:
-            self._taken = now
+        started = time.monotonic()
+        self._due = started + POLL_SECONDS
+        pools, now = fingerprint_of(*self._inventories), fingerprint_of(self._bundle)
+        self._due = max(self._due, started + PATIENCE * (time.monotonic() - started))
+        if pools != self._taken and self._inventories:
+            self._taken = pools
             self._take("file")
-        now = fingerprint_of(self._bundle)
-        if now != self._loaded and now != self._refused:
+        if now == self._loaded:
+            self._refused = b""
+            self._repaired(self._what)
+        elif now != self._refused:
             self._stop.wait(GATHER_SECONDS)
             if now == fingerprint_of(self._bundle):
                 self._load(now)
@@ -185,15 +196,14 @@ class Activation:
             program = self._stages.load()
         except (BundleError, RequestError, OSError) as error:
             if seen == fingerprint_of(self._bundle):
-                self._refused = seen if isinstance(error, BundleError) else ()
-                step = "test" if _fails_tests(error) else "load"
-                self._refuse(step, f"bundle `{self._bundle}`", error)
+                self._refused = seen if isinstance(error, BundleError) else b""
+                self._refuse("test" if _fails_tests(error) else "load", self._what, error)
             return
         if seen != fingerprint_of(self._bundle):
             return  # it changed under the loader's hands: not everything that was read need belong together
-        self._loaded, self._refused, self._complaint = seen, (), ""
+        self._loaded, self._refused = seen, b""
         if self._program is not None and program.revision == self._program.revision:
-            self._repaired(f"bundle `{self._bundle}`")
+            self._repaired(self._what)
             return
         self._swap(program, self._inventory, "bundle", started)
 
@@ -202,18 +212,18 @@ class Activation:
         try:
             inventory = self._stages.take()
         except (BundleError, RequestError, OSError) as error:
-            self._refuse("inventory", "the inventory", error)
+            self._refuse("inventory", INVENTORY, error)
             return
         if inventory is not None and inventory != self._inventory:
             self._swap(self._program, inventory, cause, started)
         else:
-            self._repaired("the inventory")
+            self._repaired(INVENTORY)
 
     def _swap(self, program: Program | None, inventory: Inventory | None, cause: str, started: float) -> None:
         """Build a decider of both, when both are there, and let it decide from now on."""
         decider = self._stages.build(program, inventory, self.decider) if program and inventory is not None else None
         self._program, self._inventory = program, inventory
-        self._unsound.discard("the inventory" if cause in ("file", "nodes") else f"bundle `{self._bundle}`")
+        self._complaints.pop(INVENTORY if cause in ("file", "nodes") else self._what, None)
         if decider is None or program is None:
             return
         self.decider = decider
@@ -223,18 +233,15 @@ class Activation:
         log.info("%s is active with %d pools (%s, %.0f ms)", revision, self.pools(), cause, seconds * 1000)
 
     def _refuse(self, stage: str, what: str, error: Exception) -> None:
-        self._unsound.add(what)
         complaint = f"{stage}: {error}"
-        if complaint != self._complaint:
-            self._complaint = complaint
-            self._metrics.activation_failures.labels(stage).inc()
+        if complaint != self._complaints.get(what):
+            self._complaints[what] = complaint
             log.error("%s was not activated, the step `%s` failed; %s\n%s", what, stage, self._serving(), error)
+            self._metrics.activation_failures.labels(stage).inc()
 
     def _repaired(self, what: str) -> None:
         """Say that something is as it was before it was refused: nothing is swapped then."""
-        if what in self._unsound:
-            self._unsound.remove(what)
-            self._complaint = ""
+        if self._complaints.pop(what, None):
             log.info("%s is sound again; %s", what, self._serving())
 
     def _serving(self) -> str:

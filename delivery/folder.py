@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
+from delivery.files import Found, found_in, is_inside, read_file, read_stream, reason
 from engine.bundle import Bundle, parse_bundle
-from engine.documents import BundleError, Manifest, Problem, Source, Span, ordered, oversize, parse_manifests
+from engine.documents import BundleError, Manifest, Problem, Source, Span, ordered, oversize, parse_manifests, printable
 from engine.pools import inventory_problems
 
 MAX_FILE = 1 << 20
@@ -15,8 +17,6 @@ MAX_FILES = 1_000
 MAX_BUNDLE = 16 << 20
 MAX_MANIFESTS = 1 << 29
 """Limits: bytes of one file of a bundle, files of a bundle, characters of all of them, bytes of a file of objects."""
-
-SUFFIXES = (".yaml", ".yml", ".json")
 
 
 def load_bundle(path: str | os.PathLike[str]) -> Bundle:
@@ -34,10 +34,13 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[Bundle | None, tuple[Prob
     not lead out of the folder.
     """
     root = Path(path)
-    if not root.is_dir():
-        what = "is not a folder" if root.exists() else "does not exist"
-        return None, (_unread(str(path), "no-bundle", f"`{path}` {what}", "a folder with a file `bundle.yaml`"),)
-    files, problems = _read_files(root)
+    if not os.path.isdir(root):
+        message = f"`{path}` {_no_folder(root)}"
+        return None, (_unread(str(path), "no-bundle", message, "a folder with a file `bundle.yaml`"),)
+    found = found_in(root)
+    if found and not found[0].name:
+        return None, (_unread(str(path), "unreadable", f"`{path}` can't be read: {found[0].trouble}"),)
+    files, problems = _read_files(root, found)
     if any(problem.rule in ("too-many-files", "too-large") for problem in problems):
         return None, ordered(problems)
     bundle, more = parse_bundle(files)
@@ -49,14 +52,25 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[Bundle | None, tuple[Prob
 def read_documents(path: str | os.PathLike[str]) -> tuple[Manifest, ...]:
     """The Kubernetes objects in a file, or in the YAML and JSON files under a folder, in order of their names.
 
-    Raises BundleError with the places of what is no YAML, OSError for a file that can't be read.
+    Raises BundleError with the places of what is no YAML, and of what can't be read.
     """
-    root = Path(path)
-    files = [found for found in _walk(root) if found.suffix in SUFFIXES] if root.is_dir() else [root]
+    if not os.path.isdir(path):
+        return _all([_manifests(_source(os.fspath(path), os.fspath(path), MAX_MANIFESTS))])
+    return _all(_manifests(_found_source(one, one.path, MAX_MANIFESTS)) for one in found_in(path))
+
+
+def streamed_documents(stream: BinaryIO, name: str) -> tuple[Manifest, ...]:
+    """The Kubernetes objects of a stream that is open, say a pipe, to its end; `name` is where problems point.
+
+    Raises BundleError as `read_documents`.
+    """
+    return _all([_manifests(_text(read_stream(stream, MAX_MANIFESTS), name, MAX_MANIFESTS))])
+
+
+def _all(read: Iterable[tuple[tuple[Manifest, ...], tuple[Problem, ...]]]) -> tuple[Manifest, ...]:
     documents: list[Manifest] = []
     problems: list[Problem] = []
-    for file in files:
-        some, wrong = _manifests(file)
+    for some, wrong in read:
         documents += some
         problems += wrong
     if problems:
@@ -64,32 +78,25 @@ def read_documents(path: str | os.PathLike[str]) -> tuple[Manifest, ...]:
     return tuple(documents)
 
 
-def _manifests(file: Path) -> tuple[tuple[Manifest, ...], tuple[Problem, ...]]:
-    source = _source(file, str(file), MAX_MANIFESTS)
+def _manifests(source: Source | Problem) -> tuple[tuple[Manifest, ...], tuple[Problem, ...]]:
     return ((), (source,)) if isinstance(source, Problem) else parse_manifests(source)
 
 
-def _read_files(root: Path) -> tuple[dict[str, str], list[Problem]]:
-    inside = root.resolve()
+def _read_files(root: Path, all_found: Iterable[Found]) -> tuple[dict[str, str], list[Problem]]:
+    inside = os.path.realpath(root)
     files: dict[str, str] = {}
     problems: list[Problem] = []
     total = 0
-    for file in _walk(root):
-        name = file.relative_to(root).as_posix()
-        if file.suffix not in SUFFIXES:
-            continue
+    for found in all_found:
         if len(files) >= MAX_FILES:
-            problems.append(_unread(name, "too-many-files", "the bundle has too many files", f"at most {MAX_FILES:,}"))
+            message = "the bundle has too many files"
+            problems.append(_unread(found.name, "too-many-files", message, f"at most {MAX_FILES:,}"))
             break
-        if not file.resolve().is_relative_to(inside):
-            message = f"`{name}` is a symbolic link out of the bundle"
-            problems.append(_unread(name, "outside-link", message, "a file, or a link inside the bundle"))
-            continue
-        source = _source(file, name, MAX_FILE)
+        source = _misplaced(found, inside) or _found_source(found, found.name, MAX_FILE)
         if isinstance(source, Problem):
             problems.append(source)
             continue
-        files[name] = source.text
+        files[found.name] = source.text
         total += len(source.text)
     if total > MAX_BUNDLE:
         message = f"the bundle is too large: {total:,} characters"
@@ -97,40 +104,49 @@ def _read_files(root: Path) -> tuple[dict[str, str], list[Problem]]:
     return files, problems
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    """All files under a folder, hidden ones left out, sorted by path.
-
-    A link to a folder is followed where it leads to a hidden folder inside the root, each target once: a kubelet lays
-    out a ConfigMap that way. What is not hidden is found without the link.
-    """
-    inside, found = root.resolve(), []
-    followed: set[Path] = set()
-    for folder, folders, names in os.walk(root, followlinks=True):
-        for name in sorted(folders):
-            path = Path(folder, name)
-            target = path.resolve() if path.is_symlink() else None
-            if name.startswith(".") or (target and (target in followed or not _is_hidden(target, inside))):
-                folders.remove(name)
-            elif target:
-                followed.add(target)
-        found += [Path(folder, name) for name in names if not name.startswith(".")]
-    yield from sorted(found, key=lambda file: file.relative_to(root).as_posix())
+def _no_folder(path: Path) -> str:
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return "does not exist"
+    except OSError as error:
+        return f"can't be read: {reason(error)}"
+    return "is not a folder"
 
 
-def _is_hidden(target: Path, inside: Path) -> bool:
-    parts = target.relative_to(inside).parts if target.is_relative_to(inside) else ()
-    return any(part.startswith(".") for part in parts)
+def _misplaced(found: Found, inside: str) -> Problem | None:
+    """What is wrong with where a file of a bundle stands, or with its name."""
+    if not found.name.isprintable():
+        not_text = any("\ud800" <= character <= "\udfff" for character in found.name)
+        what = "is not UTF-8" if not_text else "holds a character that does not show"
+        return _unread(found.name, "file-name", f"the name of the file {what}", "a name that a reviewer can read")
+    if found.linked and not is_inside(os.path.realpath(found.path), inside):
+        message = f"`{found.name}` is a symbolic link out of the bundle"
+        return _unread(found.name, "outside-link", message, "a file, or a link inside the bundle")
+    return None
 
 
-def _source(file: Path, name: str, limit: int) -> Source | Problem:
+def _found_source(found: Found, name: str, limit: int) -> Source | Problem:
+    if found.trouble:
+        return _unread(name, "unreadable", f"the folder can't be read: {found.trouble}")
+    return _source(found.path, name, limit)
+
+
+def _source(path: str, name: str, limit: int) -> Source | Problem:
     """The text of a file, or why there is none."""
     try:
-        size = file.stat().st_size
-        if size > limit:
-            return oversize(Source(name, ""), f"{size:,} bytes", f"{limit:,} bytes")
-        data = file.read_bytes()
+        return _text(read_file(path, limit), name, limit, os.stat(path).st_size)
     except OSError as error:
-        return _unread(name, "unreadable", f"the file can't be read: {error.strerror or error}")
+        return _unread(name, "unreadable", f"the file can't be read: {reason(error)}")
+
+
+def _text(data: bytearray, name: str, limit: int, size: int = 0) -> Source | Problem:
+    """Of bytes that may have been read to the limit only, the text; `size` is of all of them, where it is known."""
+    name = printable(name)
+    if len(data) > limit:
+        return oversize(
+            Source(name, ""), f"{size:,} bytes" if size > limit else "its end is not seen", f"{limit:,} bytes"
+        )
     try:
         return Source(name, data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -141,4 +157,4 @@ def _source(file: Path, name: str, limit: int) -> Source | Problem:
 
 
 def _unread(name: str, rule: str, message: str, expected: str = "") -> Problem:
-    return Problem(rule, message, Span(Source(name, ""), 0, 0), expected)
+    return Problem(rule, message, Span(Source(printable(name), ""), 0, 0), expected)

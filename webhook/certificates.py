@@ -9,7 +9,9 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import logging
+import os
 import ssl
+import stat
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -85,6 +87,7 @@ class Certificate:
         certificate, key = self._pair
         context = server_context()
         try:
+            _stand(self._files)
             context.load_cert_chain(certificate, key)
             leaf = x509.load_pem_x509_certificate(certificate.read_bytes())
         except (OSError, ValueError) as error:
@@ -200,6 +203,13 @@ def _alternative(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name.strip("[]")))
     except ValueError:
         return x509.DNSName(name)
+
+
+def _stand(files: Sequence[Path]) -> None:
+    """Raises OSError or ValueError if one is missing or no file: OpenSSL would wait for whoever writes into a pipe."""
+    for file in files:
+        if not stat.S_ISREG(os.stat(file).st_mode):
+            raise ValueError(f"`{file}` is not a file")
 
 
 def _said(error: Exception) -> str:

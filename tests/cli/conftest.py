@@ -38,7 +38,7 @@ def bayplan(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     """`bayplan("check", folder)`; `stdin` is what standard input holds."""
 
     def run(*words: object, stdin: str = "") -> Ran:
-        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode(errors="surrogateescape"))))
         status = main([str(word) for word in words])
         captured = capsys.readouterr()
         return Ran(status, captured.out, captured.err)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -236,3 +237,33 @@ def test_of_a_daemon_set_it_says_what_hands_on_makes_of_it(bayplan: Bayplan, tmp
     template["spec"]["nodeName"] = "node-7"
     agents.write_text(yaml.safe_dump(whole))
     assert "the DaemonSet is not created" in bayplan("explain", *arguments, agents).out
+
+
+def test_a_shells_pipe_is_read_and_another_is_not_waited_for(bayplan: Bayplan, tmp_path: Path) -> None:
+    """`--pools <(kubectl get nodes -o yaml)` is a pipe that the shell has opened; who else writes is not known."""
+    pool = {"name": "a", "selector": {"pool": "a"}}
+    text = json.dumps({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": [pool]})
+    reading, writing = os.pipe()
+    os.write(writing, text.encode())
+    os.close(writing)
+    ran = bayplan("pools", "--pools", f"/dev/fd/{reading}", "-o", "json")
+    os.close(reading)
+    assert [one["name"] for one in ran.json] == ["a"]
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for words in (
+        ["pools", "--pools", tmp_path / "pipe.yaml"],
+        ["pools", "--pools", tmp_path],
+        ["explain", "--bundle", POLICIES / "gpu", tmp_path / "pipe.yaml"],
+        ["explain", "--bundle", POLICIES / "gpu", "--namespace", tmp_path, "-"],
+        ["audit", "--bundle", POLICIES / "gpu", "--pods", tmp_path],
+    ):
+        ran = bayplan(*words)
+        assert ran.status == 2
+        assert f"{tmp_path}/pipe.yaml:1:1" in ran.err
+        assert "the file can't be read: it is a named pipe, not a file" in ran.err
+
+
+def test_standard_input_that_is_no_text(bayplan: Bayplan) -> None:
+    ran = bayplan("pools", "--pools", "-", stdin="a: \udcff")
+    assert "standard input:1:4: error: the byte 0xff is not UTF-8" in ran.err
+    assert ran.status == 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,6 +125,72 @@ spec:
       pod: {metadata: {name: a}, spec: {containers: [{name: a, image: a}]}}
       expect: {allowed: ALLOWED}
 """
+
+
+@pytest.mark.parametrize("what", ["bundle", "pools"])
+def test_a_pipe_that_nobody_writes_into_stops_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    bundle, pools = bundles.write(tmp_path / "bundle"), bundles.write_pools(tmp_path)
+    with following(bundle, pools) as rig, caplog.at_level("INFO", "bayplan"):
+        odd = bundle / "policies" / "odd.yaml" if what == "bundle" else pools
+        odd.unlink(missing_ok=True)
+        os.mkfifo(odd)
+        wait_for(lambda: rig.failures("load" if what == "bundle" else "inventory") == 1, "the failure")
+        assert "odd.yaml:1:1" in caplog.text or f"{pools}:1:1" in caplog.text
+        assert "it is a named pipe, not a file" in caplog.text
+        assert rig.version() == "1.0.0"
+        odd.unlink()
+        bundles.write(bundle, "1.1.0")
+        bundles.write_pools(tmp_path)
+        wait_for(lambda: rig.version() == "1.1.0", "the next version")
+        wait_for(lambda: "the inventory is sound again" in caplog.text or what == "bundle", "the inventory")
+
+
+def test_what_is_put_back_is_sound_again_and_broken_again_is_told_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two checkouts and a link, as git-sync has them: turning the link back leaves no trace of having been away."""
+    bundles.write(tmp_path / "1")
+    bundles.write(tmp_path / "2", "2.0.0", training=bundles.TRAINING.replace("pool.labels", "pool.lables"))
+    bundle, pools = tmp_path / "current", bundles.write_pools(tmp_path)
+
+    def turn(commit: str) -> None:
+        (tmp_path / "next").symlink_to(commit)
+        (tmp_path / "next").rename(bundle)
+
+    def told(words: str) -> int:
+        return sum(words in record.message for record in caplog.records)
+
+    turn("1")
+    with following(bundle, pools) as rig, caplog.at_level("INFO", "bayplan"):
+        for times in (1, 2):
+            turn("2")
+            wait_for(lambda: told("the step `load` failed") == times, "the failure")  # noqa: B023  (waited for here)
+            pools.write_text("kind: [\n")  # what is wrong elsewhere is another matter
+            wait_for(lambda: told("the step `inventory` failed") == times, "the other failure")  # noqa: B023
+            turn("1")
+            wait_for(lambda: told(f"bundle `{bundle}` is sound again") == times, "good news")  # noqa: B023
+            bundles.write_pools(tmp_path)
+            wait_for(lambda: told("the inventory is sound again") == times, "the other good news")  # noqa: B023
+        assert rig.failures("load") == 2
+        assert len(rig.built) == 1
+
+
+def test_looking_takes_no_more_than_a_part_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large folders are, and however slow their disk."""
+    looks: list[float] = []
+
+    def slow(*_: object) -> bytes:
+        looks.append(time.monotonic())
+        time.sleep(0.1)
+        return b""
+
+    with following(bundles.write(tmp_path / "bundle"), bundles.write_pools(tmp_path)) as rig:
+        monkeypatch.setattr("delivery.activation.fingerprint_of", slow)
+        wait_for(lambda: len(looks) >= 4, "two looks, each at two places")
+        rig.activation.fleet_changed()
+    assert looks[2] - looks[0] >= 2.0
 
 
 def test_what_fails_its_own_tests_leaves_the_last_good_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import os
+import stat
 from pathlib import Path
 
 import pytest
 
-from delivery.folder import MAX_FILE, MAX_FILES, load_bundle, read_bundle, read_documents
+from delivery.files import MAX_DEPTH, read_file
+from delivery.fingerprint import fingerprint_of
+from delivery.folder import MAX_FILE, MAX_FILES, load_bundle, read_bundle, read_documents, streamed_documents
 from engine.documents import BundleError
 
 BUNDLE = b"apiVersion: bayplan.dev/v1alpha1\nkind: Bundle\nmetadata: {name: sample}\nspec: {version: 1.0.0}\n"
@@ -148,6 +153,159 @@ def test_a_mounted_config_map_with_folders(folder: Path) -> None:
 def test_a_link_to_nothing_is_told(folder: Path) -> None:
     (folder / "policies" / "two.yaml").symlink_to("gone.yaml")
     assert rules(folder) == ["policies/two.yaml: unreadable"]
+
+
+def no_file(kind: str, path: Path) -> None:
+    """Something else than a file, in its place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "named pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        os.mknod(path, stat.S_IFSOCK | 0o600)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "link":
+        path.symlink_to(path.name)
+    else:
+        path.symlink_to("other.yaml")
+        path.with_name("other.yaml").symlink_to(path.name)
+
+
+NO_FILES = {
+    "named pipe": "it is a named pipe, not a file",
+    "socket": "it is a socket, not a file",
+    "device": "it is a device, not a file",
+    "link": "it is a link that leads back to itself",
+    "links": "it is a link that leads back to itself",
+}
+
+
+@pytest.mark.parametrize(("kind", "why"), NO_FILES.items())
+def test_what_is_no_file_is_told_and_not_opened(folder: Path, kind: str, why: str) -> None:
+    """Whoever opens a pipe waits for its writer, and `/dev/zero` has no end."""
+    no_file(kind, folder / "policies" / "odd.yaml")
+    bundle, problems = read_bundle(folder)
+    assert bundle
+    told = [str(problem) for problem in problems if problem.span.source.name == "policies/odd.yaml"]
+    if kind == "device":  # it is a link out of the bundle, which is found first
+        assert told == [
+            "policies/odd.yaml:1:1: error: `policies/odd.yaml` is a symbolic link out of the bundle [outside-link]\n"
+            "  expected a file, or a link inside the bundle"
+        ]
+    else:
+        assert told == [f"policies/odd.yaml:1:1: error: the file can't be read: {why} [unreadable]"]
+    path = folder / "policies" / "odd.yaml"
+    for root in (path, path.parent):
+        with pytest.raises(BundleError) as caught:
+            read_documents(root)
+        assert f"{path}:1:1: error: the file can't be read: {why} [unreadable]" in str(caught.value).splitlines()
+
+
+def test_a_pipe_in_the_place_of_a_bundle(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "bundle")
+    (tmp_path / "loop").symlink_to("loop")
+    _, (problem,) = read_bundle(tmp_path / "bundle")
+    assert problem.message == f"`{tmp_path}/bundle` is not a folder"
+    _, (problem,) = read_bundle(tmp_path / "loop")
+    assert problem.message == f"`{tmp_path}/loop` can't be read: it is a link that leads back to itself"
+
+
+def test_a_file_that_becomes_a_pipe_between_two_looks_is_not_waited_for(folder: Path) -> None:
+    """A writer that never comes: opening does not wait, and what was opened is looked at once more."""
+    pipe = folder / "odd.yaml"
+    os.mkfifo(pipe)
+    before = os.stat(folder / "bundle.yaml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("delivery.files.os.stat", lambda _: before)
+        with pytest.raises(OSError, match="named pipe"):
+            read_file(pipe, 10)
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH, MAX_DEPTH + 1, 300])
+def test_folders_below_folders_end(folder: Path, depth: int) -> None:
+    """Also where the way there is longer than a path may be."""
+    there = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=there)
+        below = os.open("d", os.O_RDONLY, dir_fd=there)
+        os.close(there)
+        there = below
+    os.close(os.open("deep.yaml", os.O_CREAT | os.O_WRONLY, dir_fd=there))
+    os.close(there)
+    bundle, problems = read_bundle(folder)
+    assert bundle
+    if depth <= MAX_DEPTH:
+        assert not problems
+        assert len(bundle.sources) == 3
+    else:
+        name = "/".join("d" * (MAX_DEPTH + 1))
+        said = (
+            f"{name}:1:1: error: the folder can't be read: folders are nested more than {MAX_DEPTH} deep [unreadable]"
+        )
+        assert [str(problem) for problem in problems] == [said]
+    assert fingerprint_of(folder) == fingerprint_of(folder)
+
+
+def test_a_folder_that_can_not_be_listed_is_told(folder: Path) -> None:
+    """Its policies would be missing otherwise, in silence; here the way there is longer than a path may be."""
+    there = os.open(folder, os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("d" * 250, dir_fd=there)
+        below = os.open("d" * 250, os.O_RDONLY, dir_fd=there)
+        os.close(there)
+        there = below
+    os.close(there)
+    (problem,) = read_bundle(folder)[1]
+    assert (problem.rule, problem.message) == ("unreadable", "the folder can't be read: File name too long")
+    with pytest.raises(BundleError, match="File name too long"):
+        read_documents(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "what"),
+    [
+        (b"tw\xf6.yaml", r"policies/tw\udcf6.yaml", "is not UTF-8"),
+        (b"a\nb.yaml", r"policies/a\u000ab.yaml", "holds a character that does not show"),
+        ("\u202ea.yaml".encode(), r"policies/\u202ea.yaml", "holds a character that does not show"),
+    ],
+)
+def test_names_of_files_can_be_read_by_a_reviewer(folder: Path, name: bytes, shown: str, what: str) -> None:
+    path = os.path.join(os.fsencode(folder), b"policies", name)
+    with open(path, "wb") as file:
+        file.write(POLICY)
+    assert [str(problem) for problem in read_bundle(folder)[1]] == [
+        f"{shown}:1:1: error: the name of the file {what} [file-name]\n  expected a name that a reviewer can read"
+    ]
+    (one, two) = read_documents(folder / "policies")
+    assert f"{folder}/{shown}" in (one.source.name, two.source.name)
+
+
+def test_a_folder_with_no_end_of_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever they are: they are looked at twice a second."""
+    monkeypatch.setattr("delivery.files.MAX_ENTRIES", 50)
+    for number in range(50):
+        write(folder, f"notes/{number}.txt", b"")
+    (problem,) = read_bundle(folder)[1]
+    assert "there are more than 50 files and folders in it" in problem.message
+    with pytest.raises(BundleError, match="more than 50 files"):
+        read_documents(folder)
+    assert fingerprint_of(folder) == fingerprint_of(folder)
+
+
+def test_many_links_to_a_hidden_folder_are_found_in_the_same_order(folder: Path) -> None:
+    for link in ("z", "b", "m"):
+        (folder / link).symlink_to("..data")
+    write(folder, "..data/two.yaml", b"# none\n")
+    assert next(source.name for source in load_bundle(folder).sources) == "b/two.yaml"
+
+
+def test_documents_of_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [one.data for one in streamed_documents(io.BytesIO(b"a: 1\n---\nb: 2\n"), "it")] == [{"a": 1}, {"b": 2}]
+    monkeypatch.setattr("delivery.folder.MAX_MANIFESTS", 10)
+    with pytest.raises(BundleError, match=r"^it:1:1: error: the file is too large: its end is not seen \[oversize\]"):
+        streamed_documents(io.BytesIO(b"# 34567890\n"), "it")
+    with pytest.raises(BundleError, match=r"^it:1:4: error: the byte 0xff is not UTF-8"):
+        streamed_documents(io.BytesIO(b"a: \xff"), "it")
 
 
 def test_documents_of_a_file_and_of_a_folder(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import ssl
@@ -161,3 +162,20 @@ def test_what_can_not_be_served_is_said(tmp_path: Path, content: bytes | None) -
         certificate.write_bytes(content)
     with pytest.raises(CertificateError, match=r"certificate `.*tls.crt` with key `.*tls.key`: [A-Za-z]"):
         Certificate(certificate, key, Metrics("test"))
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, which: int
+) -> None:
+    files = development(NAMES).write(tmp_path)
+    certificate = Certificate(*files, Metrics("test"))
+    files[which].unlink()
+    os.mkfifo(files[which])
+    certificate.look()
+    assert (
+        f"the old one stays: certificate `{files[0]}` with key `{files[1]}`: `{files[which]}` is not a file"
+        in caplog.text
+    )
+    with pytest.raises(CertificateError, match="is not a file"):
+        Certificate(*files, Metrics("test"))

@@ -103,6 +103,7 @@ BUILT: dict[str, Callable[[Path], None]] = {
     "encoding": _latin,
     "expression-too-deep": _expression("(" + "!(" * MAX_NESTING + "true" + ")" * MAX_NESTING + ")"),
     "expression-too-long": _expression("pool.name in [" + '"a", ' * (MAX_LENGTH // 5) + '"b"]'),
+    "file-name": lambda root: _write(root, "policies/exa\u202emple.yaml", DENY),
     "no-bundle": lambda root: (root / "bundle.yaml").unlink(),
     "no-policies": lambda root: (root / "policies/example.yaml").unlink(),
     "outside-link": lambda root: (root / "policies/shared.yaml").symlink_to("/etc/passwd"),
