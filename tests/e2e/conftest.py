@@ -19,6 +19,7 @@ from .cluster_api import start as start_cluster_api
 from .controlplane import PROGRAMS, ControlPlane, start
 from .karpenter import Karpenter
 from .karpenter import start as start_karpenter
+from .tenants import Policed, police
 
 BUILD = Path(__file__).parents[1] / "controlplane" / "build"
 IN_CI = os.environ.get("CI") == "true"
@@ -32,6 +33,7 @@ NEEDED = {
     "helm": ("helm",),
     "helm_program": ("helm",),
     "karpenter": (*PROGRAMS, "karpenter-kwok"),
+    "policed": (*PROGRAMS, "karpenter-kwok"),
     "cluster_api": (*PROGRAMS, "cluster-api"),
     "karpenter_beside": ("karpenter-kwok",),
 }
@@ -149,6 +151,17 @@ def karpenter(running_karpenter: Karpenter) -> Iterator[Karpenter]:
     """Karpenter on a control plane of its own, without NodePools: what the test makes is removed after it."""
     yield running_karpenter
     running_karpenter.sweep()
+
+
+@pytest.fixture(scope="module")
+def policed(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Policed]:
+    """The one fleet of tenants of a module, with the policies that keep them apart, on a control plane of its own."""
+    programs = pytestconfig.stash[programs_key]
+    if absent := lacking(programs, NEEDED["policed"]):
+        pytest.fail(absent, pytrace=False)
+    folder = tmp_path_factory.mktemp("policed")
+    with start(folder, programs) as plane, police(plane, folder / "bundle") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

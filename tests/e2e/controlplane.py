@@ -98,8 +98,11 @@ class ControlPlane:
         user: Mapping[str, Json] | None = None,
         **query: str,
     ) -> httpx.Response:
-        """Send one request, as another user (`username`, `groups`) if one is given; the answer whatever it is."""
-        content = None if body is None else json.dumps(body)
+        """Send one request, as another user (`username`, `groups`) if one is given; the answer whatever it is.
+
+        A `body` that is text is sent as it is, any other as JSON.
+        """
+        content = body if body is None or isinstance(body, str) else json.dumps(body)
         headers = [("Content-Type", content_type)]
         if user is not None:
             headers += [("Impersonate-User", user["username"])]
