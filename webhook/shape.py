@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec import UNSET, Struct, UnsetType
 
 _Labels = dict[str, str] | None
-_Json = dict[str, Any]
 
 
 class _Owner(Struct, frozen=True, rename="camel"):
@@ -51,13 +48,18 @@ class _NodeAffinity(Struct, frozen=True, rename="camel"):
     preferred_during_scheduling_ignored_during_execution: list[_PreferredNode] | None = None
 
 
+class _LabelSelector(Struct, frozen=True, rename="camel"):
+    match_labels: _Labels = None
+    match_expressions: list[_Requirement] | None = None
+
+
 class _PodTerm(Struct, frozen=True, rename="camel"):
     topology_key: str = ""
-    label_selector: _Json | None = None
+    label_selector: _LabelSelector | None = None
     match_label_keys: list[str] | None = None
     mismatch_label_keys: list[str] | None = None
     namespaces: list[str] | None = None
-    namespace_selector: _Json | None = None
+    namespace_selector: _LabelSelector | None = None
 
 
 class _PreferredPod(Struct, frozen=True, rename="camel"):
@@ -88,7 +90,7 @@ class _Spread(Struct, frozen=True, rename="camel"):
     topology_key: str
     when_unsatisfiable: str
     max_skew: int
-    label_selector: _Json | None = None
+    label_selector: _LabelSelector | None = None
     match_label_keys: list[str] | None = None
 
 

@@ -44,10 +44,11 @@ def pod_of_daemon_set(workload: Object, namespace: Object, *, dry_run: bool, unk
 
     `namespace` is its Namespace, and `unknown` says why nothing but its name is known. Raises RequestError.
     """
+    if (workload.get("apiVersion"), workload.get("kind")) != DAEMON_SET:
+        raise RequestError("kind", "expected `DaemonSet` of `apps/v1`")
     name = str(namespace["metadata"]["name"])
     incoming = _incoming("", workload, {name: namespace}, name, {"dryRun": dry_run})
-    if incoming is None or incoming.template is None:
-        raise RequestError("kind", "expected `DaemonSet` of `apps/v1`")
+    assert incoming is not None
     return replace(incoming, namespace_unknown=unknown)
 
 

@@ -94,8 +94,10 @@ def test_what_is_no_daemon_set_is_told_with_its_place() -> None:
         status, said = webhook().post(body(written(given)))
         assert status == 400
         assert field in said["message"]
-    other = {**daemon_set(), "kind": "Deployment"}
-    assert webhook().post(body(written(other)))[0] == 400
+    others: tuple[Json, ...] = ({"kind": "Deployment"}, {"kind": ["DaemonSet"]}, {"apiVersion": {}}, {"kind": None})
+    for other in others:
+        status, said = webhook().post(body(written({**daemon_set(), **other})))
+        assert (status, said["message"]) == (400, "request.object.kind: expected `DaemonSet` of `apps/v1`")
 
 
 def test_a_bug_tells_nothing_of_the_template_s_environment(caplog: pytest.LogCaptureFixture) -> None:

@@ -81,6 +81,26 @@ BROKEN = {
         ".nodeSelectorTerms[0].matchExpressions[0].key",
         "is missing",
     ),
+    "a label selector of numbers": (
+        body(
+            review(
+                pod(
+                    spec={
+                        "topologySpreadConstraints": [
+                            {
+                                "maxSkew": 1,
+                                "topologyKey": "zone",
+                                "whenUnsatisfiable": "DoNotSchedule",
+                                "labelSelector": {"matchLabels": {"app": 1}},
+                            }
+                        ]
+                    }
+                )
+            )
+        ),
+        "request.object.spec.topologySpreadConstraints[0].labelSelector.matchLabels[...]",
+        "expected `str`, got `int`",
+    ),
     "no namespace": (body(review(pod(namespace=None), namespace="")), "request.namespace", "is missing"),
     "too deep": (b"[" * 100_000, "", "the body is not"),
 }
