@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -60,6 +61,7 @@ from .pods import IMAGE, pod
 from .tenants import DEVELOPER, EDITOR, FORBIDDEN, Policed
 
 CRON_SECONDS = 90.0
+PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 
 
 class Expected(NamedTuple):
@@ -531,7 +533,7 @@ def adversary(policed: Policed, request: pytest.FixtureRequest) -> Iterator[Adve
     playing.clear()
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def cron_job(policed: Policed) -> Adversary:
     """A CronJob of a lured template, made first, for it has pods on the minute only."""
     editor = Adversary(policed, EDITOR, "tools", "cron")
@@ -539,6 +541,12 @@ def cron_job(policed: Policed) -> Adversary:
     return editor
 
 
+def test_each_kind_is_told_of() -> None:
+    told = [row.split("|")[1].strip() for row in PAGE.read_text().splitlines() if row.startswith("| ")]
+    assert {name.partition(":")[0] for name in ATTEMPTS} - set(told) == set()
+
+
+@pytest.mark.usefixtures("cron_job")
 def test_without_the_policies_the_lure_works(policed: Policed) -> None:
     assert policed.unpoliced == FORBIDDEN
     assert not policed.may_run("tools", FORBIDDEN)
