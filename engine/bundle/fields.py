@@ -278,10 +278,13 @@ def _exemption(read: Read, value: Map, problems: Problems) -> Any:
 
 def _daemon_sets(value: Value, problems: Problems) -> Any:
     """`template`, or true for their pods."""
-    if isinstance(value, Scalar) and isinstance(value.value, str) and value.value != "true":
-        return choice("true", "false", "template")(value, problems)
-    said = boolean(value, problems)
-    return said if said is BAD else "pods" if said else "no"
+    if isinstance(value, Scalar) and isinstance(value.value, bool):
+        return "pods" if value.value else "no"
+    said = choice(*_DAEMON_SETS)(value, problems)
+    return said if said is BAD else _DAEMON_SETS[str(said)]
+
+
+_DAEMON_SETS = {"true": "pods", "false": "no", "template": "template"}
 
 
 def _hands_on(read: Read, *_: object) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from engine.bundle import PodTerm, Policy, Spread
 from engine.documents import Excerpt, Problem, did_you_mean
@@ -31,6 +32,13 @@ def reads_what_policies_write(node: Node, excerpt: Excerpt) -> Iterator[Problem]
                 continue
         words = f"{written}, so this may see another pod when the API server asks a second time"
         yield Problem("reads-what-policies-write", words, excerpt.span(each.start, each.end), severity="warning")
+
+
+def refusing(problem: Problem, policy: str) -> Problem:
+    """The same warning, with what a policy that fails closed makes of an error."""
+    if problem.rule != "unguarded-optional":
+        return problem
+    return replace(problem, message=f"{problem.message}; `{policy}` refuses pods for which it can't be decided")
 
 
 def _is_pod(node: Node) -> bool:

@@ -85,7 +85,8 @@ class _Compiler:
     `_scope` is the name of the policy at work, `_given` what holds wherever its expressions are evaluated, `_used` the
     variables that they read so far, `_rules` its rules so far, `_words` what its variables say, if it is one of a few
     words. `_by_namespace` are its variables that read more of the Namespace than its name, `_reads_namespace` whether
-    any expression did since that was last False; `_fields` what its variables read.
+    any expression did since that was last False; `_fields` what its variables read. `_refuses` is whether the policy
+    refuses pods for which the expressions at work are an error.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -110,6 +111,7 @@ class _Compiler:
         self._by_namespace: set[str] = set()
         self._reads_namespace = False
         self._fields: dict[str, FieldsRead] = {}
+        self._refuses = False
         self._params = bundle.params
 
     def policy(self, policy: Policy) -> CompiledPolicy | None:
@@ -121,8 +123,9 @@ class _Compiler:
         selected, self._given = self._given, (*self._given, *conditions)
         variables, roots = self._variables(policy)
         self._given = selected
+        self._refuses = fails_closed = policy.failure_policy == "Fail"
         matches = self._each(policy.match_conditions, lambda named: self._test(named.excerpt, "", roots, named.name))
-        self._given = (*selected, *conditions)
+        self._given, self._refuses = (*selected, *conditions), False
         over_pools = {**roots, "pool": vocabulary.POOL, "node": vocabulary.NODE}
         over_taints = {**roots, "pool": vocabulary.POOL, "taint": vocabulary.TAINT}
         self._reads_namespace = False
@@ -130,6 +133,7 @@ class _Compiler:
         split = self._split(policy, over_pools)
         prefer = self._each(policy.prefer, lambda item: self._weighted(item, over_pools))
         fallback = self._each(policy.fallback, lambda item: self._rule(item, over_pools))
+        self._refuses = fails_closed
         tolerate = self._each(policy.tolerate, lambda item: self._tolerance(item, over_taints, policy))
         places_by_namespace = self._reads_namespace
         compiled = CompiledPolicy(
@@ -147,6 +151,7 @@ class _Compiler:
             split,
             places_by_namespace,
         )
+        self._refuses = False
         self.problems += self._ledger.close(f"policy `{policy.name}`", policy.span)
         self.problems += advice.topology_keys(policy)
         self.problems += (_unused(named) for named in policy.variables if named.name not in self._used)
@@ -227,6 +232,8 @@ class _Compiler:
         if node is None:
             return None
         checked, problems = check(node, excerpt, roots, result=result, given=self._given)
+        if self._refuses:
+            problems = tuple(advice.refusing(problem, self._scope) for problem in problems)
         if not any(problem.severity == "error" for problem in problems):
             problems = (*problems, *self._ledger.take(checked, excerpt), *self._advised(checked, excerpt))
         self.problems += problems

@@ -133,7 +133,7 @@ def test_names_and_reasons() -> None:
     for said in ("templates", "'yes'", "yes", "1", "[template]"):
         (found,) = problems(f"handsOn: {{daemonSets: {said}}}")
         assert found[0] in ("unknown-word", "wrong-type"), said
-    for said in ("true", "false", "template", "'template'"):
+    for said in ("true", "false", "template", "'template'", "'true'", "'false'"):
         assert problems(f"handsOn: {{daemonSets: {said}}}") == []
 
 

@@ -69,3 +69,24 @@ def test_what_can_never_be_tolerated_is_told(entry: str, keys: list[str]) -> Non
         problems = decider(f'tolerate: [{{expression: "{entry}"{seconds}}}]').program.warnings
         assert [problem.rule for problem in problems] == ["lifecycle-taint"] * len(expected)
         assert [problem.message.split("`")[1] for problem in problems] == expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "refuses"),
+    [
+        ("deny: [{expression: pod.spec.hostNetwork}]", True),
+        ("require: [{expression: 'true'}]\nmatchConditions: [{name: m, expression: pod.spec.hostNetwork}]", True),
+        ("deny: [{expression: pod.spec.hostNetwork}]\nfailurePolicy: Ignore", False),
+        ("prefer: [{expression: pod.spec.hostNetwork, weight: 5}]", False),
+        ("require: [{expression: pod.spec.hostNetwork}]", False),
+        (
+            "require: [{expression: 'true'}]\ntolerate: [{expression: 'pod.spec.hostNetwork && taint.key == \"gpu\"'}]",
+            True,
+        ),
+    ],
+)
+def test_who_forgets_that_a_field_may_be_absent_is_told_that_pods_are_refused(spec: str, refuses: bool) -> None:
+    """An error in `require` is not true, and refuses nobody by itself; one in a wish never does."""
+    (problem,) = decider(spec).program.warnings
+    assert problem.rule == "unguarded-optional"
+    assert ("`one` refuses pods for which it can't be decided" in problem.message) is refuses
