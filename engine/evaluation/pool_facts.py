@@ -7,6 +7,7 @@ PoolFacts is what is decided once per inventory, Inputs what is decided for one 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from engine.evaluation.open_pools import beside_declared, open_truths
@@ -330,7 +331,8 @@ def _fault(leaf: Leaf, inputs: Inputs, i: int | None) -> tuple[str, bool]:
         if leaf.function is None:
             if leaf.truth is not None and i is not None:
                 assumed(lambda given: _truth_here(leaf, given, inputs, i), (*inputs.arguments, view))
-            return f"it has no value on any node{where}", False
+            wrong = _error_beside(leaf, (*inputs.arguments, view))
+            return f"{wrong or 'it has no value on any node'}{where}", isinstance(wrong, UnknownFact)
         leaf.function(*inputs.arguments, view)
     except Undecided as undecided:
         assert leaf.function is not None
@@ -339,6 +341,20 @@ def _fault(leaf: Leaf, inputs: Inputs, i: int | None) -> tuple[str, bool]:
     except CelError as error:
         return f"{error}{where}", isinstance(error, UnknownFact)
     return "", False
+
+
+def _error_beside(leaf: Leaf, arguments: Arguments) -> CelError | None:
+    """What a leaf over `node` runs into that no node has to do with."""
+    for part in leaf.beside:
+        with suppress(BudgetExceeded):
+            try:
+                part(*arguments)
+            except Undecided as undecided:
+                if undecided.fact.states.finite is None:
+                    return undecided.unknown
+            except CelError as error:
+                return error
+    return None
 
 
 def _fault_in_some_state(function: Callable[..., object], arguments: Arguments) -> CelError | None:

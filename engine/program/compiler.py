@@ -50,6 +50,7 @@ from engine.program.model import (
 from engine.program.node_expressions import compile_cases, compile_truth, reads_node
 from engine.program.open_expressions import asked_truth, open_cases, open_truth
 from engine.program.reads import (
+    beside_node,
     beyond_author,
     reads_capacity_type,
     reads_namespace,
@@ -361,7 +362,9 @@ class _Compiler:
                 return None
             if key in self.leaves:
                 return self.leaves[key]
-            leaf = Leaf(number, reads_pod, reads_pool, reads_capacity_type(node), None, truth, reads, computed)
+            beside = tuple(self._function(part, NAMES) for part in beside_node(node, NAMES))
+            capacity = reads_capacity_type(node)
+            leaf = Leaf(number, reads_pod, reads_pool, capacity, None, truth, reads, computed, beside=beside)
         else:
             function = self._function(node, NAMES)
             bridge = self._bridge(node) if reads_pod and reads_pool and not computed else None

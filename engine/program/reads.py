@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 
 from engine.language import Call, Has, Ident, Index, Literal, Node, Select, children, free_names
 from engine.pods import NAME_LABEL
@@ -18,6 +18,15 @@ def says_without_pool(node: Node) -> bool:
             return any("pool" not in free_names(part) or says_without_pool(part) for part in node.args)
         case _:
             return False
+
+
+def beside_node(node: Node, names: Sequence[str]) -> Iterator[Node]:
+    """The largest parts of an expression that read something, but not `node`."""
+    if "node" in free_names(node):
+        for child in children(node):
+            yield from beside_node(child, names)
+    elif free_names(node) and free_names(node) <= set(names):
+        yield node
 
 
 def beyond_author(node: Node) -> bool:

@@ -21,7 +21,7 @@ class Leaf:
     read `node`, `truth` one that does. Where a function is undecided on a pool, `open` says on which of its nodes it is
     true; `asked`, where it is there, says the same at once for all pools of a provider. `reads` is what the text says
     that it reads of a pool; `computed`, that there are computed keys besides. `bridge` is there where a lookup can
-    answer the leaf instead of its function.
+    answer the leaf instead of its function. `beside` compute what one with a `truth` says of other things than `node`.
     """
 
     number: int
@@ -35,6 +35,7 @@ class Leaf:
     bridge: PodPoolComparison | None = None
     open: TruthOf | None = None
     asked: TruthOf | None = None
+    beside: tuple[Callable[..., object], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 
 from engine.documents import BundleError
 from engine.names import REQUIRED
@@ -532,6 +533,25 @@ def test_the_most_careful_mode_wins() -> None:
     assert decide(GOLD, mode="audit").patch == decide(GOLD).patch != ()
     assert outcomes(decide(GOLD, mode="off")) == {"one": "off"}
     assert outcomes(decide(f"{GOLD}\nmode: 'off'", BASE)) == {"one": "off", "two": "applied"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ('node.labels["team"] == namespaceObject.metadata.labels["team"]', 'no such key: "team")'),
+        ('node.zone in pod.metadata.annotations["zones"].split(",")', 'no such key: "annotations")'),
+        ('int(node.labels["size"]) > int(pod.metadata.labels["app"])', 'cannot convert "web" to int)'),
+        (
+            'node.zone == pool.labels["no"]',
+            "carry `no`: say it under `labels:` or `values:` in an inventory (pool `gpu`))",
+        ),
+    ],
+)
+def test_an_error_that_no_node_has_to_do_with_is_told_as_it_is(expression: str, told: str) -> None:
+    decision = decide(yaml.safe_dump({"require": [{"expression": expression}]}))
+    assert not decision.allowed
+    assert re.search(r"no pool satisfies it \(policies/one\.yaml:\d+:\d+: ", decision.message)
+    assert decision.message.endswith(told)
 
 
 UNDECIDABLE = 'deny: [{expression: \'pod.metadata.labels["no"] == "x"\'}]'
