@@ -42,12 +42,17 @@ def effect(decision: Decision) -> str:
     done = list(dict.fromkeys(CHANGED[_field(operation["path"])] for operation in decision.patch))
     before, after = len(decision.pools.before), len(decision.pools.after)
     where = [f"pools {before} → {after}"] if after < before else []
-    waits = ["would stay Pending"] if decision.pools.waits else []
+    waits = [_no_pods(decision)] if decision.pools.waits else []
     waits += [f"needs a node that nobody has seen: {decision.pools.unseen}"] if decision.pools.unseen else []
     told = ", ".join(["gets " + ", ".join(done)] * bool(done) + where + waits)
     if not told and decision.audited is not None and changes(decision.audited):
         return f"audited: {effect(decision.audited)}"
     return told or "stays as it is"
+
+
+def _no_pods(decision: Decision) -> str:
+    """What it means that a pod tolerates no node that is left; of a DaemonSet's template, none is made there."""
+    return "would stay Pending" if decision.incoming.template is None else "would get no pods"
 
 
 def _field(path: str) -> str:

@@ -74,8 +74,10 @@ def _tell(findings: Sequence[Finding], decisions: Sequence[Decision], found: Seq
     owners = len({title(decision.incoming) for decision in decisions})
     told = f"{amount(len(decisions), 'pod')} of {amount(owners, 'workload')}: "
     told += styled(f"{len(found) - refused} would change", RED if found else GREEN) + f", {refused} would be refused"
-    waiting = sum(decision.pools.waits for decision in decisions)
+    templates = [decision.incoming.template is not None for decision in decisions if decision.pools.waits]
+    waiting, idle = templates.count(False), templates.count(True)
     told += ", " + styled(f"{waiting} would stay Pending", RED) if waiting else ""
+    told += ", " + styled(f"{amount(idle, 'DaemonSet')} would get no pods", RED) if idle else ""
     unseen = sum(bool(decision.pools.unseen) for decision in decisions)
     told += ", " + styled(f"{unseen} would need nodes that nobody has seen", RED) if unseen else ""
     print(told)

@@ -289,7 +289,10 @@ def _settled(base: Decision, given: Given) -> Decision:
     gave_way = overruled_spread(intent.applied, pod, given.meter)
     pools = pool_names(given, met, intent.placement)
     alone = met.unsatisfiable
-    warnings = words.warnings(given.evaluations, met.overruled, pools, gave_way, unsatisfiable_alone=alone)
+    template = given.incoming.template is not None
+    warnings = words.warnings(
+        given.evaluations, met.overruled, pools, gave_way, unsatisfiable_alone=alone, template=template
+    )
     warnings += dropped(pod, intent.patched, given, met.left)
     idle = without_effect(pod, intent, gave_way)
     policies = outcomes(given, met, intent, {**met.overruled, **idle}, gave_way, answers)

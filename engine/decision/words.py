@@ -56,11 +56,12 @@ def sentence(
     """Where the pod may run and which policies say so. `tolerating` are those for which a toleration is written."""
     who = described_pod(incoming)
     applied = [evaluation for evaluation in applied if not evaluation.policy.only_denies]
+    template = incoming.template is not None
     if not applied and pools.waits:
-        return f"{who} {_waits(pools)}: no policy says where it may run"
+        return f"{who} {_waits(pools, template=template)}: no policy says where it may run"
     if not applied:
         return f"no policy says where {who} may run; it may run wherever it asks to"
-    where = _where(who, pools, applied, unsatisfiable_alone=unsatisfiable_alone)
+    where = _where(who, pools, applied, unsatisfiable_alone=unsatisfiable_alone, template=template)
     done = {outcome.name: outcome.message for outcome in outcomes if outcome.outcome == "satisfied"}
     reasons = [
         _reason(evaluation, tolerates=evaluation.policy.name in tolerating)
@@ -81,11 +82,13 @@ def _unwritten(reasons: Mapping[str, str]) -> Iterator[str]:
             yield f"{listed(names)} {'changes' if len(names) == 1 else 'change'} nothing: {reason}"
 
 
-def _where(who: str, pools: PoolNames, applied: Sequence[PolicyEvaluation], *, unsatisfiable_alone: bool) -> str:
+def _where(
+    who: str, pools: PoolNames, applied: Sequence[PolicyEvaluation], *, unsatisfiable_alone: bool, template: bool
+) -> str:
     if unsatisfiable_alone:
         return f"{who} asks for nodes that no known pool has, and stays that way"
     if pools.waits:
-        return f"{who} {_waits(pools)}"
+        return f"{who} {_waits(pools, template=template)}"
     confined = any(each.nodes is not None and each.nodes.anywhere is None for each in applied)
     if not any(each.nodes is not None for each in applied):
         return f"{who} may run wherever it asks to"
@@ -95,14 +98,18 @@ def _where(who: str, pools: PoolNames, applied: Sequence[PolicyEvaluation], *, u
     return f"{who} may run in {listed(pools.after)} ({len(pools.after)} of {len(pools.before)} pools)"
 
 
-def _waits(pools: PoolNames) -> str:
-    """That the pod waits, and which taints keep it off what is left: pools with the same ones together."""
+def _waits(pools: PoolNames, *, template: bool) -> str:
+    """That the pod waits, and which taints keep it off what is left: pools with the same ones together.
+
+    Of a DaemonSet's template no pod is made where it may not run, so none waits.
+    """
     by_taints: dict[tuple[str, ...], list[str]] = {}
     for name, taints in zip(pools.untolerated, pools.taints, strict=True):
         by_taints.setdefault(taints, []).append(name)
     parts = [f"{listed(names)} ({listed(taints)})" for taints, names in by_taints.items()]
     parts += [f"nodes in no pool ({listed(pools.stray_taints)})"] if pools.stray_taints else []
-    return f"would stay Pending, for it does not tolerate the taints of {listed(parts)}, and nothing else is left"
+    what = "would get no pods" if template else "would stay Pending"
+    return f"{what}, for it does not tolerate the taints of {listed(parts)}, and nothing else is left"
 
 
 def _unseen(pools: PoolNames) -> str:
@@ -195,10 +202,12 @@ def warnings(
     overruled_spread: Mapping[str, str],
     *,
     unsatisfiable_alone: bool,
+    template: bool,
 ) -> list[str]:
-    """What whoever created the pod should be told."""
-    told = [f"the pod {_waits(pools)}"] if pools.waits else []
-    told += [f"the pod may wait for long: {_unseen(pools)}"] if pools.unseen else []
+    """What whoever created the pod, or the DaemonSet whose `template` it is, should be told."""
+    who, lasting = ("the DaemonSet", "may have no pods") if template else ("the pod", "may wait")
+    told = [f"{who} {_waits(pools, template=template)}"] if pools.waits else []
+    told += [f"{who} {lasting} for long: {_unseen(pools)}"] if pools.unseen else []
     told += [
         f"policy {evaluation.policy.name} is left out: {overruled[evaluation.policy.name]}"
         for evaluation in evaluations
@@ -206,7 +215,7 @@ def warnings(
     ]
     told += [f"policy {name}: {reason}" for name, reason in overruled_spread.items()]
     if unsatisfiable_alone:
-        told.append("the pod's own constraints match no known pool")
+        told.append(f"{who}'s own constraints match no known pool")
     return told
 
 

@@ -82,7 +82,8 @@ class PoolSpec:
     `tier` is what is known of that label: a value, several between bars, and of a NodePool `*` (present), `!` (absent)
     or `~gold` (anything but). `size` is a bound of a NodePool's: `>1` or `<2`. A Karpenter pool that is `under` GKE's
     has nodes with the label of GKE's pool `g`, too. Only some nodes have the taints
-    `partial`: they are declared so, or the first of several nodes has them.
+    `partial`: they are declared so, or the first of several nodes has them. Of what is seen on nodes, the labels `gaps`
+    are on some of them only, not on the last one.
     """
 
     name: str
@@ -96,6 +97,7 @@ class PoolSpec:
     under: bool = False
     partial: tuple[tuple[str, str, str], ...] = ()
     size: str = ""
+    gaps: tuple[str, ...] = ()
 
     def owns(self, node: Labels) -> bool:
         """Whether a node that could exist belongs to this pool: Karpenter's label is the first that counts."""
@@ -134,16 +136,22 @@ class PoolSpec:
 
     def tier_of(self, node: Labels) -> dict[str, str]:
         """What `pool.labels` says of the tier: what is the same for all nodes, or else what the node says."""
-        if self.known == "seen" or (self.known == "both" and self.tier):
+        if self.tier_seen() and TIER not in self.gaps and "|" not in self.tier:
             return {TIER: self.tier} if self.tier else {}
         if self.known == "nodepool" and self.tier in ("", "!"):
             return {}
-        if self.tier and len(self.tiers()) == 1:
+        if self.tier and len(self.tiers()) == 1 and TIER not in self.gaps:
             return {TIER: self.tier}
         return {TIER: node[TIER]} if TIER in node else {}
 
+    def tier_seen(self) -> bool:
+        """Whether what is known of the tier is what nodes show."""
+        return self.known == "seen" or (self.known == "both" and bool(self.tier))
+
     def tier_listed(self) -> bool:
         """Whether the values of the tier are known, be it that there is none."""
+        if TIER in self.gaps:
+            return False
         if self.known in ("declared", "both"):
             return bool(self.tier)
         return self.tier not in ("*", "~gold")
@@ -157,7 +165,7 @@ class PoolSpec:
     def types(self) -> tuple[str, ...] | None:
         """The pool's capacity types, None where they are not known; GKE labels spot nodes only."""
         if self.key == KARPENTER:
-            return self.capacity or None
+            return (CAPACITY not in self.gaps and self.capacity) or None
         if self.capacity == ("spot",):
             return ("spot",)
         return ("on-demand",) if self.known == "seen" and "spot" not in self.capacity else None
@@ -188,11 +196,14 @@ class PoolSpec:
                 values |= {TIER: self.tier.split("|")} if "|" in self.tier else {}
             pool |= {"labels": labels, "values": values}
             yield {"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": [pool]}
-        count = max(len(self.zones), len(self.capacity), 2 if self.partial else 1)
+        tiers = self.tier.split("|")
+        count = max(len(self.zones), len(self.capacity), len(tiers), 2 if self.partial else 1)
+        count += bool(self.gaps)
         for i in range(count if self.known != "declared" else 0):
-            labels = {self.key: self.name, **label, **({TIER: self.tier} if self.tier else {})}
+            labels = {self.key: self.name, **label, **({TIER: tiers[i % len(tiers)]} if self.tier else {})}
             labels |= {ZONE: self.zones[i % len(self.zones)]} if self.zones else {}
             labels |= self._marked(self.capacity[i % len(self.capacity)]) if self.capacity else {}
+            labels = {key: value for key, value in labels.items() if key not in self.gaps or i < count - 1}
             yield {
                 "apiVersion": "v1",
                 "kind": "Node",
@@ -229,13 +240,14 @@ def a_pool(dice: random.Random, name: str) -> PoolSpec:
     taints = tuple(sorted({as_triple(a_taint(dice)) for _ in range(dice.randint(0, 2))}))
     partial = tuple(sorted({as_triple(a_taint(dice)) for _ in range(dice.choice([0, 0, 1]))}.difference(taints)))
     partial = () if known == "nodepool" else partial
-    tiers = {"declared": ["gold|base"], "nodepool": ["gold|base", "*", "!", "~gold"]}.get(known, [])
+    tiers = {"nodepool": ["gold|base", "*", "!", "~gold"]}.get(known, ["gold|base"])
     mixed = [] if key == GKE and known == "declared" else [("on-demand", "spot")]
+    tier = dice.choice(["", "gold", "base", *tiers])
     return PoolSpec(
         name,
         key,
         known,
-        dice.choice(["", "gold", "base", *tiers]),
+        tier,
         dice.choice([(), ("a",), ("b",), ("a", "b")]),
         dice.choice([0, 2]),
         dice.choice([(), (), ("spot",), ("on-demand",), *mixed]),
@@ -243,7 +255,16 @@ def a_pool(dice: random.Random, name: str) -> PoolSpec:
         key == KARPENTER and dice.random() < 0.1,
         partial,
         dice.choice(["", ">1", "<2"]) if known == "nodepool" else "",
+        tuple(gap for gap in _GAPS[known] if (gap != TIER or tier) and dice.random() < 0.15),
     )
+
+
+_GAPS: Mapping[str, tuple[str, ...]] = {
+    "declared": (),
+    "nodepool": (),
+    "seen": (TIER, ZONE, CAPACITY),
+    "both": (TIER, CAPACITY),
+}
 
 
 # Expressions: a text for the engine, and what it means
@@ -287,8 +308,8 @@ def whole(said: str) -> int:
 
 
 def tier_again(pool: PoolSpec, node: Labels) -> bool:
-    if pool.known == "seen" or (pool.known == "both" and pool.tier):
-        return node.get(TIER, "") == pool.tier
+    if pool.tier_seen():
+        return TIER in pool.gaps or "|" in pool.tier or node.get(TIER, "") == pool.tier
     return pool.known != "nodepool" or bool(pool.tier) or TIER not in node  # nobody has said that it is there
 
 
@@ -297,7 +318,7 @@ def size_again(pool: PoolSpec, node: Labels) -> bool:
 
 
 def zones_again(pool: PoolSpec, node: Labels) -> bool:
-    return pool.known != "seen" or not pool.zones or node.get(ZONE) in pool.zones
+    return pool.known != "seen" or not pool.zones or ZONE in pool.gaps or node.get(ZONE) in pool.zones
 
 
 def capacity_again(pool: PoolSpec, node: Labels) -> bool:
@@ -307,7 +328,7 @@ def capacity_again(pool: PoolSpec, node: Labels) -> bool:
 
 def zones_of(pool: PoolSpec, node: Labels) -> tuple[str, ...]:
     """`pool.zones`: those of the pool, or else the node's own."""
-    return pool.zones or (need(node, ZONE),)
+    return (ZONE not in pool.gaps and pool.zones) or (need(node, ZONE),)
 
 
 def types_of(pool: PoolSpec, node: Labels) -> tuple[str, ...]:
@@ -322,22 +343,22 @@ def gpus_of(pool: PoolSpec) -> int:
 
 
 def listed_zones(pool: PoolSpec) -> tuple[str, ...]:
-    if not pool.zones:
+    if not pool.zones or ZONE in pool.gaps:
         raise EvaluationError("which zones is not known")
     return pool.zones
 
 
-def starts_with(pool: PoolSpec, node: Labels, start: str) -> bool:
-    """What no affinity can say: of a label whose values are known, an error of others."""
-    if not pool.tier_listed():
+def listed_tier(pool: PoolSpec, node: Labels) -> str:
+    """The tier where it is computed with, value by value: an error where they are not known, or others."""
+    said = need(pool.tier_of(node), TIER) if pool.tier_listed() else ""
+    if not said or ("|" in pool.tier and said not in pool.tier.split("|")):
         raise EvaluationError(TIER)
-    return need(pool.tier_of(node), TIER).startswith(start)
+    return said
 
 
 def differs_from_pools(pool: PoolSpec, node: Labels) -> bool:
-    if not pool.tier_listed():
-        raise EvaluationError(TIER)
-    return need(node, TIER) != need(pool.tier_of(node), TIER)
+    said = listed_tier(pool, node)
+    return need(node, TIER) != said
 
 
 def type_of(pool: PoolSpec, node: Labels) -> str:
@@ -361,7 +382,7 @@ ATOMS = [
         lambda d, p, n: p.tier_of(n).get(TIER, "base") != "gold",
         tier_again,
     ),
-    Atom('pool.labels["tier"].startsWith("g")', "pool", lambda d, p, n: starts_with(p, n, "g"), tier_again),
+    Atom('pool.labels["tier"].startsWith("g")', "pool", lambda d, p, n: listed_tier(p, n).startswith("g"), tier_again),
     Atom('int(pool.labels["size"]) > 1', "pool", lambda d, p, n: whole(need(p.size_of(n), SIZE)) > 1, size_again),
     Atom(
         'pool.labels[?"size"].orValue("x") in ["x", "2"]',

@@ -41,7 +41,10 @@ def test_a_daemon_set_is_narrowed_and_logged() -> None:
     narrowed = jsonpatch.apply_patch(daemon_set(), patch_of(response))
     assert "karpenter.sh/nodepool" in str(narrowed["spec"]["template"]["spec"]["affinity"])
     assert narrowed["spec"]["selector"] == daemon_set()["spec"]["selector"]
-    assert "would stay Pending" in str(response["warnings"]), "its pools are tainted, and it does not tolerate that"
+    assert response["warnings"] == [
+        "the DaemonSet would get no pods, for it does not tolerate the taints of gpu "
+        "(nvidia.com/gpu=true:NoSchedule and team=ml:NoExecute), and nothing else is left"
+    ]
     assert patch_of(answer(asked, narrowed)) == []
     line, *_ = asked.lines()
     assert (line["template"], line["pod"]["name"], line["pod"]["owner"]["kind"]) == (True, "agent", "DaemonSet")

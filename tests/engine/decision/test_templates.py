@@ -9,6 +9,7 @@ from typing import Any
 import jsonpatch
 import pytest
 
+from audit import aggregated
 from engine.decision import Decider, Decision
 from engine.decision.templates import ONE_ON_EACH_NODE
 from engine.documents import Manifest, Source
@@ -106,6 +107,20 @@ def test_it_is_what_a_pod_of_that_template_would_get(spec: Json, policies: tuple
         assert operation["path"].startswith(("/spec/template/spec/affinity", "/spec/template/spec/tolerations"))
     if decision.allowed:
         assert decided(engine, applied(daemon_set(spec), decision)).patch == ()
+
+
+def test_where_its_pools_are_tainted_it_gets_no_pods() -> None:
+    """Its controller makes none there, so nothing would be Pending."""
+    decision = decided(decider(GOLD, bundle=TEMPLATE), daemon_set())
+    assert decision.message.startswith(
+        "DaemonSet team/agent would get no pods, for it does not tolerate the taints of "
+    )
+    assert [warning.partition(",")[0] for warning in decision.warnings] == ["the DaemonSet would get no pods"]
+    assert aggregated([decision])[0].effect.endswith(", would get no pods")
+    plain = decide(GOLD)
+    assert " would stay Pending, for it does not tolerate " in plain.message
+    nowhere = {"nodeSelector": {"karpenter.sh/nodepool": "none", "cloud.google.com/gke-nodepool": "none"}}
+    assert decided(decider(GOLD, bundle=TEMPLATE), daemon_set(nowhere)).warnings[-1].startswith("the DaemonSet's own")
 
 
 def test_of_wishes_and_other_pods_nothing_follows() -> None:
