@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from engine.decision.combine import Given
@@ -61,21 +62,22 @@ def _not_preferred_yet(given: Given, wishes: Sequence[tuple[int, Term]], after: 
     if given.meter:
         given.meter.spend(sum(4 * wish.width * work((wish,)) for _, wish in wishes))
     wishes = [(weight, one) for weight, wish in wishes for one in wish.split()]
-    own_terms, meter = given.own_terms, given.meter
+    meter = given.meter
     gone = given.pool_index.selector(given.pool_index.every & ~after)
 
+    @cache
+    def here(wish: Term) -> Terms:
+        return both((wish,), given.own_terms, meter)
+
     def otherwise(wish: Term, one: Term) -> bool:
-        here = both((wish,), own_terms, meter)
-        if one == wish or not implies(here, (one,), meter):
-            return False
-        return implies(both((one,), own_terms, meter), (wish, *gone), meter)
+        return one != wish and implies(here(wish), (one,), meter) and implies(here(one), (wish, *gone), meter)
 
     wanted, equal = united(wishes), united(existing)
-    said = {
-        wish
-        for wish, weight in wanted.items()
-        if (others := sum(w for w, one in existing if otherwise(wish, one))) and others + equal.get(wish, 0) >= weight
-    }
+    said = set()
+    for wish, weight in wanted.items():
+        missing = weight - equal.get(wish, 0)  # mostly nothing: it was this webhook that wrote it
+        if missing <= 0 or sum(w for w, one in existing if otherwise(wish, one)) >= missing:
+            said.add(wish)
     return tuple((weight, wish) for weight, wish in wishes if wish not in said)
 
 

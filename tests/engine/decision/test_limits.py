@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 
 from engine.decision.decision import PoolNames
 from engine.decision.words import FEWER
+from engine.language import Budget
 from engine.nodeselector import parse_term
 from tests.engine.builders import (
     BASE,
     GOLD,
     decide,
+    decider,
+    incoming,
     inventory,
     outcomes,
     patched,
@@ -613,3 +616,30 @@ def test_a_budget_that_another_policy_spent_fails_no_tolerations(monkeypatch: py
     spending = "deny: [{expression: '[1, 2, 3, 4].all(x, [1, 2, 3, 4].all(y, x + y + size(pod.spec.containers) > 0))'}]"
 
     assert outcomes(decide(tolerating, f"{GOLD}\n{spending}"))["one"] == "applied"
+
+
+# What is decided again
+
+
+def test_what_is_decided_again_costs_no_more_than_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a pod is let through, and refused when another webhook has it sent once more.
+
+    Each wish was compared with each that the pod had got, on each of its own terms.
+    """
+    wishes = [f'node.labels["a{i}"] == "x" && (node.zone == "a" || node.labels["b{i}"] == "y")' for i in range(12)]
+    items = "\n".join(f"  - {{expression: '{wish}', weight: {i + 1}}}" for i, wish in enumerate(wishes))
+    engine = decider(f"require: [{{expression: 'has(node.labels.ssd)'}}]\nprefer:\n{items}")
+    made: list[Budget] = []
+
+    def counted(_: int) -> Budget:
+        made.append(Budget(10**8))
+        return made[-1]
+
+    monkeypatch.setattr("engine.decision.decide.Budget", counted)
+    first = engine.decide(incoming(asking(unlike(20))))
+    assert len(patched(first)["affinity"]["nodeAffinity"][PREFERRED]) == 24
+    before = 10**8 - made.pop().left
+    assert not made
+    again = engine.decide(incoming({**first.incoming.pod, "spec": patched(first)}))
+    assert (again.allowed, again.patch) == (True, ())
+    assert 10**8 - made.pop().left <= 2 * before
