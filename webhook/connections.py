@@ -1,9 +1,9 @@
 """Who is connected to a port, what each connection owes, and who must go when there is no room. No I/O.
 
-A connection owes something from the moment that it is accepted: a greeting, a handshake, headers, a body, the reading
-of its answer. Whoever owes for too long is cut, and where connections or the bytes of bodies become too many, whoever
-has owed longest of the origin that takes most. What is being answered is never cut; what has been answered and rests is
-cut last, unless few owe anything, for that is how the API server's connections look.
+A connection owes something from the moment that it is accepted: a greeting, a handshake, a request, headers, a body,
+the reading of its answer. Whoever owes for too long is cut, and where connections or the bytes of bodies become too
+many, whoever has owed longest of the origin that takes most. What is being answered is never cut; what has been
+answered and rests is cut last, unless few owe anything, for that is how the API server's connections look.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 MIB = 1024 * 1024
+KEEP_ALIVE_SECONDS = 120
+"""For how long a connection may be without a request. Longer than the 90 s for which the API server keeps idle ones:
+who closes first makes the other fail."""
 
 Origin = str | bytes
 """Whom a connection is of: an IPv4 address, or the first 64 bits of an IPv6 one, which are one network's."""
@@ -24,6 +27,8 @@ class Phase(Enum):
 
     GREETING = "a TLS greeting"
     HANDSHAKE = "the end of the TLS handshake"
+    OPEN = "a request"
+    """The first. In a burst the API server opens more connections than it needs, and keeps what it has not used."""
     HEAD = "the headers of a request"
     BODY = "the body of a request"
     READING = "to read its answer"
@@ -54,6 +59,7 @@ class Limits:
         default_factory=lambda: {
             Phase.GREETING: 5.0,
             Phase.HANDSHAKE: 5.0,
+            Phase.OPEN: KEEP_ALIVE_SECONDS,
             Phase.HEAD: 5.0,
             Phase.BODY: 12.0,
             Phase.READING: 10.0,

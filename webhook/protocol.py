@@ -60,7 +60,7 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         elif self._names and not self._known(transport):
             self._end("certificate", "the client's certificate carries none of the allowed names")
         else:
-            self._places.move(self._connection, Phase.HEAD)
+            self._places.move(self._connection, Phase.OPEN)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

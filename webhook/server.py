@@ -25,13 +25,11 @@ import uvloop
 
 from telemetry import Refusals
 from webhook.app import Mutate
-from webhook.connections import ADMISSION, HEALTH, Connection, Connections, Limits, Origin, shown
+from webhook.connections import ADMISSION, HEALTH, KEEP_ALIVE_SECONDS, Connection, Connections, Limits, Origin, shown
 from webhook.door import Door
 from webhook.memory import give_back
 from webhook.protocol import Protocol
 
-KEEP_ALIVE_SECONDS = 120
-"""Longer than the 90 s for which the API server keeps idle connections: who closes first makes the other fail."""
 GRACE_SECONDS = 5
 BACKLOG = 2048
 BEAT_SECONDS = 1.0

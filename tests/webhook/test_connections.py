@@ -87,7 +87,7 @@ def test_progress_is_what_keeps_a_place() -> None:
     assert port.cut == [second]
 
 
-@pytest.mark.parametrize("phase", [Phase.GREETING, Phase.HANDSHAKE, Phase.HEAD, Phase.BODY, Phase.READING])
+@pytest.mark.parametrize("phase", [Phase.GREETING, Phase.HANDSHAKE, Phase.OPEN, Phase.HEAD, Phase.BODY, Phase.READING])
 def test_nothing_is_owed_for_ever(phase: Phase) -> None:
     port = Port()
     late = port.enter("a", phase)

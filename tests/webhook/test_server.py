@@ -34,6 +34,7 @@ from webhook import app
 from webhook.admission import Admission
 from webhook.app import MAX_BODY, Mutate, admission_app
 from webhook.certificates import Certificate, development
+from webhook.connections import ADMISSION, Phase
 from webhook.health import Health, HealthApp
 from webhook.server import ListenError, Port, Serving, address_of, listen
 
@@ -333,6 +334,20 @@ def test_what_is_too_much_of_a_head_is_refused(server: Running) -> None:
         connection.sendall(b"\r\ncontent-length: %d\r\n" % len(TRAINEE))
         connection.sendall(b"content-type: application/json\r\n\r\n" + TRAINEE)
         assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_connection_that_has_not_been_used_yet_is_kept(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a burst the API server opens more than it needs. It does not ask again where one ends as it begins to use it,
+    and has nobody decide the pod then.
+    """
+    monkeypatch.setitem(ADMISSION.seconds, Phase.HEAD, 0.2)
+    with server.plain_socket() as unused, server.plain_socket() as begun:
+        begun.settimeout(10.0)
+        begun.sendall(b"POST")
+        with contextlib.suppress(OSError):
+            assert begun.recv(4096) == b""
+        unused.sendall(hostile.post(TRAINEE))
+        assert unused.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
 def test_requests_come_one_after_the_other(server: Running) -> None:
