@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import httpx
@@ -193,6 +194,20 @@ def with_env(text: str, count: int = 1) -> Json:
 
 def asking(**requests: Json) -> Json:
     return {"containers": [{"name": "app", "image": IMAGE, "resources": {"requests": requests}}]}
+
+
+def at_once(count: int) -> Act:
+    """So many pods at the same time; the answer to one that is refused if any is."""
+
+    def act(a: Adversary) -> httpx.Response:
+        def create(number: int) -> httpx.Response:
+            return a.send("POST", a.pods, manifest(a, name=f"{a.name}-{number}"))
+
+        with ThreadPoolExecutor(count) as pool:
+            answers = sorted(pool.map(create, range(count)), key=lambda answer: answer.status_code)
+        return answers[-1]
+
+    return act
 
 
 # Workloads

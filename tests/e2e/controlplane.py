@@ -49,7 +49,7 @@ AUDIT_POLICY = {
         {
             "level": "Request",
             "verbs": ["create", "update", "patch"],
-            "resources": [{"group": "", "resources": ["pods"]}],
+            "resources": [{"group": "", "resources": ["pods", "pods/binding"]}],
         },
         {"level": "None"},
     ],
@@ -81,7 +81,7 @@ class ControlPlane:
     folder: Path
     """A scratch folder that lives as long as the control plane: logs, keys, data."""
     audit_log: Path
-    """The API server's audit log, JSON lines: pods' creations and changes at level Request."""
+    """The API server's audit log, JSON lines: pods' creations, changes and bindings at level Request."""
     programs: Mapping[str, Path]
     """The binaries by name; `helm` may be missing."""
     _client: httpx.Client = field(repr=False)
@@ -291,8 +291,26 @@ class ControlPlane:
             for event in self._audited()
             if event["verb"] == verb
             and event["objectRef"].get("namespace") == namespace
+            and "subresource" not in event["objectRef"]
             and "dryRun=" not in event["requestURI"]
         ]
+
+    def bindings(self) -> set[tuple[str, str, str]]:
+        """Namespace, name and node of every pod that was ever given one: by its scheduler, or as it was created."""
+        found = set()
+        for event in self._audited():
+            about, given = event["objectRef"], event.get("requestObject")
+            if (
+                event["responseStatus"]["code"] != 201
+                or "dryRun=" in event["requestURI"]
+                or not isinstance(given, dict)
+            ):
+                continue
+            bound = about.get("subresource") == "binding"
+            node = given["target"]["name"] if bound else given.get("spec", {}).get("nodeName")
+            if node:
+                found.add((about["namespace"], about.get("name", ""), node))
+        return found
 
     def audit_event(self, response: httpx.Response) -> Json:
         """The audit event of one answered request for a pod."""
