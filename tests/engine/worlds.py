@@ -234,13 +234,14 @@ class PoolSpec:
         return {SPOT: "true"} if capacity_type == "spot" else {}
 
 
-def a_pool(dice: random.Random, name: str) -> PoolSpec:
+def a_pool(dice: random.Random, name: str, *, gaps: bool = False) -> PoolSpec:
+    """`gaps`: also with labels that only some of the nodes that are seen carry."""
     key = GKE if name == "g" else KARPENTER
     known = dice.choice(["declared", "seen", "both", *(["nodepool"] if key == KARPENTER else [])])
     taints = tuple(sorted({as_triple(a_taint(dice)) for _ in range(dice.randint(0, 2))}))
     partial = tuple(sorted({as_triple(a_taint(dice)) for _ in range(dice.choice([0, 0, 1]))}.difference(taints)))
     partial = () if known == "nodepool" else partial
-    tiers = {"nodepool": ["gold|base", "*", "!", "~gold"]}.get(known, ["gold|base"])
+    tiers = {"declared": ["gold|base"], "nodepool": ["gold|base", "*", "!", "~gold"]}.get(known, [])
     mixed = [] if key == GKE and known == "declared" else [("on-demand", "spot")]
     tier = dice.choice(["", "gold", "base", *tiers])
     return PoolSpec(
@@ -255,7 +256,7 @@ def a_pool(dice: random.Random, name: str) -> PoolSpec:
         key == KARPENTER and dice.random() < 0.1,
         partial,
         dice.choice(["", ">1", "<2"]) if known == "nodepool" else "",
-        tuple(gap for gap in _GAPS[known] if (gap != TIER or tier) and dice.random() < 0.15),
+        tuple(gap for gap in _GAPS[known] if gaps and (gap != TIER or tier) and dice.random() < 0.15),
     )
 
 
