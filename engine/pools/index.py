@@ -13,10 +13,11 @@ from itertools import chain
 from typing import NamedTuple
 
 from engine.memory import ENTRY, Memory
-from engine.nodeselector import ANY, EVERYWHERE, LabelStates, Term, Terms, bytes_of, one_of, simplify, term_of
+from engine.nodeselector import ANY, LabelStates, Term, Terms, bytes_of, one_of, simplify, term_of
 from engine.pools.attested import attested
 from engine.pools.membership import Extra, identifying_terms, known_labels, may_meet, more_special
 from engine.pools.pool import Inventory, Pool, Taint
+from engine.pools.providers import is_anybodys
 from engine.pools.reads import Read, demanded_again
 from engine.pools.strays import StrayIndex
 
@@ -67,7 +68,8 @@ class PoolIndex:
         self._plural = sum(1 << i for i, pool in enumerate(self.pools) if self._special.get(i) or _is_plural(pool))
         self._states: dict[str, tuple[tuple[LabelStates, int], ...]] = {}
         self._keys: frozenset[str] | None = None
-        self._facts: dict[str, tuple[tuple[int, int], ...]] = {}
+        self._facts: dict[str | bool, tuple[tuple[int, int], ...]] = {}
+        self._told: frozenset[str] | None = None
         self._names: Memory[int, tuple[str, ...]] = Memory(MAX_REMEMBERED)
         self._selectors: Memory[int, Terms] = Memory(2 * MAX_REMEMBERED)
         self._taints: Memory[tuple[int, tuple[Taint, ...]], tuple[tuple[str, ...], ...]] = Memory(MAX_REMEMBERED)
@@ -149,17 +151,15 @@ class PoolIndex:
 
     def unattested(self, mask: int, term: Term) -> set[Term]:
         """What of a term nobody has declared or seen of the pools of a mask: EVERYWHERE of a pool of which all is."""
-        groups = [(mask, EVERYWHERE)] if mask else []
-        for key, values in term.requirements:
-            one = Term(((key, values),))
-            some = self.attested(one)
-            groups = [
-                (part, what)
-                for pools, met in groups
-                for part, what in ((pools & some, met), (pools & ~some, met & one))
-                if part
-            ]
-        return {what for _, what in groups}
+        groups: list[tuple[int, list[tuple[str, LabelStates]]]] = [(mask, [])] if mask else []
+        for one in term.requirements:
+            some = self.attested(Term((one,)))
+            apart = [(pools & ~some, [*asked, one]) for pools, asked in groups if pools & some and pools & ~some]
+            for pools, asked in groups:
+                if not pools & some:  # in place, for a pod may ask for thousands of labels
+                    asked.append(one)
+            groups = [(pools & some or pools, asked) for pools, asked in groups] + apart
+        return {Term(tuple(asked)) for _, asked in groups}
 
     def known(self, index: int) -> Term:
         """What every node of pool `index` is known to carry."""
@@ -193,12 +193,13 @@ class PoolIndex:
 
     def _facts_of(self, key: str) -> tuple[tuple[int, int], ...]:
         """The pools in groups of which the same is told of a label, each with the index of one of them."""
-        groups = self._facts.get(key)
+        if self._told is None:
+            self._told = frozenset(chain.from_iterable(pool.facts for pool in self.pools))
+        kept = key if key in self._told else is_anybodys(key)  # of keys that no pool tells of there is no end
+        groups = self._facts.get(kept)
         if groups is None:
             each = (((pool.fact(key), pool.provider), 1 << i) for i, pool in enumerate(self.pools))
-            groups = tuple((next(members(mask)), mask) for mask in _grouped(each).values())
-            if any(key in pool.facts for pool in self.pools):  # else there is no end of such keys
-                self._facts[key] = groups
+            groups = self._facts[kept] = tuple((next(members(mask)), mask) for mask in _grouped(each).values())
         return groups
 
     def _meeting(self, key: str, values: LabelStates, indexes: Iterable[int] | None) -> int:

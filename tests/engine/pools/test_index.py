@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.nodeselector import ABSENT, EXISTS, none_of, one_of, term_of
+from engine.pools.attested import attested
 from engine.pools.index import CarriedOver, PoolIndex
 from engine.pools.pool import Inventory, Pool
 from engine.pools.reads import Read
+from tests.engine import builders
 from tests.engine.builders import decider
 from tests.engine.pools.inventories import COMPUTED, POOLS, described, pool
 
@@ -89,3 +91,17 @@ def test_nothing_is_kept_where_labels_are_looked_for_in_another_order() -> None:
     nodes = [{"karpenter.sh/nodepool": "k"}]
     old, new = PoolIndex(described(nodes=nodes)), described(nodes=nodes, order=("team",))
     assert PoolIndex(new, old).carried_over == CarriedOver((), (0,))
+
+
+def test_what_nobody_attests_is_told_of_each_pool_and_of_thousands_of_labels_in_one_walk() -> None:
+    """Whoever makes a pod may ask for as many labels as it holds."""
+    index = PoolIndex(builders.inventory())
+    asked = {"tier": one_of(["gold"]), "topology.kubernetes.io/zone": one_of(["a", "c"])}
+    asked |= {f"unheard.of/{i:04}": one_of(["x"]) for i in range(3000)}
+    for keys in (["tier"], ["tier", "topology.kubernetes.io/zone"], sorted(asked)):
+        term = term_of({key: asked[key] for key in keys})
+        expected = set()
+        for i in range(len(index.pools)):
+            missing = [key for key in keys if not attested(index.pools[i], key, asked[key])]
+            expected.add(term_of({key: asked[key] for key in missing}))
+        assert index.unattested(index.every, term) == expected
