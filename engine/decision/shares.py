@@ -17,7 +17,7 @@ from typing import Any
 from engine.decision.combine import Given, Met, PoliciesFailed, binding_terms, required_together
 from engine.decision.intent import applied, holds_already
 from engine.decision.weigh import preferred
-from engine.evaluation import NodeSet, PolicyEvaluation, WeightedNodes, alive, intersection, node_terms
+from engine.evaluation import NodeSet, PolicyEvaluation, WeightedNodes, alive, intersection, node_terms, reach
 from engine.names import PREFERRED
 from engine.nodeselector import TRUE, Terms, TooMany, both, parse_term
 from engine.placement import MAX_WEIGHT, paid, preferences
@@ -80,12 +80,23 @@ def _hopeless(given: Given) -> bool:
 
 
 def _kept(evaluation: PolicyEvaluation, terms: Terms, given: Given) -> int | None:
-    """The place of the first share that these terms imply."""
+    """The place of the share that these terms imply.
+
+    Of several, which overlap then, it is the first of those that leave the fewest pools: a pod that has been in one of
+    them is not led to pools that this one ruled out.
+    """
+    implied: list[int] = []
     for place, share in enumerate(evaluation.shares) if terms != TRUE else ():
         with suppress(TooMany):
             if holds_already(terms, share.nodes, given.pool_index, given.meter):
-                return place
-    return None
+                implied.append(place)
+    if len(implied) < 2:
+        return implied[0] if implied else None
+
+    def pools_left(place: int) -> int:
+        return reach(evaluation.shares[place].nodes.groups, terms, given.pool_index, given.meter).bit_count()
+
+    return min(implied, key=pools_left)
 
 
 def _order(given: Given, evaluation: PolicyEvaluation) -> list[int]:

@@ -252,3 +252,35 @@ def test_a_pod_that_can_run_nowhere_is_dealt_the_same_share_whoever_asks() -> No
 
 def test_a_template_that_names_its_node_has_no_portions() -> None:
     assert engine(SPLIT).decide(template(nodeName="node-1")).portions == ()
+
+
+OVERLAPPING = """
+apiVersion: bayplan.dev/v1alpha1
+kind: Inventory
+pools:
+  - {name: g, selector: {cloud.google.com/gke-nodepool: g}, taints: [{key: k, effect: NoSchedule}]}
+  - {name: q, selector: {karpenter.sh/nodepool: q}}
+"""
+SIZES = """
+split:
+  - {share: 34, expression: 'node.labels["size"] == "x"'}
+  - {share: 33, expression: 'pool.taints.exists(t, t.key == "k")'}
+  - {share: 33, expression: node.zone == "b"}
+"""
+
+
+def test_a_pod_of_overlapping_shares_is_not_led_to_pools_that_its_own_had_ruled_out() -> None:
+    """Both of the first shares are implied by what is written for the second and what another policy requires."""
+    needs = (
+        'require: [{expression: \'node.labels["size"] == "x"\'}]\nprefer: [{expression: node.zone == "a", weight: 9}]'
+    )
+    deciding = engine(SIZES, needs, pools=OVERLAPPING)
+    seen = set()
+    for i in range(60):
+        first = deciding.decide(asked(uid=f"uid-{i}"))
+        seen |= set(places(first).values())
+        for j in range(3):
+            second = deciding.decide(asked(again(first), uid=f"again-{j}"))
+            assert second.patch == ()
+            assert second.pools.after == first.pools.after
+    assert seen == {0, 1, 2}
