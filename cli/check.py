@@ -39,6 +39,7 @@ class Report:
     problems: tuple[Problem, ...]
     conflicts: tuple[Conflict, ...] = ()
     undecided: Mapping[str, str] = field(default_factory=dict)
+    cut_short: int = 0
 
     def count(self, severity: str) -> int:
         return sum(problem.severity == severity for problem in self.problems)
@@ -93,7 +94,9 @@ def examined(path: Path, pools: Inventory | None = None, cluster: Mapping[str, A
     except BundleError as error:
         more = error.problems
     told = ordered([*problems, *more, *found.problems])
-    return Report(path, str(bundle.revision), len(bundle.policies), told, found.conflicts, found.undecided)
+    return Report(
+        path, str(bundle.revision), len(bundle.policies), told, found.conflicts, found.undecided, len(found.cut_short)
+    )
 
 
 def _tell(reports: Sequence[Report], *, verbose: bool) -> None:
@@ -106,4 +109,7 @@ def _tell(reports: Sequence[Report], *, verbose: bool) -> None:
         errors, warnings = report.count("error"), report.count("warning")
         found = [amount(errors, "error")] * bool(errors) + [amount(warnings, "warning")] * bool(warnings)
         verdict = styled(", ".join(found), RED if errors else "33") if found else styled("ok", GREEN)
-        print(f"{report.revision or report.path}  {amount(report.policies, 'policy', 'policies')}  {verdict}")
+        cut = f"  {amount(report.cut_short, 'policy', 'policies')} not examined in full: -v says why" * bool(
+            report.cut_short
+        )
+        print(f"{report.revision or report.path}  {amount(report.policies, 'policy', 'policies')}  {verdict}{cut}")

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from engine.analysis.cases import incoming_pods
-from engine.analysis.stage import Stage
+from engine.analysis.stage import PARSING, Stage
 from engine.analysis.witness import Wanted, incoming_of, variants
 from engine.bundle import Bundle, Case, Policy, Test
 from engine.decision import described_pod
 from engine.documents import BundleError, RequestError, parse_manifests
 from engine.evaluation import PolicyEvaluation
+from engine.language import Budget
 from engine.pods import IncomingPod, pods_from_documents, rolled_out
 from engine.program import CompiledPolicy, Program
 
 NAMES = tuple(f"witness-{i}" for i in range(200))
 """Names to try, for which side of a rollout a pod falls on depends on its name."""
+
+MAKING, PER_FIELD, NAMING, GUESSING = 700, 40, 30, 100
+"""What it costs to make up a pod, each field of it, to try a name for it, and to see what an expression looks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +55,57 @@ def pods_of_case(bundle: Bundle, test: Test, case: Case) -> tuple[IncomingPod, .
         return ()
 
 
-def made_up_pods(policies: Iterable[CompiledPolicy], program: Program) -> Iterator[Candidate]:
-    """Pods made up from what each policy selects and compares."""
-    for policy in policies:
-        for wanted in variants(policy.policy, program.params):
-            candidate = candidate_for(wanted, (policy.policy,))
-            if candidate:
-                yield candidate
+def made_up_pods(policy: CompiledPolicy, program: Program, meter: Budget) -> Iterator[Candidate]:
+    """Pods made up from what a policy selects and compares."""
+    for wanted in asked_of(policy.policy, program, meter):
+        candidate = candidate_for(wanted, (policy.policy,), meter)
+        if candidate:
+            yield candidate
 
 
-def candidate_for(wanted: Wanted, policies: Iterable[Policy]) -> Candidate | None:
+def asked_of(policy: Policy, program: Program, meter: Budget) -> list[Wanted]:
+    """The pods that a policy may be about."""
+    meter.spend(GUESSING + sum(GUESSING + PARSING * len(excerpt.value) for excerpt in policy.excerpts))
+    return variants(policy, program.params)
+
+
+def candidate_for(wanted: Wanted, policies: Iterable[Policy], meter: Budget) -> Candidate | None:
     """A pod as wanted that these policies have been rolled out to; None where none of NAMES gives one."""
     partial = [policy for policy in policies if policy.rollout < 100]
+    price = MAKING + PER_FIELD * (len(wanted.labels) + len(wanted.namespace) + len(wanted.fields))
+    meter.spend(price)
+    first = incoming_of(wanted, NAMES[0])
+    if first is None:
+        return None
     for name in NAMES if partial else NAMES[:1]:
-        incoming = incoming_of(wanted, name)
-        if incoming is None:
-            return None
-        if all(rolled_out(policy.name, policy.rollout, incoming) for policy in partial):
-            return Candidate(str(wanted), incoming)
+        meter.spend(NAMING * len(partial))
+        named = replace(first, pod={**first.pod, "metadata": {**first.pod["metadata"], "name": name}})
+        if all(rolled_out(policy.name, policy.rollout, named) for policy in partial):
+            meter.spend(0 if name == NAMES[0] else price)
+            incoming = first if name == NAMES[0] else incoming_of(wanted, name)
+            return Candidate(str(wanted), incoming) if incoming else None
     return None
 
 
-def evaluations(candidates: Iterable[Candidate], stages: Sequence[Stage]) -> Iterator[tuple[PolicyEvaluation, Stage]]:
-    """What each policy says of each candidate, on each stage."""
-    for candidate, stage in product(candidates, stages):
-        yield from ((evaluation, stage) for evaluation in stage.decider.evaluations(candidate.incoming))
+class Tried(NamedTuple):
+    """What the policies that apply to a pod say of it, on one stage."""
+
+    candidate: Candidate
+    stage: Stage
+    evaluations: tuple[PolicyEvaluation, ...]
+
+
+def tried(candidate: Candidate, stages: Iterable[Stage]) -> Iterator[Tried]:
+    """A pod on each stage, at the expense of these."""
+    for stage in stages:
+        evaluations = stage.decider.evaluations(candidate.incoming, stage.meter)
+        yield Tried(candidate, stage, tuple(one for one in evaluations if one.outcome == "applied"))
+
+
+def by_policy(trials: Iterable[Tried]) -> dict[str, list[tuple[PolicyEvaluation, Stage]]]:
+    """What each policy says of the pods that it applies to."""
+    found: dict[str, list[tuple[PolicyEvaluation, Stage]]] = {}
+    for trial in trials:
+        for evaluation in trial.evaluations:
+            found.setdefault(evaluation.policy.name, []).append((evaluation, trial.stage))
+    return found

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations, islice, product
+from functools import partial
+from itertools import islice, product
 from typing import Any
 
-from engine.analysis.candidate_pods import Candidate, candidate_for, pods_of_case
+from engine.analysis.candidate_pods import Candidate, Tried, asked_of, candidate_for, pods_of_case, tried
 from engine.analysis.cases import inventory_of
-from engine.analysis.stage import Doubts, Stage, disjoint_in, pools_reached, requires_the_same_always
-from engine.analysis.witness import selected, variants
+from engine.analysis.ledger import Ledger
+from engine.analysis.selections import Selections
+from engine.analysis.stage import Stage, disjoint_in, pools_reached, requires_the_same_always
+from engine.analysis.witness import Wanted
 from engine.bundle import Bundle, Case, Test
 from engine.decision import Decider, listed
 from engine.documents import Problem, Span
-from engine.evaluation import PolicyEvaluation, alive, intersection
+from engine.evaluation import NodeSet, PolicyEvaluation, alive, intersection
+from engine.language import Budget
 from engine.nodeselector import TRUE, TooMany
 from engine.pods import IncomingPod
 from engine.pools import PoolIndex
@@ -24,6 +28,12 @@ MAX_CANDIDATES = 2_000
 """Pods that are made up for pairs of policies."""
 COMBINATIONS = 16
 """Of these, for one pair."""
+REMEMBERED = 1_000
+"""Policies of which it is remembered which pods they may be about."""
+TRYING, PAIRING = 600_000, 600_000
+"""What looking at the pods of single policies may cost, and at those of pairs, in units."""
+PAIR = 12
+"""What putting two of anything together costs at least."""
 MAX_TOLD = 5
 """Conflicts that are reported in full of one policy that gives way; all are in the list."""
 
@@ -68,17 +78,36 @@ class ConflictSearch:
     program: Program
     stages: Sequence[Stage]
     policies: Sequence[CompiledPolicy]
-    doubts: Doubts
+    ledger: Ledger
     found: dict[frozenset[str], Conflict] = field(default_factory=dict)
     known: set[frozenset[str]] = field(default_factory=set)
+    asked: dict[str, list[Wanted]] = field(default_factory=dict)
+    open_pairs: dict[str, list[str]] = field(default_factory=dict)
+    left: int = MAX_CANDIDATES
 
-    def conflicts(self, candidates: Iterable[Candidate]) -> list[Conflict]:
-        """One conflict for each set of policies, none that a test of the bundle expects."""
-        self.known = {clash for test in self.bundle.tests for clash in self._expected(test)}
-        for candidate in candidates:
-            self._try(candidate)
-        self._pair_up()
-        self._crowd()
+    def conflicts(self, trials: Iterable[Tried]) -> list[Conflict]:
+        """One conflict for each set of policies, none that a test of the bundle expects.
+
+        Where it is not known in time which these are, there is none to report.
+        """
+        wanting = self._wanting
+        known = self.ledger.all(lambda: {clash for test in self.bundle.tests for clash in self._expected(test)})
+        if known is None:
+            self.ledger.too_long(
+                [policy.name for policy in wanting], "which conflicts its tests expect was not found out"
+            )
+            return []
+        self.known = known
+        left = list(reversed(list(trials)))
+        if self.ledger.all(lambda: self._look_at(left), TRYING) is None:
+            names = {one.policy.name for trial in left for one in trial.evaluations} & {one.name for one in wanting}
+            self.ledger.too_long(sorted(names), "not every pod was tried on it and others together")
+        selections = Selections(wanting)
+        self.ledger.each(
+            "not every pod was tried that others apply to, too", wanting, partial(self._pairs, selections), PAIRING
+        )
+        self._doubt_pairs()
+        self.ledger.each("no pod was tried that many apply to", wanting, partial(self._crowd, selections))
         return [self.found[names] for names in sorted(self.found, key=sorted)]
 
     def _expected(self, test: Test) -> Iterator[frozenset[str]]:
@@ -89,59 +118,89 @@ class ConflictSearch:
             decider = Decider(program, inventory_of(self.bundle, test), cluster=test.cluster, params=test.params)
             for case in cases:
                 for incoming in pods_of_case(self.bundle, test, case):
-                    yield from (clash.names for clash in clashes(decider, incoming))
+                    yield from (clash.names for clash in clashes(decider, incoming, self.ledger.meter))
+
+    def _look_at(self, trials: list[Tried]) -> bool:
+        """Looks at each of these, the last first; what is left has not been looked at."""
+        while trials:
+            self._look(trials[-1])
+            trials.pop()
+        return True
+
+    def _look(self, trial: Tried) -> None:
+        decider, meter = trial.stage.decider, trial.stage.meter
+        for clash in _clashes(decider, trial.candidate.incoming, trial.evaluations, meter):
+            if clash.names not in self.found and clash.names not in self.known:
+                self.found[clash.names] = _conflict(trial.stage, trial.candidate, clash)
 
     def _try(self, candidate: Candidate) -> None:
-        for stage in self.stages:
-            for clash in clashes(stage.decider, candidate.incoming):
-                if clash.names not in self.found and clash.names not in self.known:
-                    self.found[clash.names] = _conflict(stage, candidate, clash)
+        for trial in tried(candidate, self.stages):
+            self._look(trial)
 
     @property
     def _wanting(self) -> list[CompiledPolicy]:
         """The policies that may have a say in where a pod goes."""
         return [p for p in self.policies if p.require and p.policy.mode == "enforce" and p.policy.rollout]
 
-    def _pair_up(self) -> None:
-        """Tries pods that two policies apply to, for each pair that could conflict."""
-        asked = {policy.name: variants(policy.policy, self.program.params) for policy in self._wanting}
-        left, open_pairs = MAX_CANDIDATES, dict[str, list[str]]()
-        for a, b in combinations(self._wanting, 2):
-            if frozenset((a.name, b.name)) in self.found.keys() | self.known or not self._may_conflict(a, b):
-                continue
-            met = (one & other for one, other in product(asked[a.name], asked[b.name]))
-            for wanted in islice(filter(None, met), min(COMBINATIONS, left)):
-                left -= 1
-                candidate = candidate_for(wanted, (a.policy, b.policy))
-                if candidate:
-                    self._try(candidate)
-                if frozenset((a.name, b.name)) in self.found:
-                    break
-            else:
-                open_pairs.setdefault(a.name, []).append(b.name)
-                open_pairs.setdefault(b.name, []).append(a.name)
-        for name, others in open_pairs.items():
-            quoted = listed([f"`{other}`" for other in others], "or")
-            self.doubts.add(name, f"no pod was found that it and {quoted} leave without a pool, and there may be one")
+    def _asked(self, policy: CompiledPolicy) -> list[Wanted]:
+        """The pods that a policy may be about; what was asked last is known."""
+        if policy.name not in self.asked:
+            if len(self.asked) >= REMEMBERED:
+                self.asked.clear()
+            self.asked[policy.name] = asked_of(policy.policy, self.program, self.ledger.meter)
+        return self.asked[policy.name]
 
-    def _crowd(self) -> None:
-        """Tries pods that many policies apply to: three may leave nothing of which any two leave something."""
-        asked = [(policy, next(iter(variants(policy.policy, self.program.params)), None)) for policy in self._wanting]
-        for policy, wanted in asked:
-            together = [policy]
-            for other, more in asked:
-                met = wanted & more if wanted and more and other is not policy else None
-                if met:
-                    wanted, together = met, [*together, other]
-            candidate = candidate_for(wanted, [one.policy for one in together]) if wanted else None
-            if candidate and len(together) > 2:
+    def _pairs(self, selections: Selections, a: CompiledPolicy) -> Iterator[None]:
+        """Tries pods that a policy and one after it apply to, for each pair that could conflict."""
+        after = False
+        for b in selections.beside(a, self.ledger.meter):
+            if after and frozenset((a.name, b.name)) not in self.found.keys() | self.known and self._may_conflict(a, b):
+                self._pair(a, b)
+            after = after or a is b
+        yield from ()
+
+    def _pair(self, a: CompiledPolicy, b: CompiledPolicy) -> None:
+        met = self._met(a, b)
+        for wanted in islice(met, min(COMBINATIONS, self.left)):
+            self.left -= 1
+            candidate = candidate_for(wanted, (a.policy, b.policy), self.ledger.meter)
+            if candidate:
                 self._try(candidate)
+            if frozenset((a.name, b.name)) in self.found:
+                return
+        self.open_pairs.setdefault(a.name, []).append(b.name)
+        self.open_pairs.setdefault(b.name, []).append(a.name)
+
+    def _met(self, a: CompiledPolicy, b: CompiledPolicy) -> Iterator[Wanted]:
+        """Pods that two policies may be about."""
+        for one, other in product(self._asked(a), self._asked(b)):
+            self.ledger.meter.spend(PAIR)
+            met = one & other
+            if met:
+                yield met
+
+    def _doubt_pairs(self) -> None:
+        for name, others in self.open_pairs.items():
+            told = listed([f"`{other}`" for other in others], "or")
+            words = f"no pod was found that it and {told} leave without a pool, and there may be one"
+            self.ledger.doubt(name, words)
+
+    def _crowd(self, selections: Selections, policy: CompiledPolicy) -> Iterator[None]:
+        """Tries a pod that many policies apply to: three may leave nothing of which any two leave something."""
+        wanted, together = selections.of[policy.name], [policy]
+        for other in selections.beside(policy, self.ledger.meter):
+            more = selections.of[other.name]
+            met = wanted & more if wanted and more and other is not policy else None
+            if met:
+                wanted, together = met, [*together, other]
+        if wanted and len(together) > 2:
+            candidate = candidate_for(wanted, [one.policy for one in together], self.ledger.meter)
+            if candidate:
+                self._try(candidate)
+        yield from ()
 
     def _may_conflict(self, a: CompiledPolicy, b: CompiledPolicy) -> bool:
-        """Whether some pod may be selected by both, and what they leave may be disjoint."""
-        mine, yours = selected(a.policy), selected(b.policy)
-        if mine is None or yours is None or (mine & yours) is None:
-            return False
+        """Whether what two policies leave may be disjoint."""
         if not (requires_the_same_always(a) and requires_the_same_always(b)):
             return True
         return any(disjoint_in(stage, stage.left(a), stage.left(b)) for stage in self.stages)
@@ -160,23 +219,24 @@ class Clash:
         return frozenset(evaluation.policy.name for evaluation in self.evaluations)
 
 
-def clashes(decider: Decider, incoming: IncomingPod) -> list[Clash]:
+def clashes(decider: Decider, incoming: IncomingPod, meter: Budget) -> list[Clash]:
     """For each enforced policy that a decision overrules, the smallest sets of others to blame, which have their way.
 
     They are pairs with it; where no other policy alone is to blame but all together are, the fewest that are. Each of
     them alone leaves some pool. None for a pod that is refused or left alone for another reason.
     """
-    evaluations = [
-        evaluation for evaluation in decider.evaluations(incoming) if evaluation.policy.policy.mode == "enforce"
-    ]
-    wanting = [
-        each
-        for each in evaluations
-        if each.outcome == "applied" and each.nodes and alive(each.nodes, TRUE, decider.pool_index)
-    ]
-    if len(wanting) < 2:
+    return _clashes(decider, incoming, decider.evaluations(incoming, meter), meter)
+
+
+def _clashes(
+    decider: Decider, incoming: IncomingPod, evaluations: Sequence[PolicyEvaluation], meter: Budget
+) -> list[Clash]:
+    pool_index = decider.pool_index
+    enforced = (one for one in evaluations if one.policy.policy.mode == "enforce" and one.outcome == "applied")
+    wanting = [one for one in enforced if one.nodes and alive(one.nodes, TRUE, pool_index, meter)]
+    if len(wanting) < 2 or _some_left(wanting, pool_index, meter):
         return []
-    decision = decider.decide(incoming)
+    decision = decider.decide(incoming, meter)
     overruled = {outcome.name for outcome in decision.policies if outcome.outcome == "overruled"}
     kept: list[PolicyEvaluation] = []
     found: list[Clash] = []
@@ -184,43 +244,55 @@ def clashes(decider: Decider, incoming: IncomingPod) -> list[Clash]:
         if evaluation.policy.name not in overruled:
             kept.append(evaluation)
         else:
-            found += [Clash(core, not decision.allowed) for core in _to_blame(kept, evaluation, decider.pool_index)]
+            found += [Clash(core, not decision.allowed) for core in _to_blame(kept, evaluation, pool_index, meter)]
     return found
 
 
 def _to_blame(
-    kept: Sequence[PolicyEvaluation], evaluation: PolicyEvaluation, pool_index: PoolIndex
+    kept: Sequence[PolicyEvaluation], evaluation: PolicyEvaluation, pool_index: PoolIndex, meter: Budget
 ) -> list[tuple[PolicyEvaluation, ...]]:
-    pairs = [(one, evaluation) for one in kept if _empty((one, evaluation), pool_index)]
-    if pairs or not _empty([*kept, evaluation], pool_index):
+    pairs = [(one, evaluation) for one in kept if _empty((one, evaluation), pool_index, meter)]
+    if pairs or not _empty([*kept, evaluation], pool_index, meter):
         return list(pairs)
     core = list(kept)
     for one in kept:
         fewer = [other for other in core if other is not one]
-        core = fewer if _empty([*fewer, evaluation], pool_index) else core
+        core = fewer if _empty([*fewer, evaluation], pool_index, meter) else core
     return [(*core, evaluation)]
 
 
-def _empty(evaluations: Sequence[PolicyEvaluation], pool_index: PoolIndex) -> bool:
+def _empty(evaluations: Sequence[PolicyEvaluation], pool_index: PoolIndex, meter: Budget) -> bool:
     """Whether nothing is left where all of these have their way; False if that takes too many terms to say."""
-    together = evaluations[0].nodes
     try:
-        for evaluation in evaluations[1:]:
-            if together is None or evaluation.nodes is None:
-                return False
-            together = intersection(together, evaluation.nodes)
+        together = _met(evaluations, meter)
+        return together is not None and not alive(together, TRUE, pool_index, meter)
     except TooMany:
         return False
-    return together is not None and not alive(together, TRUE, pool_index)
+
+
+def _some_left(evaluations: Sequence[PolicyEvaluation], pool_index: PoolIndex, meter: Budget) -> bool:
+    """Whether some node is left where all of these have their way, so that none of them is to blame for anything."""
+    try:
+        together = _met(evaluations, meter)
+        return together is not None and alive(together, TRUE, pool_index, meter)
+    except TooMany:
+        return False
+
+
+def _met(evaluations: Sequence[PolicyEvaluation], meter: Budget) -> NodeSet | None:
+    """What all of these require together; None where one requires nothing. Raises TooMany."""
+    together = evaluations[0].nodes
+    for evaluation in evaluations[1:]:
+        meter.spend(PAIR)
+        if together is None or evaluation.nodes is None:
+            return None
+        together = intersection(together, evaluation.nodes, meter)
+    return together
 
 
 def _conflict(stage: Stage, witness: Candidate, clash: Clash) -> Conflict:
     node_sets = {evaluation.policy.name: evaluation.nodes for evaluation in clash.evaluations}
-    pools = {
-        name: stage.pool_index.names(pools_reached(where, stage.pool_index))
-        for name, where in node_sets.items()
-        if where
-    }
+    pools = {name: stage.pool_index.names(pools_reached(where, stage)) for name, where in node_sets.items() if where}
     return Conflict(tuple(pools), clash.evaluations[-1].policy.name, clash.refused, stage.name, witness, pools)
 
 

@@ -22,45 +22,48 @@ Thirteen claims are made, each of them certain for the given inventories, or not
 - A label that an expression reads, and of which no pool says anything.
 - A policy about what must be that fails open, and a pod for which it fails; also where no pool is known.
 
-What could be neither shown nor ruled out is listed as undecided.
+What could be neither shown nor ruled out is listed as undecided, and so is what would take too long: see `ledger.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.analysis.candidate_pods import Candidate, evaluations, made_up_pods, own_pods
+from engine.analysis.candidate_pods import Tried, by_policy, made_up_pods, own_pods, tried
 from engine.analysis.cases import inventory_of
 from engine.analysis.conflicts import Conflict, ConflictSearch, conflict_problems
-from engine.analysis.karpenter import karpenter_problems
+from engine.analysis.karpenter import has_karpenter, karpenter_problems, karpenter_wishes
+from engine.analysis.ledger import Ledger
 from engine.analysis.open_failures import open_failures
 from engine.analysis.outvoted import outvoted_preferences
-from engine.analysis.preferences import idle_preferences, tied_tiers
-from engine.analysis.redundancy import redundancies, redundant_policy
+from engine.analysis.preferences import idle_preferences, late_tiers, tied_tiers
+from engine.analysis.redundancy import Spelling, redundancies
+from engine.analysis.selections import Selections
 from engine.analysis.splits import split_problems
-from engine.analysis.stage import Doubts, Stage, requires_the_same_always
-from engine.analysis.taints import taint_problems
+from engine.analysis.stage import Evaluations, Stage, requires_the_same_always
+from engine.analysis.taints import all_taints, taint_problems
 from engine.analysis.tolerance import failing_tolerations
-from engine.analysis.unseen import unseen_labels
+from engine.analysis.unseen import KnownLabels, unseen_labels
 from engine.bundle import Bundle, Policy
 from engine.decision import Decider
 from engine.documents import Excerpt, Problem, ordered, parse_manifests
-from engine.evaluation import alive
 from engine.language import Has, Ident, Select, free_names, parse, walk
-from engine.nodeselector import TRUE
 from engine.pools import Inventory, inventory_from_documents
 from engine.program import CompiledPolicy, Program
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What was found, and what could not be decided: by policy, in words."""
+    """What was found, and what could not be decided: by policy, in words. `cut_short` are policies of which some of it
+    was not even looked for, for that would take too long.
+    """
 
     problems: tuple[Problem, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     undecided: Mapping[str, str] = field(default_factory=dict)
+    cut_short: frozenset[str] = frozenset()
 
 
 def inventories_of(bundle: Bundle) -> tuple[tuple[str, Inventory], ...]:
@@ -91,34 +94,104 @@ def examine(
     policies = tuple(policy for policy in program.policies if policy not in bound)
     enforced = replace(program, mode="enforce", policies=policies)
     deciders = [(name, Decider(enforced, pools, cluster=cluster)) for name, pools in inventories if pools.pools]
-    stages = [Stage(name, decider) for name, decider in deciders]
+    ledger = Ledger()
+    stages = [Stage(name, decider, ledger.meter) for name, decider in deciders]
     active = [policy for policy in policies if policy.policy.mode != "off"]
     anywhere = stages[0].decider if stages else Decider(enforced, Inventory((), 0), cluster=cluster)
-    open_ = list(open_failures(active, stages, anywhere))
-    if not stages:
-        return Examination(ordered(open_))
-    doubts = Doubts()
-    for policy in bound:
-        if policy.policy.mode != "off":
-            doubts.add(policy.name, "it depends on `cluster`: say --cluster-name and --cluster-label, as it reads them")
-    dead = [policy for policy in active if policy.require and all(stage.unsatisfiable(policy) for stage in stages)]
-    rest = [policy for policy in active if policy not in dead]
-    candidates = [*own_pods(bundle), *made_up_pods(rest, program)]
-    conflicts = ConflictSearch(bundle, program, stages, rest, doubts).conflicts(candidates)
-    problems = open_ + [_unsatisfiable(policy, stages[0]) for policy in dead]
+    problems = ledger.each(
+        "whether its pods' authors can make it fail was not looked for in full",
+        active,
+        lambda policy: open_failures(policy, stages, anywhere, ledger.meter),
+    )
+    if stages:
+        for policy in bound:
+            if policy.policy.mode != "off":
+                words = "it depends on `cluster`: say --cluster-name and --cluster-label, as it reads them"
+                ledger.doubt(policy.name, words)
+        return _examined(bundle, replace(program, policies=policies), stages, active, ledger, problems)
+    return Examination(ordered(problems), (), ledger.by_policy, frozenset(ledger.cut_short))
+
+
+def _examined(
+    bundle: Bundle,
+    program: Program,
+    stages: Sequence[Stage],
+    active: Sequence[CompiledPolicy],
+    ledger: Ledger,
+    problems: list[Problem],
+) -> Examination:
+    """The examination on pools; `problems` are what is known already."""
+    each, meter = ledger.each, ledger.meter
+    dead = each(
+        "whether any pool satisfies it was not found out",
+        [policy for policy in active if policy.require],
+        lambda policy: [policy] if all(stage.unsatisfiable(policy) for stage in stages) else [],
+    )
+    problems += each("why no pool satisfies it was not found out", dead, lambda one: [_unsatisfiable(one, stages[0])])
+    gone = {policy.name for policy in dead}
+    rest = [policy for policy in active if policy.name not in gone]
+    trials = _trials(bundle, program, rest, stages, ledger)
+    conflicts = ConflictSearch(bundle, program, stages, rest, ledger).conflicts(trials)
     problems += conflict_problems(conflicts, bundle, len(stages))
-    problems += (redundant_policy(policy, other) for policy, other in redundancies(rest, stages, program))
-    problems += split_problems(rest, stages)
-    problems += idle_preferences(rest, stages, candidates, doubts)
-    problems += tied_tiers(rest, stages, candidates)
-    problems += taint_problems(rest, stages)
-    problems += failing_tolerations(rest, stages)
-    problems += outvoted_preferences(rest, stages)
+    shown, selections, labels = (
+        by_policy(trials),
+        Selections(rest),
+        KnownLabels([s.pool_index.inventory for s in stages]),
+    )
+    spelling = Spelling(meter)
+    taints = sorted({taint for stage in stages for taint in all_taints(stage)})
+
+    def said_of(policy: CompiledPolicy) -> Evaluations:
+        return shown.get(policy.name, ())
+
+    looks: tuple[tuple[str, Callable[[CompiledPolicy], Iterable[Problem]]], ...] = (
+        (
+            "whether another makes it redundant was not found out",
+            lambda p: redundancies(p, selections, stages, program, spelling),
+        ),
+        ("its shares were not compared", lambda p: split_problems(p, stages)),
+        ("whether its preferences matter was not found out", lambda p: idle_preferences(p, stages, said_of(p), ledger)),
+        ("whether its tiers matter was not found out", lambda p: late_tiers(p, stages)),
+        ("whether its tiers are too many was not found out", lambda p: tied_tiers(p, stages, said_of(p))),
+        ("taints were not looked at", lambda p: taint_problems(p, selections, stages, taints)),
+        ("whether `tolerate` fails was not found out", lambda p: failing_tolerations(p, stages)),
+        ("whether taints outvote it was not found out", lambda p: outvoted_preferences(p, selections, stages)),
+        ("whether Karpenter drops its pods was not found out", lambda p: karpenter_problems(p, said_of(p))),
+        ("whether some pod can run was not found out", lambda p: _doubt_satisfiability(p, stages, said_of(p), ledger)),
+    )
+    for what, look in looks:
+        problems += each(what, rest, look)
+    what = "the labels that it reads were not looked for"
+    problems += each(what, active, lambda policy: unseen_labels(policy, labels, program.params, meter))
     problems += _shadowed(bundle, stages)
-    problems += unseen_labels(active, stages, program.params)
-    problems += karpenter_problems(bundle, rest, stages, candidates)
-    _doubt_satisfiability(rest, stages, candidates, doubts)
-    return Examination(ordered(problems), tuple(conflicts), dict(sorted(doubts.by_policy.items())))
+    problems += karpenter_wishes(bundle) if any(map(has_karpenter, stages)) else ()
+    undecided = dict(sorted(ledger.by_policy.items()))
+    return Examination(ordered(problems), tuple(conflicts), undecided, frozenset(ledger.cut_short))
+
+
+POD_SHARE = 1_000_000
+"""What trying pods of single policies may cost, and as much those of the bundle's tests, in units."""
+
+
+def _trials(
+    bundle: Bundle, program: Program, policies: Sequence[CompiledPolicy], stages: Sequence[Stage], ledger: Ledger
+) -> list[Tried]:
+    """What policies say of pods: those of the bundle, and those made up for each policy."""
+    own: list[Tried] = []
+
+    def try_own() -> bool:
+        own.extend(one for pod in own_pods(bundle) for one in tried(pod, stages))
+        return True
+
+    if ledger.all(try_own, POD_SHARE) is None:
+        ledger.too_long([policy.name for policy in policies], "not every pod of the bundle's tests was tried")
+    made_up = ledger.each(
+        "not every pod that was made up for it was tried",
+        policies,
+        lambda policy: (one for pod in made_up_pods(policy, program, ledger.meter) for one in tried(pod, stages)),
+        POD_SHARE,
+    )
+    return [*own, *made_up]
 
 
 def _cluster_read(policy: Policy, bundle: Bundle) -> frozenset[str]:
@@ -130,7 +203,7 @@ def _cluster_read(policy: Policy, bundle: Bundle) -> frozenset[str]:
 
 def _cluster_fields(excerpt: Excerpt) -> frozenset[str]:
     """The fields of `cluster` that an expression reads: all of them if it reads it in some other way."""
-    node, _ = parse(excerpt)
+    node = parse(excerpt)[0] if "cluster" in excerpt.value else None
     if node is None or "cluster" not in free_names(node):
         return frozenset()
     every, read = 0, list[str]()
@@ -159,16 +232,15 @@ def _unsatisfiable(policy: CompiledPolicy, stage: Stage) -> Problem:
 
 
 def _doubt_satisfiability(
-    policies: Iterable[CompiledPolicy], stages: Sequence[Stage], candidates: Sequence[Candidate], doubts: Doubts
-) -> None:
-    """A policy whose requirement depends on the pod is satisfiable if some pod shows it."""
-    untold = {p.name for p in policies if p.require and any(stage.left(p) is None for stage in stages)}
-    unproven = untold | {policy.name for policy in policies if policy.require and not requires_the_same_always(policy)}
-    for evaluation, stage in evaluations(candidates, stages):
-        if evaluation.policy.name in unproven and evaluation.nodes and alive(evaluation.nodes, TRUE, stage.pool_index):
-            unproven.discard(evaluation.policy.name)
-    for name in unproven:
-        doubts.add(name, "no pod was found for which some pool satisfies what it requires, and there may be one")
+    policy: CompiledPolicy, stages: Sequence[Stage], evaluations: Evaluations, ledger: Ledger
+) -> Iterator[Problem]:
+    """A policy whose requirement depends on the pod is satisfiable if some pod shows it; no problem, but a doubt."""
+    untold = bool(policy.require) and any(stage.left(policy) is None for stage in stages)
+    unproven = untold or (bool(policy.require) and not requires_the_same_always(policy))
+    if unproven and not any(one.nodes and stage.alive(one.nodes) for one, stage in evaluations):
+        words = "no pod was found for which some pool satisfies what it requires, and there may be one"
+        ledger.doubt(policy.name, words)
+    yield from ()
 
 
 # Pools

@@ -5,16 +5,15 @@ Source: sigs.k8s.io/karpenter v1.14.1, pkg/controllers/provisioning and pkg/sche
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from engine.analysis.candidate_pods import Candidate, evaluations
 from engine.analysis.conflicts import quoted
-from engine.analysis.stage import Stage
+from engine.analysis.stage import Evaluations, Stage
 from engine.bundle import Bundle, Policy
 from engine.decision import makes_none
 from engine.documents import Problem, Span
 from engine.evaluation import PolicyEvaluation, node_terms, reach
-from engine.nodeselector import TRUE, Term, Terms, TooMany
+from engine.nodeselector import TRUE, Term, Terms, TooMany, work
 from engine.pools import Pool, is_of_one_value, members
 from engine.program import CompiledPolicy
 
@@ -22,19 +21,28 @@ TRUE_OF_EACH = "ask for what is true of a pool, or of each node that Karpenter m
 TOO_FEW = "let more of them be left; with MIN_VALUES_POLICY=BestEffort Karpenter does with fewer"
 
 
-def karpenter_problems(
-    bundle: Bundle, policies: Sequence[CompiledPolicy], stages: Sequence[Stage], candidates: Sequence[Candidate]
-) -> Iterator[Problem]:
-    """A problem for each policy that requires what makes Karpenter drop a pod, and one for all that wish."""
-    with_karpenter = [stage for stage in stages if "karpenter" in stage.pool_index.providers]
-    if not with_karpenter:
+def karpenter_problems(policy: CompiledPolicy, evaluations: Evaluations) -> Iterator[Problem]:
+    """The first thing that a policy requires of a pod for which Karpenter makes no node then."""
+    if not policy.require:
         return
-    yield from _dropping(policies, with_karpenter, candidates)
-    yield from _wishing(bundle)
+    mine = ((evaluation, stage) for evaluation, stage in evaluations if has_karpenter(stage))
+    reason = next(filter(None, (_dropped(evaluation, stage) for evaluation, stage in mine)), "")
+    if reason:
+        message = f"Karpenter makes no node for the pods of `{policy.name}`: {reason}"
+        hint = TOO_FEW if "minValues" in reason else TRUE_OF_EACH
+        yield Problem("karpenter-drops-pods", message, _place(policy.policy, reason), hint=hint, severity="warning")
 
 
-def _wishing(bundle: Bundle) -> Iterator[Problem]:
-    """Source: Karpenter's scheduling, which takes the heaviest preference as a requirement until it has to relax it."""
+def has_karpenter(stage: Stage) -> bool:
+    """Whether pools of an inventory are Karpenter's."""
+    return "karpenter" in stage.pool_index.providers
+
+
+def karpenter_wishes(bundle: Bundle) -> Iterator[Problem]:
+    """A problem for all policies that wish.
+
+    Source: Karpenter's scheduling, which takes the heaviest preference as a requirement until it has to relax it.
+    """
     wishing = [p.name for p in bundle.policies if (p.prefer or p.fallback) and p.mode != "off"]
     if wishing and bundle.span:
         message = (
@@ -43,24 +51,6 @@ def _wishing(bundle: Bundle) -> Iterator[Problem]:
         )
         hint = "see docs/rules/karpenter-preference.md for what to do"
         yield Problem("karpenter-preference", message, bundle.span, hint=hint, severity="info")
-
-
-def _dropping(
-    policies: Sequence[CompiledPolicy], stages: Sequence[Stage], candidates: Sequence[Candidate]
-) -> Iterator[Problem]:
-    """For each policy the first thing that it requires of a pod for which Karpenter makes no node then."""
-    told: dict[str, str] = {}
-    names = {policy.name for policy in policies if policy.require}
-    for evaluation, stage in evaluations(candidates, stages):
-        name = evaluation.policy.name
-        if name in names and name not in told and (reason := _dropped(evaluation, stage)):
-            told[name] = reason
-    for policy in policies:
-        if policy.name in told:
-            message = f"Karpenter makes no node for the pods of `{policy.name}`: {told[policy.name]}"
-            hint = TOO_FEW if "minValues" in told[policy.name] else TRUE_OF_EACH
-            place = _place(policy.policy, told[policy.name])
-            yield Problem("karpenter-drops-pods", message, place, hint=hint, severity="warning")
 
 
 def _dropped(evaluation: PolicyEvaluation, stage: Stage) -> str:
@@ -79,6 +69,7 @@ def _too_few(evaluation: PolicyEvaluation, stage: Stage) -> str:
     pool_index, reason = stage.pool_index, ""
     for mask, terms in evaluation.nodes.groups:
         for index in members(mask & pool_index.providers["karpenter"]):
+            stage.meter.spend(work(terms) + len(terms) * work((pool_index.known(index),)))
             for term in terms:
                 starved = _starved(pool_index.pools[index], term & pool_index.known(index))
                 if starved is None:
@@ -104,8 +95,10 @@ def _required(evaluation: PolicyEvaluation, stage: Stage) -> Terms:
     if evaluation.outcome != "applied" or nodes is None:
         return ()
     try:
-        reached = reach(nodes.groups, TRUE, pool_index)
-        return node_terms(nodes, reached, pool_index) if reached & pool_index.providers["karpenter"] else ()
+        reached = reach(nodes.groups, TRUE, pool_index, stage.meter)
+        return (
+            node_terms(nodes, reached, pool_index, stage.meter) if reached & pool_index.providers["karpenter"] else ()
+        )
     except TooMany:
         return ()
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from engine.analysis.selections import Selections
 from engine.analysis.stage import Stage, pools_reached
-from engine.analysis.taints import bars, beside_of, untolerated, what_to_tolerate
+from engine.analysis.taints import bars, tolerating_beside, untolerated, what_to_tolerate
 from engine.bundle import Preference
 from engine.documents import Problem
 from engine.pools import HARD_EFFECTS, Taint, members
@@ -20,15 +21,14 @@ SOFT = "PreferNoSchedule"
 TAINT_WEIGHT, AFFINITY_WEIGHT = 3, 2
 
 
-def outvoted_preferences(policies: Sequence[CompiledPolicy], stages: Sequence[Stage]) -> Iterator[Problem]:
+def outvoted_preferences(policy: CompiledPolicy, selections: Selections, stages: Sequence[Stage]) -> Iterator[Problem]:
     """Of preferences for nodes all of which have a soft taint that no policy tolerates, beside nodes without taints."""
-    for policy in policies:
-        beside = beside_of(policy, policies)
-        for item, given in zip(policy.prefer, policy.policy.prefer, strict=True):
-            if item.rule is not None and item.score is None:
-                tainted = [_outvoted(policy, item.rule, beside, stage) for stage in stages]
-                if any(tainted) and None not in tainted:
-                    yield _problem(policy, given, next(filter(None, tainted)))
+    beside = tolerating_beside(policy, selections, stages) if policy.prefer else ()
+    for item, given in zip(policy.prefer, policy.policy.prefer, strict=True):
+        if item.rule is not None and item.score is None:
+            tainted = [_outvoted(policy, item.rule, beside, stage) for stage in stages]
+            if any(tainted) and None not in tainted:
+                yield _problem(policy, given, next(filter(None, tainted)))
 
 
 def _outvoted(
@@ -42,12 +42,12 @@ def _outvoted(
     if bars(left, beside, stage, (SOFT, *HARD_EFFECTS)) is not None:
         return None
     pool_index = stage.pool_index
-    counts = {i: len(untolerated(i, beside, stage, (SOFT,))) for i in members(pools_reached(left, pool_index))}
+    counts = {i: len(untolerated(i, beside, stage, (SOFT,))) for i in members(pools_reached(left, stage))}
     of_strays = sum(taint.effect == SOFT for taint in pool_index.strays.taints)
     most = max(*counts.values(), of_strays)
     least = min(
         sum(not taint.partial for taint in untolerated(i, beside, stage, (SOFT,)))
-        for i in members(pools_reached(preferred, pool_index))
+        for i in members(pools_reached(preferred, stage))
     )
     return tainted if TAINT_WEIGHT * least > AFFINITY_WEIGHT * most else None
 

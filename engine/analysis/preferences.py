@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from engine.analysis.candidate_pods import Candidate, evaluations
-from engine.analysis.stage import Doubts, Stage, covers, in_any, in_both, requires_the_same_always, rule_reads_pod
+from engine.analysis.ledger import Ledger
+from engine.analysis.stage import Evaluations, Stage, covers, in_any, in_both, requires_the_same_always, rule_reads_pod
 from engine.bundle import Policy
 from engine.decision import scaled_to
 from engine.documents import Excerpt, Problem
-from engine.evaluation import NodeSet, PolicyEvaluation, alive, node_terms
+from engine.evaluation import NodeSet, PolicyEvaluation, node_terms
 from engine.language import free_names, parse
-from engine.nodeselector import TRUE, TooMany, affordable
+from engine.nodeselector import TooMany, affordable
 from engine.placement import MAX_WEIGHT
 from engine.program import POD_NAMES, CompiledPolicy, CompiledPreference
 
@@ -27,27 +27,30 @@ def _names_read(excerpt: Excerpt) -> frozenset[str]:
 
 
 def idle_preferences(
-    policies: Sequence[CompiledPolicy], stages: Sequence[Stage], candidates: Sequence[Candidate], doubts: Doubts
+    policy: CompiledPolicy, stages: Sequence[Stage], evaluations: Evaluations, ledger: Ledger
 ) -> Iterator[Problem]:
-    """A problem for each preference, score or tier that never matters; doubts for those of which no pod shows it."""
-    unproven: set[tuple[str, int]] = set()
-    for policy in policies:
-        for place, item in enumerate(policy.prefer):
-            said = _idleness(policy, item, stages) or _flatness(policy, place, item, stages)
-            if said:
-                yield _prefers_nothing(policy.policy.prefer[place].expression.excerpt, said, policy)
-            elif item.rule is not None and (rule_reads_pod(item.rule) or not requires_the_same_always(policy)):
-                unproven.add((policy.name, place))
-        for place, excerpt in enumerate(tier.excerpt for tier in policy.policy.fallback):
-            said = _lateness(policy, place, stages)
-            if said:
-                yield _prefers_nothing(excerpt, said, policy)
-    for evaluation, stage in evaluations(candidates, stages) if unproven else ():
+    """A problem for each preference or score that never matters; a doubt where no pod shows that one does."""
+    unproven: set[int] = set()
+    for place, item in enumerate(policy.prefer):
+        said = _idleness(policy, item, stages) or _flatness(policy, place, item, stages)
+        if said:
+            yield _prefers_nothing(policy.policy.prefer[place].expression.excerpt, said, policy)
+        elif item.rule is not None and (rule_reads_pod(item.rule) or not requires_the_same_always(policy)):
+            unproven.add(place)
+    for evaluation, stage in evaluations if unproven else ():
         for wish in evaluation.wishes:
-            if (evaluation.policy.name, wish.item) in unproven and _matters(wish.nodes, evaluation, stage):
-                unproven.discard((evaluation.policy.name, wish.item))
-    for name in sorted({name for name, _ in unproven}):
-        doubts.add(name, "no pod was found for which what it prefers matters, and there may be one")
+            if wish.item in unproven and _matters(wish.nodes, evaluation, stage):
+                unproven.discard(wish.item)
+    if unproven:
+        ledger.doubt(policy.name, "no pod was found for which what it prefers matters, and there may be one")
+
+
+def late_tiers(policy: CompiledPolicy, stages: Sequence[Stage]) -> Iterator[Problem]:
+    """A problem for each tier that never matters."""
+    for place, excerpt in enumerate(tier.excerpt for tier in policy.policy.fallback):
+        said = _lateness(policy, place, stages)
+        if said:
+            yield _prefers_nothing(excerpt, said, policy)
 
 
 def _prefers_nothing(excerpt: Excerpt, said: str, policy: CompiledPolicy) -> Problem:
@@ -61,7 +64,7 @@ def _idleness(policy: CompiledPolicy, item: CompiledPreference, stages: Iterable
         return ""
     rules = (item.rule,)
     pairs = [(stage, stage.left(policy), stage.widest(rules)) for stage in stages]
-    if all(stage.nowhere(in_both(left, wish), (*policy.require, *rules)) for stage, left, wish in pairs):
+    if all(stage.nowhere(in_both(stage, left, wish), (*policy.require, *rules)) for stage, left, wish in pairs):
         return "is true on no node"
     constant = item.score is None and not rule_reads_pod(item.rule)
     if constant and all(left and wish and covers(wish, left, stage) for stage, left, wish in pairs):
@@ -89,9 +92,11 @@ def _flat_score(policy: CompiledPolicy, item: CompiledPreference, stage: Stage) 
     scored = stage.scored(item)
     if left is None or scored is None or (item.rule and where is None):
         return None
-    weights = [(w.weight, w.nodes if where is None else in_both(w.nodes, where)) for w in scored]
+    weights = [(w.weight, w.nodes if where is None else in_both(stage, w.nodes, where)) for w in scored]
     told = [
-        (weight, nodes) for weight, nodes in weights if nodes is None or not stage.nowhere(in_both(left, nodes), ())
+        (weight, nodes)
+        for weight, nodes in weights
+        if nodes is None or not stage.nowhere(in_both(stage, left, nodes), ())
     ]
     if not told:
         return 0
@@ -107,8 +112,8 @@ def _lateness(policy: CompiledPolicy, place: int, stages: Iterable[Stage]) -> st
     rule, earlier = policy.fallback[place], [one for one in policy.fallback[:place] if not rule_reads_pod(one)]
     for stage in stages:
         left, tier = stage.left(policy), stage.widest((rule,))
-        mine = in_both(left, tier)
-        if left is None or tier is None or mine is None or not alive(mine, TRUE, stage.pool_index):
+        mine = in_both(stage, left, tier)
+        if left is None or tier is None or mine is None or not stage.alive(mine):
             return ""
         if place == 0 and (rule_reads_pod(rule) or not covers(tier, left, stage)):
             return ""
@@ -120,35 +125,32 @@ def _lateness(policy: CompiledPolicy, place: int, stages: Iterable[Stage]) -> st
 def _matters(wish: NodeSet, evaluation: PolicyEvaluation, stage: Stage) -> bool:
     """Whether some of the nodes that a policy leaves are preferred, and some are not."""
     left = evaluation.nodes or stage.everywhere
-    met = in_both(wish, left)
-    return met is not None and alive(met, TRUE, stage.pool_index) and not covers(wish, left, stage)
+    met = in_both(stage, wish, left)
+    return met is not None and stage.alive(met) and not covers(wish, left, stage)
 
 
 # Tiers that are too many
 
 
-def tied_tiers(
-    policies: Sequence[CompiledPolicy], stages: Sequence[Stage], candidates: Sequence[Candidate]
-) -> Iterator[Problem]:
-    """Policies with tiers that come out equal on every inventory, each time for some pod that is tried."""
-    tied = {policy.name: set[str]() for policy in policies if len(policy.fallback) >= ENOUGH}
-    for evaluation, stage in evaluations(candidates, stages) if tied else ():
-        if evaluation.policy.name in tied and _come_out_equal(evaluation, stage):
-            tied[evaluation.policy.name].add(stage.name)
-    for policy in policies:
-        if len(tied.get(policy.name, ())) == len(stages):
-            yield _tied(policy.policy)
+def tied_tiers(policy: CompiledPolicy, stages: Sequence[Stage], evaluations: Evaluations) -> Iterator[Problem]:
+    """That tiers come out equal on every inventory, each time for some pod that is tried."""
+    tied = set[str]()
+    for evaluation, stage in evaluations if len(policy.fallback) >= ENOUGH else ():
+        if stage.name not in tied and _come_out_equal(evaluation, stage):
+            tied.add(stage.name)
+    if len(tied) == len(stages):
+        yield _tied(policy.policy)
 
 
 def _come_out_equal(evaluation: PolicyEvaluation, stage: Stage) -> bool:
     """Whether a tier weighs no more than a worse one, where its policy leaves nodes of both, and all can be written."""
     weights = {wish.nodes: wish.weight for wish in scaled_to(MAX_WEIGHT, list(evaluation.tiers))}
     left = evaluation.nodes or stage.everywhere
-    reached = [in_both(tier.nodes, left) for tier in evaluation.tiers]
+    reached = [in_both(stage, tier.nodes, left) for tier in evaluation.tiers]
     written = [
         weights[tier.nodes]
         for tier, nodes in zip(evaluation.tiers, reached, strict=True)
-        if nodes is not None and alive(nodes, TRUE, stage.pool_index)
+        if nodes is not None and stage.alive(nodes)
     ]
     if not any(better <= worse for better, worse in pairwise(written)):
         return False
@@ -156,7 +158,7 @@ def _come_out_equal(evaluation: PolicyEvaluation, stage: Stage) -> bool:
         terms = [
             term
             for tier in evaluation.tiers
-            for term in node_terms(tier.nodes, stage.pool_index.every, stage.pool_index)
+            for term in node_terms(tier.nodes, stage.pool_index.every, stage.pool_index, stage.meter)
         ]
         affordable(terms)
     except TooMany:

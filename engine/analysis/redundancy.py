@@ -4,29 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from engine.analysis.stage import Stage, covers, requires_the_same_always
-from engine.analysis.witness import selected
+from engine.analysis.selections import Selections
+from engine.analysis.stage import PARSING, Stage, covers, requires_the_same_always
 from engine.bundle import Named, Policy
 from engine.documents import Excerpt, Problem
-from engine.evaluation import alive, node_terms
-from engine.language import free_names, parse, shape
-from engine.nodeselector import ANY, TRUE, TooMany, implies
+from engine.evaluation import node_terms
+from engine.language import Budget, free_names, parse, shape
+from engine.nodeselector import ANY, TooMany, implies
 from engine.program import CompiledPolicy, Program
+
+PAIR = 40
+"""What comparing two policies costs at least, in units."""
 
 
 def redundancies(
-    policies: Sequence[CompiledPolicy], stages: Sequence[Stage], program: Program
-) -> Iterator[tuple[CompiledPolicy, CompiledPolicy]]:
-    """Policies with one that makes them redundant; those by descending priority, for that is taken first."""
-    for place, policy in enumerate(policies):
-        for other in filter(_dependable, policies[:place] if _dispensable(policy) else ()):
-            if program.exemptions and not _exempts_alike(program, policy, other):
-                continue
-            if not _fails_only_with(policy, other):
-                continue
-            if _applies_too(policy.policy, other.policy) and _as_strict(policy, other, stages):
-                yield policy, other
-                break
+    policy: CompiledPolicy, selections: Selections, stages: Sequence[Stage], program: Program, spell: Spelling
+) -> Iterator[Problem]:
+    """That another makes a policy redundant; that one is before it, by descending priority, for it is taken first."""
+    meter = stages[0].meter
+    for other in selections.beside(policy, meter) if _dispensable(policy) else ():
+        if other is policy:
+            return
+        if not _dependable(other):
+            continue
+        meter.spend(PAIR)
+        if program.exemptions and not _exempts_alike(program, policy, other):
+            continue
+        if not _fails_only_with(policy, other, spell):
+            continue
+        if _applies_too(policy.policy, other.policy, selections, spell) and _as_strict(policy, other, stages, spell):
+            yield redundant_policy(policy, other)
+            return
 
 
 def _exempts_alike(program: Program, policy: CompiledPolicy, other: CompiledPolicy) -> bool:
@@ -40,12 +48,14 @@ def _dispensable(policy: CompiledPolicy) -> bool:
     return given.mode == "enforce" and bool(given.require) and policy.only_requires and not given.deny
 
 
-def _fails_only_with(policy: CompiledPolicy, other: CompiledPolicy) -> bool:
+def _fails_only_with(policy: CompiledPolicy, other: CompiledPolicy, spell: Spelling) -> bool:
     """Whether a policy refuses no pod by failing that the other, which requires as much, does not refuse, too."""
     mine, its = policy.policy, other.policy
     if mine.failure_policy == "Ignore" or (not mine.match_conditions and requires_the_same_always(policy)):
         return True
-    return its.failure_policy == "Fail" and _shapes(mine, mine.match_conditions) <= _shapes(its, its.match_conditions)
+    return its.failure_policy == "Fail" and spell.all(mine, mine.match_conditions) <= spell.all(
+        its, its.match_conditions
+    )
 
 
 def _dependable(policy: CompiledPolicy) -> bool:
@@ -55,21 +65,21 @@ def _dependable(policy: CompiledPolicy) -> bool:
     return plain and given.rollout == 100 and given.when_empty == "deny"
 
 
-def _applies_too(policy: Policy, other: Policy) -> bool:
+def _applies_too(policy: Policy, other: Policy, selections: Selections, spell: Spelling) -> bool:
     """Whether a policy applies to every pod that the first applies to."""
-    mine, its = selected(policy), selected(other)
+    mine, its = selections.of[policy.name], selections.of[other.name]
     if mine is None or its is None:
         return False
     if not all(mine.labels.get(key, ANY) <= values for key, values in its.labels.items()):
         return False
     if not all(mine.namespace.get(key, ANY) <= values for key, values in its.namespace.items()):
         return False
-    return _shapes(other, other.match_conditions) <= _shapes(policy, policy.match_conditions)
+    return spell.all(other, other.match_conditions) <= spell.all(policy, policy.match_conditions)
 
 
-def _as_strict(policy: CompiledPolicy, other: CompiledPolicy, stages: Iterable[Stage]) -> bool:
+def _as_strict(policy: CompiledPolicy, other: CompiledPolicy, stages: Iterable[Stage], spell: Spelling) -> bool:
     """Whether a policy leaves no node that the first does not leave, whatever the pod."""
-    if _rules(policy.policy) == _rules(other.policy):
+    if spell.rules(policy.policy) == spell.rules(other.policy):
         return True
     return (
         requires_the_same_always(policy)
@@ -80,23 +90,42 @@ def _as_strict(policy: CompiledPolicy, other: CompiledPolicy, stages: Iterable[S
 
 def _narrower(stage: Stage, policy: CompiledPolicy, other: CompiledPolicy) -> bool:
     wide, narrow = stage.left(policy), stage.left(other)
-    if wide is None or narrow is None or not alive(narrow, TRUE, stage.pool_index):
+    if wide is None or narrow is None or not stage.alive(narrow):
         return False
-    every = stage.pool_index.every
+    every, meter = stage.pool_index.every, stage.meter
     try:
-        said = implies(node_terms(narrow, every, stage.pool_index), node_terms(wide, every, stage.pool_index))
+        inner, outer = (node_terms(nodes, every, stage.pool_index, meter) for nodes in (narrow, wide))
+        said = implies(inner, outer, meter)
         return said and covers(wide, narrow, stage)  # pool by pool, for the pools that are left decide on tolerations
     except TooMany:
         return False
 
 
-def _rules(policy: Policy) -> frozenset[str]:
-    return _shapes(policy, (Named("", item.excerpt) for item in policy.require))
+class Spelling:
+    """What expressions say, spelled in one way; each is read once, at the expense of a meter.
 
+    Those that use variables say what the variables say, too.
+    """
 
-def _shapes(policy: Policy, items: Iterable[Named]) -> frozenset[str]:
-    """What expressions say, spelled in one way. Those that use variables say what the variables say, too."""
-    return frozenset(_shape(item.excerpt, policy) for item in items)
+    def __init__(self, meter: Budget) -> None:
+        self._meter = meter
+        self._known: dict[tuple[str, str], str] = {}
+
+    def rules(self, policy: Policy) -> frozenset[str]:
+        """What a policy requires."""
+        return self.all(policy, (Named("", item.excerpt) for item in policy.require))
+
+    def all(self, policy: Policy, items: Iterable[Named]) -> frozenset[str]:
+        """What these expressions of a policy say."""
+        return frozenset(self._one(item.excerpt, policy) for item in items)
+
+    def _one(self, excerpt: Excerpt, policy: Policy) -> str:
+        asked = (policy.name, excerpt.value)
+        self._meter.spend(len(excerpt.value) // 8)
+        if asked not in self._known:
+            self._meter.spend(PARSING * len(excerpt.value))
+            self._known[asked] = _shape(excerpt, policy)
+        return self._known[asked]
 
 
 def _shape(excerpt: Excerpt, policy: Policy) -> str:

@@ -11,16 +11,15 @@ from engine.documents import Problem
 from engine.program import CompiledPolicy
 
 
-def split_problems(policies: Sequence[CompiledPolicy], stages: Sequence[Stage]) -> Iterator[Problem]:
+def split_problems(policy: CompiledPolicy, stages: Sequence[Stage]) -> Iterator[Problem]:
     """What holds on every stage for whichever pod: that a share has no node, and that two have some in common."""
-    for policy in policies:
-        dead = [place for place in range(len(policy.split)) if all(_empty(policy, place, stage) for stage in stages)]
-        for place in dead:
-            yield _unsatisfiable(policy, place, stages[0])
-        for one, other in combinations([p for p in range(len(policy.split)) if p not in dead], 2):
-            pools = [_common(policy, one, other, stage) for stage in stages]
-            if all(pools):
-                yield _overlapping(policy, one, other, pools[0])
+    dead = [place for place in range(len(policy.split)) if all(_empty(policy, place, stage) for stage in stages)]
+    for place in dead:
+        yield _unsatisfiable(policy, place, stages[0])
+    for one, other in combinations([p for p in range(len(policy.split)) if p not in dead], 2):
+        pools = [_common(policy, one, other, stage) for stage in stages]
+        if all(pools):
+            yield _overlapping(policy, one, other, pools[0])
 
 
 def _empty(policy: CompiledPolicy, place: int, stage: Stage) -> bool:
@@ -43,10 +42,10 @@ def _common(policy: CompiledPolicy, one: int, other: int, stage: Stage) -> tuple
     if rule_reads_pod(first) or rule_reads_pod(second):
         return ()
     a, b = stage.widest([*policy.require, first]), stage.widest([*policy.require, second])
-    both = in_both(a, b)
+    both = in_both(stage, a, b)
     if both is None or disjoint_in(stage, a, b):
         return ()
-    return stage.pool_index.names(pools_reached(both, stage.pool_index))
+    return stage.pool_index.names(pools_reached(both, stage))
 
 
 def _overlapping(policy: CompiledPolicy, one: int, other: int, pools: Sequence[str]) -> Problem:

@@ -5,9 +5,11 @@ Nodes are looked at without a pod: what a rule that reads `pod` says is taken to
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from typing import TypeAlias
 
 from engine.decision import NO_POD, Decider
 from engine.evaluation import (
@@ -15,54 +17,66 @@ from engine.evaluation import (
     ByNode,
     Inputs,
     NodeSet,
+    PolicyEvaluation,
     Verdict,
     WeightedNodes,
     alive,
     both_hold,
     intersection,
     node_set_of,
+    reach,
     scored,
 )
 from engine.language import Budget, BudgetExceeded
-from engine.nodeselector import TRUE, Term, Terms, TooMany, implies
-from engine.pools import PoolIndex, members
-from engine.program import CompiledPolicy, CompiledPreference, Leaf, Rule, leaves_of
+from engine.nodeselector import TRUE, Term, Terms, TooMany, implies, work
+from engine.pools import PoolIndex, Taint, members
+from engine.program import CompiledPolicy, CompiledPreference, CompiledTolerance, Leaf, Rule, as_seen, leaves_of
 
-
-class Doubts:
-    """What could not be decided, once for each policy."""
-
-    def __init__(self) -> None:
-        self.by_policy: dict[str, str] = {}
-
-    def add(self, policy: str, words: str) -> None:
-        known = self.by_policy.get(policy)
-        self.by_policy[policy] = f"{known}; {words}" if known else words
+Evaluations: TypeAlias = Sequence[tuple[PolicyEvaluation, "Stage"]]
+"""What a policy says of pods that are tried, on which stage."""
+PARSING = 30
+"""What reading an expression once more costs, in units, for each of its characters."""
+LIKENESS = 16
+"""What comparing two names costs, in units."""
+QUESTION = 20
+"""What asking a stage anything costs at least, in units."""
 
 
 class Stage:
-    """An inventory, the bundle's program on it, and what its policies come to for every conceivable pod."""
+    """An inventory, the bundle's program on it, and what its policies come to for every conceivable pod.
 
-    def __init__(self, name: str, decider: Decider) -> None:
-        self.name, self.decider, self.pool_index = name, decider, decider.pool_index
+    The `meter` pays for whatever is asked, and raises BudgetExceeded where it can't. What was asked before is known.
+    """
+
+    def __init__(self, name: str, decider: Decider, meter: Budget) -> None:
+        self.name, self.decider, self.pool_index, self.meter = name, decider, decider.pool_index, meter
+        self._widest: dict[tuple[int, ...], NodeSet | None] = {}
         pool_facts = decider.pool_facts
         undecided = {leaf.number: _either(leaf, self.pool_index) for leaf in decider.program.leaves if leaf.reads_pod}
         self._budget = Budget(POLICY_BUDGET)
         self._seen = Inputs(pool_facts, (self._budget, *NO_POD, *decider.constants), undecided)
 
-    @property
-    def _inputs(self) -> Inputs:
+    @contextmanager
+    def _asked(self) -> Iterator[Inputs]:
         """The inputs of the next question, which has a budget of its own: POLICY_BUDGET units."""
         self._budget.left = POLICY_BUDGET
-        return self._seen
+        self.meter.spend(QUESTION)
+        yield self._seen
+        self.meter.spend(POLICY_BUDGET - max(0, self._budget.left))
 
     def widest(self, rules: Sequence[Rule]) -> NodeSet | None:
         """A node set with every node on which the rules can be true, whatever the pod; None past a limit or the budget.
 
         It is exact where no rule reads the pod.
         """
+        asked = tuple(id(rule.tree) for rule in rules)
+        if asked not in self._widest:
+            with self._asked() as inputs:
+                self._widest[asked] = self._decided(rules, inputs)
+        return self._widest[asked]
+
+    def _decided(self, rules: Sequence[Rule], inputs: Inputs) -> NodeSet | None:
         try:
-            inputs = self._inputs
             verdict = inputs.decide(rules[0].tree)
             for rule in rules[1:]:
                 verdict = both_hold(verdict, partial(inputs.decide, rule.tree), self.pool_index.every, inputs.meter)
@@ -91,21 +105,51 @@ class Stage:
         """Whether the widest node set of these rules is empty; False where a pod decides and nodes of no pool exist."""
         if where is None or (self.pool_index.inventory.strays and any(map(rule_reads_pod, rules))):
             return False
-        return not alive(where, TRUE, self.pool_index)
+        return not self.alive(where)
+
+    def alive(self, where: NodeSet) -> bool:
+        """Whether any node can be in a node set."""
+        return alive(where, TRUE, self.pool_index, self.meter)
 
     def scored(self, item: CompiledPreference) -> tuple[WeightedNodes, ...] | None:
         """What a score that no pod decides comes to, by weight; None past a limit or the budget."""
-        try:
-            return tuple(scored(item.score, self._inputs, [])) if item.score else ()
-        except (TooMany, BudgetExceeded):
-            return None
+        with self._asked() as inputs:
+            try:
+                return tuple(scored(item.score, inputs, [])) if item.score else ()
+            except (TooMany, BudgetExceeded):
+                return None
 
     def error(self, rule: Rule) -> str:
         """What a rule runs into, on the pools where it is an error."""
-        try:
-            return "" if rule_reads_pod(rule) else self._inputs.error(rule.tree)
-        except BudgetExceeded as error:
-            return str(error)
+        with self._asked() as inputs:
+            try:
+                return "" if rule_reads_pod(rule) else inputs.error(rule.tree)
+            except BudgetExceeded as error:
+                return str(error)
+
+
+class SpentError(Exception):
+    """One expression spent all that it may (POLICY_BUDGET): an error in it, while `BudgetExceeded` ends a search."""
+
+
+TAINT = 16
+"""What asking an entry of `tolerate` about one taint costs at least, in units."""
+
+
+def said_of_taint(entry: CompiledTolerance, pool: int | None, taint: Taint, stage: Stage) -> bool:
+    """Whether an entry of `tolerate` names a taint of a pool, or of a node in none, whatever the pod.
+
+    Raises CelError, Undecided, and SpentError.
+    """
+    budget = Budget(POLICY_BUDGET)
+    view = None if pool is None else stage.decider.pool_facts.views[pool]
+    stage.meter.spend(TAINT)
+    try:
+        return as_seen(entry.function, budget, *NO_POD, *stage.decider.constants, view, taint._asdict()) is True
+    except BudgetExceeded as error:
+        raise SpentError(*error.args) from error
+    finally:
+        stage.meter.left -= POLICY_BUDGET - max(0, budget.left)
 
 
 def _either(leaf: Leaf, pool_index: PoolIndex) -> Verdict:
@@ -127,16 +171,14 @@ def requires_the_same_always(policy: CompiledPolicy) -> bool:
 def disjoint_in(stage: Stage, a: NodeSet | None, b: NodeSet | None) -> bool:
     """Whether two node sets may have no node in common; True where that is not known."""
     try:
-        return a is None or b is None or not alive(intersection(a, b), TRUE, stage.pool_index)
+        return a is None or b is None or not stage.alive(intersection(a, b, stage.meter))
     except TooMany:
         return True
 
 
-def pools_reached(where: NodeSet, pool_index: PoolIndex) -> int:
+def pools_reached(where: NodeSet, stage: Stage) -> int:
     """The mask of the pools that may have a node of the set; `>> i & 1` is pool i's bit."""
-    return sum(
-        1 << i for i in range(len(pool_index.pools)) if any(pool_index.possible(t) >> i & 1 for t in _here(where, i))
-    )
+    return reach(where.groups, TRUE, stage.pool_index, stage.meter)
 
 
 def _here(where: NodeSet, pool: int) -> Terms:
@@ -152,24 +194,25 @@ def in_any(node_sets: Iterable[NodeSet | None]) -> NodeSet:
     return NodeSet(groups, tuple(term for terms in outside for term in terms) if outside else None)
 
 
-def in_both(a: NodeSet | None, b: NodeSet | None) -> NodeSet | None:
+def in_both(stage: Stage, a: NodeSet | None, b: NodeSet | None) -> NodeSet | None:
     """The nodes of both node sets; None where one is not known, or it takes too many terms."""
     try:
-        return None if a is None or b is None else intersection(a, b)
+        return None if a is None or b is None else intersection(a, b, stage.meter)
     except TooMany:
         return None
 
 
 def covers(wish: NodeSet, left: NodeSet, stage: Stage) -> bool:
     """Whether preferred nodes (`wish`) are all nodes that are left. What is known of a pool's nodes counts."""
-    pool_index = stage.pool_index
+    pool_index, meter = stage.pool_index, stage.meter
     beside = left.anywhere if pool_index.inventory.strays else None
-    if beside is not None and (wish.anywhere is None or not implies(beside, wish.anywhere)):
+    if beside is not None and (wish.anywhere is None or not implies(beside, wish.anywhere, meter)):
         return False
     for mask, terms in left.groups:
         for i in members(mask):
             known = pool_index.known(i)
-            if not implies(_narrowed(terms, known), _here(wish, i)):
+            meter.spend(QUESTION + len(wish.groups) + work(terms) + len(terms) * work((known,)))
+            if not implies(_narrowed(terms, known), _here(wish, i), meter):
                 return False
     return True
 

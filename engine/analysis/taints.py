@@ -4,34 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from engine.analysis.stage import Stage, pools_reached
-from engine.analysis.witness import selected
+from engine.analysis.selections import Selections
+from engine.analysis.stage import LIKENESS, PARSING, SpentError, Stage, pools_reached, said_of_taint
 from engine.bundle import Policy
-from engine.decision import NO_POD, listed
+from engine.decision import listed
 from engine.documents import Problem, Span, did_you_mean
-from engine.evaluation import POLICY_BUDGET, NodeSet
-from engine.language import Budget, BudgetExceeded, CelError, parse
+from engine.evaluation import NodeSet
+from engine.language import Budget, CelError, parse
 from engine.pools import HARD_EFFECTS, Taint, is_transient, members
-from engine.program import CompiledPolicy, CompiledTolerance, Undecided, as_seen, named_taints
+from engine.program import CompiledPolicy, CompiledTolerance, Undecided, named_taints
 
 
-def taint_problems(policies: Sequence[CompiledPolicy], stages: Sequence[Stage]) -> Iterator[Problem]:
-    """What is wrong with taints and what policies say of them, on each of the inventories."""
-    for policy in policies:
-        yield from _unseen(policy, stages)
-        yield from _untolerated(policy, policies, stages)
+def taint_problems(
+    policy: CompiledPolicy, selections: Selections, stages: Sequence[Stage], seen: Sequence[Taint]
+) -> Iterator[Problem]:
+    """What is wrong with taints and what a policy says of them, on each of the inventories; `seen` are all taints."""
+    yield from _unseen(policy, stages, seen)
+    yield from _untolerated(policy, selections, stages)
 
 
 # Names of taints
 
 
-def _unseen(policy: CompiledPolicy, stages: Sequence[Stage]) -> Iterator[Problem]:
+def _unseen(policy: CompiledPolicy, stages: Sequence[Stage], seen: Sequence[Taint]) -> Iterator[Problem]:
     """Taints that a policy names and no node has: if it names none that is there, or one that looks like those."""
-    seen = sorted({taint for stage in stages for taint in _all_taints(stage)})
+    if not policy.tolerate:
+        return
+    stages[0].meter.spend(len(seen))
     keys = sorted({taint.key for taint in seen})
-    told = [(key, span) for key, span in _keys_of(policy.policy) if key not in keys and not is_transient(key)]
+    told = [
+        (key, span)
+        for key, span in _keys_of(policy.policy, stages[0].meter)
+        if key not in keys and not is_transient(key)
+    ]
     idle = bool(told) and not any(_may_name(policy, None, taint, stage) for stage in stages for taint in seen)
     for key, span in told:
+        stages[0].meter.spend(LIKENESS * len(keys))
         near = did_you_mean(key, keys)
         if near or idle:
             there = f"its nodes' taints are {listed([f'`{key}`' for key in keys])}" if keys else "no node has any"
@@ -39,16 +47,18 @@ def _unseen(policy: CompiledPolicy, stages: Sequence[Stage]) -> Iterator[Problem
             yield Problem("unseen-taint", message, span, hint=near or there, severity="warning")
 
 
-def _keys_of(policy: Policy) -> Iterator[tuple[str, Span]]:
+def _keys_of(policy: Policy, meter: Budget) -> Iterator[tuple[str, Span]]:
     """The keys that a policy's entries of `tolerate` ask for in so many words, and where."""
     for entry in policy.tolerate:
+        meter.spend(PARSING * len(entry.expression.excerpt.value))
         excerpt = entry.expression.excerpt
         node, _ = parse(excerpt)
         for literal in named_taints(node) if node else ():
             yield str(literal.value), excerpt.span(literal.start, literal.end)
 
 
-def _all_taints(stage: Stage) -> Iterator[Taint]:
+def all_taints(stage: Stage) -> Iterator[Taint]:
+    """The taints of an inventory, of nodes in no pool among them."""
     yield from (taint for pool in stage.pool_index.pools for taint in pool.taints)
     yield from stage.pool_index.strays.taints
 
@@ -56,13 +66,13 @@ def _all_taints(stage: Stage) -> Iterator[Taint]:
 # Pools whose taints nothing tolerates
 
 
-def _untolerated(
-    policy: CompiledPolicy, policies: Sequence[CompiledPolicy], stages: Sequence[Stage]
-) -> Iterator[Problem]:
+def _untolerated(policy: CompiledPolicy, selections: Selections, stages: Sequence[Stage]) -> Iterator[Problem]:
     """That a policy leaves only pools that bar its pods by a taint, whatever the pod, which nothing tolerates; or that
     a share of its strict split does.
     """
-    beside = beside_of(policy, policies)
+    if not policy.require and not policy.split:
+        return
+    beside = tolerating_beside(policy, selections, stages)
     barred = _barred_on_all([(stage, stage.left(policy)) for stage in stages] if policy.require else (), beside)
     if barred:
         yield _pending(f"pods that `{policy.name}` is about", policy.policy.span, barred, beside)
@@ -76,11 +86,9 @@ def _untolerated(
             yield _pending(who, given.expression.excerpt.whole, barred, beside)
 
 
-def beside_of(policy: CompiledPolicy, policies: Sequence[CompiledPolicy]) -> list[CompiledPolicy]:
-    """The policies that may be about a pod which a policy is about, itself among them."""
-    mine = selected(policy.policy)
-    others = [(other, selected(other.policy)) for other in policies]
-    return [other for other, its in others if mine is not None and its is not None and (mine & its) is not None]
+def tolerating_beside(policy: CompiledPolicy, selections: Selections, stages: Sequence[Stage]) -> list[CompiledPolicy]:
+    """The policies that tolerate anything, and may be about a pod which a policy is about, itself among them."""
+    return [other for other in selections.beside(policy, stages[0].meter) if other.tolerate]
 
 
 def _barred_on_all(left: Iterable[tuple[Stage, NodeSet | None]], beside: Sequence[CompiledPolicy]) -> dict[str, Taint]:
@@ -95,7 +103,7 @@ def _barred_on_all(left: Iterable[tuple[Stage, NodeSet | None]], beside: Sequenc
 
 
 def _pending(who: str, span: Span, barred: Mapping[str, Taint], beside: Sequence[CompiledPolicy]) -> Problem:
-    what = "nothing is tolerated" if not any(one.tolerate for one in beside) else "nothing that is tolerated is there"
+    what = "nothing is tolerated" if not beside else "nothing that is tolerated is there"
     message = f"{who} would stay Pending: it leaves only tainted pools, and {what}"
     return Problem("untolerated-pools", message, span, hint=what_to_tolerate(barred), severity="warning")
 
@@ -129,7 +137,7 @@ def bars(
         if strays:
             return None
     barred: dict[str, Taint] = {}
-    for index in members(pools_reached(left, pool_index)):
+    for index in members(pools_reached(left, stage)):
         lasting = [taint for taint in untolerated(index, beside, stage, effects) if not taint.partial]
         if not lasting:
             return None
@@ -151,9 +159,7 @@ def _may_name(policy: CompiledPolicy, pool: int | None, taint: Taint, stage: Sta
 def _true_of(entry: CompiledTolerance, pool: int | None, taint: Taint, stage: Stage) -> bool:
     if entry.reads_pod or (entry.reads_pool and pool is None):
         return True
-    view = None if pool is None else stage.decider.pool_facts.views[pool]
-    arguments = (Budget(POLICY_BUDGET), *NO_POD, *stage.decider.constants, view, taint._asdict())
     try:
-        return as_seen(entry.function, *arguments) is True
-    except (CelError, Undecided, BudgetExceeded):
+        return said_of_taint(entry, pool, taint, stage)
+    except (CelError, Undecided, SpentError):
         return True  # the policy fails there, which is told by itself

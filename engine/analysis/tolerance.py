@@ -4,30 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from engine.analysis.stage import Stage, pools_reached
-from engine.decision import NO_POD
+from engine.analysis.stage import SpentError, Stage, pools_reached, said_of_taint
 from engine.documents import Problem
-from engine.evaluation import POLICY_BUDGET
-from engine.language import Budget, BudgetExceeded, CelError
+from engine.language import CelError
 from engine.pools import Taint, members
-from engine.program import CompiledPolicy, CompiledTolerance, Undecided, as_seen
+from engine.program import CompiledPolicy, CompiledTolerance, Undecided
 
 
-def failing_tolerations(policies: Sequence[CompiledPolicy], stages: Sequence[Stage]) -> Iterator[Problem]:
+def failing_tolerations(policy: CompiledPolicy, stages: Sequence[Stage]) -> Iterator[Problem]:
     """Of each entry that fails on some inventory, the first pool and taint on which it does, whatever the pod."""
-    for policy in policies:
-        told = set[int]()
-        for stage in stages if policy.tolerate else ():
-            for at, pool, taint, error in _failing(policy, stage):
-                if at not in told:
-                    told.add(at)
-                    yield _problem(policy, at, pool, taint, error)
+    told = set[int]()
+    for stage in stages if policy.tolerate else ():
+        for at, pool, taint, error in _failing(policy, stage):
+            if at not in told:
+                told.add(at)
+                yield _problem(policy, at, pool, taint, error)
 
 
 def _failing(policy: CompiledPolicy, stage: Stage) -> Iterator[tuple[int, str, Taint, str]]:
     """Which entries fail, of which pool about which of its taints, and why."""
     left = stage.left(policy)
-    for index in members(pools_reached(left, stage.pool_index)) if left is not None else ():
+    for index in members(pools_reached(left, stage)) if left is not None else ():
         pool = stage.pool_index.pools[index]
         for taint in pool.taints:
             for at, entry in enumerate(policy.tolerate):
@@ -42,10 +39,9 @@ def _failing(policy: CompiledPolicy, stage: Stage) -> Iterator[tuple[int, str, T
 
 def _said(entry: CompiledTolerance, index: int, taint: Taint, stage: Stage) -> bool | str:
     """Whether an entry names a taint of a pool, or why that can't be told."""
-    arguments = (*NO_POD, *stage.decider.constants, stage.decider.pool_facts.views[index], taint._asdict())
     try:
-        return as_seen(entry.function, Budget(POLICY_BUDGET), *arguments) is True
-    except (CelError, Undecided, BudgetExceeded) as error:
+        return said_of_taint(entry, index, taint, stage)
+    except (CelError, Undecided, SpentError) as error:
         return str(error)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from engine.analysis.stage import Stage
+from engine.analysis.stage import LIKENESS, PARSING
 from engine.bundle import Policy
 from engine.documents import Excerpt, Problem, Span, did_you_mean
-from engine.language import Call, Has, Ident, Index, Literal, Node, Select, parse, walk
+from engine.language import Budget, Call, Has, Ident, Index, Literal, Node, Select, parse, walk
 from engine.nodeselector import ABSENT
 from engine.pools import POOL_LABELS, Inventory, Pool
 from engine.program import CompiledPolicy
@@ -45,26 +45,34 @@ class _Key(NamedTuple):
     by: str = ""
 
 
+class KnownLabels:
+    """The labels of which anything is known on some inventory: `carried` are those that some node may carry."""
+
+    def __init__(self, inventories: Sequence[Inventory]) -> None:
+        self.carried = {key for each in inventories for pool in each.pools for key in _may_carry(pool)}
+        said = {key for each in inventories for key in _said(each)}
+        self.known = {*said, *WELL_KNOWN, *POOL_LABELS}
+
+
 def unseen_labels(
-    policies: Iterable[CompiledPolicy], stages: Sequence[Stage], params: Mapping[str, object]
+    policy: CompiledPolicy, labels: KnownLabels, params: Mapping[str, object], meter: Budget
 ) -> Iterator[Problem]:
     """A problem for each label key, a constant or of `params`, of which no inventory knows anything.
 
     Whatever is known of a pool's label counts: values, presence, bounds, absence, and that some of its nodes carry it.
     So do the labels of nodes in no pool.
     """
-    inventories = [stage.pool_index.inventory for stage in stages]
-    carried = {key for each in inventories for pool in each.pools for key in _may_carry(pool)}
-    said = {key for each in inventories for key in _said(each)}
-    known = {*said, *WELL_KNOWN, *POOL_LABELS}
-    for policy in policies:
-        for one in dict.fromkeys(_keys_of(policy.policy, params)):
-            near = _near(one.key, WELL_KNOWN if _foreign(one.key) else known)
-            if one.key not in known and (near or not _foreign(one.key)):
-                named = f"`{one.key}` (`{one.by}`)" if one.by else f"`{one.key}`"
-                message = f"no pool says anything of the label {named} that `{policy.name}` reads"
-                hint = near or _hint(one.key, carried)
-                yield Problem("unseen-label", message, one.span, hint=hint, severity="warning")
+    meter.spend(PARSING * sum(len(excerpt.value) for excerpt in policy.policy.excerpts))
+    for one in dict.fromkeys(_keys_of(policy.policy, params)):
+        if one.key in labels.known:
+            continue
+        meter.spend(LIKENESS * (len(labels.known) + len(labels.carried)))
+        near = _near(one.key, WELL_KNOWN if _foreign(one.key) else labels.known)
+        if near or not _foreign(one.key):
+            named = f"`{one.key}` (`{one.by}`)" if one.by else f"`{one.key}`"
+            message = f"no pool says anything of the label {named} that `{policy.name}` reads"
+            hint = near or _hint(one.key, labels.carried)
+            yield Problem("unseen-label", message, one.span, hint=hint, severity="warning")
 
 
 def _said(inventory: Inventory) -> Iterator[str]:

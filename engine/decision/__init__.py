@@ -8,7 +8,7 @@ errors must not tell). What comes out is a `Decision`, of which webhook, command
 Afterwards, where somebody asks, `exclusion` tells why pools are out.
 """
 
-from engine.decision.decide import LEFT_ALONE, NO_POD, OWN_NAMESPACE, Decider
+from engine.decision.decide import EVALUATING, LEFT_ALONE, NO_POD, OWN_NAMESPACE, Decider
 from engine.decision.decision import Decision, PolicyOutcome, PoolNames, outcome_of
 from engine.decision.exclusion import Exclusion, why_not
 from engine.decision.first_look import makes_none
@@ -16,6 +16,7 @@ from engine.decision.weigh import scaled_to
 from engine.decision.words import described_pod, listed, title
 
 __all__ = [
+    "EVALUATING",  # what evaluating one policy costs at least, in units
     "LEFT_ALONE",  # the namespaces whose pods are left alone, besides Bayplan's own
     "NO_POD",  # the arguments of a function that stand for the pod, where there is none
     "OWN_NAMESPACE",  # where Bayplan runs, if nothing else is said

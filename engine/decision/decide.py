@@ -35,7 +35,7 @@ from engine.evaluation import (
     exempting,
 )
 from engine.language import Budget, BudgetExceeded
-from engine.nodeselector import TooMany, simplify
+from engine.nodeselector import Meter, TooMany, simplify
 from engine.placement import meanings, own
 from engine.pods import DAEMON_SET_CONTROLLERS, IncomingPod
 from engine.pools import Inventory, PoolIndex
@@ -45,6 +45,9 @@ LEFT_ALONE = frozenset(SYSTEM_NAMESPACES)
 """Namespaces whose pods are left alone, besides Bayplan's own, unless a bundle says otherwise."""
 OWN_NAMESPACE = "bayplan"
 """Where Bayplan runs, if nothing else is said."""
+
+EVALUATING = 40
+"""What evaluating one policy costs at least, and combining it with others, in units, where somebody pays for it."""
 
 NO_POD = (None,) * len(POD_NAMES)
 """The arguments of a function that stand for the pod, where there is none."""
@@ -99,8 +102,10 @@ class Decider:
     def _no_pod(self) -> Arguments:
         return (Budget(POLICY_BUDGET), *NO_POD, *self.constants)
 
-    def decide(self, incoming: IncomingPod) -> Decision:
-        """What follows for one pod. Never raises for what a bundle or a pod may hold."""
+    def decide(self, incoming: IncomingPod, meter: Meter | None = None) -> Decision:
+        """What follows for one pod. Never raises for what a bundle or a pod may hold, but for what a `meter` raises
+        that is to pay for it, once it is known what it costs.
+        """
         template = incoming.template is not None and self._narrowing is not None
         if incoming.template is not None:
             incoming = anywhere(incoming) if template else replace(incoming, template=None)
@@ -111,44 +116,54 @@ class Decider:
             outcome: Outcome = "off" if self.mode == "off" else "notMatched"
             policies = tuple(PolicyOutcome(p.name, outcome, reason) for p in self.program.policies)
             return Decision(incoming, self.program.revision, self.mode, True, reason or "switched off", policies)
-        decision = self._judged(incoming)
+        decision = self._judged(incoming, meter)
         if template:
             return for_template(decision)
         return replace(decision, warnings=(stands.claim, *decision.warnings)) if stands.claim else decision
 
-    def _judged(self, incoming: IncomingPod) -> Decision:
+    def _judged(self, incoming: IncomingPod, meter: Meter | None) -> Decision:
         """What follows for a pod that policies are about."""
-        evaluations = self.evaluations(incoming)
-        decision = self._in_mode(incoming, evaluations)
+        evaluations = self.evaluations(incoming, meter)
+        decision = self._in_mode(incoming, evaluations, meter)
         if not self._splits:
             return decision
         dealt = any(policy.share and not policy.share.kept for policy in decision.policies)
-        return self._portioned(decision, evaluations) if dealt else decision
+        return self._portioned(decision, evaluations, meter) if dealt else decision
 
-    def _in_mode(self, incoming: IncomingPod, evaluations: Sequence[PolicyEvaluation]) -> Decision:
+    def _in_mode(self, incoming: IncomingPod, evaluations: Sequence[PolicyEvaluation], meter: Meter | None) -> Decision:
         """The decision of the policies that are enforced, and what those in audit mode would lead to."""
         audited = [each for each in evaluations if each.policy.policy.mode == "audit"]
         if not audited:
-            return self._complete(evaluations, self._decided(incoming, evaluations))
-        decision = self._decided(incoming, [each for each in evaluations if each.policy.policy.mode == "enforce"])
+            return self._complete(evaluations, self._decided(incoming, evaluations, meter))
+        enforced = [each for each in evaluations if each.policy.policy.mode == "enforce"]
+        decision = self._decided(incoming, enforced, meter)
         if any(each.outcome in ("applied", "denied", "failed") for each in audited):
-            decision = replace(decision, audited=self._decided(incoming, evaluations))
+            decision = replace(decision, audited=self._decided(incoming, evaluations, meter))
         return self._complete(evaluations, decision)
 
-    def _portioned(self, decision: Decision, evaluations: Sequence[PolicyEvaluation]) -> Decision:
+    def _portioned(self, decision: Decision, evaluations: Sequence[PolicyEvaluation], meter: Meter | None) -> Decision:
         """The decision with those about all portions of a workload's pods, where splits tell them apart."""
         enforced = [each for each in evaluations if each.policy.policy.mode == "enforce"]
         told: list[Portion] = []
         with suppress(TooMany):
             given = Given(decision.incoming, self.pool_index, own(decision.incoming.pod), enforced)
             for percent, choices in portions(given):
-                one = self._complete(evaluations, self._decided(decision.incoming, enforced, choices))
+                one = self._complete(evaluations, self._decided(decision.incoming, enforced, meter, choices))
                 told.append(Portion(percent, one))
         return replace(decision, message=words.of_portions(told), portions=tuple(told)) if told else decision
 
-    def evaluations(self, incoming: IncomingPod) -> list[PolicyEvaluation]:
-        """What each policy that its selector does not rule out says of a pod by itself, in the program's order."""
+    def evaluations(self, incoming: IncomingPod, meter: Meter | None = None) -> list[PolicyEvaluation]:
+        """What each policy that its selector does not rule out says of a pod by itself, in the program's order.
+
+        A `meter` pays for it once it is known what it costs.
+        """
         pod_facts = PodFacts(incoming, self.pool_facts, self.constants)
+        evaluations = self._evaluated(incoming, pod_facts)
+        if meter:
+            meter.spend(pod_facts.spent + EVALUATING * (1 + len(evaluations)))
+        return evaluations
+
+    def _evaluated(self, incoming: IncomingPod, pod_facts: PodFacts) -> list[PolicyEvaluation]:
         candidates = self._candidates.of(pod_facts.labels)
         evaluate = evaluate_policy if incoming.template is None else self._evaluate_for_template
         if not self.program.exemptions:
@@ -205,6 +220,7 @@ class Decider:
         self,
         incoming: IncomingPod,
         evaluations: Sequence[PolicyEvaluation],
+        payer: Meter | None,
         choices: Mapping[str, int] | None = None,
     ) -> Decision:
         """The decision that these lead to, with their outcomes alone. A policy that can't be combined fails."""
@@ -223,6 +239,20 @@ class Decider:
             )
             return replace(base, message=f"{reason}, so it is not patched", policies=policies)
         meter = Budget(COMBINING_BUDGET)
+        decision = self._weighed(base, incoming, evaluations, meter, choices or {})
+        if payer:
+            payer.spend(COMBINING_BUDGET - max(0, meter.left) + EVALUATING * (1 + len(evaluations)))
+        return decision
+
+    def _weighed(
+        self,
+        base: Decision,
+        incoming: IncomingPod,
+        evaluations: Sequence[PolicyEvaluation],
+        meter: Budget,
+        choices: Mapping[str, int],
+    ) -> Decision:
+        """The decision of policies none of which refuses the pod by itself. A policy that can't be combined fails."""
         try:
             meant = meanings(incoming.pod, meter)
             own_terms = simplify(meant, meter)
@@ -230,9 +260,7 @@ class Decider:
             return _undecided(base, evaluations, own_too_large(incoming.pod, error), words.FEWER)
         except BudgetExceeded as error:
             return _undecided(base, evaluations, own_too_large(incoming.pod, error))
-        given = Given(
-            incoming, self.pool_index, own_terms, evaluations, choices or {}, self.pool_facts.views, meter, meant
-        )
+        given = Given(incoming, self.pool_index, own_terms, evaluations, choices, self.pool_facts.views, meter, meant)
         try:
             return _combined(base, given)
         except BudgetExceeded:

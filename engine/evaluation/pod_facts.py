@@ -81,6 +81,7 @@ class PodFacts:
     """
 
     __slots__ = (
+        "_apart",
         "_budget",
         "_given",
         "_inputs",
@@ -102,6 +103,7 @@ class PodFacts:
         self.seen: dict[int, Verdict] = {}
         self._left, self._given = REQUEST_BUDGET, 0
         self._budget = Budget(0)
+        self._apart: list[Budget] = []
         self._plain: tuple[Any, ...] | None = None
         self._inputs: Inputs | None = None
         requests = Requests(incoming.pod)
@@ -122,7 +124,14 @@ class PodFacts:
 
         It is done once for an inventory.
         """
-        return (Budget(POLICY_BUDGET), *self._shared)
+        self._apart.append(Budget(POLICY_BUDGET))
+        return (self._apart[-1], *self._shared)
+
+    @property
+    def spent(self) -> int:
+        """What evaluating policies on this pod has cost so far, in units, what was decided for every pod included."""
+        lent = [(self._given, self._budget), *((POLICY_BUDGET, budget) for budget in self._apart)]
+        return REQUEST_BUDGET - self._left + sum(given - max(0, budget.left) for given, budget in lent)
 
     def plain_arguments(self) -> Arguments:
         """The arguments of functions without variables, with a fresh budget: the last ones if theirs is untouched."""

@@ -17,6 +17,7 @@ from engine.analysis.conflicts import clashes
 from engine.analysis.examination import Examination, examine, inventories_of
 from engine.decision import Decider
 from engine.documents import Problem
+from engine.language import Budget
 from engine.nodeselector import parse_term
 from engine.placement import own
 from engine.pods import IncomingPod, named
@@ -287,7 +288,9 @@ def test_no_conflict_of_constant_policies_is_missed(given_specs: list[dict[str, 
     ((_, inventory),) = inventories_of(bundle)
     decider = Decider(program, inventory)
     there = {
-        frozenset(f.policy.name for f in clash.evaluations) for each in UNIVERSE for clash in clashes(decider, each)
+        frozenset(f.policy.name for f in clash.evaluations)
+        for each in UNIVERSE
+        for clash in clashes(decider, each, Budget(10**9))
     }
     told = {frozenset(conflict.policies) for conflict in examine(bundle, program, [("", inventory)]).conflicts}
     assert there <= told
