@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from engine.language import grammar_table
@@ -12,4 +13,5 @@ from engine.language import grammar_table
 TARGET = Path(__file__).parent.parent / "engine" / "language" / "table.json"
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     TARGET.write_text(grammar_table())
