@@ -54,6 +54,7 @@ class _Writer(logging.Handler):
         self._descriptor = descriptor
         self._dropped = dropped
         self._lost = 0
+        self._counting = threading.Lock()  # not the handler's own, which whoever closes it holds
         self._lines: queue.Queue[str | None] = queue.Queue(MAX_LINES)
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
@@ -62,7 +63,8 @@ class _Writer(logging.Handler):
         try:
             self._lines.put_nowait(self.format(record) + "\n")
         except queue.Full:
-            self._lost += 1
+            with self._counting:
+                self._lost += 1
             self._dropped(1)
 
     def close(self) -> None:
@@ -75,7 +77,8 @@ class _Writer(logging.Handler):
 
     def _run(self) -> None:
         while (line := self._lines.get()) is not None:
-            lost, self._lost = self._lost, 0
+            with self._counting:
+                lost, self._lost = self._lost, 0
             note = f"({lost} lines of the log were lost here, for nobody read them)\n" if lost else ""
             self._write((note + line).encode(errors="backslashreplace"))
 
