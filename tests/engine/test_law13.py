@@ -99,6 +99,13 @@ def unlike(count: int) -> list[Json]:
     return [{"matchExpressions": [{"key": f"k{i}", "operator": "NotIn", "values": ["v"]}]} for i in range(count)]
 
 
+def affinity_of(pod: Json) -> Json:
+    """The pod's affinity, to be written into; null is none."""
+    affinity: Json = pod["spec"].get("affinity") or {}
+    pod["spec"]["affinity"] = affinity
+    return affinity
+
+
 def choosy(dice: random.Random, pod: Json) -> None:
     """About nodes: many terms, many values, terms that match nothing, by name, twice the same, odd ones."""
     many = [f"z{i}" for i in range(1_000)]
@@ -113,13 +120,13 @@ def choosy(dice: random.Random, pod: Json) -> None:
         [{"matchExpressions": [an_expression(dice, ALPHABET, {}) for _ in range(60)]}],
         [a_term(dice)] * 8,
     ]
-    affinity = pod["spec"].setdefault("affinity", {})
+    affinity = affinity_of(pod)
     affinity["nodeAffinity"] = {REQUIRED: {"nodeSelectorTerms": dice.choice(nodes)}}
 
 
 def multiplying(dice: random.Random, pod: Json) -> None:
     """With more terms than can be multiplied, or as many as there can be."""
-    affinity = pod["spec"].setdefault("affinity", {})
+    affinity = affinity_of(pod)
     affinity["nodeAffinity"] = {REQUIRED: {"nodeSelectorTerms": unlike(dice.choice([60, 300, 1001]))}}
 
 
@@ -131,7 +138,7 @@ def selecting(dice: random.Random, pod: Json) -> None:
 def wishing(dice: random.Random, pod: Json) -> None:
     """With preferences, pod affinity and spread constraints, as many as there can be."""
     spec, count = pod["spec"], dice.choice([1, 30, 100])
-    affinity = spec.setdefault("affinity", {})
+    affinity = affinity_of(pod)
     preferred = [{"weight": 1 + i % 100, "preference": a_term(dice, empty=0)} for i in range(count)]
     affinity.setdefault("nodeAffinity", {})["preferredDuringSchedulingIgnoredDuringExecution"] = preferred
     affinity["podAntiAffinity"] = {REQUIRED: [{"topologyKey": "zone", "labelSelector": {}}] * dice.choice([1, 50])}
