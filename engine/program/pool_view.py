@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from engine.language import CelError, NoSuchKey
 from engine.nodeselector import ABSENT, ANY, LabelStates
 from engine.pools import POOL_FIELDS, Fact, Pool, Read, capacity_types, open_marker
 
+T = TypeVar("T")
 MAX_ASSUMED = 256
 """As many combinations of labels' values are tried for one pool, at most."""
 MANY = 16
@@ -167,7 +169,40 @@ _LISTED = {
 }
 
 
-class _Labels(dict[str, str]):
+class _Walked(dict[str, T]):
+    """A mapping that has a say before all of it is read; `get` asks as `in` does."""
+
+    __slots__ = ()
+
+    def _walked(self) -> None:
+        """Notes that all of it is read, or raises what keeps it from being read."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[str]:
+        self._walked()
+        return super().__iter__()
+
+    def items(self):  # type: ignore[no-untyped-def]
+        self._walked()
+        return super().items()
+
+    def keys(self):  # type: ignore[no-untyped-def]
+        self._walked()
+        return super().keys()
+
+    def values(self):  # type: ignore[no-untyped-def]
+        self._walked()
+        return super().values()
+
+    def __len__(self) -> int:
+        self._walked()
+        return super().__len__()
+
+    def get(self, key: object, default: object = None) -> object:  # type: ignore[override]
+        return super().__getitem__(key) if key in self else default  # type: ignore[index]
+
+
+class _Labels(_Walked[str]):
     """`pool.labels`: the labels that are the same on all nodes. To ask for another raises Undecided, unless it is
     known to be absent; to walk all of them is an error where others may be there.
     """
@@ -198,33 +233,10 @@ class _Labels(dict[str, str]):
         self._absent(key)
         return False
 
-    def get(self, key: object, default: object = None) -> object:  # type: ignore[override]
-        return super().__getitem__(key) if key in self else default  # type: ignore[index]
-
     def _walked(self) -> None:
         pool = self._pool
         if pool.declared or not all(fact.settled for fact in pool.facts.values()):
             raise UnknownFact("which labels besides the known ones the nodes carry is not known")
-
-    def __iter__(self) -> Iterator[str]:
-        self._walked()
-        return super().__iter__()
-
-    def items(self):  # type: ignore[no-untyped-def]
-        self._walked()
-        return super().items()
-
-    def keys(self):  # type: ignore[no-untyped-def]
-        self._walked()
-        return super().keys()
-
-    def values(self):  # type: ignore[no-untyped-def]
-        self._walked()
-        return super().values()
-
-    def __len__(self) -> int:
-        self._walked()
-        return super().__len__()
 
 
 class _NotedLabels(_Labels):
@@ -257,7 +269,7 @@ class _NotedLabels(_Labels):
         super()._walked()
 
 
-class _Values(dict[str, list[str]]):
+class _Values(_Walked[list[str]]):
     """`pool.values`: the values that nodes may carry. To ask for a label of which these are not known is an error."""
 
     __slots__ = ("_pool", "_reads")
@@ -269,26 +281,6 @@ class _Values(dict[str, list[str]]):
     def _walked(self) -> None:
         if self._reads is not None:
             self._reads.add(Read("all"))
-
-    def __iter__(self) -> Iterator[str]:
-        self._walked()
-        return super().__iter__()
-
-    def items(self):  # type: ignore[no-untyped-def]
-        self._walked()
-        return super().items()
-
-    def keys(self):  # type: ignore[no-untyped-def]
-        self._walked()
-        return super().keys()
-
-    def values(self):  # type: ignore[no-untyped-def]
-        self._walked()
-        return super().values()
-
-    def __len__(self) -> int:
-        self._walked()
-        return super().__len__()
 
     def __getitem__(self, key: str) -> list[str]:
         if key in self:
@@ -307,6 +299,3 @@ class _Values(dict[str, list[str]]):
             if not fact.settled:
                 raise Undecided(key, fact).unknown
         return False
-
-    def get(self, key: object, default: object = None) -> object:  # type: ignore[override]
-        return super().__getitem__(key) if key in self else default  # type: ignore[index]
