@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -40,11 +40,21 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[Bundle | None, tuple[Prob
     found = found_in(root)
     if found and not found[0].name:
         return None, (_unread(str(path), "unreadable", f"`{path}` can't be read: {found[0].trouble}"),)
-    files, problems = _read_files(root, found)
+    return bundle_of(*_read_files(root, found))
+
+
+def bundle_of(
+    files: Mapping[str, bytes | bytearray], problems: Iterable[Problem] = ()
+) -> tuple[Bundle | None, tuple[Problem, ...]]:
+    """What can be made of the bytes of a bundle's files, by path below it, as `read_bundle`.
+
+    `problems` are those of finding and reading them. Files over the limits are problems, too.
+    """
+    texts, problems = _texts(files, list(problems))
     if any(problem.rule in ("too-many-files", "too-large") for problem in problems):
         return None, ordered(problems)
-    bundle, more = parse_bundle(files)
-    inventories = (Source(name, files[name]) for name in files if name.startswith("pools/"))
+    bundle, more = parse_bundle(texts)
+    inventories = (Source(name, texts[name]) for name in texts if name.startswith("pools/"))
     wrong = [problem for source in inventories for problem in inventory_problems(source)]
     return bundle, ordered([*problems, *more, *wrong])
 
@@ -82,26 +92,41 @@ def _manifests(source: Source | Problem) -> tuple[tuple[Manifest, ...], tuple[Pr
     return ((), (source,)) if isinstance(source, Problem) else parse_manifests(source)
 
 
-def _read_files(root: Path, all_found: Iterable[Found]) -> tuple[dict[str, str], list[Problem]]:
+def _read_files(root: Path, all_found: Iterable[Found]) -> tuple[dict[str, bytearray], list[Problem]]:
+    """The bytes of the files of a bundle, at most one more than there may be, and what can't be read."""
     inside = os.path.realpath(root)
-    files: dict[str, str] = {}
+    files: dict[str, bytearray] = {}
     problems: list[Problem] = []
-    total = 0
     for found in all_found:
-        if len(files) >= MAX_FILES:
-            message = "the bundle has too many files"
-            problems.append(_unread(found.name, "too-many-files", message, f"at most {MAX_FILES:,}"))
+        if len(files) > MAX_FILES:
             break
-        source = _misplaced(found, inside) or _found_source(found, found.name, MAX_FILE)
+        problem = _misplaced(found, inside) or _in_the_way(found, found.name)
+        data = problem or _bytes(found.path, found.name, MAX_FILE)
+        if isinstance(data, Problem):
+            problems.append(data)
+        else:
+            files[found.name] = data
+    return files, problems
+
+
+def _texts(files: Mapping[str, bytes | bytearray], problems: list[Problem]) -> tuple[dict[str, str], list[Problem]]:
+    texts: dict[str, str] = {}
+    total = 0
+    for name, data in files.items():
+        if len(texts) >= MAX_FILES:
+            message = "the bundle has too many files"
+            problems.append(_unread(name, "too-many-files", message, f"at most {MAX_FILES:,}"))
+            break
+        source = _text(data, name, MAX_FILE)
         if isinstance(source, Problem):
             problems.append(source)
             continue
-        files[found.name] = source.text
+        texts[name] = source.text
         total += len(source.text)
     if total > MAX_BUNDLE:
         message = f"the bundle is too large: {total:,} characters"
         problems.append(_unread("bundle.yaml", "too-large", message, f"at most {MAX_BUNDLE:,}"))
-    return files, problems
+    return texts, problems
 
 
 def _no_folder(path: Path) -> str:
@@ -126,27 +151,39 @@ def _misplaced(found: Found, inside: str) -> Problem | None:
     return None
 
 
+def _in_the_way(found: Found, name: str) -> Problem | None:
+    return _unread(name, "unreadable", f"the folder can't be read: {found.trouble}") if found.trouble else None
+
+
 def _found_source(found: Found, name: str, limit: int) -> Source | Problem:
-    if found.trouble:
-        return _unread(name, "unreadable", f"the folder can't be read: {found.trouble}")
-    return _source(found.path, name, limit)
+    return _in_the_way(found, name) or _source(found.path, name, limit)
 
 
 def _source(path: str, name: str, limit: int) -> Source | Problem:
     """The text of a file, or why there is none."""
+    data = _bytes(path, name, limit)
+    return data if isinstance(data, Problem) else _text(data, name, limit)
+
+
+def _bytes(path: str, name: str, limit: int) -> bytearray | Problem:
+    """The bytes of a file, or why there are none."""
     try:
-        return _text(read_file(path, limit), name, limit, os.stat(path).st_size)
+        data = read_file(path, limit)
+        return _oversize(name, limit, os.stat(path).st_size) if len(data) > limit else data
     except OSError as error:
         return _unread(name, "unreadable", f"the file can't be read: {reason(error)}")
 
 
-def _text(data: bytearray, name: str, limit: int, size: int = 0) -> Source | Problem:
-    """Of bytes that may have been read to the limit only, the text; `size` is of all of them, where it is known."""
-    name = printable(name)
+def _oversize(name: str, limit: int, size: int = 0) -> Problem:
+    """`size` is that of all of it, where it is known."""
+    seen = f"{size:,} bytes" if size > limit else "its end is not seen"
+    return oversize(Source(printable(name), ""), seen, f"{limit:,} bytes")
+
+
+def _text(data: bytes | bytearray, name: str, limit: int) -> Source | Problem:
     if len(data) > limit:
-        return oversize(
-            Source(name, ""), f"{size:,} bytes" if size > limit else "its end is not seen", f"{limit:,} bytes"
-        )
+        return _oversize(name, limit)
+    name = printable(name)
     try:
         return Source(name, data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
