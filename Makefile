@@ -39,7 +39,7 @@ format: setup ## rewrite the code in the one format
 wheel: setup ## build the wheel into dist, for `pipx install` or `uv tool install`
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --wheel-dir dist .
 
-controlplane: setup ## build the control plane, Karpenter, Cluster API's manager, kubectl and helm once, into a cache
+controlplane: setup ## build the control plane and all else that tests run for real (see tests/controlplane/build) once, into a cache
 	tests/controlplane/build || [ $$? = 2 ]
 
 mutants: setup ## change the algebra one thing at a time: which changes does no test notice? (over an hour)
