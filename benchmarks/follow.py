@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import http.client
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -66,8 +67,10 @@ def running(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     command = [sys.executable, "-m", "cli.main", "serve", "--bundle", str(folder / "bundle")]
     command += ["--kubeconfig", str(folder / "kubeconfig"), "--dev", "--dev-config", str(folder / "webhook.yaml")]
     command += ["--listen", "127.0.0.1:0", "--health", "127.0.0.1:0"]
+    compiled = {key: said for key, said in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    compiled["PYTHONPYCACHEPREFIX"] = str(folder / "compiled")
     with log.open("wb") as stream:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stream)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=stream, env=compiled)
     try:
         end = time.monotonic() + READY_SECONDS
         while not (said := re.search(r"health and metrics at (\S+)", log.read_text())):

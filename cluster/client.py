@@ -1,7 +1,8 @@
 """Access to a Kubernetes API server: raw answers to GET requests.
 
-The official client finds the server and knows how to authenticate (kubeconfig files with their exec plugins, service
-accounts with their rotating tokens). Its models are left alone: decoding 5,000 nodes with them takes seconds.
+A pod's service account and plain kubeconfig files are read in `access.py`. All else the official client knows how to do
+(exec plugins, providers, proxies); it is imported only then. Its models are left alone: decoding 5,000 nodes with them
+takes seconds.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode
 
 import urllib3
+
+from cluster.access import KUBECONFIG, plain_kubeconfig, service_account
 
 if TYPE_CHECKING:
     from kubernetes.client import Configuration
@@ -35,12 +38,10 @@ class ClusterError(Exception):
 class Cluster:
     """One API server. Requests may be made from any thread."""
 
-    def __init__(self, configuration: Configuration) -> None:
-        from kubernetes.client.rest import RESTClientObject
-
-        self._configuration = configuration
-        self._pool: urllib3.PoolManager = RESTClientObject(configuration).pool_manager
-        self.url: str = configuration.host.rstrip("/")
+    def __init__(self, url: str, pool: urllib3.PoolManager, authorization: Callable[[], str]) -> None:
+        """`authorization` gives the value of the header as of now: tokens are renewed behind it."""
+        self.url = url
+        self._pool, self._authorization = pool, authorization
 
     def get(
         self, path: str, query: Mapping[str, str], read_seconds: float, connect_seconds: float = CONNECT_SECONDS
@@ -50,10 +51,13 @@ class Cluster:
         Raises urllib3's HTTPError or OSError when the server can't be reached; any HTTP status is an answer.
         """
         url = f"{self.url}{path}" + (f"?{urlencode(query)}" if query else "")
+        headers = {"Accept": "application/json", "User-Agent": "bayplan"}
+        if authorization := self._authorization():
+            headers["Authorization"] = authorization
         return self._pool.request(
             "GET",
             url,
-            headers={"Accept": "application/json", "User-Agent": "bayplan", **self._authorization()},
+            headers=headers,
             timeout=urllib3.Timeout(connect=connect_seconds, read=read_seconds),
             preload_content=False,
             retries=False,
@@ -63,41 +67,48 @@ class Cluster:
     def close(self) -> None:
         self._pool.clear()
 
-    def _authorization(self) -> dict[str, str]:
-        """The header as of now: tokens are renewed behind this call."""
-        settings: Mapping[str, Any] = self._configuration.auth_settings()
-        if "BearerToken" in settings:
-            return {"Authorization": settings["BearerToken"]["value"]}
-        if self._configuration.username:
-            return {"Authorization": self._configuration.get_basic_auth_token()}
-        return {}
-
 
 def connect(kubeconfig: str | None = None, context: str | None = None, in_cluster: InCluster = "auto") -> Cluster:
     """The cluster that the arguments name; without any, the one that this process runs in, else kubectl's.
 
     Raises ClusterError.
     """
-    from kubernetes import config
-    from kubernetes.client import Configuration
-
-    configuration = Configuration()
-    configuration.connection_pool_maxsize = CONNECTIONS
+    mine = in_cluster == "yes" or (in_cluster == "auto" and not kubeconfig and not context and inside())
+    path = kubeconfig or os.environ.get("KUBECONFIG")
+    access = (
+        service_account(SERVICE_ACCOUNT) if mine else plain_kubeconfig(KUBECONFIG if path is None else path, context)
+    )
+    if access:
+        connecting: dict[str, Any] = {"maxsize": CONNECTIONS, "cert_reqs": "CERT_REQUIRED", **access.connecting}
+        return Cluster(access.url, urllib3.PoolManager(**connecting), access.authorization)
     try:
-        if in_cluster == "yes" or (in_cluster == "auto" and not kubeconfig and not context and inside()):
-            config.load_incluster_config(client_configuration=configuration)
-        else:
-            config.load_kube_config(
-                kubeconfig or os.environ.get("KUBECONFIG"),
-                context,
-                client_configuration=configuration,
-                persist_config=False,
-            )
-            _follow_token_file(configuration, kubeconfig or os.environ.get("KUBECONFIG"), context)
-        return Cluster(configuration)
+        return _by_the_official_client(mine, path, context)
     except Exception as error:
         where = f" in `{kubeconfig}`" if kubeconfig else ""
         raise ClusterError(f"there is no cluster to connect to{where}: {_said(error, kubeconfig)}") from error
+
+
+def _by_the_official_client(mine: bool, path: str | None, context: str | None) -> Cluster:
+    """The cluster of the pod that this runs in (`mine`), or of kubeconfig files. Raises whatever it stumbles over."""
+    from kubernetes import config
+    from kubernetes.client import Configuration
+    from kubernetes.client.rest import RESTClientObject
+
+    configuration = Configuration()
+    configuration.connection_pool_maxsize = CONNECTIONS
+    if mine:
+        config.load_incluster_config(client_configuration=configuration)
+    else:
+        config.load_kube_config(path, context, client_configuration=configuration, persist_config=False)
+        _follow_token_file(configuration, path, context)
+
+    def authorization() -> str:
+        settings: Mapping[str, Any] = configuration.auth_settings()
+        if "BearerToken" in settings:
+            return str(settings["BearerToken"]["value"])
+        return str(configuration.get_basic_auth_token()) if configuration.username else ""
+
+    return Cluster(configuration.host.rstrip("/"), RESTClientObject(configuration).pool_manager, authorization)
 
 
 def _follow_token_file(configuration: Configuration, kubeconfig: str | None, context: str | None) -> None:
