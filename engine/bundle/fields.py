@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import semver
-
 from engine.bundle.model import (
     FAILURE_POLICIES,
     MODES,
@@ -61,6 +59,7 @@ from engine.documents import (
     text,
 )
 from engine.names import is_label_key
+from engine.versions import VersionRange, version_of
 
 # Each table of fields stands after the functions that make a value of what was read.
 
@@ -292,7 +291,17 @@ def _hands_on(read: Read, *_: object) -> Any:
 
 
 def _is_version(said: str) -> bool:
-    return semver.Version.is_valid(said)
+    return version_of(said) is not None and not said.startswith("v")
+
+
+def _is_range(said: str) -> bool:
+    try:
+        return bool(VersionRange(said))
+    except ValueError:
+        return False
+
+
+_range = checked(_is_range, "version-range", "a range of versions", "as in `>=1.2`, `^1.2` or `>=1.2 <3`")
 
 
 EXEMPTION = {
@@ -312,7 +321,7 @@ BUNDLE = {
         checked(_is_version, "version", "a semantic version", "as in `1.2.0` or `1.2.0-rc.1`"), required=True
     ),
     "description": Field(text, ""),
-    "requires": Field(record("`requires`", {"bayplan": Field(filled), "kubernetes": Field(filled)}), {}),
+    "requires": Field(record("`requires`", {"bayplan": Field(_range), "kubernetes": Field(_range)}), {}),
     "mode": Field(choice(*MODES), "enforce"),
     "failurePolicy": Field(choice(*FAILURE_POLICIES)),
     "params": Field(mapping(lambda key, _: key.text if isinstance(key, Scalar) else BAD, constant), {}),
