@@ -1,6 +1,6 @@
 """Examination: what policies do to each other, or do not do at all, on the pools of an inventory.
 
-Thirteen claims are made, each of them certain for the given inventories, or not made at all:
+Fifteen claims are made, each of them certain for the given inventories, or not made at all:
 
 - Policies that leave a pod no pool together, though each leaves some. The pod is shown, and the engine has decided it.
   Pods that are tried are those of the bundle's tests and examples, and those made up in `witness.py`.
@@ -21,6 +21,8 @@ Thirteen claims are made, each of them certain for the given inventories, or not
 - A policy for which Karpenter, some of whose pools it leaves, drops pods.
 - A label that an expression reads, and of which no pool says anything.
 - A policy about what must be that fails open, and a pod for which it fails; also where no pool is known.
+- A policy whose pods may name their node, though the bundle refuses others that do; also where no pool is known.
+- A condition, or an exemption, by which a policy is about no pod that a controller made; also where no pool is known.
 
 What could be neither shown nor ruled out is listed as undecided, and so is what would take too long: see `ledger.py`.
 """
@@ -36,6 +38,8 @@ from engine.analysis.cases import inventory_of
 from engine.analysis.conflicts import Conflict, ConflictSearch, conflict_problems
 from engine.analysis.karpenter import has_karpenter, karpenter_problems, karpenter_wishes
 from engine.analysis.ledger import Ledger
+from engine.analysis.makers import exempted_makers
+from engine.analysis.node_names import undenied_node_names
 from engine.analysis.open_failures import open_failures
 from engine.analysis.outvoted import outvoted_preferences
 from engine.analysis.preferences import idle_preferences, late_tiers, tied_tiers
@@ -103,6 +107,13 @@ def examine(
         active,
         lambda policy: open_failures(policy, stages, anywhere, ledger.meter),
     )
+    problems += undenied_node_names(active, anywhere, ledger)
+    let_off = ledger.each(
+        "whether it lets off what controllers make was not found out",
+        active,
+        lambda policy: exempted_makers(policy, anywhere, ledger.meter),
+    )
+    problems += {str(problem.span): problem for problem in reversed(let_off)}.values()  # exemptions are told once
     if stages:
         for policy in bound:
             if policy.policy.mode != "off":

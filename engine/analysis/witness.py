@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeAlias
 
-from engine.bundle import Policy, Selector
+from engine.bundle import Exemption, Policy, Selector
 from engine.documents import Excerpt, Manifest, RequestError, Source
 from engine.language import (
     BOOL,
@@ -89,8 +89,8 @@ class Wanted:
         return words + (f" in a namespace labelled {', '.join(spaces)}" if spaces else "")
 
 
-def selected(policy: Policy) -> Wanted | None:
-    """What a policy's selectors ask for; None where they match nothing."""
+def selected(policy: Policy | Exemption) -> Wanted | None:
+    """What the selectors of a policy or an exemption ask for; None where they match nothing."""
     labels, namespace = _states(policy.pod_selector), _states(policy.namespace_selector)
     return None if labels is None or namespace is None else Wanted(labels, namespace)
 

@@ -20,6 +20,7 @@ from engine.pods.authors import (
     made_by_kubelet,
     user_name,
 )
+from engine.pods.controllers import user_of
 from engine.pods.dealing import dealt, index_of
 from engine.pods.incoming import IncomingPod
 from engine.pods.manifests import pod_of_daemon_set, pods_from_documents
@@ -56,6 +57,7 @@ __all__ = [
     "requests_of",  # what the scheduler will count for a pod, by resource; raises RequestError
     "rolled_out",  # whether a policy's rollout, in percent, has reached a pod's workload
     "user_name",  # who asked for a pod, empty where that is not known
+    "user_of",  # `userInfo` of the request by which a pod's controller makes it
     "with_quantities_as_text",  # a pod whose quantities are text where they were numbers
     "withheld",  # an error without its words, its place only
     "without_environment",  # a pod without the values of its environment

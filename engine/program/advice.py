@@ -14,10 +14,14 @@ WRITTEN = ("affinity", "tolerations", "topologySpreadConstraints")
 """What policies write: an expression that reads it sees another pod on the second call."""
 
 
-def reads_what_policies_write(node: Node, excerpt: Excerpt) -> Iterator[Problem]:
+LATER = "tolerations can be added to a pod later, when nothing judges them: keep pods off nodes by `require`"
+
+
+def reads_what_policies_write(node: Node, excerpt: Excerpt, *, denies: bool = False) -> Iterator[Problem]:
     """Warns where an expression reads what policies write, for then deciding again may change something (law 4).
 
-    An expression that takes `pod` or `pod.spec` as a whole may read of it what it likes.
+    An expression that takes `pod` or `pod.spec` as a whole may read of it what it likes. One that `denies` pods for
+    their tolerations is told what else to do: the API server lets them be added to a pod that is there.
     """
     taken_apart = {id(each.operand) for each in walk(node) if isinstance(each, (Select, Has))}
     for each in walk(node):
@@ -31,7 +35,8 @@ def reads_what_policies_write(node: Node, excerpt: Excerpt) -> Iterator[Problem]
             case _:
                 continue
         words = f"{written}, so this may see another pod when the API server asks a second time"
-        yield Problem("reads-what-policies-write", words, excerpt.span(each.start, each.end), severity="warning")
+        span, hint = excerpt.span(each.start, each.end), LATER if denies and "`tolerations`" in written else ""
+        yield Problem("reads-what-policies-write", words, span, hint=hint, severity="warning")
 
 
 def refusing(problem: Problem, policy: str) -> Problem:

@@ -87,7 +87,7 @@ class _Compiler:
     variables that they read so far, `_rules` its rules so far, `_words` what its variables say, if it is one of a few
     words. `_by_namespace` are its variables that read more of the Namespace than its name, `_reads_namespace` whether
     any expression did since that was last False; `_fields` what its variables read. `_refuses` is whether the policy
-    refuses pods for which the expressions at work are an error.
+    refuses pods for which the expressions at work are an error, `_denies` whether these are its `deny`.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -112,7 +112,7 @@ class _Compiler:
         self._by_namespace: set[str] = set()
         self._reads_namespace = False
         self._fields: dict[str, FieldsRead] = {}
-        self._refuses = False
+        self._refuses = self._denies = False
         self._params = bundle.params
 
     def policy(self, policy: Policy) -> CompiledPolicy | None:
@@ -147,7 +147,7 @@ class _Compiler:
             prefer,
             fallback,
             tolerate,
-            self._each(policy.deny, lambda item: self._test(item.excerpt, item.message, roots)),
+            self._each(policy.deny, lambda item: self._denial(item, roots)),
             self._workload_labels,
             split,
             places_by_namespace,
@@ -244,7 +244,7 @@ class _Compiler:
 
     def _advised(self, node: Node, excerpt: Excerpt) -> Iterator[Problem]:
         """What an expression without errors is warned of."""
-        yield from advice.reads_what_policies_write(node, excerpt)
+        yield from advice.reads_what_policies_write(node, excerpt, denies=self._denies)
         yield from advice.texts_for_timestamps(node, excerpt)
         yield from never_said(node, excerpt, self._words, self._params)
 
@@ -268,6 +268,14 @@ class _Compiler:
         function, place, reads = self._function(node, NAMES), str(excerpt.whole), fields_read(node, self._fields).paths
         by_namespace = reads_namespace(node, self._by_namespace)
         return Condition(function, message, excerpt.value, place, name, by_namespace, reads)
+
+    def _denial(self, item: Expression, roots: Mapping[str, Type]) -> Condition | None:
+        """An entry of `deny`, compiled."""
+        self._denies = True
+        try:
+            return self._test(item.excerpt, item.message, roots)
+        finally:
+            self._denies = False
 
     def _tolerance(self, item: Tolerance, roots: Mapping[str, Type], policy: Policy) -> CompiledTolerance | None:
         """An entry of `tolerate`, compiled."""

@@ -46,6 +46,25 @@ def test_warnings(spec: str, rules: list[str]) -> None:
     assert [problem.rule for problem in decider(spec).program.warnings] == rules
 
 
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ("deny: [{expression: 'size(pod.spec.?tolerations.orValue([])) > 2'}]", True),
+        ("deny: [{expression: 'has(pod.spec.tolerations)'}]", True),
+        ("deny: [{expression: 'has(pod.spec.affinity)'}]", False),
+        ("require: [{expression: 'size(pod.spec.?tolerations.orValue([])) == 0'}]", False),
+        ("deny: [{expression: has(pod.spec.nodeName)}]\n" + READS.replace("affinity", "tolerations"), False),
+    ],
+)
+def test_deny_of_tolerations_is_told_that_they_can_be_added_later(spec: str, told: bool) -> None:
+    hints = [problem.hint for problem in decider(spec).program.warnings]
+    assert hints == [
+        "tolerations can be added to a pod later, when nothing judges them: keep pods off nodes by `require`"
+        if told
+        else ""
+    ]
+
+
 NOT_READY, CORDON = "node.kubernetes.io/not-ready", "node.kubernetes.io/unschedulable"
 
 
