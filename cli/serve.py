@@ -25,7 +25,19 @@ from engine.bundle import FAILURE_POLICIES, MODES
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The arguments of `bayplan serve`."""
-    parser.add_argument("--bundle", required=True, metavar="DIR", help="the bundle's folder")
+    parser.add_argument(
+        "--bundle",
+        required=True,
+        metavar="SOURCE",
+        help="the bundle: a folder",
+    )
+    parser.add_argument(
+        "--poll",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how often a bundle that is elsewhere is asked for, a fifth more or less (default: 60)",
+    )
     parser.add_argument(
         "--mode",
         choices=MODES,
@@ -150,10 +162,16 @@ def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
     gc.disable()  # until all is imported, which is there to stay: `serve` goes on from there
     from cluster import ClusterError
+    from delivery import StepFailedError, read_address
+    from engine.documents import BundleError
     from engine.pods import DAEMON_SET_CONTROLLERS
     from webhook import CertificateError, ListenError, Options, serve
 
-    existing(Path(args.bundle))
+    address = read_address(args.bundle)
+    if address.kind == "folder":
+        existing(Path(address.location))
+    if not args.poll > 0:
+        raise CommandError("--poll is a number of seconds above 0")
     if args.status_token_file and not Path(args.status_token_file).is_file():
         raise CommandError(f"--status-token-file `{args.status_token_file}` is no file")
     if args.dev == bool(args.tls_cert or args.tls_key):
@@ -191,6 +209,7 @@ def run(args: argparse.Namespace) -> int:
         daemon_set_controllers=tuple(args.daemonset_controller) or DAEMON_SET_CONTROLLERS,
         log_decisions=args.log_decisions,
         shutdown_delay=args.shutdown_delay,
+        poll_seconds=args.poll,
     )
     try:
         serve(options, sys.stdout.buffer)
@@ -198,6 +217,10 @@ def run(args: argparse.Namespace) -> int:
         unasked = not (args.pools or args.kubeconfig or args.context)
         hint = "; with --pools FILE none is needed" if unasked else ""
         raise CommandError(f"{error}{hint}") from error
+    except StepFailedError as error:
+        if error.problems:
+            raise BundleError(error.problems) from error
+        raise CommandError(f"the step `{error.step}` failed: {error}") from error
     except (CertificateError, ListenError) as error:
         raise CommandError(str(error)) from error
     return 0

@@ -33,14 +33,25 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[Bundle | None, tuple[Prob
     Read are all YAML and JSON files under the folder. Hidden files and folders are left out, and symbolic links may
     not lead out of the folder.
     """
+    try:
+        return bundle_of(*files_of(path))
+    except BundleError as error:
+        return None, error.problems
+
+
+def files_of(path: str | os.PathLike[str]) -> tuple[Mapping[str, bytes | bytearray], list[Problem]]:
+    """The bytes of the files of the bundle in a folder, by path below it, and what of them can't be read.
+
+    Raises BundleError where there is no folder that can be listed.
+    """
     root = Path(path)
     if not os.path.isdir(root):
         message = f"`{path}` {_no_folder(root)}"
-        return None, (_unread(str(path), "no-bundle", message, "a folder with a file `bundle.yaml`"),)
+        raise BundleError([_unread(str(path), "no-bundle", message, "a folder with a file `bundle.yaml`")])
     found = found_in(root)
     if found and not found[0].name:
-        return None, (_unread(str(path), "unreadable", f"`{path}` can't be read: {found[0].trouble}"),)
-    return bundle_of(*_read_files(root, found))
+        raise BundleError([_unread(str(path), "unreadable", f"`{path}` can't be read: {found[0].trouble}")])
+    return _read_files(root, found)
 
 
 def bundle_of(

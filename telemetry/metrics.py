@@ -53,7 +53,7 @@ class Metrics(Collector):
             registry=registry,
         )
         self.bundle = Gauge(
-            "bayplan_bundle_info", "The active bundle.", ("name", "version", "revision"), registry=registry
+            "bayplan_bundle_info", "The active bundle.", ("name", "version", "revision", "digest"), registry=registry
         )
         self.activated = Gauge(
             "bayplan_bundle_last_success_activation_timestamp_seconds",
@@ -61,9 +61,9 @@ class Metrics(Collector):
             registry=registry,
         )
         self.activation_failures = Counter(
-            "bayplan_bundle_activation_failures",
-            "Bundles that were not activated, by the step that failed.",
-            ("stage",),
+            "bayplan_activation_failures",
+            "Bundles and inventories that were not activated, by the step that failed.",
+            ("step",),
             registry=registry,
         )
         self.activation_seconds = Histogram(
@@ -126,10 +126,10 @@ class Metrics(Collector):
         """Add a gauge that is read when Prometheus asks."""
         self._live.append((name, text, value))
 
-    def activate(self, name: str, version: str, revision: str) -> None:
+    def activate(self, name: str, version: str, revision: str, digest: str) -> None:
         """Say which bundle is active from now on."""
         self.bundle.clear()
-        self.bundle.labels(name, version, revision).set(1)
+        self.bundle.labels(name, version, revision, digest).set(1)
         self.activated.set(time.time())
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:

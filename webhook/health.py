@@ -28,6 +28,8 @@ class Health:
     """Whether the process must be started anew."""
     token: Path | None = None
     """A file with the token of those who may read names of policies and bundles; nobody may without one."""
+    notes: Callable[[], Sequence[str]] = tuple
+    """What is wrong though it is ready: a bundle that was not activated, so that an older one decides on."""
 
     def may_read(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
         """Whether a request carries the token that the file holds now."""
@@ -64,10 +66,12 @@ class HealthApp:
         return (500, "stuck\n") if self._health.stuck() else (200, "ok\n")
 
     def _readyz(self, scope: Scope) -> tuple[int, str]:
-        reasons = self._health.unready()
-        if reasons and not self._health.may_read(scope["headers"]):
-            reasons = ["not ready: the log says why, and so does this page with the token of --status-token-file"]
-        return (503 if reasons else 200), "".join(f"{reason}\n" for reason in reasons) or "ok\n"
+        reasons, notes = self._health.unready(), self._health.notes()
+        status = 503 if reasons else 200
+        if (reasons or notes) and not self._health.may_read(scope["headers"]):
+            told = "not ready: the log says why, and so does this page with the token of --status-token-file"
+            return status, f"{told}\n" if reasons else "ok\n"
+        return status, "".join(f"{line}\n" for line in (reasons or ["ok", *notes]))
 
 
 def _pages(health: Health) -> ASGIApp:

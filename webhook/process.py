@@ -14,7 +14,16 @@ from urllib.parse import urlsplit
 
 from audit import DecisionLog
 from cluster import FleetWatch, InCluster, Namespaces, connect, inside, own_namespace
-from delivery import Activation, LiveInventory, Stages, decider_of, load_bundle, program_from
+from delivery import (
+    Activation,
+    Follower,
+    LiveInventory,
+    Stages,
+    decider_of,
+    followed,
+    load_bundle,
+    read_address,
+)
 from engine.bundle import FailurePolicy, HandsOn
 from engine.decision import OWN_NAMESPACE
 from engine.documents import BundleError
@@ -34,7 +43,8 @@ GARBAGE = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What `bayplan serve` is given; the help of its flags says what each means. `shutdown_delay` is in seconds."""
+    """What `bayplan serve` is given; the help of its flags says what each means. `shutdown_delay` and
+    `poll_seconds` are in seconds."""
 
     bundle: str
     mode: str = "enforce"
@@ -60,6 +70,7 @@ class Options:
     daemon_set_controllers: tuple[str, ...] = DAEMON_SET_CONTROLLERS
     log_decisions: LogDecisions = "changed"
     shutdown_delay: float = 0.0
+    poll_seconds: float = 60.0
 
     @property
     def own_namespace(self) -> str:
@@ -91,15 +102,18 @@ def serve(options: Options, output: BinaryIO) -> None:
         fleet = FleetWatch(cluster, lambda: activation.fleet_changed(), metrics) if cluster else None
         reflectors = [*fleet.reflectors, namespaces.reflector] if fleet and namespaces else []
         live = LiveInventory(fleet.take if fleet else None, (*options.pool_labels, *POOL_LABELS), options.pools)
-        activation = Activation(_stages(options, live), metrics, Path(options.bundle), [*map(Path, options.pools)])
+        activation = Activation(_stages(options, live), metrics, [*map(Path, options.pools)])
+        follower = Follower(followed(read_address(options.bundle), options.poll_seconds), activation.take, metrics)
         for reflector in reversed(reflectors):
             stack.callback(reflector.stop)
         for reflector in reflectors:
             reflector.start()
+        if follower.local:
+            follower.first()
         activation.first()
         decisions = DecisionLog(output, lambda reason, lines: metrics.dropped.labels(reason).inc(lines))
         stack.callback(decisions.close)
-        for part in (certificate, activation):
+        for part in (certificate, activation, follower):
             stack.callback(part.stop)
             part.start()
         refusals, strangers = Refusals(metrics, "admission"), Refusals(metrics, "health")
@@ -116,12 +130,16 @@ def serve(options: Options, output: BinaryIO) -> None:
         )
         serving: Serving
 
+        def notes() -> list[str]:
+            return [complaint for complaint in (follower.status.complaint, *activation.complaints()) if complaint]
+
         def unready() -> list[str]:
             unlisted = [f"{r.kind.name}: {r.problem}" for r in reflectors if not r.answered]
-            return (["stopping"] if serving.draining else []) + activation.unready() + unlisted
+            waiting = activation.unready()
+            return (["stopping"] if serving.draining else []) + waiting + (notes() if waiting else []) + unlisted
 
         token = Path(options.status_token) if options.status_token else None
-        health = HealthApp(Health(metrics, unready, lambda: serving.stuck(), token))
+        health = HealthApp(Health(metrics, unready, lambda: serving.stuck(), token, notes))
         serving = Serving(
             mutate,
             Port(admission_app(mutate, refusals), refusals, context=certificate.context, names=options.client_names),
@@ -142,7 +160,7 @@ def _stages(options: Options, live: LiveInventory) -> Stages:
         own_namespace=options.own_namespace,
         daemon_set_controllers=options.daemon_set_controllers,
     )
-    return Stages(partial(program_from, options.bundle), live.take, build)
+    return Stages(live.take, build)
 
 
 def _certificate(
@@ -173,10 +191,10 @@ def _certificate(
     return Certificate(*pair.write(folder), metrics, authority)
 
 
-def _hands_on(folder: str) -> HandsOn:
+def _hands_on(bundle: str) -> HandsOn:
     """What the bundle that is there now wants sent; what is wrong with it is told when it is activated."""
     try:
-        return load_bundle(Path(folder)).hands_on
+        return load_bundle(bundle).hands_on
     except (BundleError, OSError):
         return HandsOn()
 

@@ -9,17 +9,16 @@ Start with `examination.py`, whose docstring has the claims, and `stage.py` (a p
 pod). `witness.py` makes up pods on which claims are tried, `conflicts.py` searches; `cases.py` runs tests.
 """
 
-from engine.analysis.cases import FailedTestsError, Result, passing, run_tests
+from engine.analysis.cases import Result, passing, run_tests
 from engine.analysis.conflicts import Conflict
 from engine.analysis.examination import Examination, examine, inventories_of
 
 __all__ = [
     "Conflict",  # policies that leave a pod no pool, with the pod that shows it
     "Examination",  # problems, conflicts, and what could not be decided
-    "FailedTestsError",  # the BundleError of a bundle whose own tests fail
     "Result",  # one test case, run
     "examine",  # the Examination of a bundle on inventories
     "inventories_of",  # the inventories of a bundle's own files, by name; raises BundleError, RequestError
-    "passing",  # the program, if it passes the bundle's tests; raises FailedTestsError
+    "passing",  # the program, if it passes the bundle's tests; raises BundleError
     "run_tests",  # the Results of a bundle's test cases; raises BundleError
 ]

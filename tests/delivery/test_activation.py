@@ -14,13 +14,14 @@ import pytest
 
 from delivery import activation
 from delivery.activation import Activation, Stages
-from delivery.folder import load_bundle, read_documents
-from engine.analysis import passing
+from delivery.folder import read_documents
+from delivery.follower import Follower, followed
+from delivery.sources import read_address
+from delivery.transaction import StepFailedError
 from engine.decision import Decider
-from engine.documents import BundleError
 from engine.pools import Inventory, inventory_from_documents
 from engine.pools.nodes import inventory_from_nodes
-from engine.program import Program, compile_bundle
+from engine.program import Program
 from telemetry import Metrics
 from tests.delivery import bundles
 from tests.waiting import wait_for
@@ -33,9 +34,13 @@ class Rig:
         self.nodes: list[dict[str, object]] | None = None
         self.metrics = Metrics("test")
         self.built: list[Decider] = []
-        stages = Stages(lambda: _proven(bundle), self._take, self._build)
         self._pools = pools
-        self.activation = Activation(stages, self.metrics, bundle, [pools] if pools else [])
+        self.activation = Activation(Stages(self._take, self._build), self.metrics, [pools] if pools else [])
+        self.follower = Follower(followed(read_address(str(bundle)), 60.0), self.activation.take, self.metrics)
+
+    def first(self) -> None:
+        self.follower.first()
+        self.activation.first()
 
     def version(self) -> str:
         decider = self.activation.decider
@@ -45,9 +50,8 @@ class Rig:
         decider = self.activation.decider
         return [pool.name for pool in decider.pool_index.pools] if decider else []
 
-    def failures(self, stage: str) -> float:
-        found = self.metrics.registry.get_sample_value("bayplan_bundle_activation_failures_total", {"stage": stage})
-        return found or 0.0
+    def failures(self, step: str) -> float:
+        return self.metrics.registry.get_sample_value("bayplan_activation_failures_total", {"step": step}) or 0.0
 
     def _take(self) -> Inventory | None:
         if self._pools:
@@ -61,19 +65,16 @@ class Rig:
         return decider
 
 
-def _proven(folder: Path) -> Program:
-    bundle = load_bundle(folder)
-    return passing(bundle, compile_bundle(bundle))
-
-
 @contextmanager
 def following(bundle: Path, pools: Path | None = None) -> Iterator[Rig]:
     rig = Rig(bundle, pools)
-    rig.activation.first()
+    rig.first()
     rig.activation.start()
+    rig.follower.start()
     try:
         yield rig
     finally:
+        rig.follower.stop()
         rig.activation.stop()
 
 
@@ -106,14 +107,14 @@ def test_what_does_not_compile_leaves_the_last_good_one(tmp_path: Path, caplog: 
     bundle = bundles.write(tmp_path / "bundle")
     with following(bundle, bundles.write_pools(tmp_path)) as rig, caplog.at_level("INFO", "bayplan"):
         bundles.write(bundle, "2.0.0", training=bundles.TRAINING.replace("pool.labels", "pool.lables"))
-        wait_for(lambda: rig.failures("load") == 1, "the failure")
+        wait_for(lambda: rig.failures("compile") == 1, "the failure")
         assert rig.version() == "1.0.0"
-        assert "the step `load` failed" in caplog.text
+        assert "the step `compile` failed" in caplog.text
         assert "small@1.0.0" in caplog.text
         assert "did you mean `labels`?" in caplog.text
         bundles.write(bundle, "2.0.0")
         wait_for(lambda: rig.version() == "2.0.0", "the repaired bundle")
-        assert rig.failures("load") == 1
+        assert rig.failures("compile") == 1
 
 
 TEST = """\
@@ -137,7 +138,7 @@ def test_a_pipe_that_nobody_writes_into_stops_nobody(
         odd = bundle / "policies" / "odd.yaml" if what == "bundle" else pools
         odd.unlink(missing_ok=True)
         os.mkfifo(odd)
-        wait_for(lambda: rig.failures("load" if what == "bundle" else "inventory") == 1, "the failure")
+        wait_for(lambda: rig.failures("fetch" if what == "bundle" else "inventory") >= 1, "the failure")
         assert "odd.yaml:1:1" in caplog.text or f"{pools}:1:1" in caplog.text
         assert "it is a named pipe, not a file" in caplog.text
         assert rig.version() == "1.0.0"
@@ -167,14 +168,14 @@ def test_what_is_put_back_is_sound_again_and_broken_again_is_told_again(
     with following(bundle, pools) as rig, caplog.at_level("INFO", "bayplan"):
         for times in (1, 2):
             turn("2")
-            wait_for(lambda: told("the step `load` failed") == times, "the failure")  # noqa: B023  (waited for here)
+            wait_for(lambda: told("the step `compile` failed") == times, "the failure")  # noqa: B023  (waited for here)
             pools.write_text("kind: [\n")  # what is wrong elsewhere is another matter
             wait_for(lambda: told("the step `inventory` failed") == times, "the other failure")  # noqa: B023
             turn("1")
             wait_for(lambda: told(f"bundle `{bundle}` is sound again") == times, "good news")  # noqa: B023
             bundles.write_pools(tmp_path)
             wait_for(lambda: told("the inventory is sound again") == times, "the other good news")  # noqa: B023
-        assert rig.failures("load") == 2
+        assert rig.failures("compile") == 2
         assert len(rig.built) == 1
 
 
@@ -188,7 +189,7 @@ def test_looking_takes_no_more_than_a_part_of_the_time(tmp_path: Path, monkeypat
         return b""
 
     with following(bundles.write(tmp_path / "bundle"), bundles.write_pools(tmp_path)) as rig:
-        monkeypatch.setattr("delivery.activation.fingerprint_of", slow)
+        monkeypatch.setattr("delivery.folder_source.fingerprint_of", slow)
         wait_for(lambda: len(looks) >= 5, "a look at two places, whole, and another; the first may have begun before")
         rig.activation.fleet_changed()
     assert max(later - earlier for earlier, later in pairwise(looks)) >= 1.8
@@ -213,15 +214,15 @@ def test_what_fails_its_own_tests_leaves_the_last_good_one(tmp_path: Path, caplo
 
 def test_a_bundle_that_fails_its_own_tests_does_not_start(tmp_path: Path) -> None:
     bundle = bundles.write(tmp_path / "bundle", own=TEST.replace("ALLOWED", "false"))
-    with pytest.raises(BundleError, match="failed-case"):
-        Rig(bundle, bundles.write_pools(tmp_path)).activation.first()
+    with pytest.raises(StepFailedError, match="failed-case"):
+        Rig(bundle, bundles.write_pools(tmp_path)).first()
 
 
 def test_a_bundle_that_goes_and_comes_back(tmp_path: Path) -> None:
     bundle = bundles.write(tmp_path / "bundle")
     with following(bundle, bundles.write_pools(tmp_path)) as rig:
         shutil.rmtree(bundle)
-        wait_for(lambda: rig.failures("load") >= 1, "the failure")
+        wait_for(lambda: rig.failures("fetch") >= 1, "the failure")
         assert rig.version() == "1.0.0"
         bundles.write(bundle, "1.2.0")
         wait_for(lambda: rig.version() == "1.2.0", "the bundle that came back")
@@ -339,16 +340,16 @@ def test_nodes_and_bundles_change_together(tmp_path: Path) -> None:
 
 def test_a_broken_bundle_does_not_start(tmp_path: Path) -> None:
     bundle = bundles.write(tmp_path / "bundle", broken="kind: PlacementPolicy\n")
-    with pytest.raises(BundleError) as raised:
-        Rig(bundle, bundles.write_pools(tmp_path)).activation.first()
+    with pytest.raises(StepFailedError) as raised:
+        Rig(bundle, bundles.write_pools(tmp_path)).first()
     assert "policies/broken.yaml" in str(raised.value)
 
 
 def test_a_bug_while_building_leaves_the_last_good_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     bundle = bundles.write(tmp_path / "bundle")
     with following(bundle, bundles.write_pools(tmp_path)) as rig:
-        rig.activation._stages = Stages(rig.activation._stages.load, rig._take, lambda *_: 1 / 0)  # type: ignore[arg-type]
+        rig.activation._stages = Stages(rig._take, lambda *_: 1 / 0)  # type: ignore[arg-type]
         bundles.write(bundle, "1.1.0")
-        wait_for(lambda: rig.failures("build") >= 1 and "ZeroDivisionError" in caplog.text, "the bug")
+        wait_for(lambda: rig.failures("swap") >= 1 and "ZeroDivisionError" in caplog.text, "the bug")
         assert rig.version() == "1.0.0"
         assert "small@1.0.0" in caplog.text

@@ -46,11 +46,11 @@ def test_policies_are_counted_and_what_audit_mode_left_alone() -> None:
 
 def test_one_bundle_is_active() -> None:
     metrics = Metrics("test")
-    metrics.activate("small", "1.0.0", "small@1.0.0+a")
-    metrics.activate("small", "1.1.0", "small@1.1.0+b")
+    metrics.activate("small", "1.0.0", "small@1.0.0+a", "aa")
+    metrics.activate("small", "1.1.0", "small@1.1.0+b", "bb")
     found = samples(metrics)
     active = [name for name in found if name.startswith("bayplan_bundle_info")]
-    assert active == ["bayplan_bundle_info{name=small,revision=small@1.1.0+b,version=1.1.0}"]
+    assert active == ["bayplan_bundle_info{digest=bb,name=small,revision=small@1.1.0+b,version=1.1.0}"]
     assert found["bayplan_bundle_last_success_activation_timestamp_seconds{}"] > 0
 
 
