@@ -1,0 +1,90 @@
+"""What a source shows to be let in, from a folder as a Secret is mounted: one file for each thing, read at each use.
+
+Secrets rotate while a process runs. What is read here is in no message, and in no `repr`.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from delivery.content import SourceError, Step
+from delivery.files import read_file, reason
+
+MAX_CREDENTIAL = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """As of now. Empty is what there is no file for.
+
+    `authority` is PEM: the certificates that a server's may be signed by, in place of the system's. `identity` and
+    `known_hosts` are paths, for ssh reads them itself.
+    """
+
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    authority: str = field(default="", repr=False)
+    identity: Path | None = None
+    known_hosts: Path | None = None
+
+    @property
+    def authorization(self) -> str:
+        """The header of that name for https; empty where there is nothing to show."""
+        if self.token:
+            return f"Bearer {self.token}"
+        if self.username or self.password:
+            return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+        return ""
+
+
+def read_credentials(folder: Path | None, step: Step) -> Credentials:
+    """The credentials in a folder: `username`, `password`, `bearerToken`, `ca.crt`, `identity`, `known_hosts`.
+
+    Raises SourceError.
+    """
+    if folder is None:
+        return Credentials()
+    if not folder.is_dir():
+        raise SourceError(step, f"the folder of credentials `{folder}` does not exist")
+    username = _word(folder / "username", step)
+    if ":" in username:
+        raise SourceError(step, f"`{folder / 'username'}` holds a colon, which no user name may")
+    return Credentials(
+        username,
+        _word(folder / "password", step),
+        _word(folder / "bearerToken", step),
+        _text(folder / "ca.crt", step),
+        _path(folder / "identity"),
+        _path(folder / "known_hosts"),
+    )
+
+
+def _path(path: Path) -> Path | None:
+    return path if os.path.exists(path) else None
+
+
+def _text(path: Path, step: Step) -> str:
+    try:
+        data = read_file(path, MAX_CREDENTIAL)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise SourceError(step, f"`{path}` can't be read: {reason(error)}") from None
+    if len(data) > MAX_CREDENTIAL:
+        raise SourceError(step, f"`{path}` is larger than {MAX_CREDENTIAL:,} bytes")
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise SourceError(step, f"`{path}` is not UTF-8") from None
+
+
+def _word(path: Path, step: Step) -> str:
+    """What a file holds, without the line break that editors leave at its end."""
+    word = _text(path, step).rstrip("\r\n")
+    if not word.isprintable():
+        raise SourceError(step, f"`{path}` holds a line break or another character that does not show")
+    return word

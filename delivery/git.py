@@ -1,0 +1,291 @@
+"""Bundles from a repository of Git: a branch, a tag, the newest tag of a range of versions, or a commit.
+
+Nothing is checked out, nothing touches the disk: a reference is looked up, its commit is fetched without history, and
+the files of one folder are taken from its tree as they were committed. Where the server can send only what is asked
+for, trees come first and then the files of that folder; else all of the commit comes, within the limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from delivery.content import Content, SignedObject, SourceError
+from delivery.credentials import read_credentials
+from delivery.files import MAX_DEPTH, MAX_ENTRIES, SUFFIXES
+from delivery.folder import MAX_FILE, MAX_FILES
+from delivery.git_address import GitAddress
+from delivery.git_objects import (
+    FILE_MODES,
+    FOLDER,
+    LINK,
+    SUBMODULE,
+    Entry,
+    entries_of,
+    signed_commit,
+    signed_tag,
+    tag_of,
+    tree_of,
+)
+from delivery.git_pack import BLOB, COMMIT, TAG, TREE, Pack
+from delivery.transfer import Transfer
+from engine.documents import Problem, Source, Span, oversize, printable
+from engine.versions import VersionRange
+
+if TYPE_CHECKING:
+    from delivery.git_remote import Received, Remote
+
+SECONDS = 60.0
+"""How long an operation may take, unless something else is said."""
+MAX_REFS = 8 << 20
+MAX_PACK = 32 << 20
+MAX_TREES = 32 << 20
+"""Limits in bytes: what a server says of its references, a pack as it is sent, trees in memory."""
+_LFS = b"version https://git-lfs.github.com/spec/"
+
+
+class GitSource:
+    """A folder of a repository as a source of bundles."""
+
+    def __init__(self, address: GitAddress, credentials: Path | None = None, seconds: float = SECONDS) -> None:
+        """`credentials` is a folder, read at each use; `seconds` is how long each operation may take."""
+        self._address, self._folder, self._seconds = address, credentials, seconds
+        self._opened: Remote | None = None
+
+    @property
+    def origin(self) -> str:
+        return str(self._address)
+
+    def look(self) -> str:
+        if self._address.kind == "commit":
+            return self._address.wanted
+        with Transfer("look", self._address.host, self._seconds, MAX_REFS) as transfer:
+            refs = self._remote().refs(transfer, self._prefixes())
+            name = self._ref(refs.names, transfer)
+            found = refs.names[name]
+            return self._version(name, refs.peeled.get(name, found), found)
+
+    def fetch(self) -> Content:
+        with Transfer("fetch", self._address.host, self._seconds, MAX_REFS + 2 * MAX_PACK) as transfer:
+            return _Fetch(self, transfer).content()
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+
+    def _remote(self) -> Remote:
+        if self._opened is None:
+            from delivery.git_remote import remote_of  # dulwich is read by whoever asks a repository
+
+            self._opened = remote_of(self._address.url, lambda transfer: read_credentials(self._folder, transfer.step))
+        return self._opened
+
+    def _prefixes(self) -> list[str]:
+        address = self._address
+        match address.kind:
+            case "branch":
+                return [f"refs/heads/{address.wanted}"]
+            case "tag":
+                return [f"refs/tags/{address.wanted}"]
+            case "semver":
+                return ["refs/tags/"]
+        return ["HEAD"]
+
+    def _ref(self, names: Mapping[str, str], transfer: Transfer) -> str:
+        """The reference that is meant. Raises SourceError where there is none."""
+        address = self._address
+        if address.kind == "semver":
+            tags = {name.removeprefix("refs/tags/") for name in names if name.startswith("refs/tags/")}
+            newest = VersionRange(address.wanted).newest(tags)
+            if newest is None:
+                raise transfer.error(f"no tag is in the range `{address.wanted}`{_few(tags)}")
+            return f"refs/tags/{newest}"
+        [name] = self._prefixes()
+        if name in names:
+            return name
+        what = "branch of its own" if address.kind == "head" else f"{address.kind} `{address.wanted}`"
+        raise transfer.error(f"`{address.url}` has no {what}; was it deleted or renamed?")
+
+    def _version(self, ref: str, commit: str, target: str) -> str:
+        """How a state is called: by its commit, and if it was asked for by a tag, by that and its object too."""
+        if not ref.startswith("refs/tags/"):
+            return commit
+        return f"{ref.removeprefix('refs/tags/')}@{commit}" + (f"+{target}" if target != commit else "")
+
+
+class _Fetch:
+    """One fetch: from a reference to the files."""
+
+    def __init__(self, source: GitSource, transfer: Transfer) -> None:
+        self._source, self._transfer = source, transfer
+        self._address, self._remote = source._address, source._remote()
+        self._ref, self._start = "", ""
+        self._objects: dict[str, tuple[int, bytes]] = {}
+        self._files: dict[str, bytes] = {}
+        self._problems: list[Problem] = []
+
+    def content(self) -> Content:
+        pack = self._received(whole=False)
+        self._keep(pack)
+        commit, signed = self._commit()
+        wanted = self._listed(tree_of(self._objects[commit][1]))
+        blobs = self._blobs(pack, wanted)
+        for path, name in wanted.items():
+            self._file(path, blobs[name])
+        version = self._source._version(self._ref, commit, self._start)
+        return Content(
+            version, f"{self._address} at {commit}", self._files, tuple(self._problems), objects=tuple(signed)
+        )
+
+    def _received(self, *, whole: bool) -> Pack:
+        from delivery.git_remote import RefusedError
+
+        try:
+            return self._pack(self._remote.pack(self._transfer, self._source._prefixes(), self._choose, whole))
+        except RefusedError as error:
+            raise self._transfer.error(
+                f"{self._transfer.whom} does not hand out `{self._start}`: {error}. It was removed, or only what"
+                " branches and tags point to is handed out (`uploadpack.allowAnySHA1InWant`); ask for a branch or a tag"
+            ) from error
+
+    def _choose(self, names: Mapping[str, str]) -> list[str]:
+        if not self._start:
+            self._ref = "" if self._address.kind == "commit" else self._source._ref(names, self._transfer)
+            self._start = names[self._ref] if self._ref else self._address.wanted
+        return [self._start]
+
+    def _pack(self, received: Received) -> Pack:
+        if len(received.pack) > MAX_PACK:
+            raise SourceError("limits", f"the pack is larger than {MAX_PACK >> 20} MiB")
+        return Pack(received.pack, self._transfer.left, received.algorithm)
+
+    def _keep(self, pack: Pack) -> None:
+        """Commits, tags and trees, all of them: which are needed is known when all are there."""
+        size = 0
+        for one in pack.objects(COMMIT, TAG, TREE):
+            self._objects[one.name] = one.kind, one.data
+            size += len(one.data)
+            if size > MAX_TREES:
+                raise SourceError("limits", f"the folders of the repository take more than {MAX_TREES >> 20} MiB")
+
+    def _object(self, name: str, kind: int, what: str) -> bytes:
+        found = self._objects.get(name)
+        if found is None or found[0] != kind:
+            raise SourceError("digest", f"{self._transfer.whom} left out {what} `{name}`, or it is too large")
+        return found[1]
+
+    def _commit(self) -> tuple[str, list[SignedObject]]:
+        """The commit that is meant, and the signed objects that lead to it."""
+        name, seen = self._start, 0
+        signed: list[SignedObject | None] = []
+        while self._ref and (found := self._objects.get(name)) is not None and found[0] == TAG:
+            tag = tag_of(found[1])
+            if name == self._start and f"refs/tags/{tag.called}" != self._ref:
+                asked = printable(self._ref.removeprefix("refs/tags/"))
+                called = f"the tag `{asked}` calls itself `{printable(tag.called)}`"
+                raise SourceError(
+                    "digest", f"{called}; a tag that was signed under one name is not taken under another"
+                )
+            if tag.kind not in ("commit", "tag") or (seen := seen + 1) > 8:
+                raise self._transfer.error(f"the tag `{printable(tag.called)}` is about a {tag.kind}, not a commit")
+            signed.append(signed_tag(printable(tag.called), found[1]))
+            name = tag.target
+        data = self._object(name, COMMIT, "the commit")
+        signed.append(signed_commit(name, data))
+        return name, [one for one in signed if one]
+
+    def _listed(self, tree: str) -> dict[str, str]:
+        """The names of the blobs of the folder's files, by their path below it; what can't be one is a problem."""
+        width = len(tree) // 2
+        for part in self._address.folder.split("/") if self._address.folder else ():
+            entries = {entry.name: entry for entry in entries_of(self._object(tree, TREE, "the folder"), width)}
+            found = entries.get(part)
+            if found is None or found.mode != FOLDER:
+                folders = sorted(entry.name for entry in entries.values() if entry.mode == FOLDER)
+                raise self._transfer.error(f"`{self._address}` has no folder `{part}`{_few(folders)}")
+            tree = found.target
+        wanted: dict[str, str] = {}
+        above, seen = [("", tree)], 0
+        while above:
+            self._transfer.left()
+            path, tree = above.pop()
+            if path.count("/") > MAX_DEPTH:
+                raise SourceError("limits", f"folders are nested more than {MAX_DEPTH} deep")
+            for entry in entries_of(self._object(tree, TREE, "the folder"), width):
+                seen += 1
+                if seen > MAX_ENTRIES:
+                    raise SourceError("limits", f"there are more than {MAX_ENTRIES:,} files and folders in it")
+                below = path + entry.name
+                if entry.mode == FOLDER and not entry.name.startswith("."):
+                    above.append((f"{below}/", entry.target))
+                elif entry.mode in FILE_MODES and self._belongs(below):
+                    wanted[below] = entry.target
+                    if len(wanted) > MAX_FILES + 1:
+                        raise SourceError("limits", f"the bundle has more than {MAX_FILES:,} files")
+                else:
+                    self._told(below, entry)
+        return dict(sorted(wanted.items()))
+
+    def _belongs(self, path: str) -> bool:
+        return path.endswith(SUFFIXES) and not path.rpartition("/")[2].startswith(".")
+
+    def _told(self, path: str, entry: Entry) -> None:
+        """What is no file of Git's, and may stand for one."""
+        if entry.name.startswith("."):
+            return
+        if entry.mode == SUBMODULE:
+            message, hint = (
+                f"`{printable(path)}` is a submodule, whose files are not in the repository",
+                "commit the files",
+            )
+        elif entry.mode == LINK and (self._belongs(path) or "." not in entry.name):
+            message, hint = f"`{printable(path)}` is a symbolic link, which is not followed", "commit the file itself"
+        else:
+            return
+        self._problems.append(_problem(path, message, hint))
+
+    def _blobs(self, pack: Pack, wanted: Mapping[str, str]) -> dict[str, bytes | None]:
+        """The bytes of blobs by name; None for those that are too large."""
+        names = set(wanted.values())
+        found: dict[str, bytes | None] = dict(_small(pack, names))
+        missing = sorted(names - found.keys())
+        if missing:
+            found |= self._asked(missing)
+        return dict.fromkeys(names) | found
+
+    def _asked(self, names: list[str]) -> dict[str, bytes]:
+        """Blobs that the server has left out so far."""
+        from delivery.git_remote import RefusedError
+
+        try:
+            received = self._remote.pack(self._transfer, self._source._prefixes(), lambda _: names, whole=True)
+        except RefusedError:
+            return dict(_small(self._received(whole=True), set(names)))
+        return dict(_small(self._pack(received), set(names)))
+
+    def _file(self, path: str, data: bytes | None) -> None:
+        if data is None or len(data) > MAX_FILE:
+            size = f"{len(data):,} bytes" if data else "its end is not seen"
+            self._problems.append(oversize(Source(printable(path), ""), size, f"{MAX_FILE:,} bytes"))
+        elif data.startswith(_LFS):
+            message = f"`{printable(path)}` is a pointer of Git LFS, the file itself is elsewhere"
+            self._problems.append(
+                _problem(path, message, "take the file out of LFS (`git lfs untrack`), and commit it")
+            )
+        else:
+            self._files[path] = data
+
+
+def _small(pack: Pack, names: set[str]) -> dict[str, bytes]:
+    return {one.name: one.data for one in pack.objects(BLOB) if one.name in names}
+
+
+def _problem(path: str, message: str, hint: str) -> Problem:
+    return Problem("no-file", message, Span(Source(printable(path), ""), 0, 0), "a file of the repository", hint)
+
+
+def _few(names: set[str] | list[str]) -> str:
+    """Some of what there is instead, for a message."""
+    some = [f"`{printable(name)}`" for name in sorted(names)[-5:]]
+    return f"; there are {', '.join(some)}" + (" and others" if len(names) > 5 else "") if some else "; there are none"

@@ -1,0 +1,181 @@
+"""Real repositories of Git on loopback: smart HTTP over TLS around `git http-backend`, ssh by a real sshd."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from tests.delivery.authority import Authority
+
+ENVIRONMENT = {
+    "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_AUTHOR_NAME": "A",
+    "GIT_AUTHOR_EMAIL": "a@example.org",
+    "GIT_COMMITTER_NAME": "A",
+    "GIT_COMMITTER_EMAIL": "a@example.org",
+    "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
+    "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",
+}
+BACKEND = Path(
+    subprocess.run(["git", "--exec-path"], capture_output=True, text=True, check=True).stdout.strip(),
+    "git-http-backend",
+)
+
+
+class Repository:
+    """A repository with a work tree beside it. `git` runs there; servers serve `folder`, in which it is `repo.git`."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder, self.work, self.path = folder, folder / "work", folder / "repo.git"
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["git", "init", "-q", "-b", "main", *options, "--separate-git-dir", str(self.path), str(self.work)]
+        subprocess.run(command, check=True, env=ENVIRONMENT)
+
+    def git(self, *arguments: str, stdin: bytes | None = None) -> str:
+        command = ["git", "-C", str(self.work), *arguments]
+        done = subprocess.run(command, check=True, capture_output=True, input=stdin, env=ENVIRONMENT)
+        return done.stdout.decode().strip()
+
+    def write(self, files: Mapping[str, str | bytes]) -> None:
+        for name, text in files.items():
+            path = self.work / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode() if isinstance(text, str) else text)
+
+    def commit(self, files: Mapping[str, str | bytes] | None = None, *options: str) -> str:
+        """Commit files beside what is there; gives the commit."""
+        self.write(files or {})
+        self.git("add", "--all")
+        self.git("commit", "-q", "--allow-empty", "-m", "A change", *options)
+        return self.git("rev-parse", "HEAD")
+
+    def allow(self, *what: str) -> None:
+        """Set options to true, such as `uploadpack.allowFilter`."""
+        for name in what:
+            self.git("config", name, "true")
+
+
+class Request:
+    """What a server was asked."""
+
+    def __init__(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
+        self.method, self.path, self.headers, self.body = method, path, headers, body
+
+
+Interfere = Callable[["Handler", Request], bool]
+"""Answers a request in place of Git, and says whether it did."""
+
+
+class HttpServer(ThreadingHTTPServer):
+    """Git over https. `users` are let in by their password, everybody where there are none; `tokens` too."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, folder: Path, authority: Authority, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
+        self.folder = folder
+        self.users: dict[str, str] = {}
+        self.tokens: set[str] = set()
+        self.requests: list[Request] = []
+        self.interfere: Interfere | None = None
+        self.protocol = True
+        self.context = authority.context(folder)
+        self.port = self.server_address[1]
+
+    def finish_request(self, request: Any, address: Any) -> None:
+        request.settimeout(20)
+        with contextlib.suppress(OSError), self.context.wrap_socket(request, server_side=True) as wrapped:
+            super().finish_request(wrapped, address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that go away are what some tests are about."""
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self.port}/repo.git"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: HttpServer
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        request = Request(self.command, self.path, dict(self.headers), body)
+        self.server.requests.append(request)
+        if self.server.interfere and self.server.interfere(self, request):
+            return
+        if (self.server.users or self.server.tokens) and not self._may():
+            self.say(401, {"WWW-Authenticate": 'Basic realm="git"'})
+            return
+        self._backend(body)
+
+    def say(self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _may(self) -> bool:
+        kind, _, shown = (self.headers.get("Authorization") or "").partition(" ")
+        if kind == "Basic":
+            user, _, password = base64.b64decode(shown).decode().partition(":")
+            return self.server.users.get(user) == password
+        return kind == "Bearer" and shown in self.server.tokens
+
+    def _backend(self, body: bytes) -> None:
+        path, _, query = self.path.partition("?")
+        environment = {
+            **ENVIRONMENT,
+            "GIT_PROJECT_ROOT": str(self.server.folder),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "REQUEST_METHOD": self.command,
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "CONTENT_TYPE": self.headers.get("Content-Type") or "",
+            "CONTENT_LENGTH": str(len(body)),
+        }
+        if self.server.protocol and (said := self.headers.get("Git-Protocol")):
+            environment["GIT_PROTOCOL"] = said
+        done = subprocess.run([str(BACKEND)], input=body, capture_output=True, env=environment, check=False)
+        head, _, answer = done.stdout.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
+        self.say(int(headers.pop("Status", "200").split()[0]), headers, answer)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Nothing: tests look at `requests`."""
+
+
+@contextlib.contextmanager
+def served(folder: Path, authority: Authority, port: int = 0) -> Iterator[HttpServer]:
+    """The repositories in a folder over https, as long as the context lasts."""
+    server = HttpServer(folder, authority, port)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
