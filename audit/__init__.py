@@ -1,12 +1,13 @@
 """What decisions come to: the decision log, findings about workloads, replays of running pods, and diffs.
 
-Above the engine, for whoever looks at many decisions or at one in detail. `DecisionLog` writes a line for each;
-`replayed` gives running pods as they were created, to be decided again; `aggregated` counts decisions as `Finding`s;
-`unified` shows what a decision changed. Start with `findings.py`.
+Above the engine, for whoever looks at many decisions or at one in detail. `DecisionLog` writes a line for each,
+`bounded` in size; `replayed` gives running pods as they were created, to be decided again; `aggregated` counts
+decisions as `Finding`s; `unified` shows what a decision changed. Start with `findings.py`.
 """
 
 from audit.difference import as_yaml, unified
 from audit.findings import Finding, aggregated, changes
+from audit.lines import bounded
 from audit.records import DecisionLog, now
 from audit.replay import replayed
 
@@ -15,6 +16,7 @@ __all__ = [
     "Finding",  # what would happen to a number of pods of one owner
     "aggregated",  # the Findings of decisions, one for each owner and effect
     "as_yaml",  # plain data as YAML that people read
+    "bounded",  # a line of the log as JSON within a size, with what is left out counted
     "changes",  # whether there is anything to say about a decision
     "now",  # the time in RFC 3339, UTC, with microseconds
     "replayed",  # documents with running pods as they were created, finished ones left out

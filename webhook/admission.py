@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol
 
 from msgspec import UNSET
 
-from audit import DecisionLog, now
+from audit import DecisionLog, bounded, now
 from cluster import LookupFailedError
 from engine.bundle import FailurePolicy
 from engine.decision import Decision, outcome_of
@@ -170,7 +170,7 @@ class Admission:
         else:
             line |= {key: data[key] for key in SHORT if key in data}
             line["policies"] = [p for p in data["policies"] if p["outcome"] != "notMatched"]
-        self.decisions.write(review.encode_json(line))
+        self.decisions.write(bounded(line, review.encode_json))
 
     def _failed(self, request: review.Request, decider: Decides, incoming: IncomingPod, error: Exception) -> Answer:
         """Answer for a bug. The log gets the traceback, but never what the pod's environment holds."""

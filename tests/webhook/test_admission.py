@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import io
 import json
 from collections.abc import Mapping
@@ -192,6 +193,26 @@ def test_audit_changes_nothing_and_decides_the_same(what: Json) -> None:
     assert audited["auditAnnotations"]["outcome"] == enforced["auditAnnotations"]["outcome"]
     assert audit.metric("admission_requests_total", operation="CREATE", outcome="audit") == 1
     assert audit.metric("would_mutate_total") == (0 if would["allowed"] and not would["patch"] else 1)
+
+
+@pytest.mark.parametrize("decides", [AUDIT, decider(training=TRAINING.replace("spec:\n", "spec:\n  mode: audit\n", 1))])
+def test_a_line_about_hundreds_of_terms_is_short_and_says_what_is_missing(decides: Decides) -> None:
+    keys = ("rack", "row")
+    terms = [
+        {"matchExpressions": [{"key": key, "operator": "In", "values": [f"{key}-{i:050}"]} for key in keys]}
+        for i in range(400)
+    ]
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    many = copy.deepcopy(TRAINEE)
+    many["spec"]["affinity"] = {"nodeAffinity": required}
+    webhook = Webhook(decides)
+    webhook.create(many)
+    (line,) = webhook.lines()
+    assert len(webhook.output.getvalue()) <= 64 * 1024 + 1
+    assert set(line["omitted"]) <= {"patch", "audited.patch", "placement"}
+    assert line["policies"]
+    assert line["message"]
+    assert line["pools"]["after"]
 
 
 def test_one_policy_in_audit_mode_is_logged_whole() -> None:
