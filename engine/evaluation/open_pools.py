@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+from engine.evaluation.alike import each_alike
 from engine.nodeselector import FALSE, TRUE, Meter, Overflow, Term, Terms, pay_for_pairs, simplify, term_of, work
-from engine.pools import PoolIndex, Read, members, words_of
+from engine.pools import PoolIndex, Read, words_of
 from engine.program import NOTHING_READ, Arguments, Leaf, PoolView, Reads, Truth
 
 
@@ -36,9 +37,9 @@ def open_truths(
                 found[truth] = found.get(truth, 0) | mask & undecided
         return found
     assert leaf.open is not None
-    for i in members(undecided):
+    for i, alike in each_alike(pool_index, leaf.seen, undecided, arguments):
         truth = leaf.open((*arguments, views[i]), words_of(pool_index.pools[i].provider))
-        found[truth] = found.get(truth, 0) | 1 << i
+        found[truth] = found.get(truth, 0) | alike
     return found
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from engine.evaluation.alike import each_alike
 from engine.evaluation.open_pools import beside_declared, open_truths
 from engine.evaluation.pool_lookup import PoolLookup, lookup_of
 from engine.evaluation.verdicts import POOLS, ByNode, ByPool, Verdict, both_hold, choice, invert
@@ -72,7 +73,9 @@ class PoolFacts:
             try:
                 if leaf.bridge is not None:
                     known_index = previous.indexes.get(leaf.number) if previous else None
-                    self.indexes[leaf.number] = lookup_of(leaf.bridge, pool_index, self.views, nobody(), known_index)
+                    self.indexes[leaf.number] = lookup_of(
+                        leaf.bridge, pool_index, self.views, nobody(), known_index, leaf.seen
+                    )
                 elif leaf.reads_pool and not leaf.reads_pod and leaf.function is not None:
                     self.settled[leaf.number] = self._without_pod(leaf, nobody(), previous)
                 elif not leaf.reads_pod and leaf.function is not None:
@@ -222,9 +225,10 @@ def _views(pool_index: PoolIndex, previous: PoolFacts | None) -> tuple[PoolView,
 def _by_pool(
     leaf: Leaf, pool_facts: PoolFacts, arguments: Arguments, known: tuple[ByPool, int] | None = None
 ) -> tuple[ByPool, int]:
-    """A leaf decided pool by pool, and the mask of the pools on which it is not the same for all nodes.
+    """A leaf decided for all pools, and the mask of the pools on which it is not the same for all nodes.
 
-    `known` is the same on the index before, of which only fresh pools are new.
+    `known` is the same on the index before, of which only fresh pools are new. Pools that are alike in what the leaf
+    sees of them are decided together.
     """
     assert leaf.function is not None
     pool_index = pool_facts.pool_index
@@ -233,17 +237,18 @@ def _by_pool(
     moved = pool_index.carried_over.moved
     true, false, undecided = moved(before.true), moved(before.false), moved(open_before)
     computed = _moved(before.computed, pool_index) if known else {}
-    for i in pool_index.carried_over.fresh if known else range(len(pool_index.pools)):
+    todo = pool_index.carried_over.fresh_mask if known else pool_index.every
+    for i, alike in each_alike(pool_index, leaf.seen, todo, arguments):
         view, reads = _noting(leaf, pool_facts, i)
         try:
             if leaf.function(*arguments, view) is True:
-                true |= 1 << i
+                true |= alike
             else:
-                false |= 1 << i
+                false |= alike
         except CelError:
             pass
         except Undecided:
-            undecided |= 1 << i
+            undecided |= alike
         if reads:
             computed[i] = frozenset(reads)
     return ByPool(true, false, None, leaf.reads, computed), undecided

@@ -8,9 +8,10 @@ from itertools import accumulate
 from operator import or_
 from typing import Any
 
+from engine.evaluation.alike import each_alike
 from engine.language import CelError
 from engine.pools import PoolIndex
-from engine.program import CONTAINS, ORDERED, Arguments, PodPoolComparison, PoolView, Undecided
+from engine.program import CONTAINS, ORDERED, Arguments, PodPoolComparison, PoolView, Reads, Undecided
 
 
 class PoolLookup:
@@ -57,23 +58,27 @@ def lookup_of(
     views: Sequence[PoolView],
     nobody: Arguments,
     known: PoolLookup | None = None,
+    seen: Reads | None = None,
 ) -> PoolLookup:
     """The lookup of a comparison over all pools; `known` is that of the index before. Raises BudgetExceeded.
+
+    `seen` is what the comparison sees of a pool: it is made once for all that are alike in it.
 
     A pool on which the value is an error is in none of the masks.
     """
     moved = pool_index.carried_over.moved
     masks = {value: moved(mask) for value, mask in known.masks.items()} if known else {}
     valued, undecided = (moved(known.known), moved(known.undecided)) if known else (0, 0)
-    for i in pool_index.carried_over.fresh if known else range(len(pool_index.pools)):
+    todo = pool_index.carried_over.fresh_mask if known else pool_index.every
+    for i, alike in each_alike(pool_index, seen, todo, nobody):
         try:
             value: Any = bridge.pool(*nobody, views[i])
         except CelError:
             continue
         except Undecided:
-            undecided |= 1 << i
+            undecided |= alike
             continue
-        valued |= 1 << i
+        valued |= alike
         for item in set(value) if bridge.operator == "@in" else (value,):
-            masks[item] = masks.get(item, 0) | 1 << i
+            masks[item] = masks.get(item, 0) | alike
     return PoolLookup(bridge.operator, {value: mask for value, mask in masks.items() if mask}, valued, undecided)

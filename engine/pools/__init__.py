@@ -25,7 +25,7 @@ from engine.pools.providers import (
     WORD_OF,
     spot_markers,
 )
-from engine.pools.reads import Read
+from engine.pools.reads import PLAIN_FIELDS, Read
 from engine.pools.taints import TIMED_TAINTS, is_transient
 from engine.pools.words import Cases, Label, PortableWord, Words, words_of
 
@@ -35,6 +35,7 @@ __all__ = [
     "HARD_EFFECTS",  # the taint effects that keep pods away
     "NODE_RESOURCES",  # the resources of a Node that a pool is known by: cores, memory and GPUs
     "NODE_WORDS",  # the portable words of `node`, each with its field of `pool` and its label
+    "PLAIN_FIELDS",  # the fields of `pool` that say one thing, each with its attribute of Pool
     "POOL_FIELDS",  # the label whose values each such field of `pool` lists
     "POOL_LABELS",  # the providers' labels that identify a pool, Karpenter's first
     "TIMED_TAINTS",  # the two lifecycle taints for which pods say how long they stay
@@ -48,7 +49,7 @@ __all__ = [
     "Pool",  # nodes that are alike for scheduling, with what is known of them
     "PoolIndex",  # the pools of one inventory as bits of masks, and what they are known by
     "PortableWord",  # Cases of a word on one provider's nodes, and the Terms of nodes without it
-    "Read",  # what an expression read of a pool: a label, its values, capacity types, or all
+    "Read",  # what an expression read of a pool: a label, its values, capacity types, a field, or all
     "Remark",  # what is worth knowing of how an Inventory came about
     "Taint",  # key, value and effect, and whether only some nodes of a pool have it
     "Words",  # PortableWord by word

@@ -18,7 +18,7 @@ from engine.pools.attested import attested
 from engine.pools.membership import Extra, identifying_terms, known_labels, may_meet, more_special
 from engine.pools.pool import Inventory, Pool, Taint
 from engine.pools.providers import is_anybodys
-from engine.pools.reads import Read, demanded_again
+from engine.pools.reads import Read, demanded_again, facets
 from engine.pools.strays import StrayIndex
 
 MAX_REMEMBERED = 2 << 20  # bytes of answers of each kind; past it, all of that kind are forgotten
@@ -46,6 +46,7 @@ class PoolIndex:
     def __init__(self, inventory: Inventory, previous: PoolIndex | None = None) -> None:
         self.inventory = inventory
         self.pools: tuple[Pool, ...] = inventory.pools
+        self._each = tuple(1 << i for i in range(len(self.pools)))
         self.every = (1 << len(self.pools)) - 1  # as many bits set as there are pools
         self.providers = _grouped((pool.provider, 1 << i) for i, pool in enumerate(self.pools))
         self.hard_taints = _grouped(
@@ -76,6 +77,7 @@ class PoolIndex:
         # of these two there are as many as bundles read labels; what the largest of inventories comes to is kept
         self._demands: Memory[frozenset[Read], tuple[Group, ...]] = Memory(2 * MAX_REMEMBERED, 2 * MAX_REMEMBERED)
         self._alike: Memory[frozenset[str], tuple[tuple[int, Term], ...]] = Memory(MAX_REMEMBERED, MAX_REMEMBERED)
+        self._indistinct: Memory[frozenset[Read], tuple[int, ...]] = Memory(MAX_REMEMBERED, MAX_REMEMBERED)
 
     def names(self, mask: int) -> tuple[str, ...]:
         """The names of the pools of a mask, ascending."""
@@ -242,6 +244,19 @@ class PoolIndex:
             self._alike.keep(keys, groups, size + sum(map(len, keys)))
         return groups
 
+    def indistinct(self, reads: frozenset[Read] | None) -> tuple[int, ...]:
+        """All pools, as masks of those that an expression can't tell apart which sees no more than this of a pool, in
+        the order of the first of each; each pool alone where that is None.
+        """
+        if reads is None:
+            return self._each
+        groups = self._indistinct.get(reads)
+        if groups is None:
+            groups = tuple(_grouped((facets(pool, reads), 1 << i) for i, pool in enumerate(self.pools)).values())
+            size = len(groups) * self._mask_size + sum(ENTRY + len(read.key) for read in reads)
+            self._indistinct.keep(reads, groups, size)
+        return groups
+
     def demands(self, reads: frozenset[Read], mask: int) -> Iterator[Group]:
         """The pools of a mask, in groups with the terms that demand again what was read and only observed.
 
@@ -285,6 +300,11 @@ class CarriedOver(NamedTuple):
             else:
                 moves.append((place, 1, i))
         return CarriedOver(tuple(moves), tuple(fresh))
+
+    @property
+    def fresh_mask(self) -> int:
+        """The pools that are new or changed."""
+        return sum(1 << i for i in self.fresh)
 
     def moved(self, mask: int) -> int:
         """A mask over the pools before as one over the pools now; none of its bits is a fresh pool."""

@@ -1,7 +1,10 @@
-"""What an expression read of a pool, and what the nodes that it means must carry again because it was only observed."""
+"""What an expression read of a pool: what the nodes that it means must carry again because it was only observed, and
+which pools are alike in it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from engine.nodeselector import TRUE, Terms, both, union, where
@@ -9,13 +12,41 @@ from engine.pools.pool import Pool, capacity_types
 from engine.pools.providers import capacity
 from engine.pools.words import words_of
 
+PLAIN_FIELDS = {
+    "name": "name",
+    "provider": "provider",
+    "weight": "weight",
+    "price": "price",
+    "nodes": "nodes",
+    "readyNodes": "ready_nodes",
+    "cpu": "cpu",
+    "memory": "memory",
+    "gpus": "gpus",
+}
+"""The fields of `pool` that say one thing, each with the attribute of Pool that it is."""
+
 
 class Read(NamedTuple):
     """What an expression read of a pool: `labels` or `values` under a key, the list of what a label says (`listed`, as
-    `zones`), its `capacity` types, or `all` of it."""
+    `zones`), its `capacity` types, a `field` that says one thing, or `all` of it."""
 
     kind: str
     key: str = ""
+
+
+def facets(pool: Pool, reads: Iterable[Read]) -> tuple[object, ...]:
+    """What an expression can see of a pool by these reads (of `labels`, what is `listed`, a `field`).
+
+    Where it is equal, the expression does the same, whatever labels are assumed or believed, and at the same cost.
+    """
+    seen: list[object] = [pool.provider]
+    for kind, key in reads:
+        if kind == "field":
+            seen.append(getattr(pool, PLAIN_FIELDS[key]))
+        else:
+            fact = pool.fact(key)
+            seen += (fact.states, fact.observed, fact.each, fact.open, key in pool.facts)
+    return tuple(seen)
 
 
 def demanded_again(pool: Pool, reads: frozenset[Read]) -> Terms:

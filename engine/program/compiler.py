@@ -57,6 +57,7 @@ from engine.program.reads import (
     reads_of,
     reads_taint_key,
     says_without_pool,
+    seen_of,
     sides_read,
     variables_read,
 )
@@ -377,7 +378,8 @@ class _Compiler:
             function = self._function(node, NAMES)
             bridge = self._bridge(node) if reads_pod and reads_pool and not computed else None
             there, asked = (open_truth(node), asked_truth(node)) if reads_pool else (None, None)
-            leaf = Leaf(number, reads_pod, reads_pool, False, function, None, reads, computed, bridge, there, asked)
+            told = (function, None, reads, computed, bridge, there, asked)
+            leaf = Leaf(number, reads_pod, reads_pool, False, *told, seen=seen_of(node) if reads_pool else None)
         self.leaves[key] = leaf
         return leaf
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from engine.language import Call, Has, Ident, Index, Literal, Node, Select, children, free_names
 from engine.pods import NAME_LABEL
-from engine.pools import POOL_FIELDS, Read
+from engine.pools import PLAIN_FIELDS, POOL_FIELDS, Read
 from engine.program.model import POD_NAMES
 from engine.program.tree import Reads
 
@@ -119,6 +119,45 @@ def _collect_reads(node: Node, found: set[Read]) -> bool:
         case _:
             return any([_collect_reads(child, found) for child in children(node)])  # noqa: C419 - every child is looked at
     return False
+
+
+def seen_of(node: Node) -> Reads | None:
+    """All of a pool that an expression's value can depend on; None where that can't be told from its text."""
+    found: set[Read] = set()
+    return frozenset(found) if _collect_seen(node, found) else None
+
+
+def _collect_seen(node: Node, found: set[Read]) -> bool:
+    """Adds what an expression sees of a pool; whether that is all."""
+    match node:
+        case Ident(name="pool" | ".pool"):
+            return False
+        case (
+            Index(
+                operand=Select(operand=Ident(name="pool" | ".pool"), field="labels"),
+                index=Literal(value=str(key)),
+            )
+            | Select(operand=Select(operand=Ident(name="pool" | ".pool"), field="labels"), field=key)
+            | Has(operand=Select(operand=Ident(name="pool" | ".pool"), field="labels"), field=key)
+            | Call(
+                function="@in",
+                args=(Literal(value=str(key)), Select(operand=Ident(name="pool" | ".pool"), field="labels")),
+            )
+        ):
+            found.add(Read("labels", key))
+        case (
+            Select(operand=Ident(name="pool" | ".pool"), field=field)
+            | Has(operand=Ident(name="pool" | ".pool"), field=field)
+        ) if field in PLAIN_FIELDS:
+            found.add(Read("field", field))
+        case (
+            Select(operand=Ident(name="pool" | ".pool"), field=field)
+            | Has(operand=Ident(name="pool" | ".pool"), field=field)
+        ) if field in POOL_FIELDS:
+            found.add(Read("listed", POOL_FIELDS[field]))
+        case _:
+            return all(_collect_seen(child, found) for child in children(node))
+    return True
 
 
 def reads_capacity_type(node: Node) -> bool:

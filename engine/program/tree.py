@@ -22,6 +22,8 @@ class Leaf:
     true; `asked`, where it is there, says the same at once for all pools of a provider. `reads` is what the text says
     that it reads of a pool; `computed`, that there are computed keys besides. `bridge` is there where a lookup can
     answer the leaf instead of its function. `beside` compute what one with a `truth` says of other things than `node`.
+    `seen` is all of a pool that a function can depend on, so that it is the same on pools that are alike in it; None
+    where that can't be told.
     """
 
     number: int
@@ -36,6 +38,7 @@ class Leaf:
     open: TruthOf | None = None
     asked: TruthOf | None = None
     beside: tuple[Callable[..., object], ...] = ()
+    seen: Reads | None = None
 
 
 @dataclass(frozen=True, slots=True)
