@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from delivery.content import Content, SignedObject, SourceError
 from delivery.credentials import read_credentials
 from delivery.files import MAX_DEPTH, MAX_ENTRIES, SUFFIXES
 from delivery.folder import MAX_FILE, MAX_FILES
-from delivery.git_address import GitAddress
 from delivery.git_objects import (
     FILE_MODES,
     FOLDER,
@@ -35,6 +35,7 @@ from engine.versions import VersionRange
 
 if TYPE_CHECKING:
     from delivery.git_remote import Received, Remote
+    from delivery.sources import Address
 
 SECONDS = 60.0
 """How long an operation may take, unless something else is said."""
@@ -48,27 +49,29 @@ _LFS = b"version https://git-lfs.github.com/spec/"
 class GitSource:
     """A folder of a repository as a source of bundles."""
 
-    def __init__(self, address: GitAddress, credentials: Path | None = None, seconds: float = SECONDS) -> None:
+    def __init__(self, address: Address, credentials: Path | None = None, seconds: float = SECONDS) -> None:
         """`credentials` is a folder, read at each use; `seconds` is how long each operation may take."""
-        self._address, self._folder, self._seconds = address, credentials, seconds
+        self._address, self._credentials, self._seconds = address, credentials, seconds
+        self._kind, self._wanted = address.wanted
+        self._whom = urlsplit(address.location).netloc.rpartition("@")[2] or f"`{address.location}`"
         self._opened: Remote | None = None
 
     @property
     def origin(self) -> str:
-        return str(self._address)
+        return self._address.text
 
     def look(self) -> str:
-        if self._address.kind == "commit":
-            return self._address.wanted
-        with Transfer("look", self._address.host, self._seconds, MAX_REFS) as transfer:
+        if self._kind == "commit":
+            return self._wanted
+        with Transfer("look", self._whom, self._seconds, MAX_REFS) as transfer:
             refs = self._remote().refs(transfer, self._prefixes())
             name = self._ref(refs.names, transfer)
             found = refs.names[name]
             return self._version(name, refs.peeled.get(name, found), found)
 
     def fetch(self) -> Content:
-        with Transfer("fetch", self._address.host, self._seconds, MAX_REFS + 2 * MAX_PACK) as transfer:
-            return _Fetch(self, transfer).content()
+        with Transfer("fetch", self._whom, self._seconds, MAX_REFS + 2 * MAX_PACK) as transfer:
+            return _Fetch(self, self._address.folder, transfer).content()
 
     def close(self) -> None:
         if self._opened is not None:
@@ -78,34 +81,34 @@ class GitSource:
         if self._opened is None:
             from delivery.git_remote import remote_of  # dulwich is read by whoever asks a repository
 
-            self._opened = remote_of(self._address.url, lambda transfer: read_credentials(self._folder, transfer.step))
+            self._opened = remote_of(
+                self._address.location, lambda transfer: read_credentials(self._credentials, transfer.step)
+            )
         return self._opened
 
     def _prefixes(self) -> list[str]:
-        address = self._address
-        match address.kind:
+        match self._kind:
             case "branch":
-                return [f"refs/heads/{address.wanted}"]
+                return [f"refs/heads/{self._wanted}"]
             case "tag":
-                return [f"refs/tags/{address.wanted}"]
+                return [f"refs/tags/{self._wanted}"]
             case "semver":
                 return ["refs/tags/"]
         return ["HEAD"]
 
     def _ref(self, names: Mapping[str, str], transfer: Transfer) -> str:
         """The reference that is meant. Raises SourceError where there is none."""
-        address = self._address
-        if address.kind == "semver":
+        if self._kind == "semver":
             tags = {name.removeprefix("refs/tags/") for name in names if name.startswith("refs/tags/")}
-            newest = VersionRange(address.wanted).newest(tags)
+            newest = VersionRange(self._wanted).newest(tags)
             if newest is None:
-                raise transfer.error(f"no tag is in the range `{address.wanted}`{_few(tags)}")
+                raise transfer.error(f"no tag is in the range `{self._wanted}`{_few(tags)}")
             return f"refs/tags/{newest}"
         [name] = self._prefixes()
         if name in names:
             return name
-        what = "branch of its own" if address.kind == "head" else f"{address.kind} `{address.wanted}`"
-        raise transfer.error(f"`{address.url}` has no {what}; was it deleted or renamed?")
+        what = f"{self._kind} `{self._wanted}`" if self._kind else "branch of its own"
+        raise transfer.error(f"`{self._address.location}` has no {what}; was it deleted or renamed?")
 
     def _version(self, ref: str, commit: str, target: str) -> str:
         """How a state is called: by its commit, and if it was asked for by a tag, by that and its object too."""
@@ -117,9 +120,9 @@ class GitSource:
 class _Fetch:
     """One fetch: from a reference to the files."""
 
-    def __init__(self, source: GitSource, transfer: Transfer) -> None:
-        self._source, self._transfer = source, transfer
-        self._address, self._remote = source._address, source._remote()
+    def __init__(self, source: GitSource, folder: str, transfer: Transfer) -> None:
+        self._source, self._folder, self._transfer = source, folder, transfer
+        self._remote = source._remote()
         self._ref, self._start = "", ""
         self._objects: dict[str, tuple[int, bytes]] = {}
         self._files: dict[str, bytes] = {}
@@ -135,7 +138,7 @@ class _Fetch:
             self._file(path, blobs[name])
         version = self._source._version(self._ref, commit, self._start)
         return Content(
-            version, f"{self._address} at {commit}", self._files, tuple(self._problems), objects=tuple(signed)
+            version, f"{self._source.origin} at {commit}", self._files, tuple(self._problems), objects=tuple(signed)
         )
 
     def _received(self, *, whole: bool) -> Pack:
@@ -151,8 +154,8 @@ class _Fetch:
 
     def _choose(self, names: Mapping[str, str]) -> list[str]:
         if not self._start:
-            self._ref = "" if self._address.kind == "commit" else self._source._ref(names, self._transfer)
-            self._start = names[self._ref] if self._ref else self._address.wanted
+            self._ref = "" if self._source._kind == "commit" else self._source._ref(names, self._transfer)
+            self._start = names[self._ref] if self._ref else self._source._wanted
         return [self._start]
 
     def _pack(self, received: Received) -> Pack:
@@ -198,12 +201,12 @@ class _Fetch:
     def _listed(self, tree: str) -> dict[str, str]:
         """The names of the blobs of the folder's files, by their path below it; what can't be one is a problem."""
         width = len(tree) // 2
-        for part in self._address.folder.split("/") if self._address.folder else ():
+        for part in self._folder.split("/") if self._folder else ():
             entries = {entry.name: entry for entry in entries_of(self._object(tree, TREE, "the folder"), width)}
             found = entries.get(part)
             if found is None or found.mode != FOLDER:
                 folders = sorted(entry.name for entry in entries.values() if entry.mode == FOLDER)
-                raise self._transfer.error(f"`{self._address}` has no folder `{part}`{_few(folders)}")
+                raise self._transfer.error(f"`{self._source.origin}` has no folder `{part}`{_few(folders)}")
             tree = found.target
         wanted: dict[str, str] = {}
         above, seen = [("", tree)], 0

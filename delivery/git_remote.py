@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from dulwich.client import AbstractHttpGitClient, GitClient, SubprocessWrapper, TraditionalGitClient
 from dulwich.errors import GitProtocolError, HangupException, NotGitRepository
@@ -81,7 +81,7 @@ class Remote(Protocol):
 
 def remote_of(url: str, credentials: Callable[[Transfer], Credentials]) -> Remote:
     """The repository at `https://…`, `ssh://…` or `file:///…`; `credentials` gives what to show, as of now."""
-    return _OverHttps(url, credentials) if url.startswith("https:") else _OverPipe(url, credentials)
+    return _OverHttps(url, credentials) if url.startswith("http") else _OverPipe(url, credentials)
 
 
 class _NoHistory:
@@ -273,7 +273,7 @@ class _OverPipe(_Asked):
         self._place, self._credentials = urlsplit(url), credentials
 
     def _client(self, transfer: Transfer) -> tuple[GitClient, Any]:
-        path = unquote(self._place.path)
+        path = self._place.path
         if self._place.scheme == "file":
             command = [*_GIT, path]
         else:
@@ -287,7 +287,7 @@ class _OverPipe(_Asked):
         options = [f"-o{name}={value}" for name, value in _ssh_options(transfer, self._credentials(transfer)).items()]
         file = ["-F", "/dev/null"] if "-oIdentitiesOnly=yes" in options else []
         port = ["-p", str(place.port)] if place.port else []
-        user = f"{unquote(place.username)}@" if place.username else ""
+        user = f"{place.username}@" if place.username else ""
         return ["ssh", "-x", "-T", *file, *options, *port, "--", f"{user}{place.hostname}"]
 
     def close(self) -> None:

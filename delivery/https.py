@@ -1,4 +1,4 @@
-"""Asking a server over https, within what a `Transfer` allows. Redirects are answers, and nobody else's credentials.
+"""Asking a server over https (on this machine also over http), within what a `Transfer` allows. Redirects are answers, and nobody else's credentials.
 
 Connections are kept from one transfer to the next. At the end of its time each connection of a transfer is shut down,
 in whatever it waits for: the handshake, a header, the rest of an answer.
@@ -17,8 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
-from urllib3.connection import HTTPSConnection
-from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from delivery.proxies import proxy_for
 from delivery.transfer import Transfer
@@ -26,6 +26,7 @@ from delivery.transfer import Transfer
 CHUNK = 1 << 16
 CONNECT_SECONDS = 10.0
 MAX_RETRY_AFTER = 3600.0
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Answer:
@@ -107,7 +108,7 @@ class Https:
 
     def _pool(self, transfer: Transfer, url: str, authority: str) -> urllib3.PoolManager:
         place = urlsplit(url)
-        if place.scheme != "https":
+        if place.scheme != "https" and (place.scheme != "http" or place.hostname not in LOOPBACK):
             raise transfer.error(f"`{place.scheme}` to `{place.hostname}` is refused, only https is asked")
         proxy = proxy_for(place.hostname or "", place.port or 443, os.environ)
         if (proxy, authority) not in self._pools:
@@ -121,15 +122,14 @@ class Https:
         except (ssl.SSLError, ValueError):
             raise transfer.error("`ca.crt` of the credentials holds no certificates in PEM") from None
         pool = urllib3.ProxyManager(proxy, ssl_context=context) if proxy else urllib3.PoolManager(ssl_context=context)
-        pool.pool_classes_by_scheme = {**pool.pool_classes_by_scheme, "https": self._pool_class()}
+        pool.pool_classes_by_scheme = self._pool_classes()
         return pool
 
-    def _pool_class(self) -> type[HTTPSConnectionPool]:
+    def _pool_classes(self) -> dict[str, type[HTTPConnectionPool]]:
+        """Pools whose connections the transfer that is under way can interrupt."""
         client = self
 
-        class Connection(HTTPSConnection):
-            """One that the transfer under way can interrupt."""
-
+        class Interruptible(HTTPConnection):
             _handle: socket.socket | None = None
 
             def _new_conn(self) -> socket.socket:
@@ -139,8 +139,6 @@ class Https:
                 return made
 
             def request(self, *args: Any, **options: Any) -> None:
-                if self.sock is not None:
-                    self.sock.settimeout(self.timeout if isinstance(self.timeout, float) else None)
                 self._interruptible()
                 super().request(*args, **options)
 
@@ -154,10 +152,16 @@ class Https:
                 if client._transfer is not None and (handle := self._handle) is not None:
                     client._transfer.interrupted_by(lambda: handle.shutdown(socket.SHUT_RDWR))
 
-        class Pool(HTTPSConnectionPool):
-            ConnectionCls = Connection
+        class Encrypted(Interruptible, HTTPSConnection):
+            """The same, encrypted."""
 
-        return Pool
+        class PlainPool(HTTPConnectionPool):
+            ConnectionCls = Interruptible
+
+        class Pool(HTTPSConnectionPool):
+            ConnectionCls = Encrypted
+
+        return {"http": PlainPool, "https": Pool}
 
 
 @contextlib.contextmanager

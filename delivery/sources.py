@@ -15,12 +15,15 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, NoReturn
 from urllib.parse import unquote
 
 from delivery import content
 from delivery.folder_source import FolderSource
+from delivery.git import SECONDS, GitSource
 from engine.documents import BundleError, Problem, Source, Span, did_you_mean, printable
+from engine.versions import VersionRange
 
 Kind = Literal["folder", "archive", "git", "oci"]
 ARCHIVES = (".tar.gz", ".tgz")
@@ -64,10 +67,15 @@ def read_address(text: str, flag: str = "--bundle") -> Address:
     return _Reader(Source(flag, text)).address()
 
 
-def source_of(address: Address) -> content.Source:
-    """The source of an address. Raises BundleError where this build has none of its kind."""
+def source_of(address: Address, credentials: Path | None = None, seconds: float = SECONDS) -> content.Source:
+    """The source of an address. Raises BundleError where this build has none of its kind.
+
+    `credentials` is a folder of files, read at each use; `seconds` is how long a look or a fetch may take.
+    """
     if address.kind == "folder":
         return FolderSource(address.location)
+    if address.kind == "git":
+        return GitSource(address, credentials, seconds)
     whole = Span(Source("--bundle", address.text), 0, len(address.text))
     raise BundleError([Problem("source", f"sources of kind `{address.kind}` are not known yet", whole, "a folder")])
 
@@ -183,9 +191,19 @@ class _Reader:
         if name == "commit" and not _COMMIT.fullmatch(value):
             hint = f"say `branch={value}` or `tag={value}`" if not _NO_REFERENCE.search(value) else ""
             self._wrong(f"`{value}` is no commit", begin, len(self._text), "its 40 hexadecimal digits", hint)
+        if name == "semver":
+            self._range(value, begin)
         if name in ("branch", "tag") and _NO_REFERENCE.search(value):
             self._wrong(f"`{value}` is no name of a {name}", begin, len(self._text))
         return name, value
+
+    def _range(self, value: str, start: int) -> None:
+        try:
+            VersionRange(value)
+        except ValueError as error:
+            self._wrong(
+                f"`{value}` is no range of versions: {error}", start, len(self._text), "as `^1.2` or `>=1.2 <2`"
+            )
 
     def _wrong(self, message: str, start: int, end: int, expected: str = "", hint: str = "") -> NoReturn:
         raise BundleError([Problem("source", message, Span(self._source, start, end), expected, hint)])

@@ -10,7 +10,7 @@ import pytest
 from delivery.content import SourceError
 from delivery.folder import bundle_of, read_bundle
 from delivery.git import GitSource
-from delivery.git_address import git_address
+from delivery.sources import read_address
 from tests.delivery import bundles
 from tests.delivery.authority import Authority
 from tests.delivery.git_servers import HttpServer, Repository, served
@@ -49,7 +49,7 @@ def credentials(tmp_path: Path, authority: Authority) -> Path:
 
 
 def source(server: HttpServer, credentials: Path | None, wanted: str = "", folder: str = "//bundle") -> GitSource:
-    return GitSource(git_address(f"git+{server.url}{folder}{wanted}"), credentials, 20.0)
+    return GitSource(read_address(f"git+{server.url}{folder}{wanted}"), credentials, 20.0)
 
 
 def failure(one: GitSource, step: str = "fetch") -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from delivery.folder_source import FolderSource
+from delivery.git import GitSource
 from delivery.sources import Address, read_address, source_of
 from engine.documents import BundleError
 
@@ -92,6 +93,8 @@ def test_a_source_is_understood(text: str, kind: str, location: str, folder: str
         ("git+https://host/repo.git?tag=-x", 31, "is no name of a tag"),
         ("git+https://host/repo.git?commit=v1.2.0", 34, "say `branch=v1.2.0` or `tag=v1.2.0`"),
         ("git+https://host/repo.git?commit=4d7a214", 34, "is no commit"),
+        ("git+https://host/repo.git?semver=newest", 34, "`newest` is no range of versions"),
+        ("oci://host/repo?semver=1.2.3.4", 24, "is no range of versions"),
         ("oci://host/Repo:1", 12, "is no name of a repository"),
         ("oci://host:1", 14, "is no name of a repository"),
         ("oci://host/repo", 12, "which version is not said"),
@@ -119,6 +122,12 @@ def test_a_folder_is_a_folder_whatever_its_name(tmp_path: Path) -> None:
     assert isinstance(source_of(address), FolderSource)
 
 
+def test_a_repository_is_a_source_that_was_not_asked_yet(tmp_path: Path) -> None:
+    made = source_of(read_address("git+https://host.invalid/a//b?branch=main"), tmp_path, 1.0)
+    assert isinstance(made, GitSource)
+    assert made.origin == "git+https://host.invalid/a//b?branch=main"
+
+
 def test_what_is_not_known_yet_is_said() -> None:
-    with pytest.raises(BundleError, match="sources of kind `git` are not known yet"):
-        source_of(Address("git+https://host/a", "git", "https://host/a"))
+    with pytest.raises(BundleError, match="sources of kind `oci` are not known yet"):
+        source_of(Address("oci://host/a:1", "oci", "host/a"))
