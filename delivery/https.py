@@ -1,7 +1,8 @@
-"""Asking a server over https (on this machine also over http), within what a `Transfer` allows. Redirects are answers, and nobody else's credentials.
+"""Asking a server over https, or on this machine over http, within what a `Transfer` allows.
 
-Connections are kept from one transfer to the next. At the end of its time each connection of a transfer is shut down,
-in whatever it waits for: the handshake, a header, the rest of an answer.
+Redirects are answers: who follows one knows whose credentials it has. Connections are kept from one transfer to the
+next. At the end of its time each connection of a transfer is shut down, in whatever it waits for: the handshake, a
+header, the rest of an answer.
 """
 
 from __future__ import annotations
