@@ -1,0 +1,115 @@
+"""What an attestation says for an archive: that it is the bundle, in the version, that is to be served now."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable
+
+from delivery.signature.envelope import PAYLOAD_TYPE, DigestSignature, Envelope, Signature, read_attestation
+from delivery.signature.errors import Fault, SignatureError
+from delivery.signature.keys import PublicKey
+from delivery.signature.statement import ForeignStatementError, Statement, read_statement
+from delivery.signature.strict_json import UnreadableError
+from delivery.signature.trust import SKEW, Trust, Verified
+
+SIGN = "sign this archive with `bayplan sign`"
+
+
+def judged(attestation: bytes, archive: str, name: str, version: str, trust: Trust, now: datetime.datetime) -> Verified:
+    """What one attestation is worth for an archive whose bundle calls itself by this name and version.
+
+    Raises SignatureError. Its fault is among `NOBODY` in `verify.py` where nobody trusted has said anything of bundles.
+    """
+    try:
+        found = read_attestation(attestation)
+    except UnreadableError as error:
+        raise SignatureError("unreadable", "signature", str(error), SIGN) from error
+    if isinstance(found, DigestSignature):
+        return _judged_digest(found, archive, name, version, trust)
+    key = _signer(found.signatures, trust, lambda key, value: key.fits(value, found.signed))
+    statement = _statement(found, key)
+    _compare(statement, archive, name, version, key)
+    _in_time(statement, now, key)
+    until = f", good until {statement.expires:%Y-%m-%d %H:%M} UTC" if statement.expires else ""
+    words = f"{statement.name} {statement.version} is signed by {key}{until}"
+    return Verified("statement", words, str(key), statement.version, statement.expires)
+
+
+def _judged_digest(found: DigestSignature, archive: str, name: str, version: str, trust: Trust) -> Verified:
+    if found.algorithm != "SHA2_256":
+        reason = (
+            f"the archive is signed by its digest of the kind `{found.algorithm[:20]}`; only SHA2_256 can be checked"
+        )
+        raise SignatureError("unsupported", "messageSignature.messageDigest", reason, SIGN)
+    digest = bytes.fromhex(archive)
+    key = _signer((found.signature,), trust, lambda key, value: key.fits_digest(value, found.digest))
+    if found.digest != digest:
+        raise _other_archive("messageSignature.messageDigest", found.digest.hex(), archive, key)
+    if not trust.allow_digest:
+        reason = f"{key} has signed the archive's bytes, and says neither which bundle it is nor until when"
+        raise SignatureError("no-statement", "statement", reason, f"{SIGN}, or allow signatures without a statement")
+    return Verified(
+        "digest", f"the archive of {name} {version} is signed by {key}, without a statement", str(key), version
+    )
+
+
+def _signer(signatures: Iterable[Signature], trust: Trust, fits: Callable[[PublicKey, bytes], bool]) -> PublicKey:
+    """The trusted key that one of the signatures is by; a hint at one of them is taken at its word."""
+    keys = {key.hint: key for key in trust.keys or ()}
+    claimed = None
+    for one in signatures:
+        if one.hint in keys:
+            claimed = keys[one.hint]
+        for key in [keys[one.hint]] if one.hint in keys else keys.values():
+            if fits(key, one.value):
+                return key
+    if claimed:
+        reason = f"it says that it is by {claimed}, and does not fit: what was signed, or the signature, was changed"
+        raise SignatureError("damaged", "signature", reason, SIGN)
+    known = ", ".join(str(key) for key in keys.values()) or "none"
+    raise SignatureError(
+        "unknown-key",
+        "signature",
+        f"it is by no trusted key ({known})",
+        f"{SIGN} by one of these keys, or trust its key",
+    )
+
+
+def _statement(envelope: Envelope, key: PublicKey) -> Statement:
+    if envelope.payload_type != PAYLOAD_TYPE:
+        reason = f"`payloadType` is `{envelope.payload_type[:100]}`, not `{PAYLOAD_TYPE}`"
+        raise SignatureError("no-statement", "statement", reason, SIGN)
+    try:
+        return read_statement(envelope.payload)
+    except ForeignStatementError as error:
+        raise SignatureError("no-statement", "statement", f"it is not about a bundle: {error}", SIGN) from error
+    except UnreadableError as error:
+        raise SignatureError("bad-statement", "statement", f"{error}; signed by {key}", SIGN) from error
+
+
+def _compare(statement: Statement, archive: str, name: str, version: str, key: PublicKey) -> None:
+    if statement.archive != archive:
+        raise _other_archive("subject.digest.sha256", statement.archive, archive, key)
+    compared: tuple[tuple[Fault, str, str, str], ...] = (
+        ("wrong-name", "predicate.bundle.name", statement.name, name),
+        ("wrong-version", "predicate.bundle.version", statement.version, version),
+    )
+    for fault, field, said, has in compared:
+        if said != has:
+            reason = f"{key} has signed this archive as `{said}`, and its `bundle.yaml` says `{has}`"
+            raise SignatureError(fault, field, reason, SIGN)
+
+
+def _in_time(statement: Statement, now: datetime.datetime, key: PublicKey) -> None:
+    if statement.issued > now + SKEW:
+        reason = f"{key} has signed it as of {statement.issued:%Y-%m-%d %H:%M} UTC, which is yet to come"
+        raise SignatureError("not-yet-valid", "predicate.issued", reason, "set the clock here, or there and sign anew")
+    if statement.expires and statement.expires <= now:
+        reason = f"what {key} has signed was good until {statement.expires:%Y-%m-%d %H:%M} UTC"
+        remedy = "sign the archive anew with `bayplan sign --expires`, or look whether the source is held back"
+        raise SignatureError("expired", "predicate.expires", reason, remedy)
+
+
+def _other_archive(field: str, said: str, archive: str, key: PublicKey) -> SignatureError:
+    reason = f"{key} has signed sha256:{said}, and the archive is sha256:{archive}"
+    return SignatureError("wrong-digest", field, reason, f"{SIGN}; if you did, it was changed on the way")

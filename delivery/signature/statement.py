@@ -1,0 +1,127 @@
+"""What is signed of an archive: which bundle it is, in which version, since when, and until when that may be believed.
+
+An in-toto Statement (v1) with a predicate of our own, which `cosign attest-blob` signs, too. Whoever takes a statement
+takes all of it: a key that is not known may say when not to, so it is refused.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import semver
+
+from delivery.signature.strict_json import UnreadableError, at, json_object, objects_at, text_at
+
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "https://bayplan.dev/attestation/bundle/v1"
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_KEYS = {
+    (): {"_type", "subject", "predicateType", "predicate"},
+    ("predicate",): {"bundle", "issued", "expires"},
+    ("predicate", "bundle"): {"name", "version", "revision"},
+}
+
+
+class ForeignStatementError(Exception):
+    """A statement about something else than bundles: which kind, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """`archive` is its SHA-256, hexadecimal; `revision` may be empty; times have a zone, `expires` may be none."""
+
+    archive: str
+    name: str
+    version: str
+    revision: str
+    issued: datetime.datetime
+    expires: datetime.datetime | None = None
+
+    def payload(self, archive_name: str) -> bytes:
+        """The bytes to sign; what the archive is called is said for people only."""
+        bundle = {"name": self.name, "version": self.version, "revision": self.revision}
+        predicate: dict[str, Any] = {"bundle": bundle, "issued": _written(self.issued)}
+        if self.expires:
+            predicate["expires"] = _written(self.expires)
+        whole = {
+            "_type": STATEMENT,
+            "subject": [{"name": archive_name, "digest": {"sha256": self.archive}}],
+            "predicateType": PREDICATE,
+            "predicate": predicate,
+        }
+        return json.dumps(whole, separators=(",", ":")).encode()
+
+
+def read_statement(payload: bytes) -> Statement:
+    """The statement of a payload that somebody trusted has signed. Raises ForeignStatementError and UnreadableError."""
+    whole = json_object(payload, "the statement")
+    if (kind := text_at(whole, "_type")) != STATEMENT:
+        raise ForeignStatementError(f"`_type` is `{kind[:100]}`, not `{STATEMENT}`")
+    if (kind := text_at(whole, "predicateType")) != PREDICATE:
+        raise ForeignStatementError(f"`predicateType` is `{kind[:100]}`, not `{PREDICATE}`")
+    for path, known in _KEYS.items():
+        _only(whole, path, known)
+    revision = at(whole, "predicate", "bundle", "revision")
+    expires = at(whole, "predicate", "expires")
+    return Statement(
+        _archive(whole),
+        text_at(whole, "predicate", "bundle", "name"),
+        _version(whole),
+        "" if revision is None else text_at(whole, "predicate", "bundle", "revision"),
+        _time(whole, "issued"),
+        None if expires is None else _time(whole, "expires"),
+    )
+
+
+def is_older(version: str, than: str) -> bool:
+    """Whether one semantic version comes before another one; what is none is older than what is one."""
+    try:
+        return semver.Version.parse(version) < semver.Version.parse(than)
+    except ValueError:
+        return semver.Version.is_valid(than)
+
+
+def _archive(whole: Mapping[str, Any]) -> str:
+    named = objects_at(whole, "subject")
+    if len(named) != 1:
+        raise UnreadableError(f"`subject` has {len(named):,} entries; expected one archive")
+    digest = text_at(named[0], "digest", "sha256")
+    if not _SHA256.fullmatch(digest):
+        raise UnreadableError("`subject[0].digest.sha256` is no SHA-256 in hexadecimal")
+    return digest
+
+
+def _version(whole: Mapping[str, Any]) -> str:
+    version = text_at(whole, "predicate", "bundle", "version")
+    if not semver.Version.is_valid(version):
+        raise UnreadableError(f"`predicate.bundle.version` `{version[:100]}` is no semantic version")
+    return version
+
+
+def _time(whole: Mapping[str, Any], key: str) -> datetime.datetime:
+    said = text_at(whole, "predicate", key)
+    try:
+        if _TIME.fullmatch(said):
+            return datetime.datetime.fromisoformat(said).astimezone(datetime.UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise UnreadableError(f"`predicate.{key}` `{said[:100]}` is no time as in `2026-11-27T08:00:00Z`")
+
+
+def _only(whole: Mapping[str, Any], path: tuple[str, ...], known: set[str]) -> None:
+    value = at(whole, *path)
+    where = ".".join(path) or "the statement"
+    if not isinstance(value, dict):
+        raise UnreadableError(f"`{where}` is no object")
+    if strange := sorted(value.keys() - known):
+        raise UnreadableError(f"`{where}` has `{strange[0][:100]}`, which is not known; is it for a newer bayplan?")
+
+
+def _written(time: datetime.datetime) -> str:
+    return time.astimezone(datetime.UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
