@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import semver
-
 from delivery.signature.strict_json import UnreadableError, at, json_object, objects_at, text_at
+from engine.versions import version_of
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://bayplan.dev/attestation/bundle/v1"
@@ -81,10 +80,8 @@ def read_statement(payload: bytes) -> Statement:
 
 def is_older(version: str, than: str) -> bool:
     """Whether one semantic version comes before another one; what is none is older than what is one."""
-    try:
-        return semver.Version.parse(version) < semver.Version.parse(than)
-    except ValueError:
-        return semver.Version.is_valid(than)
+    one, other = version_of(version), version_of(than)
+    return other is not None and (one is None or one < other)
 
 
 def _archive(whole: Mapping[str, Any]) -> str:
@@ -99,7 +96,7 @@ def _archive(whole: Mapping[str, Any]) -> str:
 
 def _version(whole: Mapping[str, Any]) -> str:
     version = text_at(whole, "predicate", "bundle", "version")
-    if not semver.Version.is_valid(version):
+    if version_of(version) is None:
         raise UnreadableError(f"`predicate.bundle.version` `{version[:100]}` is no semantic version")
     return version
 

@@ -79,7 +79,7 @@ def _outcomes(
     else:
         for one in [one for one in content.objects if one.signature][:MAX_SIGNATURES]:
             try:
-                yield judged_object(one, content.version, version, trust, now)
+                yield judged_object(one, version, trust, now)
             except SignatureError as error:
                 yield error
 
