@@ -18,7 +18,7 @@ SIGN = "sign this archive with `bayplan sign`"
 def judged(attestation: bytes, archive: str, name: str, version: str, trust: Trust, now: datetime.datetime) -> Verified:
     """What one attestation is worth for an archive whose bundle calls itself by this name and version.
 
-    Raises SignatureError. Its fault is among `NOBODY` in `verify.py` where nobody trusted has said anything of bundles.
+    Raises SignatureError.
     """
     try:
         found = read_attestation(attestation)

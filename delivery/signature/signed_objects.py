@@ -29,8 +29,11 @@ def judged_object(one: SignedObject, version: str, trust: Trust, now: datetime.d
     if not lines:
         reason = f"it is by the key {fingerprint(found.key)}, which is not among the allowed signers"
         raise SignatureError("unknown-key", field, reason, "sign with one of theirs, or add the key to the file")
+    if found.namespace != NAMESPACE.encode():
+        reason = f"it was made for `{found.namespace[:50].decode(errors='replace')}`, not for `{NAMESPACE}`"
+        raise SignatureError("damaged", field, reason, SIGN)
     try:
-        fits = found.namespace == NAMESPACE.encode() and found.fits(one.payload)
+        fits = found.fits(one.payload)
     except (BadSignatureError, BadKeyError) as error:
         raise SignatureError("damaged", field, str(error), SIGN) from error
     if not fits:
@@ -46,9 +49,13 @@ def _read(signature: bytes, field: str) -> SshSignature:
         kind = "GPG" if b"PGP" in signature[:16] else "X.509"
         raise SignatureError("unsupported", field, f"signatures by {kind} are not supported", SIGN)
     try:
-        return read_ssh_signature(signature)
+        found = read_ssh_signature(signature)
     except BadSignatureError as error:
         raise SignatureError("unreadable", field, str(error), SIGN) from error
+    if b"-cert-v01@" in found.key[:64]:
+        reason = "it is by a certificate of SSH, which is not supported"
+        raise SignatureError("unsupported", field, reason, "sign with the key itself, and list it")
+    return found
 
 
 def _signed_at(one: SignedObject, field: str, now: datetime.datetime) -> datetime.datetime | None:
