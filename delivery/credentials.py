@@ -6,7 +6,6 @@ Secrets rotate while a process runs. What is read here is in no message, and in 
 from __future__ import annotations
 
 import base64
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,16 +19,16 @@ MAX_CREDENTIAL = 1 << 20
 class Credentials:
     """As of now. Empty is what there is no file for.
 
-    `authority` is PEM: the certificates that a server's may be signed by, in place of the system's. `identity` and
-    `known_hosts` are paths, for ssh reads them itself.
+    `authority` is PEM: the certificates that a server's may be signed by, in place of the system's. `identity` is the
+    private key for ssh, `known_hosts` the keys of the hosts that it may be shown to.
     """
 
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
     authority: str = field(default="", repr=False)
-    identity: Path | None = None
-    known_hosts: Path | None = None
+    identity: str = field(default="", repr=False)
+    known_hosts: str = field(default="", repr=False)
 
     @property
     def authorization(self) -> str:
@@ -58,13 +57,9 @@ def read_credentials(folder: Path | None, step: Step) -> Credentials:
         _word(folder / "password", step),
         _word(folder / "bearerToken", step),
         _text(folder / "ca.crt", step),
-        _path(folder / "identity"),
-        _path(folder / "known_hosts"),
+        _text(folder / "identity", step),
+        _text(folder / "known_hosts", step),
     )
-
-
-def _path(path: Path) -> Path | None:
-    return path if os.path.exists(path) else None
 
 
 def _text(path: Path, step: Step) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from delivery.content import Content, SignedObject, SourceError
-from delivery.credentials import read_credentials
+from delivery.credentials import Credentials, read_credentials
 from delivery.files import MAX_DEPTH, MAX_ENTRIES, SUFFIXES
 from delivery.folder import MAX_FILE, MAX_FILES
 from delivery.git_objects import (
@@ -79,12 +79,16 @@ class GitSource:
 
     def _remote(self) -> Remote:
         if self._opened is None:
-            from delivery.git_remote import remote_of  # dulwich is read by whoever asks a repository
+            # dulwich and an HTTP client are imported by whoever asks a repository
+            from delivery.git_over_https import HttpsRemote
+            from delivery.git_over_pipe import PipeRemote
 
-            self._opened = remote_of(
-                self._address.location, lambda transfer: read_credentials(self._credentials, transfer.step)
-            )
+            kind = HttpsRemote if self._address.location.startswith("http") else PipeRemote
+            self._opened = kind(self._address.location, self._read_credentials)
         return self._opened
+
+    def _read_credentials(self, transfer: Transfer) -> Credentials:
+        return read_credentials(self._credentials, transfer.step)
 
     def _prefixes(self) -> list[str]:
         match self._kind:
@@ -145,7 +149,7 @@ class _Fetch:
         from delivery.git_remote import RefusedError
 
         try:
-            return self._pack(self._remote.pack(self._transfer, self._source._prefixes(), self._choose, whole))
+            return self._pack(self._remote.pack(self._transfer, self._source._prefixes(), self._choose, whole=whole))
         except RefusedError as error:
             raise self._transfer.error(
                 f"{self._transfer.whom} does not hand out `{self._start}`: {error}. It was removed, or only what"

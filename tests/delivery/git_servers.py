@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import getpass
 import os
 import shutil
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.delivery.authority import Authority
+from tests.waiting import wait_for
 
 ENVIRONMENT = {
     "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
@@ -179,3 +182,65 @@ def served(folder: Path, authority: Authority, port: int = 0) -> Iterator[HttpSe
 
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
+
+
+def ssh_key(path: Path) -> Path:
+    """A new key; gives the file of the private one, beside which is the public one. What was there is replaced."""
+    for old in (path, path.with_suffix(".pub")):
+        old.unlink(missing_ok=True)
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(path)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    return path
+
+
+class SshServer:
+    """A real sshd on loopback, for whoever runs the tests. What it lets in is in `authorized`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.authorized, self.port = folder, folder / "authorized_keys", free_port()
+        self.host_key = ssh_key(folder / "host_key")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        assert SSHD
+        if os.getuid() == 0:
+            Path("/run/sshd").mkdir(exist_ok=True)
+        settings = {
+            "Port": self.port,
+            "ListenAddress": "127.0.0.1",
+            "HostKey": self.host_key,
+            "AuthorizedKeysFile": self.authorized,
+            "PidFile": "none",
+            "StrictModes": "no",
+            "UsePAM": "no",
+            "PermitRootLogin": "yes",
+            "AcceptEnv": "GIT_PROTOCOL",
+        }
+        configuration = self.folder / "sshd_config"
+        configuration.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+        command = [SSHD, "-D", "-e", "-f", str(configuration)]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(self._listens, "sshd to listen")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def known_hosts(self) -> str:
+        """The line by which a client knows it."""
+        return f"[127.0.0.1]:{self.port} {self.host_key.with_suffix('.pub').read_text()}"
+
+    def url(self, repository: Repository) -> str:
+        return f"ssh://{getpass.getuser()}@127.0.0.1:{self.port}{repository.path}"
+
+    def _listens(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1.0):
+            return True
+        return False
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
