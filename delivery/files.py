@@ -12,11 +12,14 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
+from delivery.membership import IGNORE_FILE, MAX_IGNORE, Membership, membership
+
 CHUNK = 1 << 20
-SUFFIXES = (".yaml", ".yml", ".json")
 MAX_ENTRIES = 100_000
 MAX_DEPTH = 64
 """Limits of a folder: files and folders in it, at any depth; and how deep."""
+
+EVERY_FILE = Membership()
 
 _KINDS = (
     (stat.S_ISDIR, "it is a folder"),
@@ -60,14 +63,24 @@ def read_stream(stream: BinaryIO, limit: int) -> bytearray:
     return data
 
 
-def found_in(root: str | os.PathLike[str]) -> tuple[Found, ...]:
+def membership_in(root: str | os.PathLike[str]) -> Membership:
+    """What belongs to the bundle in a folder, by the `.bayplanignore` in it.
+
+    Raises BundleError for what is wrong with that file, OSError where it can't be read.
+    """
+    path = os.path.join(root, IGNORE_FILE)
+    return membership(bytes(read_file(path, MAX_IGNORE)) if os.path.lexists(path) else None)
+
+
+def found_in(root: str | os.PathLike[str], belongs: Membership = EVERY_FILE) -> tuple[Found, ...]:
     """The YAML and JSON files under a folder, and its folders that can't be looked into, sorted by name.
 
-    Hidden ones are left out. A link to a folder is followed where it leads to a hidden folder inside the root, each
-    target once: a kubelet lays out a ConfigMap that way. What is not hidden is found without the link. Where the root
-    itself can't be listed, or holds too much, that is all that is found, without a name.
+    Hidden ones are left out, and what does not belong to the bundle, if it is one. A link to a folder is followed where
+    it leads to a hidden folder inside the root, each target once: a kubelet lays out a ConfigMap that way. What is not
+    hidden is found without the link. Where the root itself can't be listed, or holds too much, that is all that is
+    found, without a name.
     """
-    found = tuple(sorted(_walk(os.fspath(root))))
+    found = tuple(sorted(_walk(os.fspath(root), belongs)))
     return found[:1] if found and not found[0].name else found
 
 
@@ -84,7 +97,7 @@ def _regular(found: os.stat_result) -> None:
         raise OSError(errno.EINVAL, f"{kind}, not a file")
 
 
-def _walk(root: str) -> Iterator[Found]:
+def _walk(root: str, belongs: Membership) -> Iterator[Found]:
     inside = os.path.realpath(root)
     followed: set[str] = set()
     folders, seen = [Found("", root, linked=False)], 0
@@ -111,8 +124,10 @@ def _walk(root: str) -> Iterator[Found]:
             name = f"{folder.name}/{entry.name}" if folder.name else entry.name
             one = Found(name, entry.path, folder.linked or is_link)
             if not _asked(entry.is_dir):
-                if name.endswith(SUFFIXES):
+                if belongs.takes(name):
                     yield one
+            elif not belongs.enters(name):
+                continue
             elif not is_link:
                 below.append(one)
             elif (target := os.path.realpath(entry.path)) not in followed and _is_hidden(target, inside):

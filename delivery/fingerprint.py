@@ -10,7 +10,9 @@ import hashlib
 import os
 from collections.abc import Iterator
 
-from delivery.files import found_in, reason
+from delivery.files import EVERY_FILE, found_in, membership_in, reason
+from delivery.membership import IGNORE_FILE, Membership
+from engine.documents import BundleError
 
 Fingerprint = bytes
 
@@ -18,7 +20,8 @@ Fingerprint = bytes
 def fingerprint_of(*paths: str | os.PathLike[str]) -> Fingerprint:
     """Equal as long as no file under the paths has changed, of those that are read from folders.
 
-    What does not exist, can't be read or is no file is part of it; nothing is opened, and no error raised.
+    What does not exist, can't be read or is no file is part of it; nothing is opened but `.bayplanignore`, and no error
+    raised.
     """
     total = hashlib.sha256()
     for path in paths:
@@ -32,8 +35,17 @@ def _entries(path: str) -> Iterator[tuple[str, ...]]:
     if not os.path.isdir(path):
         yield _entry(path)
         return
-    for found in found_in(path):
+    yield _entry(os.path.join(path, IGNORE_FILE))
+    for found in found_in(path, _membership(path)):
         yield (found.path, found.trouble) if found.trouble else _entry(found.path)
+
+
+def _membership(path: str) -> Membership:
+    """What belongs to the bundle in a folder; all that may, where its `.bayplanignore` says nothing useful."""
+    try:
+        return membership_in(path)
+    except (BundleError, OSError):
+        return EVERY_FILE
 
 
 def _entry(path: str) -> tuple[str, ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from delivery.files import Found, found_in, is_inside, read_file, read_stream, reason
+from delivery.files import Found, found_in, is_inside, membership_in, read_file, read_stream, reason
+from delivery.membership import IGNORE_FILE
 from engine.bundle import Bundle, parse_bundle
 from engine.documents import BundleError, Manifest, Problem, Source, Span, ordered, oversize, parse_manifests, printable
 from engine.pools import inventory_problems
@@ -16,7 +18,8 @@ MAX_FILE = 1 << 20
 MAX_FILES = 1_000
 MAX_BUNDLE = 16 << 20
 MAX_MANIFESTS = 1 << 29
-"""Limits: bytes of one file of a bundle, files of a bundle, characters of all of them, bytes of a file of objects."""
+"""Limits: bytes of one file of a bundle, files of a bundle, bytes of all of them, bytes of a file of objects."""
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def load_bundle(path: str | os.PathLike[str]) -> Bundle:
@@ -30,8 +33,7 @@ def load_bundle(path: str | os.PathLike[str]) -> Bundle:
 def read_bundle(path: str | os.PathLike[str]) -> tuple[Bundle | None, tuple[Problem, ...]]:
     """What can be made of the bundle in a folder, and all problems, as `parse_bundle`, those of its `pools` included.
 
-    Read are all YAML and JSON files under the folder. Hidden files and folders are left out, and symbolic links may
-    not lead out of the folder.
+    Read is what belongs to it, as `delivery.membership` says. Symbolic links may not lead out of the folder.
     """
     try:
         return bundle_of(*files_of(path))
@@ -48,7 +50,10 @@ def files_of(path: str | os.PathLike[str]) -> tuple[Mapping[str, bytes | bytearr
     if not os.path.isdir(root):
         message = f"`{path}` {_no_folder(root)}"
         raise BundleError([_unread(str(path), "no-bundle", message, "a folder with a file `bundle.yaml`")])
-    found = found_in(root)
+    try:
+        found = found_in(root, membership_in(root))
+    except OSError as error:
+        raise BundleError([_unread(IGNORE_FILE, "unreadable", f"the file can't be read: {reason(error)}")]) from error
     if found and not found[0].name:
         raise BundleError([_unread(str(path), "unreadable", f"`{path}` can't be read: {found[0].trouble}")])
     return _read_files(root, found)
@@ -59,9 +64,10 @@ def bundle_of(
 ) -> tuple[Bundle | None, tuple[Problem, ...]]:
     """What can be made of the bytes of a bundle's files, by path below it, as `read_bundle`.
 
-    `problems` are those of finding and reading them. Files over the limits are problems, too.
+    `problems` are those of finding and reading them. Files over the limits are problems, too, and names that a reviewer
+    can't read or tell apart.
     """
-    texts, problems = _texts(files, list(problems))
+    texts, problems = _texts(files, [*problems, *_names(files)])
     if any(problem.rule in ("too-many-files", "too-large") for problem in problems):
         return None, ordered(problems)
     bundle, more = parse_bundle(texts)
@@ -128,14 +134,14 @@ def _texts(files: Mapping[str, bytes | bytearray], problems: list[Problem]) -> t
             message = "the bundle has too many files"
             problems.append(_unread(name, "too-many-files", message, f"at most {MAX_FILES:,}"))
             break
-        source = _text(data, name, MAX_FILE)
+        total += len(data)
+        source = _pointer(data, name) or _text(data, name, MAX_FILE)
         if isinstance(source, Problem):
             problems.append(source)
-            continue
-        texts[name] = source.text
-        total += len(source.text)
+        else:
+            texts[name] = source.text
     if total > MAX_BUNDLE:
-        message = f"the bundle is too large: {total:,} characters"
+        message = f"the bundle is too large: {total:,} bytes"
         problems.append(_unread("bundle.yaml", "too-large", message, f"at most {MAX_BUNDLE:,}"))
     return texts, problems
 
@@ -150,12 +156,42 @@ def _no_folder(path: Path) -> str:
     return "is not a folder"
 
 
+def _names(files: Iterable[str]) -> Iterator[Problem]:
+    """What is wrong with the names of files; those that can't be read are told where the files are."""
+    first: dict[str, str] = {}
+    for name in files:
+        other = first.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+        if other != name:
+            message = f"`{name}` and `{other}` are one file on systems where upper and lower case are alike"
+            yield _unread(name, "file-name", message, "names that differ everywhere")
+        problem = _unshown(name)
+        if problem:
+            yield problem
+
+
+def _unshown(name: str) -> Problem | None:
+    if name.isprintable():
+        return None
+    not_text = any("\ud800" <= character <= "\udfff" for character in name)
+    what = "is not UTF-8" if not_text else "holds a character that does not show"
+    return _unread(name, "file-name", f"the name of the file {what}", "a name that a reviewer can read")
+
+
+def _pointer(data: bytes | bytearray, name: str) -> Problem | None:
+    """That a file is not there, only where Git LFS keeps it."""
+    if not data.startswith(LFS_POINTER):
+        return None
+    message = "this is a pointer of Git LFS, and not the file"
+    hint = "keep policies out of LFS: `git lfs untrack`, then `git add --renormalize`"
+    source = Source(printable(name), data.decode(errors="replace"))
+    return Problem("lfs-pointer", message, Span(source, 0, len(LFS_POINTER)), hint=hint)
+
+
 def _misplaced(found: Found, inside: str) -> Problem | None:
     """What is wrong with where a file of a bundle stands, or with its name."""
-    if not found.name.isprintable():
-        not_text = any("\ud800" <= character <= "\udfff" for character in found.name)
-        what = "is not UTF-8" if not_text else "holds a character that does not show"
-        return _unread(found.name, "file-name", f"the name of the file {what}", "a name that a reviewer can read")
+    problem = _unshown(found.name)
+    if problem:
+        return problem
     if found.linked and not is_inside(os.path.realpath(found.path), inside):
         message = f"`{found.name}` is a symbolic link out of the bundle"
         return _unread(found.name, "outside-link", message, "a file, or a link inside the bundle")

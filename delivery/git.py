@@ -7,14 +7,14 @@ for, trees come first and then the files of that folder; else all of the commit 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from delivery.content import Content, SignedObject, SourceError
 from delivery.credentials import Credentials, read_credentials
-from delivery.files import MAX_DEPTH, MAX_ENTRIES, SUFFIXES
+from delivery.files import MAX_DEPTH, MAX_ENTRIES
 from delivery.folder import MAX_FILE, MAX_FILES
 from delivery.git_objects import (
     FILE_MODES,
@@ -29,8 +29,9 @@ from delivery.git_objects import (
     tree_of,
 )
 from delivery.git_pack import BLOB, COMMIT, TAG, TREE, Pack
+from delivery.membership import IGNORE_FILE, Membership, membership
 from delivery.transfer import Transfer
-from engine.documents import Problem, Source, Span, oversize, printable
+from engine.documents import BundleError, Problem, Source, Span, oversize, printable
 from engine.versions import VersionRange
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class _Fetch:
         pack = self._received(whole=False)
         self._keep(pack)
         commit, signed = self._commit()
-        wanted = self._listed(tree_of(self._objects[commit][1]))
+        wanted = self._listed(tree_of(self._objects[commit][1]), pack)
         blobs = self._blobs(pack, wanted)
         for path, name in wanted.items():
             self._file(path, blobs[name])
@@ -202,7 +203,7 @@ class _Fetch:
         signed.append(signed_commit(name, data))
         return name, [one for one in signed if one]
 
-    def _listed(self, tree: str) -> dict[str, str]:
+    def _listed(self, tree: str, pack: Pack) -> dict[str, str]:
         """The names of the blobs of the folder's files, by their path below it; what can't be one is a problem."""
         width = len(tree) // 2
         for part in self._folder.split("/") if self._folder else ():
@@ -212,6 +213,7 @@ class _Fetch:
                 folders = sorted(entry.name for entry in entries.values() if entry.mode == FOLDER)
                 raise self._transfer.error(f"`{self._source.origin}` has no folder `{part}`{_few(folders)}")
             tree = found.target
+        belongs = self._membership(entries_of(self._object(tree, TREE, "the folder"), width), pack)
         wanted: dict[str, str] = {}
         above, seen = [("", tree)], 0
         while above:
@@ -224,29 +226,35 @@ class _Fetch:
                 if seen > MAX_ENTRIES:
                     raise SourceError("limits", f"there are more than {MAX_ENTRIES:,} files and folders in it")
                 below = path + entry.name
-                if entry.mode == FOLDER and not entry.name.startswith("."):
+                if entry.mode == FOLDER and belongs.enters(below):
                     above.append((f"{below}/", entry.target))
-                elif entry.mode in FILE_MODES and self._belongs(below):
+                elif entry.mode in FILE_MODES and belongs.takes(below):
                     wanted[below] = entry.target
                     if len(wanted) > MAX_FILES + 1:
                         raise SourceError("limits", f"the bundle has more than {MAX_FILES:,} files")
                 else:
-                    self._told(below, entry)
+                    self._told(below, entry, belongs)
         return dict(sorted(wanted.items()))
 
-    def _belongs(self, path: str) -> bool:
-        return path.endswith(SUFFIXES) and not path.rpartition("/")[2].startswith(".")
+    def _membership(self, entries: Iterable[Entry], pack: Pack) -> Membership:
+        """What belongs to the bundle, by the `.bayplanignore` among the entries of its folder."""
+        named = [entry.target for entry in entries if entry.name == IGNORE_FILE and entry.mode in FILE_MODES]
+        try:
+            return membership(self._blobs(pack, {IGNORE_FILE: named[0]})[named[0]] if named else None)
+        except BundleError as error:
+            self._problems += error.problems
+            return Membership()
 
-    def _told(self, path: str, entry: Entry) -> None:
+    def _told(self, path: str, entry: Entry, belongs: Membership) -> None:
         """What is no file of Git's, and may stand for one."""
-        if entry.name.startswith("."):
+        if not belongs.enters(path):
             return
         if entry.mode == SUBMODULE:
             message, hint = (
                 f"`{printable(path)}` is a submodule, whose files are not in the repository",
                 "commit the files",
             )
-        elif entry.mode == LINK and (self._belongs(path) or "." not in entry.name):
+        elif entry.mode == LINK and (belongs.takes(path) or "." not in entry.name):
             message, hint = f"`{printable(path)}` is a symbolic link, which is not followed", "commit the file itself"
         else:
             return

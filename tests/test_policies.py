@@ -65,6 +65,7 @@ def test_each_says_what_it_is_for(bundle: Bundle) -> None:
 def test_laid_out_alike(bundle: Bundle) -> None:
     folder = POLICIES / bundle.name
     assert sorted(path.name for path in folder.iterdir()) == [
+        ".bayplanignore",
         "README.md",
         "bundle.yaml",
         "examples",

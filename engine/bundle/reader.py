@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Literal
@@ -12,6 +12,7 @@ from engine.bundle.model import Bundle, FailurePolicy, Policy, Spread, Test
 from engine.bundle.params import Schema, fitted
 from engine.bundle.selector import selector
 from engine.documents import (
+    API_VERSION,
     BAD,
     Bad,
     List,
@@ -32,6 +33,9 @@ from engine.documents import (
 )
 
 KINDS = ("Bundle", "PlacementPolicy", "PlacementTest")
+POOLS = "pools/"
+GROUP = f"{API_VERSION.partition('/')[0]}/"
+LEAVE_OUT = "if it is not of the bundle, name it in `.bayplanignore`"
 POLICY_EFFECTS = (
     "require",
     "split",
@@ -103,11 +107,25 @@ def _test(name: str, span: Span, read: Read) -> Test:
     return Test(name, span, said["cases"], said["pools"], said["params"], cluster, said["namespaces"])
 
 
+@dataclass(frozen=True, slots=True)
+class _Stray:
+    """A file none of whose documents is one of a bundle's, and what is wrong with it as YAML."""
+
+    source: Source
+    documents: tuple[Value, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def unreadable(self) -> bool:
+        return any(problem.severity == "error" for problem in self.problems)
+
+
 @dataclass(slots=True)
 class _Found:
     """What the files of a bundle were found to hold."""
 
     problems: Problems
+    strays: list[_Stray] = field(default_factory=list)
     bundles: list[tuple[str, Span, Read]] = field(default_factory=list)
     policies: list[Policy] = field(default_factory=list)
     tests: list[tuple[Test, Map]] = field(default_factory=list)
@@ -165,14 +183,19 @@ def parse_bundle(files: Mapping[str, str]) -> tuple[Bundle | None, tuple[Problem
     """The bundle that these files make (their names relative to the bundle, with `/`), and everything wrong with it.
 
     With errors among the problems the bundle lacks what was refused, and is good for looking for more problems only;
-    it is None where there is no telling what bundle it is. Documents are looked for in the bundle's own folder, in
-    `policies` and in `tests`; other files are data, for tests to name.
+    it is None where there is no telling what bundle it is. Documents count wherever they stand but in `pools`, which
+    holds inventories; what else is not one of a bundle's documents is data for a test that names the file, and told of
+    if none does.
     """
     sources = tuple(Source(name, files[name]) for name in sorted(files))
     found = _Found([])
     for source in sources:
-        if _holds_documents(source.name):
+        if not source.name.startswith(POOLS):
             _read_file(source, found)
+    found.bundles.sort(key=lambda one: "/" in one[1].source.name)
+    if found.bundles and "/" in found.bundles[0][1].source.name:
+        return None, (_holds_bundles(sources, found.bundles),)
+    _judge_strays(found)
     _unique_policies(found)
     known = {policy.name for policy in found.policies}
     for _, _, read in found.bundles:
@@ -187,23 +210,72 @@ def parse_bundle(files: Mapping[str, str]) -> tuple[Bundle | None, tuple[Problem
     return bundle, ordered(found.problems)
 
 
-def _holds_documents(name: str) -> bool:
+def _holds_bundles(sources: Sequence[Source], bundles: Sequence[tuple[str, Span, Read]]) -> Problem:
+    """That a folder is no bundle, for bundles are in it."""
+    folders = sorted({span.source.name.rpartition("/")[0] for _, span, _ in bundles})
+    named = ", ".join(f"`{folder}`" for folder in folders[:5]) + (", …" if len(folders) > 5 else "")
+    message, expected = "there is no `bundle.yaml`, but in folders below", f"one bundle: {named}"
+    return Problem("no-bundle", message, Span(sources[0], 0, 0), expected)
+
+
+def _own_place(name: str) -> bool:
+    """Whether a file stands where all documents are to be the bundle's."""
     path = PurePosixPath(name)
-    if path.suffix not in (".yaml", ".yml"):
-        return False
     return len(path.parts) == 1 or path.parts[0] in ("policies", "tests")
 
 
 def _read_file(source: Source, found: _Found) -> None:
     documents, problems = parse_documents(source)
+    if any(map(_is_ours, documents)):
+        _take_file(documents, problems, found)
+    else:
+        found.strays.append(_Stray(source, documents, problems))
+
+
+def _take_file(documents: Iterable[Value], problems: Iterable[Problem], found: _Found) -> None:
     found.problems += problems
-    if not documents and not problems:
-        only_comments = bool(source.text.strip())
-        message = "the file holds comments only" if only_comments else "the file is empty"
-        severity: Literal["error", "warning"] = "warning" if only_comments else "error"
-        found.problems.append(Problem("empty-file", message, Span(source, 0, 0), severity=severity))
     for document in documents:
         found.take(document)
+
+
+def _is_ours(document: Value) -> bool:
+    """Whether a document means to be one of a bundle's: by a kind that only Bayplan has, or by its group."""
+    said = [document.get(name) if isinstance(document, Map) else None for name in ("apiVersion", "kind")]
+    group, kind = (value.text if isinstance(value, Scalar) else "" for value in said)
+    return kind in KINDS or (group.startswith(GROUP) and kind != "Inventory")
+
+
+def _judge_strays(found: _Found) -> None:
+    """Files that hold nothing of a bundle's are data for the tests that name them; all others are told of."""
+    named = {name for test, _ in found.tests for name in (*test.pools, *(case.file for case in test.cases))}
+    for stray in found.strays:
+        if stray.source.name in named:
+            continue
+        if not stray.documents and not stray.unreadable:
+            found.problems += [*stray.problems, _empty(stray.source)]
+        elif _own_place(stray.source.name):
+            _take_file(stray.documents, stray.problems, found)
+        elif stray.unreadable:
+            found.problems += [replace(one, hint=one.hint or LEAVE_OUT) for one in stray.problems]
+        else:
+            found.problems.append(_not_ours(stray.documents[0]))
+
+
+def _empty(source: Source) -> Problem:
+    only_comments = bool(source.text.strip())
+    message = "the file holds comments only" if only_comments else "the file is empty"
+    severity: Literal["error", "warning"] = "warning" if only_comments else "error"
+    return Problem("empty-file", message, Span(source, 0, 0), severity=severity)
+
+
+def _not_ours(document: Value) -> Problem:
+    """The warning about a file, for its first document."""
+    kind = document.get("kind") if isinstance(document, Map) else None
+    text = kind.text if isinstance(kind, Scalar) else ""
+    what = f"`{text}` is not a kind of document that a bundle holds" if text else "this is not a document of a bundle"
+    span = kind.span if kind else head(document)
+    hint = "inventories belong into the folder `pools`" if text == "Inventory" else LEAVE_OUT
+    return Problem("stray-document", f"{what}, and no test names the file", span, hint=hint, severity="warning")
 
 
 def _unique_policies(found: _Found) -> None:
@@ -262,7 +334,8 @@ def _check_policy(name: str, span: Span, known: set[str], problems: Problems) ->
 def _check_file(name: str, span: Span, files: Mapping[str, str], problems: Problems) -> None:
     if name not in files:
         message = f"the bundle has no file `{name}`"
-        bad(problems, "unknown-file", message, span, "a path relative to the bundle", did_you_mean(name, files))
+        expected = "a path relative to the bundle, of a file that `.bayplanignore` does not name"
+        bad(problems, "unknown-file", message, span, expected, did_you_mean(name, files))
 
 
 def _bundle(sources: tuple[Source, ...], found: _Found) -> Bundle | None:

@@ -52,6 +52,54 @@ def test_a_folder_is_a_bundle(folder: Path) -> None:
     assert load_bundle(str(folder)).revision == bundle.revision
 
 
+def test_what_is_left_out_on_purpose(folder: Path) -> None:
+    write(folder, "examples/pod.yaml", b"kind: Pod\n")
+    write(folder, "more/two.YML", POLICY.replace(b"one", b"two"))
+    before = fingerprint_of(folder)
+    assert rules(folder) == ["examples/pod.yaml: stray-document"]
+    write(folder, ".bayplanignore", b"/examples/\n")
+    assert rules(folder) == []
+    assert [policy.name for policy in load_bundle(folder).policies] == ["one", "two"]
+    assert fingerprint_of(folder) != before
+    before = fingerprint_of(folder)
+    write(folder, "examples/pod.yaml", b"kind: Pods\n")
+    assert fingerprint_of(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "message"),
+    [
+        (b"# none\n!\n", 2, "`!` names no files"),
+        (b"a\xff\n", 1, "the byte 0xff is not UTF-8"),
+        (b"#" * 70_000, 1, "the file is too large"),
+    ],
+)
+def test_what_is_left_out_must_be_readable(folder: Path, content: bytes, line: int, message: str) -> None:
+    """Nothing is known of such a bundle: a policy that was to be left out would decide."""
+    write(folder, ".bayplanignore", content)
+    bundle, (problem,) = read_bundle(folder)
+    assert bundle is None
+    assert (problem.rule, problem.message, problem.span.line) == ("ignore-file", message, line)
+    assert fingerprint_of(folder) == fingerprint_of(folder)
+
+
+def test_what_is_left_out_is_no_pipe(folder: Path) -> None:
+    os.mkfifo(folder / ".bayplanignore")
+    assert rules(folder) == [".bayplanignore: unreadable"]
+
+
+def test_names_that_differ_in_case_only_are_one_file_elsewhere(folder: Path) -> None:
+    write(folder, "policies/One.yaml", POLICY.replace(b"one", b"two"))
+    write(folder, "policies/caf\u00e9.yaml", POLICY.replace(b"one", b"three"))
+    write(folder, "policies/cafe\u0301.yaml", POLICY.replace(b"one", b"four"))
+    assert [rule.split(": ")[1] for rule in rules(folder)] == ["file-name", "file-name"]
+
+
+def test_a_pointer_of_git_lfs_is_not_the_file(folder: Path) -> None:
+    write(folder, "pools/big.json", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    assert rules(folder) == ["pools/big.json: lfs-pointer"]
+
+
 def test_line_ends_are_part_of_the_revision_and_a_byte_order_mark_is_not_text(folder: Path) -> None:
     before = load_bundle(folder).revision
     write(folder, "policies/one.yaml", POLICY.replace(b"\n", b"\r\n"))
@@ -230,7 +278,9 @@ def test_folders_below_folders_end(folder: Path, depth: int) -> None:
         below = os.open("d", os.O_RDONLY, dir_fd=there)
         os.close(there)
         there = below
-    os.close(os.open("deep.yaml", os.O_CREAT | os.O_WRONLY, dir_fd=there))
+    deep = os.open("deep.yaml", os.O_CREAT | os.O_WRONLY, dir_fd=there)
+    os.write(deep, POLICY.replace(b"one", b"deep"))
+    os.close(deep)
     os.close(there)
     bundle, problems = read_bundle(folder)
     assert bundle

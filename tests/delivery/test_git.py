@@ -104,3 +104,20 @@ def test_what_is_not_there_is_told_with_what_is(repository: Repository, server: 
     assert text == f"`git+{url}//bundles` has no folder `bundles`; there are `bundle`"
     text = failure(source(server, credentials, f"?commit={'a' * 40}"))
     assert "does not hand out `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa`" in text
+
+
+@pytest.mark.parametrize("partial", [False, True], ids=["all of a commit", "what is asked for"])
+def test_the_same_files_belong_as_in_a_folder(
+    repository: Repository, server: HttpServer, credentials: Path, partial: bool
+) -> None:
+    more = {".bayplanignore": "/examples/\n*.draft.yaml\n", "examples/a.yaml": "a: 1", "x/one.draft.yaml": "b: 1"}
+    files = {**more, "teams/Two.YML": bundles.TRAINING.replace("training", "two"), ".hidden/c.yaml": "c: 1"}
+    repository.commit({f"bundle/{name}": text for name, text in files.items()})
+    if partial:
+        repository.allow("uploadpack.allowFilter")
+    content = source(server, credentials).fetch()
+    assert "teams/Two.YML" in content.files
+    assert bundle_of(content.files, content.problems) == read_bundle(repository.work / "bundle")
+    repository.commit({"bundle/.bayplanignore": "!\n"})
+    (problem,) = source(server, credentials).fetch().problems
+    assert (problem.rule, str(problem.span)) == ("ignore-file", ".bayplanignore:1:1")

@@ -95,6 +95,9 @@ def _too_large(root: Path) -> None:
         _write(root, f"{i:04}.json", " " * (MAX_FILE - 1))
 
 
+LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
+
+
 def _latin(root: Path) -> None:
     (root / "policies/zones.yaml").write_bytes(f"# Zonen für alle\n{DENY}".encode("latin-1"))
 
@@ -104,6 +107,8 @@ BUILT: dict[str, Callable[[Path], None]] = {
     "expression-too-deep": _expression("(" + "!(" * MAX_NESTING + "true" + ")" * MAX_NESTING + ")"),
     "expression-too-long": _expression("pool.name in [" + '"a", ' * (MAX_LENGTH // 5) + '"b"]'),
     "file-name": lambda root: _write(root, "policies/exa\u202emple.yaml", DENY),
+    "ignore-file": lambda root: _write(root, ".bayplanignore", "# what is not of the bundle\n!\n"),
+    "lfs-pointer": lambda root: _write(root, "policies/gpu.yaml", LFS),
     "no-bundle": lambda root: (root / "bundle.yaml").unlink(),
     "no-policies": lambda root: (root / "policies/example.yaml").unlink(),
     "outside-link": lambda root: (root / "policies/shared.yaml").symlink_to("/etc/passwd"),

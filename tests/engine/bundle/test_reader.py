@@ -170,17 +170,65 @@ def test_policies_are_sorted_and_found_in_all_their_places() -> None:
         "bundle.yaml": BUNDLE + "---\n" + named("d"),
         "policies/deep/x.yml": named("c") + "---\n" + named("a"),
         "more.yaml": named("b"),
-        "README.md": "not: [yaml",
         "pools/x.yaml": "kind: Whatever",
-        "examples/y.yaml": "also: [not",
+        "teams/ml/x.YAML": named("e"),
+        "policy/f.json": '{"apiVersion": "bayplan.dev/v1alpha1", "kind": "PlacementPolicy", "metadata": {"name": "f"}, '
+        '"spec": {"require": [{"expression": "true"}]}}',
+        "examples/y.yaml": TEST.replace("cases", "shown") + CASES,
     }
     bundle, problems = parse_bundle(files)
     assert problems == ()
     assert bundle is not None
-    assert [policy.name for policy in bundle.policies] == ["a", "b", "c", "d"]
+    assert [test.name for test in bundle.tests] == ["shown"]
+    assert [policy.name for policy in bundle.policies] == ["a", "b", "c", "d", "e", "f"]
     assert [source.name for source in bundle.sources] == sorted(files)
     assert bundle.source("pools/x.yaml") == Source("pools/x.yaml", "kind: Whatever")
     assert bundle.source("pools/y.yaml") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("deploy/pod.yaml", "kind: Pod\n", "warning stray-document 1"),
+        ("deploy/all.yaml", "# all\nkind: Pod\n---\nkind: Service\n", "warning stray-document 2"),
+        ("package.json", '{"name": "x"}', "error missing-field 1"),
+        ("web/package.json", '{"name": "x"}', "warning stray-document 1"),
+        ("more/list.yaml", "kind: List\nitems: []\n", "warning stray-document 1"),
+        ("more/fleet.yaml", "apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\n", "warning stray-document 2"),
+        ("more/typo.yaml", "apiVersion: bayplan.dev/v1alpha1\nkind: PlacementPolcy\n", "error unknown-kind 2"),
+        ("more/both.yaml", HEAD.replace("one", "b") + REQUIRE + "---\nkind: Pod\n", "error unknown-kind 7"),
+        ("chart/x.yaml", "a: {{ .Values.x }}\nb: c\n", "error key-type 1"),
+        ("more/aliased.yaml", "a: &a 1\nb: *a\n", "error yaml-alias 1, error yaml-alias 2"),
+        ("more/empty.yaml", "", "error empty-file 1"),
+        ("more/none.yaml", "# later\n", "warning empty-file 1"),
+        ("more/scalar.yaml", "text\n", "warning stray-document 1"),
+    ],
+)
+def test_what_is_not_of_a_bundle_is_told(name: str, text: str, expected: str) -> None:
+    """A file that a test names is its data, and nothing is said of it."""
+    files = {"bundle.yaml": BUNDLE, "policies/p.yaml": HEAD + REQUIRE, name: text}
+    bundle, problems = parse_bundle(files)
+    assert bundle is not None
+    assert ", ".join(f"{p.severity} {p.rule} {p.span.line}" for p in problems) == expected
+    if "PlacementPol" not in text:
+        use = TEST + "  pools: " + name + "\n" + CASES
+        assert parse_bundle({**files, "tests/t.yaml": use})[1] == ()
+
+
+def test_what_may_be_left_out_says_how() -> None:
+    for text in ("kind: Pod\n", "a: [\n"):
+        _, (problem,) = parse_bundle({"bundle.yaml": BUNDLE, "policies/p.yaml": HEAD + REQUIRE, "x/y.yaml": text})
+        assert problem.hint == "if it is not of the bundle, name it in `.bayplanignore`"
+
+
+def test_a_folder_of_bundles_is_none() -> None:
+    files = {"a/bundle.yaml": BUNDLE, "a/policies/p.yaml": HEAD, "b/bundle.yaml": BUNDLE}
+    bundle, (problem,) = parse_bundle(files)
+    assert bundle is None
+    assert problem.message == "there is no `bundle.yaml`, but in folders below"
+    assert problem.expected == "one bundle: `a`, `b`"
+    _, problems = parse_bundle({"bundle.yaml": BUNDLE, "policies/p.yaml": HEAD + REQUIRE, "a/bundle.yaml": BUNDLE})
+    assert [f"{p.span}: {p.rule}" for p in problems] == ["a/bundle.yaml:3:18: duplicate-name"]
 
 
 def test_order_of_files_does_not_matter() -> None:
