@@ -41,7 +41,9 @@ def _said(entry: CompiledTolerance, index: int, taint: Taint, stage: Stage) -> b
     """Whether an entry names a taint of a pool, or why that can't be told."""
     try:
         return said_of_taint(entry, index, taint, stage)
-    except (CelError, Undecided, SpentError) as error:
+    except Undecided as undecided:
+        return f"{undecided}: ask for it under `require`, and of `taint` alone here"
+    except (CelError, SpentError) as error:
         return str(error)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.decision.contradiction import contradicted
 from engine.decision.decision import PolicyOutcome, PoolNames, Portion
-from engine.evaluation import NodeSet, PolicyEvaluation, alive, intersection, reach
+from engine.evaluation import NodeSet, PolicyEvaluation, WeightedNodes, alive, intersection, reach
 from engine.nodeselector import TRUE, Meter, Terms, TooMany
 from engine.pods import IncomingPod, owner_of
 from engine.pools import PoolIndex
@@ -122,13 +122,27 @@ def _reason(evaluation: PolicyEvaluation, *, tolerates: bool) -> str:
         return policy.reason
     said = [f"requires it ({evaluation.policy.wanted})"] if policy.require else []
     said += [_in_share(evaluation)] if policy.split and evaluation.share is not None else []
-    said += ["prefers some nodes"] if policy.prefer else []
-    said += ["ranks nodes to fall back to"] if policy.fallback else []
+    said += ["prefers some nodes"] if any(map(_names_nodes, evaluation.wishes)) else []
+    said += ["ranks nodes to fall back to"] if any(map(_names_nodes, evaluation.tiers)) else []
+    said += [f"prefers nothing ({evaluation.error})"] if _wishes_fail(evaluation) else []
     said += ["tolerates taints"] if tolerates else []
     said += ["spreads its pods"] if policy.spread else []
     said += ["draws pods together"] if policy.pod_affinity else []
     said += ["keeps pods apart"] if policy.pod_anti_affinity else []
     return f"{policy.name} {listed(said) or 'has nothing against it'}"
+
+
+def _names_nodes(wish: WeightedNodes) -> bool:
+    return bool(wish.nodes.groups or wish.nodes.anywhere)
+
+
+def _wishes_fail(evaluation: PolicyEvaluation) -> bool:
+    """Whether a policy names no nodes that it prefers for an error in its wishes."""
+    if not evaluation.error or any(map(_names_nodes, (*evaluation.wishes, *evaluation.tiers))):
+        return False
+    policy = evaluation.policy
+    places = [rule.place for rule in (*(item.rule for item in policy.prefer), *policy.fallback) if rule]
+    return evaluation.error.startswith(("prefer[", *(f"{place}: " for place in places)))
 
 
 def _in_share(evaluation: PolicyEvaluation) -> str:

@@ -10,7 +10,7 @@ from itertools import islice
 
 from engine.language import BudgetExceeded, CelError, NoSuchKey
 from engine.nodeselector import TooMany
-from engine.program import EACH, POD_NAMES, Arguments, FieldPath
+from engine.program import EACH, POD_NAMES, Arguments, FieldPath, PoolLacks
 
 _LOOKED_AT = 64
 """So many values of a field are looked at, at most."""
@@ -29,15 +29,28 @@ def remedy(error: Exception, paths: Iterable[FieldPath], arguments: Arguments) -
     read = [path for path in islice(paths, _PATHS) if path[0] in roots or path[0] == "requests"]
     if isinstance(error, (BudgetExceeded, TooMany)):
         return _too_large(read, roots)
-    missing = _missing(error, read, roots) if isinstance(error, NoSuchKey) else None
+    missing = _lacking(error, read, roots)
     if missing:
-        return f"{_OWNERS[str(missing[0])]} has no {_shown(missing)}: add it, {_GUARD}"
+        return missing
     suspects = _quoted(error, read, roots) or list(dict.fromkeys(map(_written, read)))
     if not suspects:
         return _UNREAD
     named = " or ".join(_named(path) for path in suspects[:_NAMED])
     more = f", or {len(suspects) - _NAMED} more" if len(suspects) > _NAMED else ""
     return f"that is about {named}{more}: change it, {_GUARD}"
+
+
+def lack(error: Exception | None, paths: Iterable[FieldPath], arguments: Arguments) -> str:
+    """Which field of those at `paths` an expression ran into that is not there, and what to do; empty for what else."""
+    if not isinstance(error, NoSuchKey) or isinstance(error, PoolLacks):
+        return ""
+    roots = dict(zip(POD_NAMES[:3], arguments[1:4], strict=True))
+    return _lacking(error, islice(paths, _PATHS), roots)
+
+
+def _lacking(error: Exception, read: Iterable[FieldPath], roots: Mapping[str, object]) -> str:
+    missing = _missing(error, read, roots) if isinstance(error, NoSuchKey) else None
+    return f"{_OWNERS[str(missing[0])]} has no {_shown(missing)}: add it, {_GUARD}" if missing else ""
 
 
 def _too_large(read: Iterable[FieldPath], roots: Mapping[str, object]) -> str:
@@ -120,7 +133,8 @@ def _shown(path: FieldPath) -> str:
     """A path as Kubernetes writes it, keys of maps in brackets."""
     root, *steps = path
     if root == "requests":
-        return f"request of {steps[0]}" if steps and steps[0] is not EACH else "requests"
+        inside = f"[{steps[0]}]" if steps and steps[0] is not EACH else ""
+        return f"spec.containers[*].resources.requests{inside}"
     text = ""
     for place, step in enumerate(steps):
         in_map = place and steps[place - 1] in _MAPS

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from engine.bundle import PodTerm, Selector, Spread
-from engine.evaluation.culprit import remedy
+from engine.evaluation.culprit import lack, remedy
 from engine.evaluation.nodeset import NodeSet, intersection, node_set_of
 from engine.evaluation.outcome import UNSELECTED, PolicyEvaluation, PolicyFailed, ShareNodes
 from engine.evaluation.pod_facts import PodFacts
@@ -218,11 +218,13 @@ def _required_error(rules: Iterable[Rule], verdict: Verdict, inputs: Inputs) -> 
 
 
 def _first_error(rules: Iterable[Rule], inputs: Inputs) -> str:
-    """What the first rule ran into that makes it an error, on some pool or everywhere."""
+    """What the first rule ran into that makes it an error, on some pool or everywhere: a field that the pod lacks, with
+    what to do about it, whatever the pool."""
     for rule in rules:
-        error = inputs.error(rule.tree)
-        if error:
-            return f"{rule.place}: {error}"
+        fault = inputs.fault(rule.tree)
+        if fault:
+            lacking = lack(fault.cause, rule.reads, inputs.arguments)
+            return f"{rule.place}: {fault.cause}; {lacking}" if lacking else f"{rule.place}: {fault}"
     return ""
 
 

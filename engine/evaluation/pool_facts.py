@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.evaluation.alike import each_alike
 from engine.evaluation.open_pools import beside_declared, open_truths
@@ -102,6 +102,16 @@ class PoolFacts:
             return self.unknown
 
 
+class Fault(NamedTuple):
+    """What an expression runs into: nothing that can be told, if there is no `cause`; and on which pool, in words."""
+
+    cause: Exception | None
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.cause or 'it has no value on any node'}{self.where}"
+
+
 class Inputs:
     """What expressions are decided with: facts of pools, the pod's values, leaves decided so far (`seen`).
 
@@ -135,8 +145,12 @@ class Inputs:
 
         That a node may lack a label is no error of this kind. Raises BudgetExceeded.
         """
+        return str(self.fault(tree, pools) or "")
+
+    def fault(self, tree: Tree, pools: int = -1) -> Fault | None:
+        """The same, with what it was. Raises BudgetExceeded."""
         erring = self._outlook(tree)[2] & pools
-        return self._first_error(tree, erring) if erring else ""
+        return self._first_error(tree, erring) if erring else None
 
     def _outlook(self, tree: Tree) -> tuple[int, int, int]:
         """The masks of the pools with a node on which an expression can be true, can be false, and is an error.
@@ -161,12 +175,12 @@ class Inputs:
                 b = self._outlook(tree.no) if false else (0, 0, 0)
                 return true & a[0] | false & b[0], true & a[1] | false & b[1], error | true & a[2] | false & b[2]
 
-    def _first_error(self, tree: Tree, erring: int) -> str:
+    def _first_error(self, tree: Tree, erring: int) -> Fault | None:
         """What the first part that is an error on one of the pools `erring` runs into."""
         match tree:
             case Leaf():
                 here = self._outlook(tree)[2] & erring
-                return _error(tree, self, here) if here else ""
+                return _error(tree, self, here) if here else None
             case Not():
                 return self._first_error(tree.inner, erring)
             case Both():
@@ -179,7 +193,7 @@ class Inputs:
                 return self._first_error(part, erring)
             if isinstance(tree, Both) and not true:
                 break
-        return ""
+        return None
 
     def _choose(self, tree: Choice) -> Verdict:
         test = self.decide(tree.test)
@@ -309,26 +323,26 @@ def _outlook(verdict: Verdict, every: int) -> tuple[int, int, int]:
     return (true, false, wrong) if anywhere else (true | beside, false | beside, wrong)
 
 
-def _error(leaf: Leaf, inputs: Inputs, erring: int) -> str:
+def _error(leaf: Leaf, inputs: Inputs, erring: int) -> Fault | None:
     """What a leaf runs into on one of the pools `erring`, found by running it once more.
 
     On the first on which it is an error because a fact is not known, else on the first.
     """
     pool_facts = inputs.pool_facts
     if not leaf.reads_pool or not erring & pool_facts.pool_index.every:
-        return _fault(leaf, inputs, None)[0]
-    first = ""
+        return _fault(leaf, inputs, None)
+    first: Fault | None = None
     for i in members(erring & pool_facts.pool_index.every):
-        words, unknown = _fault(leaf, inputs, i)
-        if words and (unknown or not first):
-            first = words
+        fault = _fault(leaf, inputs, i)
+        unknown = fault is not None and isinstance(fault.cause, (UnknownFact, Undecided))
+        first = fault if unknown else first or fault
         if unknown:
             break
     return first
 
 
-def _fault(leaf: Leaf, inputs: Inputs, i: int | None) -> tuple[str, bool]:
-    """What a leaf runs into on the pool at an index, None for none; and whether that is a fact that is not known."""
+def _fault(leaf: Leaf, inputs: Inputs, i: int | None) -> Fault | None:
+    """What a leaf runs into on the pool at an index, None for none."""
     pool_facts = inputs.pool_facts
     where = "" if i is None else f" (pool `{pool_facts.pool_index.pools[i].name}`)"
     view = None if i is None else pool_facts.views[i]
@@ -336,16 +350,14 @@ def _fault(leaf: Leaf, inputs: Inputs, i: int | None) -> tuple[str, bool]:
         if leaf.function is None:
             if leaf.truth is not None and i is not None:
                 assumed(lambda given: _truth_here(leaf, given, inputs, i), (*inputs.arguments, view))
-            wrong = _error_beside(leaf, (*inputs.arguments, view))
-            return f"{wrong or 'it has no value on any node'}{where}", isinstance(wrong, UnknownFact)
+            return Fault(_error_beside(leaf, (*inputs.arguments, view)), where)
         leaf.function(*inputs.arguments, view)
     except Undecided as undecided:
         assert leaf.function is not None
-        error = _fault_in_some_state(leaf.function, (*inputs.arguments, view)) or undecided
-        return f"{error}{where}", isinstance(error, (UnknownFact, Undecided))
+        return Fault(_fault_in_some_state(leaf.function, (*inputs.arguments, view)) or undecided, where)
     except CelError as error:
-        return f"{error}{where}", isinstance(error, UnknownFact)
-    return "", False
+        return Fault(error, where)
+    return None
 
 
 def _error_beside(leaf: Leaf, arguments: Arguments) -> CelError | None:

@@ -25,7 +25,7 @@ from engine.program.model import (
     Score,
 )
 from engine.program.open_expressions import as_seen, assumed, assumed_cases
-from engine.program.pool_view import PoolView, Undecided, UnknownFact
+from engine.program.pool_view import PoolLacks, PoolView, Undecided, UnknownFact
 from engine.program.tree import (
     CONTAINS,
     NOTHING_READ,
@@ -81,6 +81,7 @@ __all__ = [
     "Leaf",  # a Tree: a part of an expression that is decided as a whole
     "Not",  # a Tree: `!inner`
     "PodPoolComparison",  # a Leaf's comparison of a value of the pod with one of the pool
+    "PoolLacks",  # the NoSuchKey of what is known not to be there of a pool
     "PoolView",  # a pool as expressions read it
     "Program",  # a compiled bundle
     "Reads",  # a frozenset of Read: what an expression reads of a pool

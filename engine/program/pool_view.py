@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from engine.language import CelError, NoSuchKey
-from engine.nodeselector import ABSENT, ANY, LabelStates
+from engine.nodeselector import ABSENT, ANY, EXISTS
 from engine.pools import POOL_FIELDS, Fact, Pool, Read, capacity_types, open_marker
 
 T = TypeVar("T")
@@ -31,6 +31,10 @@ NUMBERS = {
 """Numbers of `pool` that may be unknown: the attribute of Pool, what is not known then, where an inventory says it."""
 
 
+class PoolLacks(NoSuchKey):
+    """A pool, and no pod, lacks a key: it is known that its nodes do not carry a label, say."""
+
+
 class UnknownFact(CelError):  # noqa: N818 - the words of the design
     """What nobody has said of a pool, and where to say it."""
 
@@ -40,7 +44,7 @@ class Undecided(Exception):  # noqa: N818 - goes through an expression, as Budge
 
     def __init__(self, key: str, fact: Fact, what: str = "") -> None:
         self.key, self.fact = key, fact
-        super().__init__(what or _doubt(key, fact.states))
+        super().__init__(what or _doubt(key, fact))
 
     @property
     def unknown(self) -> UnknownFact:
@@ -70,13 +74,22 @@ class Undecided(Exception):  # noqa: N818 - goes through an expression, as Budge
         return [*states, None] if self.fact.states.absent else states
 
 
-def _doubt(key: str, states: LabelStates) -> str:
+def _doubt(key: str, fact: Fact) -> str:
+    """Why nobody can say now which value of a label all nodes carry, the next one included."""
+    states, values = fact.states, sorted(fact.states.finite or ())
     if states == ANY:
         return f"it is not known whether the nodes carry `{key}`: say it under `labels:` or `values:` in an inventory"
-    count = len(states.finite or ())
-    if count > MANY:
-        return f"the nodes carry one of {count} values as `{key}`"
-    return f"what the nodes carry as `{key}` is not the same for all ({states})"
+    if len(values) > MANY:
+        return f"the nodes carry one of {len(values)} values as `{key}`"
+    if not values:
+        some = "some nodes carry" if states.absent else "the nodes carry"
+        return f"{some} `{key}`, and with which value is not known" + ("" if states == EXISTS else f" ({states})")
+    listed = " or ".join(f"`{value}`" for value in values)
+    if states.absent:
+        return f"the nodes carry {listed} as `{key}`, or do not carry it"
+    if len(values) == 1:
+        return f"the nodes that are there carry {listed} as `{key}`, and the next one may carry another value"
+    return f"the nodes carry {listed} as `{key}`, and not all the same"
 
 
 class PoolView(dict[str, object]):
@@ -156,7 +169,7 @@ class PoolView(dict[str, object]):
             if key in self._given_up:
                 raise undecided.given_up
             raise undecided.unknown if key in self._assumed else undecided
-        raise NoSuchKey(field)
+        raise PoolLacks(field)
 
 
 _LISTED = {
@@ -225,7 +238,7 @@ class _Labels(_Walked[str]):
 
     def __missing__(self, key: str) -> str:
         self._absent(key)
-        raise NoSuchKey(key)
+        raise PoolLacks(key)
 
     def __contains__(self, key: object) -> bool:
         if super().__contains__(key):
@@ -285,7 +298,7 @@ class _Values(_Walked[list[str]]):
     def __getitem__(self, key: str) -> list[str]:
         if key in self:
             return super().__getitem__(key)
-        raise NoSuchKey(key)
+        raise PoolLacks(key)
 
     def __contains__(self, key: object) -> bool:
         if self._reads is not None and isinstance(key, str):

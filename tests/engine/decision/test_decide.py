@@ -535,11 +535,20 @@ def test_the_most_careful_mode_wins() -> None:
     assert outcomes(decide(f"{GOLD}\nmode: 'off'", BASE)) == {"one": "off", "two": "applied"}
 
 
+ADD_IT = "add it, or have whoever keeps the policy allow for it"
+
+
 @pytest.mark.parametrize(
     ("expression", "told"),
     [
-        ('node.labels["team"] == namespaceObject.metadata.labels["team"]', 'no such key: "team")'),
-        ('node.zone in pod.metadata.annotations["zones"].split(",")', 'no such key: "annotations")'),
+        (
+            'node.labels["team"] == namespaceObject.metadata.labels["team"]',
+            f'no such key: "team"; its Namespace has no metadata.labels[team]: {ADD_IT})',
+        ),
+        (
+            'node.zone in pod.metadata.annotations["zones"].split(",")',
+            f'no such key: "annotations"; the pod has no metadata.annotations: {ADD_IT})',
+        ),
         ('int(node.labels["size"]) > int(pod.metadata.labels["app"])', 'cannot convert "web" to int)'),
         (
             'node.zone == pool.labels["no"]',

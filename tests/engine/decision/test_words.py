@@ -494,3 +494,24 @@ def test_two_scores_of_one_policy_each_take_the_room_of_their_highest() -> None:
     spec += "fallback: [{expression: 'node.zone == \"z\"'}]"
     # 20 of the first and 20 of the second are 40 of a hundred: 60 are left for the tier
     assert preferred(decide(spec, pools=pools)) == {"z": 60, "a": 30, "b": 30}
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ("prefer: [{expression: 'pool.gpus > 0', weight: 1}]", "prefers some nodes and tolerates taints"),
+        ("prefer: [{expression: 'requests.cpu > 1.0', weight: 1}]", "prefers nothing (policies/one.yaml"),
+        ("prefer: [{expression: 'true', score: requests.cpu}]", "prefers nothing (prefer[0].score: no such key"),
+        ("fallback: [{expression: 'requests.cpu > 1.0'}]", "prefers nothing (policies/one.yaml"),
+        ("prefer: [{expression: 'pool.gpus > 1000', weight: 1}]", "one tolerates taints"),
+        (
+            "prefer: [{expression: 'requests.cpu > 1.0', weight: 1}, {expression: 'pool.gpus > 0', weight: 1}]",
+            "one prefers some nodes",
+        ),
+    ],
+)
+def test_a_wish_that_names_no_node_prefers_none(wish: str, said: str) -> None:
+    """Beside something else that is written."""
+    decision = decide(f"{wish}\ntolerate: [{{expression: 'taint.key == \"nvidia.com/gpu\"'}}]")
+    assert said in decision.message
+    assert ("prefers some nodes" in decision.message) is ("prefers some nodes" in said)

@@ -10,9 +10,16 @@ import pytest
 
 from engine.evaluation.culprit import remedy
 from engine.language import Budget, BudgetExceeded, NoSuchKey
-from tests.engine.builders import decide, pod
+from tests.engine.builders import decide, inventory, pod
 
+REQUESTS = "spec.containers[*].resources.requests"
 GUARD = "or have whoever keeps the policy allow for it"
+SEEN = inventory("""
+apiVersion: v1
+kind: Node
+metadata: {name: n, labels: {cloud.google.com/gke-nodepool: gold, tier: gold}}
+status: {capacity: {memory: 16Gi}, allocatable: {memory: 16Gi}}
+""")
 CONTAINERS = [{"name": "a", "image": "i", "resources": {"limits": {"cpu": "1"}}}, {"name": "b", "image": "j"}]
 
 
@@ -37,11 +44,36 @@ def told(text: str, given: dict[str, Any] | None = None, effect: str = "deny") -
         ("1 / (size(pod.spec.containers) - 2) > 1", "that is about spec.containers: change it"),
         ('namespaceObject.metadata.labels["team"] == "x"', "its Namespace has no metadata.labels[team]: add it"),
         ('dyn(request).userInfo.extra.size() == 1', "the request has no userInfo.extra: add it"),
-        ('requests["nvidia.com/gpu"] > 1', "the pod has no request of nvidia.com/gpu: add it"),
+        ('requests["nvidia.com/gpu"] > 1', f"the pod has no {REQUESTS}[nvidia.com/gpu]: add it"),
     ],
 )  # fmt: skip
 def test_the_field_is_named_and_what_to_do(text: str, expected: str) -> None:
     assert told(text, pod(containers=CONTAINERS)) == f"{expected}, {GUARD}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "requests.memory <= pool.memory",
+            f'no such key: "memory"; the pod has no {REQUESTS}[memory]: add it, {GUARD}',
+        ),
+        (
+            'pool.labels["tier"] == pod.metadata.labels["team"]',
+            f'no such key: "team"; the pod has no metadata.labels[team]: add it, {GUARD}',
+        ),
+        ("requests.cpu > 2.0", f'no such key: "cpu"; the pod has no {REQUESTS}[cpu]: add it, {GUARD}'),
+        ('pool.labels["nope"] == pod.metadata.?labels[?"nope"].orValue("")', 'no such key: "nope" (pool `gold`)'),
+        ('pool.annotations["nope"] == "x"', 'no such key: "nope" (pool `gold`)'),
+        ("1 / pool.gpus > 0", "division by zero (pool `gold`)"),
+    ],
+)
+@pytest.mark.parametrize("effect", ["require", "prefer", "fallback"])
+def test_what_a_pod_lacks_is_named_where_an_error_is_not_true_either(effect: str, text: str, expected: str) -> None:
+    """It is the same on every pool, so none is named."""
+    weight = ", weight: 5" if effect == "prefer" else ""
+    decision = decide(f"{effect}: [{{expression: {json.dumps(text)}{weight}}}]", given=pod(metadata={}), pools=SEEN)
+    assert decision.policies[0].error.partition(": ")[2] == expected
 
 
 def test_where_it_may_have_been_any_of_many_fields_some_are_named() -> None:

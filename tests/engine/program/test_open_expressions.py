@@ -98,12 +98,12 @@ def test_what_is_asked_of_a_node(expression: str, asked: Any) -> None:
 @pytest.mark.parametrize(
     ("expression", "words"),
     [
-        ('pool.labels["team"].startsWith("b")', "what the nodes carry as `team` is not the same for all (Exists)"),
+        ('pool.labels["team"].startsWith("b")', "the nodes carry `team`, and with which value is not known"),
         ('pool.regions.all(r, r.startsWith("eu-"))', "which regions the nodes have is not known: say `values: {"),
         ("variables.missing > pool.gpus", "how many GPUs the nodes have is not known: say `gpus:` in an inventory"),
         ("pool.memory > 5", "how much memory the nodes have is not known: say `memory:` in an inventory"),
         ('pool.labels.exists(k, k == "tier")', "which labels besides the known ones the nodes carry is not known"),
-        ('pool.values["team"] == ["a"]', "what the nodes carry as `team` is not the same for all (Exists)"),
+        ('pool.values["team"] == ["a"]', "the nodes carry `team`, and with which value is not known"),
     ],
 )
 def test_a_refusal_names_the_fact_the_pool_and_where_to_say_it(expression: str, words: str) -> None:

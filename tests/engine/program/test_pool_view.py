@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from engine.pools import Read
-from engine.program.pool_view import PoolView
+from engine.nodeselector import ABSENT, ANY, EXISTS, LabelStates, integers, none_of, one_of
+from engine.pools import Fact, Read
+from engine.program.pool_view import PoolView, Undecided
 from tests.engine.builders import decide, patched, pools_of_nodes, required
 from tests.engine.evaluation.builders import (
     CAPACITY,
@@ -118,3 +119,21 @@ def test_what_each_pool_was_asked_for_is_demanded_of_its_own_nodes() -> None:
         {"disk": ["ssd"], "key": ["disk"], NODEPOOL: ["k"]},
         {"key": ["rack"], NODEPOOL: ["l", "m"], "rack": ["ssd"]},
     ]
+
+
+@pytest.mark.parametrize(
+    ("states", "words"),
+    [
+        (ANY, "it is not known whether the nodes carry `k`: say it under `labels:` or `values:` in an inventory"),
+        (EXISTS, "the nodes carry `k`, and with which value is not known"),
+        (one_of(["a"]), "the nodes that are there carry `a` as `k`, and the next one may carry another value"),
+        (one_of(["a"]) | ABSENT, "the nodes carry `a` as `k`, or do not carry it"),
+        (one_of(["b", "a"]), "the nodes carry `a` or `b` as `k`, and not all the same"),
+        (one_of(map(str, range(30))), "the nodes carry one of 30 values as `k`"),
+        (none_of(["a"]) & EXISTS, "the nodes carry `k`, and with which value is not known (Exists, NotIn [a])"),
+        (integers(5, 9), "the nodes carry `k`, and with which value is not known (Gt 4, Lt 10)"),
+        (none_of(["a"]), "some nodes carry `k`, and with which value is not known"),
+    ],
+)
+def test_why_nobody_can_tell_which_value_all_nodes_carry(states: LabelStates, words: str) -> None:
+    assert str(Undecided("k", Fact(states))).startswith(words)
