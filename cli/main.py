@@ -17,6 +17,8 @@ COMMANDS = {
     "test": "run a bundle's own tests",
     "explain": "say where pods would go, and why",
     "audit": "say what a bundle would change for workloads that exist already",
+    "sign": "sign an archive of a bundle",
+    "verify": "say who vouches for a bundle",
     "pools": "list pools as policies see them",
     "serve": "answer the API server as its admission webhook",
 }

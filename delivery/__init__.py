@@ -8,26 +8,51 @@ steps), then `follower.py` and `activation.py`; `content.py` says what a source 
 """
 
 from delivery.activation import Activation, Stages, decider_of
+from delivery.content import Content, SourceError
 from delivery.fingerprint import Fingerprint, fingerprint_of
-from delivery.folder import load_bundle, read_bundle, read_documents, streamed_documents
+from delivery.folder import bundle_of, load_bundle, read_bundle, read_documents, streamed_documents
 from delivery.follower import Follower, followed
 from delivery.inventory import LiveInventory
-from delivery.sources import read_address
+from delivery.signature import (
+    BadKeyError,
+    SignatureError,
+    Statement,
+    Trust,
+    Verified,
+    attestation_of,
+    private_key,
+    read_trust,
+    verified,
+)
+from delivery.sources import read_address, source_of
 from delivery.transaction import StepFailedError
 
 __all__ = [
     "Activation",  # the Decider that is active, kept up to date with its sources
+    "BadKeyError",  # a key that can't be read
+    "Content",  # the files of a bundle as a source has them, and what speaks for them
     "Fingerprint",  # what is equal as long as files have not changed
     "Follower",  # follows one source: what passes every step becomes active
     "LiveInventory",  # the Inventory of watched Nodes and files of pools
+    "SignatureError",  # who vouches for a bundle is not enough: fault, field, reason, remedy
+    "SourceError",  # a source can't say what it has, or hand it out
     "Stages",  # the steps to a Decider: take, build
+    "Statement",  # what is signed of an archive: bundle, version, and until when
     "StepFailedError",  # a step of an activation failed: which one, and why
+    "Trust",  # whose signatures count for a source, and whether one is required
+    "Verified",  # that a bundle may be served, who vouches for it, and until when
+    "attestation_of",  # the attestation (sigstore bundle) of a statement, by a key
+    "bundle_of",  # the Bundle in the bytes of files as far as it can be read, and all problems
     "decider_of",  # the Decider of a Program and an Inventory, renewed where the Program stays
     "fingerprint_of",  # the Fingerprint of files and folders
     "followed",  # an address as it is followed by default
     "load_bundle",  # the Bundle in a folder; raises BundleError
+    "private_key",  # a private key from PEM; raises BadKeyError
     "read_address",  # the parts of a source as somebody wrote it; raises BundleError
     "read_bundle",  # the Bundle in a folder as far as it can be read, and all problems
     "read_documents",  # the Manifests in a file or folder; raises BundleError
+    "read_trust",  # the Trust in files of keys
+    "source_of",  # the source of an address; raises BundleError
     "streamed_documents",  # the Manifests of a stream that is open; raises BundleError
+    "verified",  # who vouches for a Content; raises SignatureError
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -94,24 +96,15 @@ def outcome(content: Content, trust: Trust, seen: str = "") -> str:
     return "unverified" if found.kind == "none" else "verified"
 
 
-# source, what there is, trusted: nobody, nobody of this kind, somebody; each not required, by default, required
-TABLE = """
-| archive | unsigned                   | serve | serve  | refuse | serve | refuse | refuse | serve  | refuse | refuse |
-| archive | signed by a stranger       | serve | serve  | refuse | serve | refuse | refuse | serve  | refuse | refuse |
-| archive | signed, all of it right    | serve | serve  | refuse | serve | refuse | refuse | verify | verify | verify |
-| archive | signed, something is wrong | serve | serve  | refuse | serve | refuse | refuse | refuse | refuse | refuse |
-| objects | unsigned                   | serve | serve  | refuse | serve | refuse | refuse | serve  | refuse | refuse |
-| objects | signed by a stranger       | serve | serve  | refuse | serve | refuse | refuse | serve  | refuse | refuse |
-| objects | signed, all of it right    | serve | serve  | refuse | serve | refuse | refuse | verify | verify | verify |
-| objects | signed, something is wrong | serve | serve  | refuse | serve | refuse | refuse | refuse | refuse | refuse |
-| folder  | unsigned                   | serve | serve  | refuse | serve | refuse | refuse | serve  | refuse | refuse |
-"""
-ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in TABLE.strip().splitlines()]
+PAGE = Path(__file__).parents[3] / "docs" / "bundles.md"
 SPEAKS = ["unsigned", "signed by a stranger", "signed, all of it right", "signed, something is wrong"]
+ROWS = re.findall(rf"^\| (archive|objects|folder) \| ({'|'.join(SPEAKS)}) \| (.*) \|$", PAGE.read_text(), re.MULTILINE)
 REQUIRED = [False, None, True]
+COLUMNS = [(0, 0, 1), (2, 3, 3), (4, 5, 5)]
+"""Columns of the page: nobody is trusted, nobody for this kind of source, somebody; each by what is required."""
 CELLS = [
-    (row[0], row[1], trusted, required, row[2 + 3 * trusted + at])
-    for row in ROWS
+    (source, speaks, trusted, required, row.split(" | ")[COLUMNS[trusted][at]])
+    for source, speaks, row in ROWS
     for trusted in range(3)
     for at, required in enumerate(REQUIRED)
 ]
