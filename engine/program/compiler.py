@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.bundle import Bundle, Exemption, Expression, Named, Policy, Preference, Share, Tolerance
 from engine.documents import BundleError, Excerpt, Problem, ordered
@@ -32,7 +32,7 @@ from engine.language import (
 from engine.program import advice, vocabulary
 from engine.program.closed_words import Closed, closed_of, never_said
 from engine.program.comparisons import MIRRORED
-from engine.program.fields_read import FieldsRead, fields_read
+from engine.program.fields_read import FieldPath, FieldsRead, fields_read
 from engine.program.model import (
     NAMES,
     POD_NAMES,
@@ -64,6 +64,7 @@ from engine.program.reads import (
 from engine.program.tree import CONTAINS, ORDERED, Both, Choice, Leaf, Not, PodPoolComparison, Tree
 from engine.program.vocabulary import type_of_schema
 
+T = TypeVar("T")
 NUMBERS, KEYS = (INT, UINT, DOUBLE), (STRING, INT, UINT, BOOL)
 
 
@@ -115,13 +116,18 @@ class _Compiler:
         self._fields: dict[str, FieldsRead] = {}
         self._refuses = self._denies = False
         self._params = bundle.params
+        self._texts: dict[str, Node] = {}
+        self._sound: dict[tuple[object, ...], Node] = {}
+        self._made: dict[int, dict[str, Any]] = {}
 
     def policy(self, policy: Policy) -> CompiledPolicy | None:
         """The policy compiled; None where a problem stood in the way."""
         before = len(self.problems)
         self._scope, self._given, self._used, self._rules = policy.name, self._selected(policy), set(), []
         self._words, self._by_namespace, self._fields = {}, set(), {}
-        conditions = tuple(node for node, _ in (parse(named.excerpt) for named in policy.match_conditions) if node)
+        conditions = tuple(
+            node for node, _ in (self._parsed(named.excerpt) for named in policy.match_conditions) if node
+        )
         selected, self._given = self._given, (*self._given, *conditions)
         variables, roots = self._variables(policy)
         self._given = selected
@@ -166,7 +172,7 @@ class _Compiler:
         self._words, self._by_namespace, self._fields = {}, set(), {}
         beyond = bool(exemption.namespace_selector.requirements)
         for named in exemption.match_conditions:
-            node, _ = parse(named.excerpt)
+            node, _ = self._parsed(named.excerpt)
             beyond = beyond or node is None or beyond_author(node)
         if not beyond:
             words = f"whoever makes a pod could say that exemption `{exemption.name}` is for it"
@@ -181,7 +187,7 @@ class _Compiler:
     def _selected(self, policy: Policy | Exemption) -> tuple[Node, ...]:
         """What holds of every pod that the policy's selector matches: it has labels if one is asked for."""
         asked = any(requirement.operator in ("In", "Exists") for requirement in policy.pod_selector.requirements)
-        node, _ = parse(Excerpt.of("has(pod.metadata.labels)"))
+        node, _ = self._parsed(Excerpt.of("has(pod.metadata.labels)"))
         return (node,) if asked and node else ()
 
     def _split(self, policy: Policy, roots: Mapping[str, Type]) -> tuple[CompiledShare, ...]:
@@ -227,12 +233,27 @@ class _Compiler:
                 functions[named.name] = self._function(node, NAMES)
         return functions, {**self._roots, "variables": ObjectType("variables", fields=fields)}
 
+    def _parsed(self, excerpt: Excerpt) -> tuple[Node | None, tuple[Problem, ...]]:
+        """The tree of an expression, the same one for the same text, or None and what is wrong with it."""
+        node, problems = self._texts.get(excerpt.value), tuple[Problem, ...]()
+        if node is None:
+            node, problems = parse(excerpt)
+        if node is not None:
+            self._texts[excerpt.value] = node
+        return node, problems
+
     def _checked(self, excerpt: Excerpt, roots: Mapping[str, Type], result: Type | None) -> Node | None:
         """The tree of an expression with its types, None where it has an error; its problems are collected."""
-        node, problems = parse(excerpt)
+        node, problems = self._parsed(excerpt)
         self.problems += problems
         if node is None:
             return None
+        key = (id(node), id(result), self._denies, *roots, *map(id, self._given))
+        same = None if _has_variables(roots) else self._sound.get(key)
+        if same:
+            self.problems += self._ledger.take(same, excerpt)
+            self._reads_namespace |= self._once("namespace", same, lambda: reads_namespace(same, ()))
+            return same
         checked, problems = check(node, excerpt, roots, result=result, given=self._given)
         if self._refuses:
             problems = tuple(advice.refusing(problem, self._scope) for problem in problems)
@@ -241,7 +262,18 @@ class _Compiler:
         self.problems += problems
         self._used |= variables_read(checked)
         self._reads_namespace = self._reads_namespace or reads_namespace(checked, self._by_namespace)
+        if not problems and not _has_variables(roots):
+            self._sound[key], self._made[id(checked)] = checked, {}
         return None if any(problem.severity == "error" for problem in problems) else checked
+
+    def _once(self, what: str, node: Node, make: Callable[[], T]) -> T:
+        """What is made of a tree, made once where expressions share it; None, as what fails, is made each time."""
+        made = self._made.get(id(node), {})
+        known: T | None = made.get(what)
+        if known is not None:
+            return known
+        made[what] = done = make()
+        return done
 
     def _advised(self, node: Node, excerpt: Excerpt) -> Iterator[Problem]:
         """What an expression without errors is warned of."""
@@ -251,6 +283,9 @@ class _Compiler:
 
     def _function(self, node: Node, names: tuple[str, ...]) -> Function:
         """The compiled function of an expression; equal expressions share one (variables differ by policy)."""
+        return self._once(f"{names}", node, lambda: self._function_of(node, names))
+
+    def _function_of(self, node: Node, names: tuple[str, ...]) -> Function:
         key = f"{names}{self._key(node)}"
         if key not in self._functions:
             self._functions[key] = compile_expression(node, names)
@@ -266,7 +301,7 @@ class _Compiler:
         node = self._checked(excerpt, roots, BOOL)
         if node is None:
             return None
-        function, place, reads = self._function(node, NAMES), str(excerpt.whole), fields_read(node, self._fields).paths
+        function, place, reads = self._function(node, NAMES), str(excerpt.whole), self._reads(node)
         by_namespace = reads_namespace(node, self._by_namespace)
         return Condition(function, message, excerpt.value, place, name, by_namespace, reads)
 
@@ -299,8 +334,12 @@ class _Compiler:
         function = self._function(node, (*NAMES, "taint"))
         reads_pod = bool(free & set(POD_NAMES))
         words = (excerpt.value, str(excerpt.whole))
-        reads = fields_read(node, self._fields).paths
+        reads = self._reads(node)
         return CompiledTolerance(function, *words, item.seconds, "pool" in free, reads_key, reads_pod, reads)
+
+    def _reads(self, node: Node) -> tuple[FieldPath, ...]:
+        """What an expression reads of the pod and what comes with it."""
+        return self._once("reads", node, lambda: fields_read(node, self._fields).paths)
 
     def _rule(self, item: Expression, roots: Mapping[str, Type]) -> Rule | None:
         return self._rule_of(item.excerpt, item.message, roots)
@@ -308,10 +347,10 @@ class _Compiler:
     def _rule_of(self, excerpt: Excerpt, message: str, roots: Mapping[str, Type]) -> Rule | None:
         node = self._checked(excerpt, roots, BOOL)
         self._rules += [(node, excerpt)] if node else []
-        tree = self._tree(node, excerpt) if node else None
+        tree = self._once("tree", node, lambda: self._tree(node, excerpt)) if node else None
         if node is None or tree is None:
             return None
-        return Rule(tree, message, excerpt.value, str(excerpt.whole), fields_read(node, self._fields).paths)
+        return Rule(tree, message, excerpt.value, str(excerpt.whole), self._reads(node))
 
     def _weighted(self, item: Preference, roots: Mapping[str, Type]) -> CompiledPreference | None:
         rule = self._rule(item.expression, roots) if item.expression is not None else None
@@ -407,6 +446,12 @@ def _comparable(operator: str, left: Type, right: Type) -> bool:
     if operator == "@in":
         return right == list_of(left) and left in KEYS
     return left == right and left in KEYS
+
+
+def _has_variables(roots: Mapping[str, Type]) -> bool:
+    """Whether a policy's expressions see variables: the same text may mean something else in another policy."""
+    variables = roots.get("variables")
+    return isinstance(variables, ObjectType) and bool(variables.fields)
 
 
 def _type_of_params(bundle: Bundle) -> Type:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from engine.bundle import parse_bundle
 from engine.documents import BundleError
 from engine.program import compile_bundle
@@ -52,3 +54,63 @@ def test_expressions_are_checked_by_the_schema() -> None:
     assert [rule for rule, _ in bundle(given, "params.minimum > 1")[1]] == ["unguarded-optional"]
     assert bundle(given, "params.?minimum.orValue(0) > 1")[1] == []
     assert [rule for rule, _ in bundle(given, "params.nothing == 1")[1]] == ["unknown-field"]
+
+
+GUARDED = "matchConditions: [{name: m, expression: has(pod.metadata.annotations)}]"
+READS = "pod.metadata.annotations['a'] == 'b'"
+SPECS = (
+    f"{GUARDED}\nrequire: [{{expression: \"{READS} || pool.name == 'x'\"}}]",
+    f"require: [{{expression: \"{READS} || pool.name == 'x'\"}}]",
+    f'podSelector: {{matchLabels: {{a: b}}}}\ndeny: [{{expression: "{READS}"}}]\nfailurePolicy: Fail',
+    f'{GUARDED}\ndeny: [{{expression: "{READS}"}}]',
+    "deny: [{expression: \"pod.metadata.labels['a'] == 'b'\"}]\npodSelector: {matchLabels: {a: b}}",
+    "deny: [{expression: \"pod.metadata.labels['a'] == 'b'\"}]",
+    "variables: [{name: v, expression: '1'}]\nrequire: [{expression: variables.v == 1 && node.zone == 'a'}]",
+    "variables: [{name: v, expression: \"'a'\"}]\nrequire: [{expression: variables.v == 'a' && node.zone == 'a'}]",
+    "variables: [{name: v, expression: \"'a'\"}]\nrequire: [{expression: variables.v == 1 && node.zone == 'a'}]",
+    "require: [{expression: variables.v == 1 && node.zone == 'a'}]",
+    "require: [{expression: 'size(node.zone) > 1'}]",
+    "require: [{expression: node.zone}]\nprefer: [{score: node.zone}]",
+    "prefer: [{score: pool.cpu}]\ntolerate: [{expression: 'pool.cpu > 1.0'}]",
+    "tolerate: [{expression: taint.key == 'a'}]\nrequire: [{expression: pool.cpu > 1.0}]",
+    "deny: [{expression: 'has(pod.spec.tolerations)'}]",
+    "require: [{expression: 'has(pod.spec.tolerations) || pool.cpu > 1.0'}]",
+    "deny: [{expression: namespaceObject.metadata.labels['a'] == 'b'}]",
+    "deny: [{expression: 'a &&'}]",
+)
+
+
+def told(specs: dict[str, str]) -> list[str]:
+    """All that is said of policies by their names, errors and warnings."""
+    head = "apiVersion: bayplan.dev/v1alpha1\nkind: {}\nmetadata: {{name: {}}}\nspec:\n"
+    texts = {"bundle.yaml": head.format("Bundle", "b") + "  version: 1.0.0\n"}
+    for name, spec in specs.items():
+        indented = "".join(f"  {line}\n" for line in spec.splitlines())
+        texts[f"policies/{name}.yaml"] = head.format("PlacementPolicy", name) + indented
+    bundle, _ = parse_bundle(texts)
+    assert bundle is not None
+    try:
+        return [str(problem) for problem in compile_bundle(bundle).warnings]
+    except BundleError as error:
+        return [str(problem) for problem in error.problems]
+
+
+@pytest.mark.parametrize("second", SPECS)
+def test_a_policy_is_told_of_alike_whatever_policies_say_the_same(second: str) -> None:
+    """Equal texts share what was made of them only where they mean the same, and where nothing is to be said."""
+    alone = told({"q": second})
+    for first in SPECS:
+        together = told({"p": first, "q": second})
+        assert sorted(together) == sorted([*told({"p": first}), *alone]), first
+
+
+def test_policies_that_say_the_same_share_what_is_made_of_it() -> None:
+    spec = f"{GUARDED}\nrequire: [{{expression: pool.cpu > 1.0 || node.zone == 'a'}}]"
+    head = "apiVersion: bayplan.dev/v1alpha1\nkind: {}\nmetadata: {{name: {}}}\nspec:\n"
+    indented = "".join(f"  {line}\n" for line in spec.splitlines())
+    texts = {f"policies/{name}.yaml": head.format("PlacementPolicy", name) + indented for name in ("p", "q")}
+    bundle, _ = parse_bundle({"bundle.yaml": head.format("Bundle", "b") + "  version: 1.0.0\n", **texts})
+    assert bundle is not None
+    one, other = compile_bundle(bundle).policies
+    assert one.require[0].tree is other.require[0].tree
+    assert one.match_conditions[0].function is other.match_conditions[0].function
