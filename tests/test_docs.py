@@ -18,18 +18,26 @@ from typing import Any
 import pytest
 import yaml
 
+from audit.lines import MAX_LINE
+from audit.records import MAX_BYTES, MAX_LINES
 from cli.main import COMMANDS, main, parser_of
+from cluster.lookup import AT_ONCE, SECONDS
 from delivery import load_bundle, read_documents
+from delivery.folder import MAX_BUNDLE, MAX_FILE, MAX_FILES
 from engine.bundle import parse_bundle
 from engine.bundle.fields import CASE, EXPECT, POLICY, TEST
 from engine.bundle.model import OUTCOMES
 from engine.decision import Decider
+from engine.language.parser import MAX_LENGTH
 from engine.pods import pods_from_documents
 from engine.pools import inventory_from_documents
 from engine.program import compile_bundle
 from telemetry import Metrics
+from telemetry.refusals import QUIET_SECONDS
 from webhook.admission import Admission
-from webhook.app import Mutate
+from webhook.app import MAX_BODY, MAX_VALUES, Mutate
+from webhook.review import MAX_WARNING, MAX_WARNINGS
+from webhook.server import GRACE_SECONDS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -245,3 +253,33 @@ def called(functions: dict[CodeType, str]) -> list[str]:
         sys.setprofile(before)
     assert "patch" in json.loads(sent[-1]["body"])["response"]
     return list(order)
+
+
+def test_the_operations_page_names_every_metric() -> None:
+    """And no other; what client libraries add of the process is theirs."""
+    metrics = Metrics("1")
+    families = {family.name for family in metrics.registry.collect()} | LIVE
+    page = (ROOT / "docs" / "operations.md").read_text()
+    said = {name.removesuffix("_total").removesuffix("_bucket") for name in re.findall(r"`?(bayplan_\w+)", page)}
+    assert said == {name for name in families if name.startswith("bayplan_")}
+
+
+LIVE = frozenset(re.findall(r'metrics\.live\("(\w+)"', (ROOT / "webhook" / "process.py").read_text()))
+
+
+def test_the_operations_page_says_the_limits_and_defaults_that_there_are() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    values = yaml.safe_load((ROOT / "charts" / "bayplan" / "values.yaml").read_text())
+    for said in (
+        f"{MAX_BODY // 2**20} MiB, {MAX_VALUES // 10**6} million values",
+        f"{MAX_LINE // 1024} KiB; {MAX_LINES:,} lines or {MAX_BYTES // 2**20} MiB may wait",
+        f"{MAX_BUNDLE // 2**20} MiB, {MAX_FILES:,} files of {MAX_FILE // 2**20} MiB, expressions of {MAX_LENGTH:,} ch",
+        f"{MAX_WARNING} characters each, {MAX_WARNINGS:,} together",
+        f"{SECONDS:g} s to read it, {AT_ONCE} at once",
+        f"(`webhook.timeoutSeconds` of the chart, {values['webhook']['timeoutSeconds']} s)",
+        f"for `drainSeconds` ({values['drainSeconds']}) before",
+        f"for at most {GRACE_SECONDS} s",
+        f"at most every {QUIET_SECONDS:g} s for",
+        f"limit of {values['resources']['limits']['memory'].removesuffix('Mi')} MiB",
+    ):
+        assert said in " ".join(page.split()), said
