@@ -16,7 +16,7 @@ from typing import NamedTuple
 from delivery.content import SourceError
 
 MAX_OBJECTS = 100_000
-MAX_INFLATED = 1 << 30
+MAX_INFLATED = 512 << 20
 """Limits of a pack: its objects; bytes that they and the deltas among them make, which are read and forgotten."""
 MAX_OBJECT = 4 << 20
 """Bytes of an object that is looked into. Larger ones are passed over."""
@@ -70,16 +70,16 @@ class Pack:
         data = self._inflate(entry)
         name = self._name(entry.kind, data)
         yield GitObject(entry.kind, name, data)
-        frames = [(data, self._deltas(place, name, below))]
+        places = self._deltas(place, name, below)
+        frames = [(data, places)] if places else []
         held = len(data)
         while frames:
             self._check()
             base, places = frames[-1]
+            place = places.pop()
             if not places:
                 frames.pop()
                 held -= len(base)
-                continue
-            place = places.pop()
             made = self._applied(base, self._entries[place])
             if made is None:
                 continue
