@@ -29,7 +29,7 @@ from delivery.git_objects import (
     tree_of,
 )
 from delivery.git_pack import BLOB, COMMIT, TAG, TREE, Pack
-from delivery.membership import IGNORE_FILE, Membership, membership
+from delivery.membership import IGNORE_FILE, MAX_IGNORE, Membership, membership
 from delivery.transfer import Transfer
 from engine.documents import BundleError, Problem, Source, Span, oversize, printable
 from engine.versions import VersionRange
@@ -44,7 +44,6 @@ MAX_REFS = 8 << 20
 MAX_PACK = 32 << 20
 MAX_TREES = 32 << 20
 """Limits in bytes: what a server says of its references, a pack as it is sent, trees in memory."""
-_LFS = b"version https://git-lfs.github.com/spec/"
 
 
 class GitSource:
@@ -238,27 +237,34 @@ class _Fetch:
 
     def _membership(self, entries: Iterable[Entry], pack: Pack) -> Membership:
         """What belongs to the bundle, by the `.bayplanignore` among the entries of its folder."""
-        named = [entry.target for entry in entries if entry.name == IGNORE_FILE and entry.mode in FILE_MODES]
+        named = next((entry for entry in entries if entry.name == IGNORE_FILE), None)
         try:
-            return membership(self._blobs(pack, {IGNORE_FILE: named[0]})[named[0]] if named else None)
+            if named is None:
+                return membership(None)
+            if named.mode not in FILE_MODES:
+                raise SourceError("fetch", f"`{IGNORE_FILE}` is no file, and what belongs to the bundle is not known")
+            data = self._blobs(pack, {IGNORE_FILE: named.target})[named.target]
+            return membership(bytes(MAX_IGNORE + 1) if data is None else data)
         except BundleError as error:
             self._problems += error.problems
             return Membership()
 
     def _told(self, path: str, entry: Entry, belongs: Membership) -> None:
         """What is no file of Git's, and may stand for one."""
-        if not belongs.enters(path):
+        if not belongs.enters(path) or belongs.named(path):
             return
         if entry.mode == SUBMODULE:
-            message, hint = (
-                f"`{printable(path)}` is a submodule, whose files are not in the repository",
-                "commit the files",
-            )
+            what, hint = "a submodule, whose files are in another repository", "commit the files here"
         elif entry.mode == LINK and (belongs.takes(path) or "." not in entry.name):
-            message, hint = f"`{printable(path)}` is a symbolic link, which is not followed", "commit the file itself"
+            what, hint = (
+                "a symbolic link, which is not followed in a repository",
+                "commit what it leads to in its place",
+            )
         else:
             return
-        self._problems.append(_problem(path, message, hint))
+        message, hint = f"this is {what}", f"{hint}, or name it in `{IGNORE_FILE}`"
+        span = Span(Source(printable(path), ""), 0, 0)
+        self._problems.append(Problem("not-a-file", message, span, "a file or a folder", hint))
 
     def _blobs(self, pack: Pack, wanted: Mapping[str, str]) -> dict[str, bytes | None]:
         """The bytes of blobs by name; None for those that are too large."""
@@ -283,21 +289,12 @@ class _Fetch:
         if data is None or len(data) > MAX_FILE:
             size = f"{len(data):,} bytes" if data else "its end is not seen"
             self._problems.append(oversize(Source(printable(path), ""), size, f"{MAX_FILE:,} bytes"))
-        elif data.startswith(_LFS):
-            message = f"`{printable(path)}` is a pointer of Git LFS, the file itself is elsewhere"
-            self._problems.append(
-                _problem(path, message, "take the file out of LFS (`git lfs untrack`), and commit it")
-            )
         else:
             self._files[path] = data
 
 
 def _small(pack: Pack, names: set[str]) -> dict[str, bytes]:
     return {one.name: one.data for one in pack.objects(BLOB) if one.name in names}
-
-
-def _problem(path: str, message: str, hint: str) -> Problem:
-    return Problem("no-file", message, Span(Source(printable(path), ""), 0, 0), "a file of the repository", hint)
 
 
 def _few(names: set[str] | list[str]) -> str:

@@ -38,8 +38,8 @@ BACKEND = Path(
 class Repository:
     """A repository with a work tree beside it. `git` runs there; servers serve `folder`, in which it is `repo.git`."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.folder, self.work, self.path = folder, folder / "work", folder / "repo.git"
+    def __init__(self, folder: Path, *options: str, work: Path | None = None) -> None:
+        self.folder, self.work, self.path = folder, work or folder / "work", folder / "repo.git"
         folder.mkdir(parents=True, exist_ok=True)
         command = ["git", "init", "-q", "-b", "main", *options, "--separate-git-dir", str(self.path), str(self.work)]
         subprocess.run(command, check=True, env=ENVIRONMENT)

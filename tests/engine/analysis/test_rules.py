@@ -18,13 +18,17 @@ import pytest
 
 from delivery import read_bundle
 from delivery.folder import MAX_BUNDLE, MAX_FILE, MAX_FILES
+from delivery.folder import bundle_of as files_to_bundle
+from delivery.git import GitSource
+from delivery.sources import read_address
 from engine.analysis.cases import passing
 from engine.analysis.examination import examine, inventories_of
-from engine.bundle import parse_bundle
+from engine.bundle import Bundle, parse_bundle
 from engine.documents import BundleError, Problem, Source, ordered
 from engine.language.parser import MAX_LENGTH, MAX_NESTING
 from engine.pools import inventory_problems
 from engine.program import compile_bundle
+from tests.delivery.git_servers import Repository
 
 ROOT = Path(__file__).parents[3]
 PAGES = ROOT / "docs" / "rules"
@@ -102,6 +106,12 @@ def _latin(root: Path) -> None:
     (root / "policies/zones.yaml").write_bytes(f"# Zonen für alle\n{DENY}".encode("latin-1"))
 
 
+def _linked(root: Path) -> None:
+    """A repository: in a folder, links are followed."""
+    (root / "policies/shared.yaml").symlink_to("example.yaml")
+    Repository(root / "served", work=root).commit()
+
+
 BUILT: dict[str, Callable[[Path], None]] = {
     "encoding": _latin,
     "expression-too-deep": _expression("(" + "!(" * MAX_NESTING + "true" + ")" * MAX_NESTING + ")"),
@@ -111,6 +121,7 @@ BUILT: dict[str, Callable[[Path], None]] = {
     "lfs-pointer": lambda root: _write(root, "policies/gpu.yaml", LFS),
     "no-bundle": lambda root: (root / "bundle.yaml").unlink(),
     "no-policies": lambda root: (root / "policies/example.yaml").unlink(),
+    "not-a-file": _linked,
     "outside-link": lambda root: (root / "policies/shared.yaml").symlink_to("/etc/passwd"),
     "oversize": lambda root: _write(root, "pools.yaml", "#" * (MAX_FILE + 1)),
     "too-deep": lambda root: _write(root, "bundle.yaml", BUNDLE + f"    deep: {'[' * 65}{']' * 65}\n"),
@@ -126,13 +137,19 @@ def built(rule: str, root: Path) -> tuple[Problem, ...]:
     _write(root, "bundle.yaml", BUNDLE)
     _write(root, "policies/example.yaml", DENY)
     BUILT[rule](root)
-    bundle, problems = read_bundle(root)
+    repository = root / "served" / "repo.git"
+    bundle, problems = _committed(repository) if repository.exists() else read_bundle(root)
     if bundle is None:
         return problems
     try:
         return ordered((*problems, *compile_bundle(bundle).warnings))
     except BundleError as error:
         return ordered((*problems, *error.problems))
+
+
+def _committed(repository: Path) -> tuple[Bundle | None, tuple[Problem, ...]]:
+    content = GitSource(read_address(f"git+file://{repository}")).fetch()
+    return files_to_bundle(content.files, content.problems)
 
 
 # The rules of problems, read from the code.
