@@ -23,6 +23,10 @@ RSA_BITS = 2048
 
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,64})-----.*?-----END \1-----", re.DOTALL)
 _KINDS = "Ed25519, or ECDSA on P-256 or P-384"
+_SSH_KINDS = frozenset(
+    b"ssh-ed25519 ssh-rsa ecdsa-sha2-nistp256 ecdsa-sha2-nistp384 ecdsa-sha2-nistp521"
+    b" sk-ssh-ed25519@openssh.com sk-ecdsa-sha2-nistp256@openssh.com".split()
+)
 _REMEDY = {
     "CERTIFICATE": "take its key: `openssl x509 -pubkey -noout`",
     "RSA PUBLIC KEY": f"make another one: {_KINDS}",
@@ -189,11 +193,11 @@ def _ssh_key(key: bytes) -> Any:
 
     size = int.from_bytes(key[:4], "big")
     kind = key[4 : 4 + size]
+    if kind not in _SSH_KINDS:
+        raise BadKeyError("its kind of key is not supported")
     try:
         loaded = load_ssh_public_key(kind + b" " + base64.b64encode(key))
-    except UnsupportedAlgorithm as error:
-        raise BadKeyError("its kind of key is not supported") from error
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise BadKeyError("the key is damaged") from error
     if isinstance(loaded, rsa.RSAPublicKey) and loaded.key_size < RSA_BITS:
         raise BadKeyError(f"an RSA key of {loaded.key_size} bits is too short; expected {RSA_BITS} or more")

@@ -57,7 +57,7 @@ LINES = [
     ("me ssh-ed25519 AAAA", "the key is not of the kind `ssh-ed25519`"),
     ("me ssh-rsa {blob}", "the key is not of the kind `ssh-rsa`"),
     ("me ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAAQA=", "the key is damaged"),
-    ("me ssh-dss AAAAB3NzaC1kc3M=", "the key is damaged"),
+    ("me ssh-dss AAAAB3NzaC1kc3M=", "its kind of key is not supported"),
     ("me ssh-xmss@openssh.com AAAAFHNzaC14bXNzQG9wZW5zc2guY29t", "its kind of key is not supported"),
     ("me cert-authority {key}", "`cert-authority` is not supported: list the keys themselves"),
     ('me cert-authority,namespaces="git" {key}', "`cert-authority` is not supported: list the keys themselves"),

@@ -1,0 +1,124 @@
+"""Real cosign verifies what we sign, and we verify what it signs. Nightly, for cosign takes minutes to build."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from delivery.signature.errors import SignatureError
+from delivery.signature.keys import public_keys
+from delivery.signature.statement import PREDICATE
+from delivery.signature.trust import Trust
+from delivery.signature.trust_files import read_trust
+from delivery.signature.verify import verified
+
+from .made import ARCHIVE, KINDS, archived, attestation, key, private_pem, public_pem
+
+BUILD = Path(__file__).parents[2] / "controlplane" / "build"
+pytestmark = [
+    pytest.mark.skipif(os.environ.get("BAYPLAN_NIGHTLY") != "1", reason="cosign takes minutes to build"),
+    pytest.mark.timeout(3_600),
+]
+
+
+class Cosign:
+    """The program in a folder with the archive, and a key pair of each kind that it has imported."""
+
+    def __init__(self, program: Path, folder: Path) -> None:
+        self._program, self.folder = program, folder
+        (folder / "a.tar.gz").write_bytes(ARCHIVE)
+        for kind in KINDS:
+            (folder / f"{kind}.pem").write_bytes(private_pem(key(kind).key))
+            (folder / f"{kind}.pub").write_bytes(public_pem(key(kind).key))
+            self.run("import-key-pair", "--key", f"{kind}.pem", "--output-key-prefix", f"cosign-{kind}")
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "COSIGN_PASSWORD": "secret", "HOME": str(self.folder)}
+        command = [str(self._program), *words]
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+        )
+
+    def verifies(self, kind: str, attestation: bytes) -> bool:
+        (self.folder / "x.sigstore.json").write_bytes(attestation)
+        words = ("--key", f"{kind}.pub", "--bundle", "x.sigstore.json", "--type", PREDICATE)
+        return not self.run("verify-blob-attestation", *words, "--insecure-ignore-tlog=true", "a.tar.gz").returncode
+
+    def made(self, command: str, kind: str, *words: str) -> bytes:
+        """The sigstore bundle that a command of cosign makes of the archive."""
+        out = self.folder / "made.sigstore.json"
+        out.unlink(missing_ok=True)
+        offline = ("--tlog-upload=false", "--use-signing-config=false", "--yes")
+        done = self.run(command, "--key", f"cosign-{kind}.key", "--bundle", out.name, *offline, *words, "a.tar.gz")
+        assert done.returncode == 0, done.stderr
+        return out.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def cosign(tmp_path_factory: pytest.TempPathFactory) -> Cosign:
+    built = subprocess.run([BUILD, "cosign"], stdout=subprocess.PIPE, text=True, check=False)
+    programs = dict(line.split("=", 1) for line in built.stdout.splitlines())
+    if "cosign" not in programs:
+        pytest.skip("no cosign: have Go and its modules, to let tests/controlplane/build make it")
+    return Cosign(Path(programs["cosign"]), tmp_path_factory.mktemp("cosign"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cosign_verifies_what_we_sign(cosign: Cosign, kind: str) -> None:
+    assert cosign.verifies(kind, attestation(kind))
+    for other in KINDS:
+        assert cosign.verifies(other, attestation(kind)) == (other == kind)
+    assert not cosign.verifies(kind, attestation(kind, archive=hashlib.sha256(b"another").hexdigest()))
+    assert not cosign.verifies(kind, attestation(kind, name="stranger"))
+
+
+def trust(cosign: Cosign, kind: str) -> Trust:
+    return read_trust([cosign.folder / f"cosign-{kind}.pub"], None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_keys_that_cosign_writes_are_read(cosign: Cosign, kind: str) -> None:
+    (found,) = trust(cosign, kind).keys or ()
+    assert [found] == [key(kind).public(found.name)]
+    assert list(public_keys(b"", "x")) != []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_we_verify_statements_that_cosign_signs(cosign: Cosign, kind: str) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    predicate = {
+        "bundle": {"name": "gpu", "version": "1.2.0"},
+        "issued": now.isoformat(timespec="seconds"),
+        "expires": (now + datetime.timedelta(days=1)).isoformat(timespec="seconds"),
+    }
+    (cosign.folder / "predicate.json").write_text(json.dumps(predicate))
+    made = cosign.made("attest-blob", kind, "--type", PREDICATE, "--predicate", "predicate.json")
+    found = verified(archived(made), "gpu", "1.2.0", trust(cosign, kind), "", now)
+    assert (found.kind, found.version) == ("statement", "1.2.0")
+    for name, version, at, fault in (
+        ("spot", "1.2.0", now, "wrong-name"),
+        ("gpu", "1.3.0", now, "wrong-version"),
+        ("gpu", "1.2.0", now + datetime.timedelta(days=2), "expired"),
+    ):
+        with pytest.raises(SignatureError) as error:
+            verified(archived(made), name, version, trust(cosign, kind), "", at)
+        assert error.value.fault == fault
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_we_verify_digests_that_cosign_signs_by_sha256(cosign: Cosign, kind: str) -> None:
+    made = cosign.made("sign-blob", kind)
+    now = datetime.datetime.now(datetime.UTC)
+    allowed = read_trust([cosign.folder / f"cosign-{kind}.pub"], None, allow_digest=True)
+    if kind == "p256":
+        assert verified(archived(made), "gpu", "1.2.0", allowed, "", now).kind == "digest"
+        return
+    with pytest.raises(SignatureError) as error:  # of P-384 by SHA-384, of Ed25519 not of a digest at all
+        verified(archived(made), "gpu", "1.2.0", allowed, "", now)
+    assert error.value.fault == ("unsupported" if kind == "p384" else "damaged")
