@@ -1,7 +1,7 @@
 """What an examination may cost, and what it could not decide.
 
 Each kind of claim has a share of its own, so that none starves the others; within it each policy has its part. What is
-past that is a doubt, never a claim. Units are those of `engine.language.Budget`, a quarter of a microsecond each: there
+past that is a doubt, never a claim. Units are those of `engine.language.Budget`, half a microsecond each: there
 is no clock, so the same bundle is examined in the same way on every machine.
 """
 

@@ -26,7 +26,7 @@ from engine.decision.templates import ONE_ON_EACH_NODE, anywhere, for_template, 
 from engine.decision.too_much import own_too_large, together_too_much
 from engine.evaluation import (
     COMBINING_BUDGET,
-    POLICY_BUDGET,
+    INVENTORY_BUDGET,
     PodFacts,
     PolicyEvaluation,
     PoolFacts,
@@ -100,7 +100,7 @@ class Decider:
         return decider
 
     def _no_pod(self) -> Arguments:
-        return (Budget(POLICY_BUDGET), *NO_POD, *self.constants)
+        return (Budget(INVENTORY_BUDGET), *NO_POD, *self.constants)
 
     def decide(self, incoming: IncomingPod, meter: Meter | None = None) -> Decision:
         """What follows for one pod. Never raises for what a bundle or a pod may hold, but for what a `meter` raises

@@ -81,7 +81,7 @@ def _pay_for_looking(given: Given, *pods: Json) -> None:
     if given.meter:
         for pod in pods:
             terms = (*required_of(pod), *(each.get("preference") or {} for each in preferred_of(pod)))
-            given.meter.spend(3 * sum([1 + len(one.get("matchExpressions") or ()) for one in terms]))
+            given.meter.spend(sum([1 + len(one.get("matchExpressions") or ()) for one in terms]))
 
 
 def without_absence(terms: Terms, pool_index: PoolIndex, pools: int, meter: Meter | None = None) -> Terms:

@@ -13,14 +13,17 @@ from engine.placement import labels_of
 from engine.pods import IncomingPod, quantities_in, requests_of
 from engine.program import Arguments, CompiledPolicy, Function
 
-POLICY_BUDGET = 200_000
-"""What one policy may spend on one pod, in units of `engine.language.Budget` (about 0.25 µs each): about 50 ms."""
+INVENTORY_BUDGET = 200_000
+"""What one policy may spend on what is the same for every pod, in units of `engine.language.Budget` (about 0.5 µs)."""
 
-REQUEST_BUDGET = 200_000
-"""What all policies together may spend on one pod, in the same units, before they meet: no more than one alone."""
+POLICY_BUDGET = 90_000
+"""What one policy may spend on one pod, in the same units: about 45 ms."""
 
-COMBINING_BUDGET = 100_000
-"""What combining them may spend, and writing what they come to: 25 ms. Where some are audited, that is done twice."""
+REQUEST_BUDGET = 90_000
+"""What all policies together may spend on one pod before they meet: no more than one alone."""
+
+COMBINING_BUDGET = 70_000
+"""What combining them may spend, and writing what they come to: 35 ms. Where some are audited, that is done twice."""
 
 
 class Variables(dict[str, object]):
@@ -124,18 +127,18 @@ class PodFacts:
 
         It is done once for an inventory.
         """
-        self._apart.append(Budget(POLICY_BUDGET))
+        self._apart.append(Budget(INVENTORY_BUDGET))
         return (self._apart[-1], *self._shared)
 
     @property
     def spent(self) -> int:
         """What evaluating policies on this pod has cost so far, in units, what was decided for every pod included."""
-        lent = [(self._given, self._budget), *((POLICY_BUDGET, budget) for budget in self._apart)]
+        lent = [(self._given, self._budget), *((INVENTORY_BUDGET, budget) for budget in self._apart)]
         return REQUEST_BUDGET - self._left + sum(given - max(0, budget.left) for given, budget in lent)
 
     def plain_arguments(self) -> Arguments:
         """The arguments of functions without variables, with a fresh budget: the last ones if theirs is untouched."""
-        if self._plain is None or self._plain[0] is not self._budget or self._budget.left < POLICY_BUDGET:
+        if self._plain is None or self._plain[0] is not self._budget or self._budget.left < self._given:
             self._plain = (self._fresh_budget(), *self._shared)
         return self._plain
 

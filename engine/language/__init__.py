@@ -83,7 +83,7 @@ __all__ = [
     "TIMESTAMP",  # the type `google.protobuf.Timestamp`
     "UINT",  # the type uint
     "Bind",  # a Node: `cel.bind(variable, value, body)`
-    "Budget",  # what a run may still spend, in units of about 0.25 µs
+    "Budget",  # what a run may still spend, in units of about half a microsecond
     "BudgetExceeded",  # the error of a run that took too long or made something too large
     "Call",  # a Node: a function, method or operator with its arguments
     "CelError",  # the error of an expression that has no value

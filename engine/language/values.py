@@ -43,7 +43,7 @@ class BudgetExceeded(Exception):  # noqa: N818 - Kubernetes' own word for it
 class Budget:
     """What a run may still spend: about a unit for each step of a macro, and for each 64 bytes that a function walks.
 
-    One unit is a quarter of a microsecond of work, roughly. Not to be shared between threads.
+    One unit is half a microsecond of work, roughly, on a core beside busy ones. Not to be shared between threads.
     """
 
     __slots__ = ("left",)

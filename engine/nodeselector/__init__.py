@@ -47,7 +47,7 @@ is again a few disjoint terms, and nothing left means covered. That can take exp
 budget, and past it the answer is no, which is safe: something is written although it already held.
 
 **Work.** What pairs up terms takes a `Meter`, and pays for it before it is done, by the sizes of what is given: a unit
-is a quarter of a microsecond. Many requirements on one key (`together`), and many terms that differ in one, become one
+is half a microsecond. Many requirements on one key (`together`), and many terms that differ in one, become one
 set at once, which is no work to speak of.
 
 **Limits.** What would take more than MAX_TERMS terms or MAX_VALUES values raises `TooMany`. `union` and `common` give

@@ -23,7 +23,7 @@ class Meter(Protocol):
     """Who pays for work: a request's budget. Whoever hands in none is not counted."""
 
     def spend(self, units: int, /) -> None:
-        """Takes away units of about a quarter of a microsecond. Raises what stops the work where there are too few."""
+        """Takes away units of about half a microsecond. Raises what stops the work where there are too few."""
 
 
 def work(terms: Iterable[Term]) -> int:

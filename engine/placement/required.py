@@ -63,7 +63,7 @@ def meanings(pod: Json, meter: Meter | None = None) -> tuple[Term, ...]:
     return (selector,) if terms is None else tuple([selector & parse_term(paid(one, meter)) for one in terms])
 
 
-EXPRESSION = 5
+EXPRESSION = 4
 """What reading a match expression takes of a budget, in units; two values take one."""
 
 

@@ -126,7 +126,8 @@ class PoolIndex:
 
     def possible(self, term: Term) -> int:
         """The mask of the pools that may have a node which the term admits: nothing known of them forbids it."""
-        return self._all_of(term, self._possible, self._meeting) & ~self.shadowed
+        known = [one for one in term.requirements if self._groups(one[0])]
+        return self._all_of(known, self._possible, self._meeting) & ~self.shadowed
 
     def price(self, term: Term) -> int:
         """What `possible`, or `attested`, takes of a budget, in units, remembered or not."""
@@ -138,12 +139,17 @@ class PoolIndex:
 
     def attested(self, term: Term) -> int:
         """The mask of the pools of which somebody has declared or seen what the term asks for, label by label."""
-        return self._all_of(term, self._attested, self._attesting)
+        return self._all_of(term.requirements, self._attested, self._attesting)
 
-    def _all_of(self, term: Term, memory: Memory[tuple[str, LabelStates], int], asked: _Asked) -> int:
-        """The mask of the pools for which each of a term's requirements holds, as it is asked and remembered."""
+    def _all_of(
+        self,
+        requirements: Iterable[tuple[str, LabelStates]],
+        memory: Memory[tuple[str, LabelStates], int],
+        asked: _Asked,
+    ) -> int:
+        """The mask of the pools for which each requirement holds, as it is asked and remembered."""
         mask = self.every
-        for key, values in term.requirements:
+        for key, values in requirements:
             some = memory.get((key, values))
             if some is None:
                 some = asked(key, values, None)
