@@ -275,8 +275,10 @@ def weighed(spec: dict[str, Any], item: dict[str, Any], incoming: IncomingPod) -
 
 
 def effect(decider: Decider, incoming: IncomingPod) -> Any:
+    """What becomes of a pod; that a policy could not be decided is said by each that could not, and places nothing."""
     decision = decider.decide(incoming)
-    return decision.allowed, decision.pools, decision.patch, decision.warnings
+    warnings = tuple(said for said in decision.warnings if "is left out, for it could not be decided" not in said)
+    return decision.allowed, decision.pools, decision.patch, warnings
 
 
 @examples(100)
