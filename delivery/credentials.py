@@ -20,7 +20,8 @@ class Credentials:
     """As of now. Empty is what there is no file for.
 
     `authority` is PEM: the certificates that a server's may be signed by, in place of the system's. `identity` is the
-    private key for ssh, `known_hosts` the keys of the hosts that it may be shown to.
+    private key for ssh, `known_hosts` the keys of the hosts that it may be shown to. `docker` is the configuration of
+    Docker, as a Secret of type `kubernetes.io/dockerconfigjson` has it.
     """
 
     username: str = field(default="", repr=False)
@@ -29,6 +30,7 @@ class Credentials:
     authority: str = field(default="", repr=False)
     identity: str = field(default="", repr=False)
     known_hosts: str = field(default="", repr=False)
+    docker: str = field(default="", repr=False)
 
     @property
     def authorization(self) -> str:
@@ -41,7 +43,8 @@ class Credentials:
 
 
 def read_credentials(folder: Path | None, step: Step) -> Credentials:
-    """The credentials in a folder: `username`, `password`, `bearerToken`, `ca.crt`, `identity`, `known_hosts`.
+    """The credentials in a folder: `username`, `password`, `bearerToken`, `ca.crt`, `identity`, `known_hosts`, and
+    `.dockerconfigjson`.
 
     Raises SourceError.
     """
@@ -59,6 +62,7 @@ def read_credentials(folder: Path | None, step: Step) -> Credentials:
         _text(folder / "ca.crt", step),
         _text(folder / "identity", step),
         _text(folder / "known_hosts", step),
+        _text(folder / ".dockerconfigjson", step),
     )
 
 

@@ -21,13 +21,12 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from delivery.proxies import proxy_for
+from delivery.proxies import is_loopback, proxy_for
 from delivery.transfer import Transfer
 
 CHUNK = 1 << 16
 CONNECT_SECONDS = 10.0
 MAX_RETRY_AFTER = 3600.0
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Answer:
@@ -62,7 +61,10 @@ class Answer:
         return max(0.0, min(seconds, MAX_RETRY_AFTER))
 
     def close(self) -> None:
-        """Done with it: what was not read is thrown away with its connection."""
+        """Done with it: what was not read is thrown away with its connection, which is kept where that is nothing."""
+        if self._response.length_remaining == 0:
+            with contextlib.suppress(urllib3.exceptions.HTTPError, OSError):
+                self._response.read(decode_content=False)
         self._response.close()
         self._response.release_conn()
 
@@ -109,7 +111,7 @@ class Https:
 
     def _pool(self, transfer: Transfer, url: str, authority: str) -> urllib3.PoolManager:
         place = urlsplit(url)
-        if place.scheme != "https" and (place.scheme != "http" or place.hostname not in LOOPBACK):
+        if place.scheme != "https" and (place.scheme != "http" or not is_loopback(place.hostname or "")):
             raise transfer.error(f"`{place.scheme}` to `{place.hostname}` is refused, only https is asked")
         proxy = proxy_for(place.hostname or "", place.port or 443, os.environ)
         if (proxy, authority) not in self._pools:
@@ -187,10 +189,10 @@ def _words(error: BaseException) -> str:
             return f"does not speak TLS as it should: {_plain(error)}"
         case urllib3.exceptions.NameResolutionError():
             return "is not known by that name"
-        case urllib3.exceptions.ConnectTimeoutError():
-            return "can't be reached: no answer to the attempt to connect"
         case urllib3.exceptions.NewConnectionError():
             return f"can't be reached: {_plain(cause or error)}"
+        case urllib3.exceptions.ConnectTimeoutError():
+            return "can't be reached: no answer to the attempt to connect"
         case urllib3.exceptions.ReadTimeoutError():
             return "has fallen silent"
         case urllib3.exceptions.ProtocolError():

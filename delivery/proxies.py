@@ -7,11 +7,21 @@ from collections.abc import Mapping
 
 
 def proxy_for(host: str, port: int, environment: Mapping[str, str]) -> str:
-    """The address of the proxy for https to a host; empty where it is asked directly."""
+    """The address of the proxy for https to a host; empty where it is asked directly, as this machine always is."""
+    if is_loopback(host):
+        return ""
     proxy = _said(environment, "https_proxy") or _said(environment, "all_proxy")
     if not proxy or any(_covers(entry, host, port) for entry in _said(environment, "no_proxy").split(",")):
         return ""
     return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by what it is called."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost"
 
 
 def _said(environment: Mapping[str, str], name: str) -> str:
