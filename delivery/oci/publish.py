@@ -27,7 +27,7 @@ from delivery.oci.artifact import (
 )
 from delivery.oci.reference import Reference, referrers_tag
 from delivery.oci.registry import Admission, Repository
-from delivery.oci.source import MAX_TRANSFER, bundle_archive, resolved
+from delivery.oci.source import MAX_TRANSFER, attestations_of, bundle_archive, resolved
 from delivery.transfer import Transfer
 from engine.versions import version_of
 
@@ -39,9 +39,10 @@ T = TypeVar("T")
 
 
 class Pulled(NamedTuple):
-    """What was pulled: the archive of a bundle, the digest of its manifest, and the tag it was found by."""
+    """What was pulled: the archive of a bundle, what is attested about it, its digest, and the tag it was found by."""
 
     archive: bytes
+    attestations: list[bytes]
     digest: str
     tag: str
 
@@ -65,8 +66,8 @@ def push(
         if not move and version_of(reference.tag) is not None:
             there = repository.find(reference.tag)
             if there is not None and there != manifest:
-                text = f"the version `{reference.tag}` is `{digest_of(there)}` already, and would be another one"
-                raise transfer.error(f"{text}: give the bundle a new version")
+                text = f"`{reference.repository}:{reference.tag}` is `{digest_of(there)}` already"
+                raise transfer.error(f"{text}, and a version stays what it is: give the bundle a new one")
         repository.upload(CONFIG, EMPTY_CONFIG)
         repository.upload(described(LAYER, archive), archive)
         repository.put(reference.tag, manifest)
@@ -80,7 +81,8 @@ def pull(reference: Reference, credentials: Credentials) -> Pulled:
 
     def take(repository: Repository, transfer: Transfer) -> Pulled:
         digest, tag = resolved(repository, reference, transfer)
-        return Pulled(bundle_archive(repository, digest, transfer), digest, tag)
+        attestations, _ = attestations_of(repository, digest, transfer)
+        return Pulled(bundle_archive(repository, digest, transfer), attestations, digest, tag)
 
     return _patiently(reference, credentials, take)
 

@@ -42,6 +42,13 @@ class Reference(NamedTuple):
         )
 
 
+def reference_of(location: str, wanted: tuple[str, str]) -> Reference:
+    """The reference of an address: `location` is `registry/repository`, `wanted` a `tag`, `digest` or `semver`."""
+    registry, _, repository = location.partition("/")
+    kind, value = wanted
+    return Reference(registry, repository, **{"versions" if kind == "semver" else kind: value})
+
+
 def host_of(registry: str) -> str:
     """The host of a registry, without its port."""
     name, colon, port = registry.rpartition(":")

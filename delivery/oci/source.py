@@ -66,15 +66,14 @@ class OciSource:
             repository = self._repository(transfer)
             digest, tag = resolved(repository, self._reference, transfer)
             archive = bundle_archive(repository, digest, transfer)
-            entries = _attested(repository, digest, transfer)
-            found = [_attestation(repository, entry, digest) for entry in entries]
+            attestations, version = attestations_of(repository, digest, transfer)
         named = self._reference._replace(tag=tag, digest=digest, versions="")
         return Content(
-            version=_version(digest, entries),
+            version=version,
             origin=str(named),
             files=self._unpack(archive),
             archive=digest_of(archive).removeprefix("sha256:"),
-            attestations=tuple(attestation for attestation in found if attestation is not None),
+            attestations=tuple(attestations),
         )
 
     def close(self) -> None:
@@ -112,6 +111,13 @@ def bundle_archive(repository: Repository, digest: str, transfer: Transfer) -> b
     except ArtifactError as error:
         raise transfer.error(f"`{digest}` is not a bundle: {error}") from None
     return repository.blob(layer, MAX_ARCHIVE, "the archive")
+
+
+def attestations_of(repository: Repository, digest: str, transfer: Transfer) -> tuple[list[bytes], str]:
+    """The sigstore bundles that are about a manifest, none of them verified, and what this state is called."""
+    entries = _attested(repository, digest, transfer)
+    found = [_attestation(repository, entry, digest) for entry in entries]
+    return [attestation for attestation in found if attestation is not None], _version(digest, entries)
 
 
 def _version(digest: str, attested: list[Descriptor]) -> str:

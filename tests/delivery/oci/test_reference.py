@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from delivery.oci.reference import Reference, host_of, referrers_tag
+from delivery.oci.reference import Reference, host_of, reference_of, referrers_tag
 
 
 def test_only_this_machine_is_asked_without_encryption() -> None:
@@ -32,3 +32,9 @@ def test_how_it_is_written() -> None:
     assert str(Reference("a", "b", tag="1", digest=digest)) == f"oci://a/b:1@{digest}"
     assert str(Reference("a", "b", versions="^1.2")) == "oci://a/b?semver=^1.2"
     assert referrers_tag(digest) == "sha256-" + "0" * 64
+
+
+def test_an_address_is_a_reference() -> None:
+    assert reference_of("a:1/b/c", ("tag", "1.0")) == Reference("a:1", "b/c", tag="1.0")
+    assert reference_of("a/b", ("semver", "^1")) == Reference("a", "b", versions="^1")
+    assert reference_of("a/b", ("digest", "sha256:0")) == Reference("a", "b", digest="sha256:0")
