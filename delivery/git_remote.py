@@ -169,7 +169,7 @@ def _understood(transfer: Transfer, ear: _Ear) -> Iterator[None]:
         if "shallow capability" in said:
             text = f"{whom} can't leave out the history (`shallow`), and all of it is too much"
             raise transfer.error(text) from error
-        raise transfer.error(f"{whom} refuses: {said}") from error
+        raise transfer.error(f"{whom} {'refuses' if ear.last_words else 'does not go on'}: {said}") from error
     except _STRANGE as error:
         said = shortened(str(error)) or type(error).__name__
         raise transfer.error(f"{whom} does not speak Git as it should: {said}") from error

@@ -23,10 +23,10 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority for tests")])
         self.pem = self._signed(self._name, self._key.public_key(), x509.BasicConstraints(ca=True, path_length=None))
 
-    def context(self, folder: Path) -> ssl.SSLContext:
-        """What a server shows: a certificate for `HOSTS` and 127.0.0.1."""
+    def context(self, folder: Path, hosts: tuple[str, ...] = HOSTS) -> ssl.SSLContext:
+        """What a server shows: a certificate for these names and 127.0.0.1."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [*map(x509.DNSName, HOSTS), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        names = [*map(x509.DNSName, hosts), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOSTS[0])])
         certificate = self._signed(subject, key.public_key(), x509.SubjectAlternativeName(names))
         form = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

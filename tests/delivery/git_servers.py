@@ -91,6 +91,7 @@ class HttpServer(ThreadingHTTPServer):
         self.users: dict[str, str] = {}
         self.tokens: set[str] = set()
         self.requests: list[Request] = []
+        self.open: set[socket.socket] = set()
         self.interfere: Interfere | None = None
         self.protocol = True
         self.context = authority.context(folder)
@@ -99,7 +100,14 @@ class HttpServer(ThreadingHTTPServer):
     def finish_request(self, request: Any, address: Any) -> None:
         request.settimeout(20)
         with contextlib.suppress(OSError), self.context.wrap_socket(request, server_side=True) as wrapped:
+            self.open.add(wrapped)
             super().finish_request(wrapped, address)
+
+    def drop(self) -> None:
+        """End all connections."""
+        for one in self.open:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients that go away are what some tests are about."""
@@ -178,6 +186,7 @@ def served(folder: Path, authority: Authority, port: int = 0) -> Iterator[HttpSe
     finally:
         server.shutdown()
         server.server_close()
+        server.drop()
         thread.join()
 
 
