@@ -20,6 +20,7 @@ from typing import Literal, NoReturn
 from urllib.parse import unquote
 
 from delivery import content
+from delivery.archive import ArchiveSource
 from delivery.folder_source import FolderSource
 from delivery.git import SECONDS, GitSource
 from engine.documents import BundleError, Problem, Source, Span, did_you_mean, printable
@@ -74,6 +75,8 @@ def source_of(address: Address, credentials: Path | None = None, seconds: float 
     """
     if address.kind == "folder":
         return FolderSource(address.location)
+    if address.kind == "archive":
+        return ArchiveSource(address.location)
     if address.kind == "git":
         return GitSource(address, credentials, seconds)
     whole = Span(Source("--bundle", address.text), 0, len(address.text))
