@@ -172,6 +172,62 @@ def test_service_reaches_the_pods(helm: Path) -> None:
         assert container_of(objects)[probe]["httpGet"]["port"] == "health"
 
 
+def test_another_port_of_the_service_is_the_one_that_the_api_server_calls(helm: Path) -> None:
+    """Where a network lets API servers reach certain ports only; the pods' own port stays."""
+    objects = render(helm, {"service": {"port": 8443}, "webhook": {"handsOnDaemonSets": "template"}})
+    (port,) = objects["Service"]["spec"]["ports"]
+    assert (port["port"], port["targetPort"]) == (8443, "webhook")
+    webhooks = objects["MutatingWebhookConfiguration"]["webhooks"]
+    assert [webhook["clientConfig"]["service"]["port"] for webhook in webhooks] == [8443, 8443]
+    listens = [argument for argument in container_of(objects)["args"] if argument.startswith(("--listen", "--health"))]
+    named = {port["name"]: port["containerPort"] for port in container_of(objects)["ports"]}
+    assert listens == [f"--listen=[::]:{named['webhook']}", f"--health=[::]:{named['health']}"]
+
+
+def test_the_plain_port_is_in_no_service(helm: Path) -> None:
+    assert [port["name"] for port in render(helm)["Service"]["spec"]["ports"]] == ["webhook"]
+
+
+def test_only_clients_of_an_authority_are_answered_where_it_is_given(helm: Path) -> None:
+    """What `serve` is told, and where the file is that it is told of."""
+    from cli.main import parser_of
+
+    values = {"clients": {"caBundle": "PEM of the authority\n", "names": ["api-server", "kube: a b"]}}
+    objects = render(helm, values)
+    command, *rest = container_of(objects)["args"]
+    arguments = parser_of(command).parse_args(rest)
+    assert arguments.client_name == ["api-server", "kube: a b"]
+    folder, _, file = arguments.client_ca.rpartition("/")
+    (mount,) = (mount for mount in container_of(objects)["volumeMounts"] if mount["mountPath"] == folder)
+    (volume,) = (volume for volume in pod_of(objects)["volumes"] if volume["name"] == mount["name"])
+    (config,) = (
+        one
+        for one in objects.values()
+        if one["kind"] == "ConfigMap" and one["metadata"]["name"] == volume["configMap"]["name"]
+    )
+    assert mount["readOnly"] is True
+    assert config["data"] == {file: "PEM of the authority\n"}
+
+
+def test_whoever_reaches_the_port_is_answered_without_an_authority(helm: Path) -> None:
+    objects = render(helm)
+    assert not any("client" in argument for argument in container_of(objects)["args"])
+    assert not any("clients" in str(volume) for volume in pod_of(objects)["volumes"])
+    assert "clients.names needs clients.caBundle" in refusal(helm, {"clients": {"names": ["api-server"]}})
+
+
+def test_the_token_of_the_plain_port_is_a_file_of_its_secret(helm: Path) -> None:
+    from cli.main import parser_of
+
+    objects = render(helm, {"statusToken": {"secretName": "mine", "key": "prometheus"}})
+    command, *rest = container_of(objects)["args"]
+    folder, _, file = str(parser_of(command).parse_args(rest).status_token_file).rpartition("/")
+    (mount,) = (mount for mount in container_of(objects)["volumeMounts"] if mount["mountPath"] == folder)
+    (volume,) = (volume for volume in pod_of(objects)["volumes"] if volume["name"] == mount["name"])
+    assert volume["secret"] == {"secretName": "mine", "items": [{"key": "prometheus", "path": file}]}
+    assert "--status-token-file" not in str(container_of(render(helm))["args"])
+
+
 def test_rights_are_to_read_what_is_watched_and_nothing_else(helm: Path) -> None:
     rules = render(helm)["ClusterRole"]["rules"]
     assert all(rule.keys() == {"apiGroups", "resources", "verbs"} for rule in rules)
@@ -284,6 +340,12 @@ def test_arguments_are_those_of_serve(helm: Path) -> None:
         ({"mode": "enforced"}, "mode"),
         ({"webhook": {"failurePolicy": "ignore"}}, "failurePolicy"),
         ({"webhook": {"timeoutSeconds": 31}}, "timeoutSeconds"),
+        ({"service": {"port": 0}}, "port"),
+        ({"service": {"port": 65536}}, "port"),
+        ({"service": {"port": "https"}}, "port"),
+        ({"clients": {"names": "api-server"}}, "names"),
+        ({"clients": {"ca": "PEM"}}, "ca"),
+        ({"statusToken": {"key": 5}}, "key"),
         ({"webhook": {"handsOnDaemonSets": "templates"}}, "handsOnDaemonSets"),
         ({"webhook": {"daemonSetControllers": []}}, "daemonSetControllers"),
         ({"bundle": {"files": {"policies/a.yaml": "x"}}}, "bundle.yaml"),

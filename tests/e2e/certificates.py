@@ -28,13 +28,15 @@ class Authority:
         """The authority's own certificate, PEM."""
         return self.folder / "ca.crt"
 
-    def issue(self, *names: str) -> tuple[Path, Path]:
-        """A server certificate for host names and IP addresses: the paths of certificate and key, both PEM."""
+    def issue(self, *names: str, client: bool = False) -> tuple[Path, Path]:
+        """A server's certificate for host names and IP addresses, or a client's with these names: the paths of
+        certificate and key, both PEM."""
+        usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             _builder(names[0], self.certificate.subject, key)
             .add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
             .sign(self.key, hashes.SHA256())
         )

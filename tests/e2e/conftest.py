@@ -10,15 +10,18 @@ import itertools
 import os
 import subprocess
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from .certificates import Authority, make_authority
 from .cluster_api import ClusterApi
 from .cluster_api import start as start_cluster_api
 from .controlplane import PROGRAMS, ControlPlane, start
 from .karpenter import Karpenter
 from .karpenter import start as start_karpenter
+from .processes import free_ports
 from .tenants import Policed, police
 
 BUILD = Path(__file__).parents[1] / "controlplane" / "build"
@@ -34,6 +37,7 @@ NEEDED = {
     "helm_program": ("helm",),
     "karpenter": (*PROGRAMS, "karpenter-kwok"),
     "policed": (*PROGRAMS, "karpenter-kwok"),
+    "shown": (*PROGRAMS, "helm"),
     "cluster_api": (*PROGRAMS, "cluster-api"),
     "karpenter_beside": ("karpenter-kwok",),
 }
@@ -151,6 +155,29 @@ def karpenter(running_karpenter: Karpenter) -> Iterator[Karpenter]:
     """Karpenter on a control plane of its own, without NodePools: what the test makes is removed after it."""
     yield running_karpenter
     running_karpenter.sweep()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A control plane whose API server shows a client certificate at one port of this machine; who signed that."""
+
+    cluster: ControlPlane
+    port: int
+    authority: Authority
+
+
+@pytest.fixture(scope="module")
+def shown(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    """For a module about webhooks that ask for client certificates: the Service `bayplan` in the namespace `mutual` is
+    shown one with the name `api-server`."""
+    programs = pytestconfig.stash[programs_key]
+    if absent := lacking(programs, NEEDED["shown"]):
+        pytest.fail(absent, pytrace=False)
+    (port,) = free_ports(1)
+    clients = make_authority(tmp_path_factory.mktemp("clients"))
+    certificates = {f"bayplan.mutual.svc:{port}": clients.issue("api-server", client=True)}
+    with start(tmp_path_factory.mktemp("shown"), programs, certificates) as plane:
+        yield Shown(plane, port, clients)
 
 
 @pytest.fixture(scope="module")

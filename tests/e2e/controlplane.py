@@ -453,8 +453,13 @@ def decoded(response: httpx.Response) -> Json:
 
 
 @contextmanager
-def start(folder: Path, programs: Mapping[str, Path]) -> Iterator[ControlPlane]:
-    """Start a control plane that keeps everything in `folder`, and stop it at the end."""
+def start(
+    folder: Path, programs: Mapping[str, Path], shown: Mapping[str, tuple[Path, Path]] | None = None
+) -> Iterator[ControlPlane]:
+    """Start a control plane that keeps everything in `folder`, and stop it at the end.
+
+    `shown` are client certificates, with their keys, that the API server shows to webhooks, by the servers' names.
+    """
     authority = make_authority(folder)
     etcd_port, peer_port, api_port = free_ports(3)
     url = f"https://127.0.0.1:{api_port}"
@@ -470,7 +475,7 @@ def start(folder: Path, programs: Mapping[str, Path]) -> Iterator[ControlPlane]:
             return process
 
         etcd = run("etcd", *_etcd_flags(folder, etcd_port, peer_port))
-        api_server = run("kube-apiserver", *_api_server_flags(folder, authority, tokens, etcd_port, api_port))
+        api_server = run("kube-apiserver", *_api_server_flags(folder, authority, tokens, etcd_port, api_port, shown))
         context = ssl.create_default_context(cafile=str(authority.bundle))
         client = running.enter_context(
             httpx.Client(
@@ -522,7 +527,12 @@ def _etcd_flags(folder: Path, client_port: int, peer_port: int) -> list[str]:
 
 
 def _api_server_flags(
-    folder: Path, authority: Authority, tokens: Mapping[str, str], etcd_port: int, port: int
+    folder: Path,
+    authority: Authority,
+    tokens: Mapping[str, str],
+    etcd_port: int,
+    port: int,
+    shown: Mapping[str, tuple[Path, Path]] | None,
 ) -> list[str]:
     certificate, key = authority.issue("127.0.0.1", "localhost", "kubernetes.default.svc")
     accounts = signing_key(folder / "accounts.key")
@@ -550,7 +560,28 @@ def _api_server_flags(
         f"--audit-policy-file={folder / 'audit-policy.json'}",
         f"--audit-log-path={folder / 'audit.log'}",
         "--audit-log-mode=blocking",
+        *([f"--admission-control-config-file={_shows(folder, shown)}"] if shown else []),
     ]
+
+
+def _shows(folder: Path, certificates: Mapping[str, tuple[Path, Path]]) -> Path:
+    """The AdmissionConfiguration that has client certificates shown to webhooks, as in docs/security.md."""
+    users = [
+        {"name": name, "user": {"client-certificate": str(certificate), "client-key": str(key)}}
+        for name, (certificate, key) in certificates.items()
+    ]
+    webhooks = folder / "webhooks.yaml"
+    webhooks.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", "users": users}))
+    configuration = {
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "WebhookAdmissionConfiguration",
+        "kubeConfigFile": str(webhooks),
+    }
+    plugin = {"name": "MutatingAdmissionWebhook", "configuration": configuration}
+    path = folder / "admission.yaml"
+    kind = {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "AdmissionConfiguration"}
+    path.write_text(yaml.safe_dump({**kind, "plugins": [plugin]}))
+    return path
 
 
 def _kubeconfig(path: Path, url: str, authority: Authority, token: str) -> Path:
