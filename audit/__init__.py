@@ -2,22 +2,27 @@
 
 Above the engine, for whoever looks at many decisions or at one in detail. `DecisionLog` writes a line for each,
 `bounded` in size; `replayed` gives running pods as they were created, to be decided again; `aggregated` counts
-decisions as `Finding`s; `unified` shows what a decision changed. Start with `findings.py`.
+decisions as `Finding`s; `moved` tells
+what changes for them from one revision to the next; `unified` shows what a decision changed. Start with `findings.py`.
 """
 
 from audit.difference import as_yaml, unified
 from audit.findings import Finding, aggregated, changes
 from audit.lines import bounded
+from audit.moves import MOVE_OUTCOMES, Move, moved
 from audit.records import DecisionLog, now
 from audit.replay import replayed
 
 __all__ = [
+    "MOVE_OUTCOMES",  # all that may become of a pod from one revision to the next
     "DecisionLog",  # JSON lines on their way to a stream, from a thread of its own
     "Finding",  # what would happen to a number of pods of one owner
+    "Move",  # what two revisions of a bundle make of pods of one owner, where that is not the same
     "aggregated",  # the Findings of decisions, one for each owner and effect
     "as_yaml",  # plain data as YAML that people read
     "bounded",  # a line of the log as JSON within a size, with what is left out counted
     "changes",  # whether there is anything to say about a decision
+    "moved",  # the Moves of pods that were decided by one revision and by the next
     "now",  # the time in RFC 3339, UTC, with microseconds
     "replayed",  # documents with running pods as they were created, finished ones left out
     "unified",  # the lines of a unified diff of two objects as YAML

@@ -16,30 +16,16 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from audit import Finding, aggregated, changes, replayed
+from audit import Finding, aggregated, changes
 from cli.errors import CommandError
-from cli.inputs import add_cluster, add_pools, decider, manifests, names_cluster, namespaces, of_cluster
+from cli.inputs import add_cluster, add_pods, add_pools, decider, names_cluster, running_pods
 from cli.terminal import GREEN, RED, amount, styled, table
 from engine.decision import Decision, title
-from engine.pods import IncomingPod, pods_from_documents
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", metavar="BUNDLE", type=Path, required=True, help="the bundle's folder")
-    parser.add_argument(
-        "--pods",
-        metavar="FILE",
-        nargs="+",
-        default=[],
-        help="files, folders, or - for standard input (default: the pods of the cluster)",
-    )
-    parser.add_argument(
-        "--namespace",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="Namespaces with their labels, matched by name; may be repeated",
-    )
+    add_pods(parser)
     add_pools(parser)
     add_cluster(parser)
     parser.add_argument("--all", action="store_true", help="tell of workloads that stay as they are, too")
@@ -50,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.pods and not names_cluster(args):
         raise CommandError("say which pods: --pods FILE…, or --context NAME for those of a cluster")
     deciding = decider(args)
-    decisions = [deciding.decide(incoming) for incoming in _incoming_pods(args)]
+    decisions = [deciding.decide(incoming) for incoming in running_pods(args)]
     found = [decision for decision in decisions if changes(decision)]
     if args.output == "json":
         print(json.dumps([decision.as_json() for decision in decisions], indent=2))
@@ -58,11 +44,6 @@ def run(args: argparse.Namespace) -> int:
         worth_a_line = (one for one in decisions if changes(one) or one.pools.waits or one.pools.unseen)
         _tell(aggregated(decisions if args.all else worth_a_line), decisions, found)
     return int(bool(found))
-
-
-def _incoming_pods(args: argparse.Namespace) -> tuple[IncomingPod, ...]:
-    found = manifests(args.pods) if args.pods else of_cluster(args, "/api/v1/pods", "Pod")
-    return pods_from_documents([*replayed(found), *namespaces(args)])
 
 
 def _tell(findings: Sequence[Finding], decisions: Sequence[Decision], found: Sequence[Decision]) -> None:

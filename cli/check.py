@@ -4,26 +4,32 @@ Each problem points at file, line and column. Policies that leave a pod no pool 
 that change nothing are looked for on the pools given, or on those that the bundle's own tests use; policies that read
 `cluster` only with --cluster-name or --cluster-label.
 
+With --since REF a bundle is also compared with what its folder was at that revision of Git: where decisions change, or
+may, `spec.version` must say so by a step that is large enough.
+
 Exit status: 0 no errors, 1 errors (with --strict warnings too), 2 could not look.
 
 example:
   bayplan check policies/gpu policies/spot-first
   bayplan check policies/gpu --pools nodes.yaml --strict
+  bayplan check policies/gpu --since origin/main
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from cli.errors import UnsoundError
 from cli.inputs import add_cluster, add_pools, existing, given_cluster, given_inventory, located
 from cli.terminal import GREEN, RED, amount, styled
 from delivery import read_bundle
-from engine.analysis import Conflict, Examination, examine, inventories_of
+from engine.analysis import Conflict, Examination, examine, inventories_of, unraised_version
 from engine.documents import BundleError, Problem, ordered
 from engine.pools import Inventory
 from engine.program import compile_bundle
@@ -57,6 +63,9 @@ class Report:
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundles", metavar="BUNDLE", nargs="+", type=Path, help="a bundle's folder")
     parser.add_argument("--strict", action="store_true", help="warnings are errors")
+    parser.add_argument(
+        "--since", metavar="REF", help="refuse a version that says less than what changed since this revision of Git"
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="say what could not be decided, too")
     parser.add_argument("-o", "--output", choices=["text", "json"], default="text", help="how to print (text)")
     add_pools(parser)
@@ -67,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
     pools = given_inventory(args)
     cluster = {field: value for field, value in given_cluster(args).items() if value}
     reports = [examined(path, pools, cluster) for path in args.bundles]
+    if args.since is not None:
+        reports = [_since(report, args) for report in reports]
     if args.output == "json":
         print(json.dumps([report.as_json() for report in reports], indent=2))
     else:
@@ -97,6 +108,24 @@ def examined(path: Path, pools: Inventory | None = None, cluster: Mapping[str, A
     return Report(
         path, str(bundle.revision), len(bundle.policies), told, found.conflicts, found.undecided, len(found.cut_short)
     )
+
+
+def _since(report: Report, args: argparse.Namespace) -> Report:
+    """The report, with what is wrong with the bundle's version, given what it was at a revision of Git."""
+    from cli.diff import compared, version_at, version_of
+
+    if report.count("error"):
+        return report
+    try:
+        old = version_at(report.path, args.since)
+    except UnsoundError as error:
+        print(f"bayplan: the version of {report.path} was compared with nothing: {error}", file=sys.stderr)
+        return report
+    if old is None:
+        return report
+    new = version_of(str(report.path), "BUNDLE")
+    problem = unraised_version(new.bundle, compared(old, new, args), args.since)
+    return replace(report, problems=ordered([*report.problems, problem])) if problem else report
 
 
 def _tell(reports: Sequence[Report], *, verbose: bool) -> None:

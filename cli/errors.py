@@ -5,3 +5,7 @@ from __future__ import annotations
 
 class CommandError(Exception):
     """A mistake in how a command was called, or in a file that it was given: printed without a traceback, exit 2."""
+
+
+class UnsoundError(CommandError):
+    """A bundle that was to be compared with another is no sound one."""

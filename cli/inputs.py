@@ -13,6 +13,7 @@ from delivery import load_bundle, read_documents, streamed_documents
 from engine.bundle import Bundle
 from engine.decision import OWN_NAMESPACE, Decider
 from engine.documents import BundleError, Manifest, Problem, Source
+from engine.pods import IncomingPod, pods_from_documents
 from engine.pools import POOL_LABELS, Census, Inventory, inventory_from_documents, live_inventory
 from engine.program import Program, compile_bundle
 
@@ -41,6 +42,24 @@ def add_pools(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_pods(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say which pods to decide about, those of a cluster among them."""
+    parser.add_argument(
+        "--pods",
+        metavar="FILE",
+        nargs="+",
+        default=[],
+        help="files, folders, or - for standard input (default: the pods of the cluster)",
+    )
+    parser.add_argument(
+        "--namespace",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="Namespaces with their labels, matched by name; may be repeated",
+    )
+
+
 def add_cluster(parser: argparse.ArgumentParser) -> None:
     """The arguments that say what expressions see as `cluster`, the same as those of `serve`."""
     group = parser.add_argument_group("cluster")
@@ -57,11 +76,11 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
 def decider(args: argparse.Namespace) -> Decider:
     """The bundle on the pools, for the cluster, that the arguments name."""
     program = compiled(args.bundle, loaded(args.bundle))
-    pools = inventory(args) if _looks_at_pools(program) else read_inventory(args)
+    pools = inventory(args) if looks_at_pools(program) else read_inventory(args)
     return Decider(program, pools, cluster=given_cluster(args), namespaces=(OWN_NAMESPACE,))
 
 
-def _looks_at_pools(program: Program) -> bool:
+def looks_at_pools(program: Program) -> bool:
     """Whether it makes a difference to a bundle which pools there are."""
     leaves = any(leaf.reads_pool or leaf.reads_capacity for leaf in program.leaves)
     scores = (one.score for policy in program.policies for one in policy.prefer if one.score)
@@ -104,6 +123,14 @@ def namespaces(args: argparse.Namespace) -> tuple[Manifest, ...]:
             raise CommandError(f"no Namespace in {path}")
         found += here
     return (of_cluster(args, "/api/v1/namespaces", "Namespace") if names_cluster(args) else ()) + found
+
+
+def running_pods(args: argparse.Namespace) -> tuple[IncomingPod, ...]:
+    """The pods that the arguments of `add_pods` name, or else those of the cluster, as they were created."""
+    from audit import replayed
+
+    found = manifests(args.pods) if args.pods else of_cluster(args, "/api/v1/pods", "Pod")
+    return pods_from_documents([*replayed(found), *namespaces(args)])
 
 
 def _namespaces(found: Iterable[Manifest]) -> Iterator[Manifest]:

@@ -19,10 +19,13 @@ COMMANDS = {
     "audit": "say what a bundle would change for workloads that exist already",
     "sign": "sign an archive of a bundle",
     "verify": "say who vouches for a bundle",
+    "diff": "say what changes from one revision of a bundle to another",
     "pools": "list pools as policies see them",
     "serve": "answer the API server as its admission webhook",
 }
 FINE, FINDINGS, COULD_NOT_RUN = 0, 1, 2
+DETAILED = {FINDINGS: COULD_NOT_RUN, COULD_NOT_RUN: FINDINGS}
+"""Exit status with `diff --detailed-exitcode`, by what it is without: what `terraform plan` means by it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     command, rest = words[0], words[1:]
     if command not in COMMANDS:
         return _unknown(command)
-    return _guarded(command, rest)
+    status = _guarded(command, rest)
+    return DETAILED.get(status, status) if command == "diff" and "--detailed-exitcode" in rest else status
 
 
 def parser_of(command: str) -> argparse.ArgumentParser:

@@ -13,6 +13,7 @@ from delivery.fingerprint import Fingerprint, fingerprint_of
 from delivery.folder import bundle_of, load_bundle, read_bundle, read_documents, streamed_documents
 from delivery.follower import Follower, followed
 from delivery.inventory import LiveInventory
+from delivery.once import bundle_at, bundle_from
 from delivery.signature import (
     BadKeyError,
     SignatureError,
@@ -42,6 +43,8 @@ __all__ = [
     "Trust",  # whose signatures count for a source, and whether one is required
     "Verified",  # that a bundle may be served, who vouches for it, and until when
     "attestation_of",  # the attestation (sigstore bundle) of a statement, by a key
+    "bundle_at",  # the Bundle that a folder was at a revision of Git; raises BundleError, RequestError, SourceError
+    "bundle_from",  # the Bundle that a source has now, read once; raises BundleError, SourceError
     "bundle_of",  # the Bundle in the bytes of files as far as it can be read, and all problems
     "decider_of",  # the Decider of a Program and an Inventory, renewed where the Program stays
     "fingerprint_of",  # the Fingerprint of files and folders

@@ -94,7 +94,7 @@ def examine(
     A conflict, and a `tolerate` that fails, count on one inventory; all else must hold on each. Policies in mode `off`
     are left out; so are those that read what `cluster` does not say of `name` and `labels`.
     """
-    bound = tuple(p for p in program.policies if not _cluster_read(p.policy, bundle) <= (cluster or {}).keys())
+    bound = tuple(p for p in program.policies if not cluster_read(p.policy, bundle) <= (cluster or {}).keys())
     policies = tuple(policy for policy in program.policies if policy not in bound)
     enforced = replace(program, mode="enforce", policies=policies)
     deciders = [(name, Decider(enforced, pools, cluster=cluster)) for name, pools in inventories if pools.pools]
@@ -205,7 +205,7 @@ def _trials(
     return [*own, *made_up]
 
 
-def _cluster_read(policy: Policy, bundle: Bundle) -> frozenset[str]:
+def cluster_read(policy: Policy, bundle: Bundle) -> frozenset[str]:
     """Which fields of `cluster` decide what a policy does, or an exemption from it."""
     exempting = [one for one in bundle.exemptions if not one.policies or policy.name in one.policies]
     said = [*policy.excerpts, *(named.excerpt for one in exempting for named in one.match_conditions)]

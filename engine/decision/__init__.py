@@ -12,6 +12,7 @@ from engine.decision.decide import EVALUATING, LEFT_ALONE, NO_POD, OWN_NAMESPACE
 from engine.decision.decision import Decision, PolicyOutcome, PoolNames, outcome_of
 from engine.decision.exclusion import Exclusion, why_not
 from engine.decision.first_look import makes_none
+from engine.decision.likeness import decided_alike, placed_alike
 from engine.decision.weigh import scaled_to
 from engine.decision.words import described_pod, listed, title
 
@@ -25,10 +26,12 @@ __all__ = [
     "Exclusion",  # why a pool is out, and whose doing that is
     "PolicyOutcome",  # what one policy did about one pod
     "PoolNames",  # the pools that a pod may go to, before and after
+    "decided_alike",  # whether two decisions come to the same, enforced or not
     "described_pod",  # a pod in words: its workload, or its name
     "listed",  # names as a sentence lists them
     "makes_none",  # why a required term makes Karpenter drop a pod, empty if it does not
     "outcome_of",  # denied, mutated or unchanged
+    "placed_alike",  # whether two decisions tell the API server the same
     "scaled_to",  # weights made lighter in proportion, so that those of one node stay within a limit
     "title",  # a pod's workload as a heading
     "why_not",  # by name of a pool that a decision leaves out: its Exclusion

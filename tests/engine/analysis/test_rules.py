@@ -1,8 +1,8 @@
 """engine: each rule has a page with examples that are true, and a golden file with the message that its author sees.
 
 A page's examples are fenced blocks: `cel` is an expression under `require`, `yaml spec` the fields of a policy's spec,
-`yaml FILE` a file of the bundle; the rest of the bundle is filled in. Run with BAYPLAN_REWRITE=1 to write the golden
-files, and the index of the pages, anew.
+`yaml before` what these were at an earlier revision, `yaml FILE` a file of the bundle; the rest is filled in. Run with
+BAYPLAN_REWRITE=1 to write the golden files, and the index of the pages, anew.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from delivery.git import GitSource
 from delivery.sources import read_address
 from engine.analysis.cases import passing
 from engine.analysis.examination import examine, inventories_of
+from engine.analysis.revisions import Version, revised
+from engine.analysis.versioning import unraised_version
 from engine.bundle import Bundle, parse_bundle
 from engine.documents import BundleError, Problem, Source, ordered
 from engine.language.parser import MAX_LENGTH, MAX_NESTING
@@ -36,6 +38,7 @@ GOLDENS = Path(__file__).parent / "rules"
 REWRITE = bool(os.environ.get("BAYPLAN_REWRITE"))
 FENCE = re.compile(r"^```(cel|yaml)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
+BEFORE = "before"
 HEAD = "apiVersion: bayplan.dev/v1alpha1\nkind: {}\nmetadata: {{name: {}}}\nspec:\n"
 PARAMS = "  params:\n    zones: [eu-1a, eu-1b]\n    weights: {big: 20}\n"
 BUNDLE = HEAD.format("Bundle", "example") + "  version: 1.0.0\n" + PARAMS
@@ -51,6 +54,8 @@ def bundle_of(blocks: list[tuple[str, str, str]]) -> dict[str, str]:
         if language == "cel":
             rule = f"  require:\n    - expression: |-\n{indent(text, ' ' * 8)}"
             files["policies/example.yaml"] = POLICY + rule
+        elif where == "before":
+            files[BEFORE] = POLICY + indent(text, "  ", bool)
         elif where == "spec":
             files["policies/example.yaml"] = POLICY + indent(text, "  ", bool)
         else:
@@ -62,6 +67,8 @@ def bundle_of(blocks: list[tuple[str, str, str]]) -> dict[str, str]:
 
 def problems_of(files: dict[str, str]) -> tuple[Problem, ...]:
     """Everything that `check` and `test` say of a bundle."""
+    earlier = files.pop(BEFORE, None)
+    before = {**files, "policies/example.yaml": earlier} if earlier else None
     bundle, problems = parse_bundle(files)
     pools = [Source(name, text) for name, text in files.items() if name.startswith("pools/")]
     problems = (*problems, *(problem for source in pools for problem in inventory_problems(source)))
@@ -72,10 +79,21 @@ def problems_of(files: dict[str, str]) -> tuple[Problem, ...]:
         problems = (*problems, *program.warnings)
         if not any(problem.severity == "error" for problem in problems):
             passing(bundle, program)
+            problems = (*problems, *since(before, Version(bundle, program)))
             problems = (*problems, *examine(bundle, program, inventories_of(bundle)).problems)
     except BundleError as error:
         problems = (*problems, *error.problems)
     return ordered(problems)
+
+
+def since(before: dict[str, str] | None, now: Version) -> list[Problem]:
+    """What `check --since main` says besides."""
+    bundle, _ = parse_bundle(before) if before else (None, ())
+    if bundle is None:
+        return []
+    revisions = revised(Version(bundle, compile_bundle(bundle)), now, inventories_of(now.bundle))
+    problem = unraised_version(now.bundle, revisions, "main")
+    return [problem] if problem else []
 
 
 # Bundles that no page can print: each gets a folder with a good bundle and spoils it.
