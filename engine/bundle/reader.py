@@ -257,8 +257,15 @@ def _judge_strays(found: _Found) -> None:
             _take_file(stray.documents, stray.problems, found)
         elif stray.unreadable:
             found.problems += [replace(one, hint=one.hint or LEAVE_OUT) for one in stray.problems]
-        else:
+        elif not _is_example(stray):
             found.problems.append(_not_ours(stray.documents[0]))
+
+
+def _is_example(stray: _Stray) -> bool:
+    """Whether a file shows objects that policies are tried on: Kubernetes' own, in the folder `examples`."""
+    kind = stray.documents[0].get("kind") if isinstance(stray.documents[0], Map) else None
+    shown = isinstance(kind, Scalar) and kind.text not in ("", "Inventory")
+    return shown and PurePosixPath(stray.source.name).parts[0] == "examples"
 
 
 def _empty(source: Source) -> Problem:

@@ -53,16 +53,16 @@ def test_a_folder_is_a_bundle(folder: Path) -> None:
 
 
 def test_what_is_left_out_on_purpose(folder: Path) -> None:
-    write(folder, "examples/pod.yaml", b"kind: Pod\n")
+    write(folder, "deploy/pod.yaml", b"kind: Pod\n")
     write(folder, "more/two.YML", POLICY.replace(b"one", b"two"))
     before = fingerprint_of(folder)
-    assert rules(folder) == ["examples/pod.yaml: stray-document"]
-    write(folder, ".bayplanignore", b"/examples/\n")
+    assert rules(folder) == ["deploy/pod.yaml: stray-document"]
+    write(folder, ".bayplanignore", b"/deploy/\n")
     assert rules(folder) == []
     assert [policy.name for policy in load_bundle(folder).policies] == ["one", "two"]
     assert fingerprint_of(folder) != before
     before = fingerprint_of(folder)
-    write(folder, "examples/pod.yaml", b"kind: Pods\n")
+    write(folder, "deploy/pod.yaml", b"kind: Pods\n")
     assert fingerprint_of(folder) == before
 
 

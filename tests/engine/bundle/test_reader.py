@@ -202,6 +202,9 @@ def test_policies_are_sorted_and_found_in_all_their_places() -> None:
         ("more/empty.yaml", "", "error empty-file 1"),
         ("more/none.yaml", "# later\n", "warning empty-file 1"),
         ("more/scalar.yaml", "text\n", "warning stray-document 1"),
+        ("examples/pod.yaml", "kind: Pod\n", ""),
+        ("examples/fleet.yaml", "apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\n", "warning stray-document 2"),
+        ("examples/scalar.yaml", "text\n", "warning stray-document 1"),
     ],
 )
 def test_what_is_not_of_a_bundle_is_told(name: str, text: str, expected: str) -> None:
