@@ -22,6 +22,11 @@ COMMANDS = {
     "diff": "say what changes from one revision of a bundle to another",
     "pools": "list pools as policies see them",
     "serve": "answer the API server as its admission webhook",
+    "status": "say which revisions running webhooks serve",
+    "rollback": "have them go back to the revision before",
+    "pin": "have them stay at a revision",
+    "suspend": "have them not ask a source any more",
+    "resume": "have them follow a source again",
 }
 FINE, FINDINGS, COULD_NOT_RUN = 0, 1, 2
 DETAILED = {FINDINGS: COULD_NOT_RUN, COULD_NOT_RUN: FINDINGS}

@@ -17,10 +17,15 @@ import argparse
 import gc
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cli.errors import CommandError
 from cli.inputs import existing
 from engine.bundle import FAILURE_POLICIES, MODES
+
+if TYPE_CHECKING:
+    from delivery import Trusted
+    from engine.documents import Source
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -29,9 +34,10 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--bundle",
         required=True,
         metavar="SOURCE",
-        help="the bundle: a folder",
+        help="the bundle: a folder, or git+https://HOST/REPOSITORY//FOLDER?branch=NAME (or tag, semver, commit)",
     )
-    parser.add_argument(
+    bundles = parser.add_argument_group("bundle")
+    bundles.add_argument(
         "--poll",
         type=float,
         default=60.0,
@@ -43,6 +49,81 @@ def add(parser: argparse.ArgumentParser) -> None:
         choices=MODES,
         default="enforce",
         help="the most that is done; a bundle's or a policy's own mode may be more careful (default: enforce)",
+    )
+    bundles.add_argument(
+        "--timeout",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long one question to such a source may take (default: 60)",
+    )
+    bundles.add_argument(
+        "--credentials",
+        metavar="DIR",
+        help="what is shown to the source: files username, password, bearerToken, identity, known_hosts, ca.crt, "
+        ".dockerconfigjson; read again at each use",
+    )
+    bundles.add_argument(
+        "--state",
+        metavar="DIR",
+        help="a folder to keep the last good revisions in, and what was pinned, suspended or rolled back (default: "
+        "nothing outlasts a restart)",
+    )
+    trust = parser.add_argument_group("whom to trust")
+    trust.add_argument(
+        "--key",
+        action="append",
+        metavar="FILE",
+        help="a public key that signs archives (PEM), or a folder of them; read again at each use; may be repeated",
+    )
+    trust.add_argument(
+        "--allowed-signers",
+        action="append",
+        metavar="FILE",
+        help="who signs commits and tags, as `ssh-keygen -Y verify` reads it; read again at each use; may be repeated",
+    )
+    trust.add_argument(
+        "--signature",
+        choices=("required", "optional"),
+        help="whether a bundle must be signed (default: where --key or --allowed-signers is given)",
+    )
+    trust.add_argument("--bundle-name", default="", metavar="NAME", help="the bundle that it has to be (default: any)")
+    trust.add_argument(
+        "--allow-older",
+        action="store_true",
+        help="take a signed version that is older than the newest one seen; --state remembers it",
+    )
+    trust.add_argument(
+        "--allow-digest",
+        action="store_true",
+        help="take a signature of the archive's bytes, as of `cosign sign-blob`, which does not say what they are",
+    )
+    bundles.add_argument(
+        "--params",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="constants of this cluster that take the place of the bundle's: YAML, a map; read again when it changes; "
+        "may be repeated",
+    )
+    bundles.add_argument(
+        "--param",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="one such constant, its value as YAML; may be repeated",
+    )
+    bundles.add_argument(
+        "--owns",
+        action="append",
+        default=[],
+        metavar="PREFIX",
+        help="how names of the bundle's policies may begin; may be repeated (default: as they like)",
+    )
+    bundles.add_argument(
+        "--refuse-conflicts",
+        action="store_true",
+        help="do not activate a bundle of whose policies `check` says what they do to each other on its own pools",
     )
     pools = parser.add_argument_group("pools and cluster")
     pools.add_argument(
@@ -162,28 +243,12 @@ def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
     gc.disable()  # until all is imported, which is there to stay: `serve` goes on from there
     from cluster import ClusterError
-    from delivery import StepFailedError, read_address
+    from delivery import Overrides, StepFailedError
     from engine.documents import BundleError
     from engine.pods import DAEMON_SET_CONTROLLERS
     from webhook import CertificateError, ListenError, Options, serve
 
-    address = read_address(args.bundle)
-    if address.kind == "folder":
-        existing(Path(address.location))
-    if not args.poll > 0:
-        raise CommandError("--poll is a number of seconds above 0")
-    if args.status_token_file and not Path(args.status_token_file).is_file():
-        raise CommandError(f"--status-token-file `{args.status_token_file}` is no file")
-    if args.dev == bool(args.tls_cert or args.tls_key):
-        raise CommandError("give --tls-cert and --tls-key, or --dev for a certificate of our own")
-    if bool(args.tls_cert) != bool(args.tls_key):
-        raise CommandError("--tls-cert and --tls-key go together")
-    if (args.dev_url or args.dev_config or args.dev_namespace) and not args.dev:
-        raise CommandError("--dev-url, --dev-config and --dev-namespace go with --dev")
-    if args.dev_url and not args.dev_url.startswith("https://"):
-        raise CommandError(f"--dev-url `{args.dev_url}` is not an https URL, and the API server calls no other")
-    if args.client_name and not args.client_ca:
-        raise CommandError("--client-name goes with --client-ca")
+    _check(args)
     options = Options(
         bundle=args.bundle,
         mode=args.mode,
@@ -210,6 +275,13 @@ def run(args: argparse.Namespace) -> int:
         log_decisions=args.log_decisions,
         shutdown_delay=args.shutdown_delay,
         poll_seconds=args.poll,
+        timeout_seconds=args.timeout,
+        credentials=args.credentials,
+        state=args.state,
+        overrides=Overrides(tuple(args.params), tuple(_param(pair) for pair in args.param)),
+        trusted=_trusted(args),
+        owns=tuple(args.owns),
+        refuse_conflicts=args.refuse_conflicts,
     )
     try:
         serve(options, sys.stdout.buffer)
@@ -224,6 +296,59 @@ def run(args: argparse.Namespace) -> int:
     except (CertificateError, ListenError) as error:
         raise CommandError(str(error)) from error
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what can be seen to be wrong at once."""
+    from delivery import read_address
+
+    address = read_address(args.bundle)
+    if address.kind == "folder" and not args.state:  # else what was kept may serve
+        existing(Path(address.location))
+    for flag, seconds in (("--poll", args.poll), ("--timeout", args.timeout)):
+        if not seconds > 0:
+            raise CommandError(f"{flag} is a number of seconds above 0")
+    for path in args.params:
+        if not Path(path).is_file():
+            raise CommandError(f"--params `{path}` is no file")
+    if args.credentials and not Path(args.credentials).is_dir():
+        raise CommandError(f"--credentials `{args.credentials}` is no folder")
+    if args.status_token_file and not Path(args.status_token_file).is_file():
+        raise CommandError(f"--status-token-file `{args.status_token_file}` is no file")
+    if args.dev == bool(args.tls_cert or args.tls_key):
+        raise CommandError("give --tls-cert and --tls-key, or --dev for a certificate of our own")
+    if bool(args.tls_cert) != bool(args.tls_key):
+        raise CommandError("--tls-cert and --tls-key go together")
+    if (args.dev_url or args.dev_config or args.dev_namespace) and not args.dev:
+        raise CommandError("--dev-url, --dev-config and --dev-namespace go with --dev")
+    if args.dev_url and not args.dev_url.startswith("https://"):
+        raise CommandError(f"--dev-url `{args.dev_url}` is not an https URL, and the API server calls no other")
+    if args.client_name and not args.client_ca:
+        raise CommandError("--client-name goes with --client-ca")
+
+
+def _trusted(args: argparse.Namespace) -> Trusted | None:
+    from delivery import Trusted
+
+    trusted = Trusted(
+        keys=tuple(args.key) if args.key else None,
+        signers=tuple(args.allowed_signers) if args.allowed_signers else None,
+        required={"required": True, "optional": False}.get(args.signature),
+        name=args.bundle_name,
+        allow_older=args.allow_older,
+        allow_digest=args.allow_digest,
+    )
+    return None if trusted == Trusted() else trusted
+
+
+def _param(pair: str) -> Source:
+    """A constant as YAML: what problems of it point into."""
+    from engine.documents import Source
+
+    name, equals, value = pair.partition("=")
+    if not name or not equals:
+        raise CommandError(f"--param `{pair}` is not NAME=VALUE")
+    return Source("--param", f"{name}: {value}")
 
 
 def _labels(pairs: list[str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from cluster.fleet import Fleet, FleetWatch, fleet_of
 from cluster.listing import listed
 from cluster.lookup import LookupFailedError
 from cluster.objects import Namespaces
+from cluster.replicas import Replica, replica_at, replicas_of
 
 __all__ = [
     "ClusterError",  # the error of a cluster that there is no way to
@@ -18,9 +19,12 @@ __all__ = [
     "InCluster",  # whether to use the pod's own service account: auto, yes or no
     "LookupFailedError",  # why an object could not be read while a request waited for it
     "Namespaces",  # Namespaces of the cluster, watched, and looked up where a watch is late
+    "Replica",  # a running webhook, asked over its plain port
     "connect",  # the Cluster that arguments, service account or kubeconfig name; raises ClusterError
     "fleet_of",  # the Fleet of a cluster, read once; raises ClusterError
     "inside",  # whether this process runs in a pod with a service account
     "listed",  # all objects under a path of the API, read once; raises ClusterError
     "own_namespace",  # the namespace of the pod that this process runs in, or None
+    "replica_at",  # the Replica at an address; raises ClusterError
+    "replicas_of",  # the Replicas that are pods of a Deployment; raises ClusterError
 ]

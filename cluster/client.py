@@ -1,4 +1,4 @@
-"""Access to a Kubernetes API server: raw answers to GET requests.
+"""Access to a Kubernetes API server: raw answers to requests.
 
 A pod's service account and plain kubeconfig files are read in `access.py`. All else the official client knows how to do
 (exec plugins, providers, proxies); it is imported only then. Its models are left alone: decoding 5,000 nodes with them
@@ -50,12 +50,24 @@ class Cluster:
 
         Raises urllib3's HTTPError or OSError when the server can't be reached; any HTTP status is an answer.
         """
+        return self.ask("GET", path, query, {}, read_seconds, connect_seconds)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        read_seconds: float,
+        connect_seconds: float = CONNECT_SECONDS,
+    ) -> urllib3.BaseHTTPResponse:
+        """The same by any method, with more headers."""
         url = f"{self.url}{path}" + (f"?{urlencode(query)}" if query else "")
-        headers = {"Accept": "application/json", "User-Agent": "bayplan"}
+        headers = {"Accept": "application/json", "User-Agent": "bayplan", **headers}
         if authorization := self._authorization():
             headers["Authorization"] = authorization
         return self._pool.request(
-            "GET",
+            method,
             url,
             headers=headers,
             timeout=urllib3.Timeout(connect=connect_seconds, read=read_seconds),

@@ -3,8 +3,8 @@
 A source gives the files of a bundle, which are parsed, compiled and tested to a Program; files of pools and watched
 Nodes make an Inventory; both make a Decider. A `Follower` asks a source again and again, `Activation` swaps the Decider
 while requests are answered; what fails on the way leaves the last good one active. Start with `transaction.py` (the
-steps), then `follower.py` and `activation.py`; `content.py` says what a source is, `sources.py` how one is written,
-`folder.py` reads bundles and objects, `files.py` the disk.
+steps), then `follower.py` and `activation.py`; `keeper.py` remembers what served. `content.py` says what a source is,
+`sources.py` how one is written; `folder.py` reads bundles and objects, `files.py` the disk.
 """
 
 from delivery.activation import Activation, Stages, decider_of
@@ -13,6 +13,7 @@ from delivery.fingerprint import Fingerprint, fingerprint_of
 from delivery.folder import bundle_of, load_bundle, read_bundle, read_documents, streamed_documents
 from delivery.follower import Follower, followed
 from delivery.inventory import LiveInventory
+from delivery.keeper import HeldError
 from delivery.once import bundle_at, bundle_from
 from delivery.signature import (
     BadKeyError,
@@ -26,21 +27,28 @@ from delivery.signature import (
     verified,
 )
 from delivery.sources import read_address, source_of
-from delivery.transaction import StepFailedError
+from delivery.store import Store
+from delivery.transaction import Demands, Overrides, StepFailedError
+from delivery.trusted import Trusted
 
 __all__ = [
     "Activation",  # the Decider that is active, kept up to date with its sources
     "BadKeyError",  # a key that can't be read
     "Content",  # the files of a bundle as a source has them, and what speaks for them
+    "Demands",  # what is asked of a bundle beside being sound, and what it is to be for this cluster
     "Fingerprint",  # what is equal as long as files have not changed
     "Follower",  # follows one source: what passes every step becomes active
+    "HeldError",  # what somebody wants of a source can't be had
     "LiveInventory",  # the Inventory of watched Nodes and files of pools
+    "Overrides",  # constants that a cluster lays over a bundle's
     "SignatureError",  # who vouches for a bundle is not enough: fault, field, reason, remedy
     "SourceError",  # a source can't say what it has, or hand it out
     "Stages",  # the steps to a Decider: take, build
     "Statement",  # what is signed of an archive: bundle, version, and until when
     "StepFailedError",  # a step of an activation failed: which one, and why
+    "Store",  # the last good revisions of a source on disk
     "Trust",  # whose signatures count for a source, and whether one is required
+    "Trusted",  # who must vouch for what a source has
     "Verified",  # that a bundle may be served, who vouches for it, and until when
     "attestation_of",  # the attestation (sigstore bundle) of a statement, by a key
     "bundle_at",  # the Bundle that a folder was at a revision of Git; raises BundleError, RequestError, SourceError

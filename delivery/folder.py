@@ -76,6 +76,14 @@ def bundle_of(
     return bundle, ordered([*problems, *more, *wrong])
 
 
+def text_of(path: str | os.PathLike[str]) -> Source:
+    """The text of one file. Raises BundleError where it can't be read, or is no text."""
+    source = _source(os.fspath(path), os.fspath(path), MAX_FILE)
+    if isinstance(source, Problem):
+        raise BundleError([source])
+    return source
+
+
 def read_documents(path: str | os.PathLike[str]) -> tuple[Manifest, ...]:
     """The Kubernetes objects in a file, or in the YAML and JSON files under a folder, in order of their names.
 

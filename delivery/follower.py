@@ -1,38 +1,37 @@
 """One source, followed: it is asked again and again, and what it holds becomes active once it passed every step.
 
 Each follower has a thread of its own, so that a source that is slow, or a bundle that takes long to test, holds up
-neither other sources nor the pools that decisions know of.
+neither other sources nor the pools that decisions know of. What somebody decided about the source (to stay at a
+revision, to go back to one, not to ask) is obeyed from any thread, at once, and after a restart.
 """
 
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from delivery import content
-from delivery.sources import Address, source_of
+from delivery.keeper import HeldError, Keeper
+from delivery.schedule import JITTER, Schedule
+from delivery.sources import SECONDS, Address, source_of
 from delivery.status import Status
-from delivery.transaction import Candidate, Demands, StepFailedError, asking, bug, candidate_of
+from delivery.store import Decided, Kept, Store
+from delivery.transaction import Candidate, Demands, StepFailedError, asking, bug, candidate_of, conflicts_of
+from engine.bundle import Revision
+from engine.versions import version_of
 
 if TYPE_CHECKING:
     from telemetry import Metrics
 
 LOCAL_SECONDS = 0.5
 """How often a file or folder is looked at."""
-PATIENCE = 10
-"""How many times as long as asking a source took it is left alone: folders may be large, and disks slow."""
-JITTER = 0.2
-"""How much sooner or later than its turn a source is asked, at most, as a part of the interval: replicas spread out."""
-FIRST_SECONDS = 1.0
-"""How soon a source that failed is asked again. Twice as long each further time."""
-WEARY = 5
-"""How many intervals the growing pause between fetches that fail is at most; asking alone costs no more than usual."""
-
+EXAMINE_SECONDS = 2.0
+"""How long after the start what policies do to each other is looked for: readiness comes first."""
 log = logging.getLogger("bayplan.activation")
 process_log = logging.getLogger("bayplan")
 """What a bundle warns of is logged by the process as a whole, as what keeps it from starting is."""
@@ -53,33 +52,50 @@ class Followed:
     demands: Demands = field(default_factory=Demands)
 
 
-def followed(address: Address, poll_seconds: float) -> Followed:
+def followed(
+    address: Address,
+    poll_seconds: float,
+    demands: Demands,
+    credentials: Path | None = None,
+    timeout_seconds: float = SECONDS,
+) -> Followed:
     """How a source is followed: what is here twice a second, what is elsewhere every `poll_seconds`, more or less.
 
-    Raises BundleError.
+    `credentials` is a folder; one question takes at most `timeout_seconds`. Raises BundleError.
     """
-    source = source_of(address)
+    source = source_of(address, credentials, timeout_seconds)
     if address.local:
-        return Followed(source, address.kind, LOCAL_SECONDS, jitter=0.0, local=True)
-    return Followed(source, address.kind, poll_seconds)
+        return Followed(source, address.kind, LOCAL_SECONDS, jitter=0.0, local=True, demands=demands)
+    return Followed(source, address.kind, poll_seconds, demands=demands)
 
 
 class Follower:
     """Follows one source. What passed every step is given to `take`, which makes it decide from then on."""
 
-    def __init__(self, followed: Followed, take: Callable[[Candidate, str, float], None], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        followed: Followed,
+        take: Callable[[Candidate, str, float], None],
+        metrics: Metrics,
+        store: Store | None = None,
+    ) -> None:
         """`take` gets the candidate, a word for why, and since when it was worked on (`time.perf_counter`)."""
         self._followed, self._take, self._metrics = followed, take, metrics
-        self._source = followed.source
+        self._source, self._demands = followed.source, followed.demands
         self._what = f"bundle `{self._source.origin}`"
         self._active: Candidate | None = None
-        self._version = ""
-        self._refused = ""
+        self._state = ("", "")  # the source's version, and that of what is laid over it: of the active candidate,
+        self._refused = ("", "")  # of what was refused for what it holds,
+        self._passed = ("", "")  # and of what is sound and held back
         self._refusal: StepFailedError | None = None
+        self._commands = 0
+        self._served: set[Revision] = set()
+        self._unexamined: Candidate | None = None
         self._told = ""
-        self._served: set[str] = set()
-        self._failures = 0
         self._status = Status(source=self._source.origin, type=followed.kind)
+        self._lock = threading.RLock()
+        self._keeper = Keeper(store, metrics, self._note)
+        self._schedule = Schedule(followed.interval, followed.jitter, patient=followed.local)
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bundle", daemon=True)
@@ -94,9 +110,21 @@ class Follower:
         """What there is to say of it now; one value, whole."""
         return self._status
 
+    # from the start to the end
+
     def first(self) -> None:
-        """Ask now, before anybody follows. Raises StepFailedError where nothing becomes active."""
-        failed = self.ask("start")
+        """Have something be active before anybody follows: what the source has, if it is here, else what was kept.
+
+        Raises StepFailedError where the source is here, and nothing is active afterwards.
+        """
+        self._keeper.recall()
+        failed = None
+        if self._keeper.decided.pinned:
+            self._restore(self._keeper.decided.pinned)
+        if self.local:
+            failed = self.ask("start")
+        if self._active is None:
+            self._restore()
         if failed and self._active is None:
             raise failed
 
@@ -112,7 +140,8 @@ class Follower:
         self._source.close()
 
     def _run(self) -> None:
-        pause = self._pause(None, 0.0) if self._active else 0.0
+        pause = self._schedule.pause(None, 0.0) if self._active and self.local else 0.0
+        examine_from = time.monotonic() + EXAMINE_SECONDS
         while not self._stop.is_set():
             self._wake.wait(pause)
             self._wake.clear()
@@ -120,24 +149,19 @@ class Follower:
                 return
             started = time.monotonic()
             failed = self.ask()
-            pause = self._pause(failed, time.monotonic() - started)
+            self._keeper.write()
+            if self._unexamined and time.monotonic() >= examine_from:
+                self.examine()
+            pause = self._schedule.pause(failed, time.monotonic() - started)
+            if self._unexamined:
+                pause = min(pause, EXAMINE_SECONDS)
 
-    def _pause(self, failed: StepFailedError | None, took: float) -> float:
-        """Seconds until the next round. After a failure soon, then later and later."""
-        interval = self._followed.interval
-        if failed is None or failed.lasting:
-            self._failures = 0
-            pause = interval
-        else:
-            self._failures += 1
-            most = interval if failed.step == "look" else WEARY * interval
-            pause = min(interval, FIRST_SECONDS) * 2.0 ** min(self._failures - 1, 20)
-            pause = max(min(pause, most), failed.retry_after)
-        jitter = random.uniform(1 - self._followed.jitter, 1 + self._followed.jitter)
-        return max(pause * jitter, PATIENCE * took if self.local else 0.0)
+    # one round
 
     def ask(self, cause: str = "bundle") -> StepFailedError | None:
         """Ask once, and activate what is new. What failed just now, if something did; it has been told."""
+        if self._keeper.decided.suspended:
+            return None
         try:
             self._follow(cause)
         except StepFailedError as failed:
@@ -151,54 +175,217 @@ class Follower:
         return None
 
     def _follow(self, cause: str) -> None:
-        started = time.perf_counter()
+        started, commands, decided = time.perf_counter(), self._commands, self._keeper.decided
         self._note(last_request=time.time())
         with asking("look"):
             version = self._source.look()
         self._note(last_successful_request=time.time())
-        if self._active and version == self._version:
-            self._refused, self._refusal = "", None
+        state = (version, self._demands.overrides.version())
+        if state == self._passed or (self._stays(state[0], decided) and state[1] == self._state[1]):
+            self._refusal = None
             self._sound()
             return
-        if self._refusal and version == self._refused:
+        if self._refusal and state == self._refused:
             self._say(self._refusal)
             return
-        with asking("fetch"):
-            given = self._source.fetch()
-        self._note(last_successful_download=time.time())
-        try:
-            self._activate(candidate_of(given, self._followed.demands), cause, started)
-        except StepFailedError as failed:
-            if failed.lasting:
-                self._refused, self._refusal = given.version, failed
-            raise
-        self._version, self._refused, self._refusal = given.version, "", None
+        candidate, state, vouched = self._fetched(state, decided)
+        with self._lock:
+            if commands != self._commands:
+                return  # somebody decided something meanwhile: the next round knows
+            self._refusal = None
+            if decided.pinned not in ("", candidate.revision.digest) or candidate.revision.digest in decided.held_back:
+                if state != self._passed:
+                    log.info("%s has %s, which is held back; %s", self._what, candidate.revision, self._serving())
+                self._passed = state
+            else:
+                self._activate(candidate, cause, started, vouched)
+                self._state = state
         self._sound()
 
-    def _activate(self, candidate: Candidate, cause: str, started: float) -> None:
-        """Let a candidate decide from now on; one that says what the active one says takes its place without a swap."""
+    def _stays(self, version: str, decided: Decided) -> bool:
+        """Whether what is active is what is to be: the source calls it the same, or somebody pinned it."""
+        active = self._active
+        return active is not None and (version == self._state[0] or decided.pinned == active.revision.digest)
+
+    def _fetched(self, state: tuple[str, str], decided: Decided) -> tuple[Candidate, tuple[str, str], float]:
+        """The candidate that there is now, the state that it stands for, and the time for which it was found signed.
+
+        Raises StepFailedError.
+        """
+        seen: Mapping[str, str] = {}
+        if self._active and self._stays(state[0], decided):  # only what is laid over it is another
+            given, now = self._active.content, self._keeper.kept[0].vouched
+        else:
+            with asking("fetch"):
+                given = self._source.fetch()
+            now, seen = time.time(), decided.seen
+            self._note(last_successful_download=now)
+            state = (given.version, state[1])
+        try:
+            return candidate_of(given, self._demands, seen, now), state, now
+        except StepFailedError as failed:
+            if failed.lasting:
+                self._refused, self._refusal = state, failed
+            raise
+
+    def _activate(self, candidate: Candidate, cause: str, started: float, vouched: float) -> None:
+        """Let a candidate decide from now on; one that says what the active one says takes its place without a swap.
+
+        `vouched` is the time for which it was found to be signed.
+        """
         revision, before = candidate.revision, self._active
+        now = time.time()
         if before is None or before.revision != revision:
             for problem in candidate.warnings:
                 process_log.warning("%s", problem)
             self._take(candidate, cause, started)
-            if str(revision) in self._served and before:
+            if revision in self._served and before:
                 log.info("%s is back, after %s: it had been active before", revision, before.revision)
-            self._served.add(str(revision))
+            self._served.add(revision)
+            self._unexamined = candidate if candidate.conflicts is None else None
+            self._note(last_successful_activation=now)
         self._active = candidate
         self._note(
-            name=revision.name,
-            version=revision.version,
-            digest=revision.digest,
+            revision=revision,
             origin=candidate.content.origin,
             warnings=candidate.warnings,
-            last_successful_activation=time.time(),
+            vouched=candidate.vouched.words if candidate.vouched else "",
         )
+        self._keeper.keep(Kept(revision, candidate.content, now, vouched))
+        self._see(candidate)
+
+    def _see(self, candidate: Candidate) -> None:
+        """Keep the newest version that somebody vouched for."""
+        vouched = candidate.vouched.version if candidate.vouched else ""
+        seen = self._keeper.decided.seen.get(candidate.revision.name, "")
+        new, old = version_of(vouched), version_of(seen)
+        if new is not None and (old is None or new > old):
+            decided = self._keeper.decided
+            self._keeper.decide(replace(decided, seen={**decided.seen, candidate.revision.name: vouched}))
+
+    def examine(self) -> None:
+        """Look for what the policies of the active revision do to each other; it stands in nobody's way."""
+        candidate, self._unexamined = self._unexamined, None
+        if candidate is None:
+            return
+        try:
+            found = conflicts_of(candidate)
+        except Exception:
+            log.exception("bug while examining %s, please report it; it stays active", candidate.revision)
+            return
+        with self._lock:
+            if self._active is not candidate:
+                return
+            self._active = replace(candidate, conflicts=found)
+            self._note(warnings=self._active.warnings)
+        for problem in found:
+            process_log.warning("%s", problem)
+
+    # what somebody decides
+
+    def rollback(self, to: str = "") -> Revision:
+        """Go back to the revision before, or to one that is named, and hold back what is active now. Raises HeldError.
+
+        What the source has next, if it is something else, is activated as always; what is held back is not.
+        """
+        with self._lock:
+            active = self._serving_now()
+            away = active.revision.digest
+            if to:
+                target = self._keeper.find(to)
+            else:
+                passed_over = {away, *self._keeper.decided.held_back}
+                earlier = [one for one in self._keeper.kept if one.revision.digest not in passed_over]
+                if not earlier:
+                    raise HeldError(f"there is no revision before {active.revision} that could decide: none was kept")
+                target = earlier[0]
+            if target.revision.digest == away:
+                raise HeldError(f"{active.revision} is active already")
+            self._back(target, "rollback")
+            held = (self._keeper.decided.held_back | {away}) - {target.revision.digest}
+            pinned = target.revision.digest if self._keeper.decided.pinned else ""
+            self._order(replace(self._keeper.decided, held_back=held, pinned=pinned))
+            log.warning("rolled back from %s, which is held back, to %s", active.revision, self._status.revision)
+            return self._status.revision or target.revision
+
+    def pin(self, to: str = "") -> Revision:
+        """Stay at the active revision, or go to one that is named and stay there. Raises HeldError."""
+        with self._lock:
+            active = self._serving_now()
+            target = self._keeper.find(to) if to else None
+            if target and target.revision.digest != active.revision.digest:
+                self._back(target, "pin")
+            digest = target.revision.digest if target else active.revision.digest
+            held = self._keeper.decided.held_back - {digest}
+            self._order(replace(self._keeper.decided, pinned=digest, held_back=held))
+            log.warning("%s is pinned: it stays, whatever %s has", self._status.revision, self._what)
+            return self._status.revision or active.revision
+
+    def suspend(self) -> None:
+        """Do not ask the source any more."""
+        with self._lock:
+            self._order(replace(self._keeper.decided, suspended=True))
+            log.warning("%s is suspended: it is not asked any more; %s", self._what, self._serving())
+
+    def resume(self) -> None:
+        """Follow the source again: nothing is pinned, suspended or held back."""
+        with self._lock:
+            self._order(replace(self._keeper.decided, pinned="", suspended=False, held_back=frozenset()))
+            log.warning("%s is followed again; %s", self._what, self._serving())
+
+    @property
+    def held(self) -> bool:
+        """Whether it is not followed as always: something is pinned, suspended or held back."""
+        decided = self._keeper.decided
+        return bool(decided.pinned or decided.suspended or decided.held_back)
+
+    def _order(self, decided: Decided) -> None:
+        self._commands += 1
+        self._refusal, self._passed, self._refused = None, ("", ""), ("", "")
+        self._keeper.decide(decided)
+        self._wake.set()
+
+    def _serving_now(self) -> Candidate:
+        if self._active is None:
+            raise HeldError("nothing is active yet")
+        return self._active
+
+    def _back(self, kept: Kept, cause: str) -> None:
+        """Let a kept revision decide again. Raises HeldError where it can't any more."""
+        started = time.perf_counter()
+        try:
+            candidate = candidate_of(kept.content, self._demands, {}, kept.vouched)
+        except StepFailedError as failed:
+            raise HeldError(f"{kept.revision} can't decide: the step `{failed.step}` failed: {failed}") from failed
+        self._activate(candidate, cause, started, kept.vouched)
+        self._state = ("", self._demands.overrides.version())
+
+    # what is kept
+
+    def _restore(self, digest: str = "") -> None:
+        """Let the newest kept revision decide that still can; the one with a digest, if that is given."""
+        for kept in [one for one in self._keeper.kept if digest in ("", one.revision.digest)]:
+            if kept.revision.digest in self._keeper.decided.held_back:
+                continue
+            try:
+                self._back(kept, "kept")
+            except HeldError as error:
+                self._metrics.activation_failures.labels("kept").inc()
+                log.error("kept on disk, and of no use: %s", error)
+                self._note(message=str(error), step="kept")
+                continue
+            self._state = (kept.content.version, self._demands.overrides.version())
+            log.warning("%s serves what was kept on disk: %s", self._what, kept.revision)
+            return
+        if digest:
+            log.error("%s is pinned to the revision sha256:%s, which was not kept", self._what, digest)
+
+    # what is told
 
     def _tell(self, failed: StepFailedError) -> None:
         """Say and count what failed just now."""
-        self._metrics.activation_failures.labels(failed.step).inc()
         self._say(failed)
+        self._metrics.activation_failures.labels(failed.step).inc()
 
     def _say(self, failed: StepFailedError) -> None:
         """Say what stands in the way: once in the log, as long as it does in the status."""
@@ -221,4 +408,5 @@ class Follower:
         return f"{self._active.revision} stays active" if self._active else "nothing is active"
 
     def _note(self, **fields: Any) -> None:
-        self._status = replace(self._status, **fields)
+        with self._lock:
+            self._status = replace(self._status, **fields)

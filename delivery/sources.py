@@ -22,7 +22,6 @@ from urllib.parse import unquote
 from delivery import content
 from delivery.archive import ArchiveSource
 from delivery.folder_source import FolderSource
-from delivery.git import SECONDS, GitSource
 from engine.documents import BundleError, Problem, Source, Span, did_you_mean, printable
 from engine.versions import VersionRange
 
@@ -31,6 +30,10 @@ ARCHIVES = (".tar.gz", ".tgz")
 SCHEMES = ("git+https://", "git+ssh://", "git+file://", "git+http://", "oci://")
 WANTED = ("branch", "tag", "semver", "commit")
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+WRITTEN = "source"
+"""What is said of a problem of such a text: it is no rule of `check`, for it is about a command line."""
+SECONDS = 60.0
+"""How long one question to a source may take, unless something else is said."""
 EXAMPLE = "`git+https://host/repo.git//folder?branch=main`"
 
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
@@ -78,9 +81,11 @@ def source_of(address: Address, credentials: Path | None = None, seconds: float 
     if address.kind == "archive":
         return ArchiveSource(address.location)
     if address.kind == "git":
+        from delivery.git import GitSource  # whoever reads a folder does without
+
         return GitSource(address, credentials, seconds)
     whole = Span(Source("--bundle", address.text), 0, len(address.text))
-    raise BundleError([Problem("source", f"sources of kind `{address.kind}` are not known yet", whole, "a folder")])
+    raise BundleError([Problem(WRITTEN, f"sources of kind `{address.kind}` are not known yet", whole, "a folder")])
 
 
 class _Reader:
@@ -209,4 +214,4 @@ class _Reader:
             )
 
     def _wrong(self, message: str, start: int, end: int, expected: str = "", hint: str = "") -> NoReturn:
-        raise BundleError([Problem("source", message, Span(self._source, start, end), expected, hint)])
+        raise BundleError([Problem(WRITTEN, message, Span(self._source, start, end), expected, hint)])

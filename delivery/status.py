@@ -6,6 +6,7 @@ import datetime
 from dataclasses import dataclass
 from typing import Any
 
+from engine.bundle import Revision
 from engine.documents import Problem
 
 
@@ -13,42 +14,52 @@ from engine.documents import Problem
 class Status:
     """One source at one time. Times are seconds since 1970, 0 for never.
 
-    `name`, `version` and `digest` are of the active revision, empty where nothing is active; `origin` is where it is
-    from. `step` and `message` say what failed last, empty where nothing is wrong now; `errors` are the bundle's own.
+    `revision` is the active one, `origin` where it is from, `vouched` who vouches for it, in words. `step` and
+    `message` say what failed last, empty where nothing is wrong now; `errors` are the bundle's own, `warnings` the
+    active one's. `pinned` and `held_back` are digests, `kept` the revisions that can be gone back to. `store` says why
+    nothing can be kept, `damaged` what was found to be.
     """
 
     source: str
     type: str
-    name: str = ""
-    version: str = ""
-    digest: str = ""
+    revision: Revision | None = None
     origin: str = ""
+    vouched: str = ""
     step: str = ""
     message: str = ""
     errors: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    pinned: str = ""
+    suspended: bool = False
+    held_back: tuple[str, ...] = ()
+    kept: tuple[Revision, ...] = ()
+    store: str = ""
+    damaged: tuple[str, ...] = ()
     last_request: float = 0.0
     last_successful_request: float = 0.0
     last_successful_download: float = 0.0
     last_successful_activation: float = 0.0
 
     @property
-    def complaint(self) -> str:
-        """What is wrong now, in a line; empty where nothing is."""
+    def complaints(self) -> list[str]:
+        """What is wrong now, a line each."""
         first = next(iter(self.message.splitlines()), "")
-        return f"bundle `{self.source}`: the step `{self.step}` failed: {first}" if self.step else ""
+        failed = [f"bundle `{self.source}`: the step `{self.step}` failed: {first}"] if self.step else []
+        return [*failed, *([f"bundle `{self.source}`: {self.store}"] if self.store else []), *self.damaged]
 
     def as_json(self) -> dict[str, Any]:
-        """With OPA's names."""
-        active = f"{self.name}@{self.version}+sha256:{self.digest}" if self.digest else None
+        """With OPA's names, and others for what OPA has not."""
+        active = self.revision
         return {
-            "name": self.name,
+            "name": active.name if active else None,
             "type": self.type,
             "source": self.source,
-            "active_revision": active,
-            "version": self.version,
-            "digest": f"sha256:{self.digest}" if self.digest else None,
+            "active_revision": active.whole if active else None,
+            "version": active.version if active else None,
+            "digest": _digest(active.digest) if active else None,
+            "params": _digest(active.overrides) if active and active.overrides else None,
             "origin": self.origin,
+            "verified": self.vouched,
             "last_request": _time(self.last_request),
             "last_successful_request": _time(self.last_successful_request),
             "last_successful_download": _time(self.last_successful_download),
@@ -57,7 +68,17 @@ class Status:
             "message": self.message,
             "errors": [problem.as_json() for problem in self.errors],
             "warnings": [problem.as_json() for problem in self.warnings],
+            "pinned": _digest(self.pinned) if self.pinned else None,
+            "suspended": self.suspended,
+            "held_back": [_digest(one) for one in self.held_back],
+            "kept": [one.whole for one in self.kept],
+            "store": self.store,
+            "damaged": list(self.damaged),
         }
+
+
+def _digest(digits: str) -> str:
+    return f"sha256:{digits}"
 
 
 def _time(seconds: float) -> str | None:

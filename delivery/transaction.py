@@ -2,26 +2,30 @@
 
 fetch → limits → digest → signature → parse → compile → test → conflicts → swap. The source does the first ones, as
 far as they are about how it is asked; what decides now is swapped by `delivery.activation`. Nothing of a step that
-failed goes on to the next: a signature is checked before anything is parsed.
+failed goes on to the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
 
 from delivery.content import Content, SourceError
-from delivery.folder import bundle_of
-from engine.bundle import Bundle, Revision
-from engine.documents import BundleError, Problem, RequestError
+from delivery.fingerprint import fingerprint_of
+from delivery.folder import bundle_of, text_of
+from engine.bundle import Bundle, Revision, overridden
+from engine.documents import BundleError, Problem, RequestError, Source
 from engine.program import Program, compile_bundle
+from engine.versions import VersionRange
 
 Step = Literal["look", "fetch", "limits", "digest", "signature", "parse", "compile", "test", "conflicts", "swap"]
 
 UNREADABLE = "unreadable"
 """The rule of a file that could not be read: what is wrong with the disk, not with the bundle."""
+NOT_OWNED = "not-owned"
+"""No rule of `check`: whose a name is says who serves the bundle."""
 LIMITS = frozenset(("oversize", "too-many-files", "too-large"))
 
 
@@ -41,17 +45,55 @@ class StepFailedError(Exception):
         self.lasting, self.problems, self.retry_after, self.bug = lasting, problems, retry_after, False
 
 
-class SignatureError(Exception):
-    """Nobody who is trusted speaks for a content, or not for this: the text says why, and what to do."""
+class Vouched(Protocol):
+    """That a bundle may be served, as far as signatures go."""
+
+    @property
+    def version(self) -> str:
+        """The bundle's version, to be kept as the newest one seen; empty where nobody vouches for it."""
+
+    @property
+    def words(self) -> str:
+        """Who vouches for it, and why that is enough."""
+
+
+Vouch = Callable[[Content, str, str, str, float], Vouched]
+"""Says who vouches for a content, or raises what has `step` and says why that is not enough.
+
+Given are the bundle's name and version as it says them itself, the newest version seen of it (empty for none), and the
+time, in seconds since 1970, for which it has to be good.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """Constants that a cluster lays over a bundle's: files, and texts, which win; YAML maps from names to values."""
+
+    files: tuple[str, ...] = ()
+    texts: tuple[Source, ...] = ()
+
+    def version(self) -> str:
+        """Equal as long as no file has changed; empty where there are none."""
+        return fingerprint_of(*self.files).hex() if self.files else ""
+
+    def sources(self) -> tuple[Source, ...]:
+        """All of them. Raises BundleError for what is no text, OSError for what can't be read."""
+        return (*(text_of(file) for file in self.files), *self.texts)
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A content that passed every step before the swap, and the bundle and program that it is."""
+    """A content that passed every step before the swap, and the bundle and program that it is.
+
+    `vouched` says who vouches for it, None where nobody was asked; `conflicts` what its policies do to each other, None
+    where that was not looked for.
+    """
 
     content: Content
     bundle: Bundle = field(repr=False)
     program: Program = field(repr=False)
+    vouched: Vouched | None = None
+    conflicts: tuple[Problem, ...] | None = None
 
     @property
     def revision(self) -> Revision:
@@ -59,57 +101,104 @@ class Candidate:
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        return tuple(dict.fromkeys((*self.bundle.warnings, *self.program.warnings)))
+        return tuple(dict.fromkeys((*self.bundle.warnings, *self.program.warnings, *(self.conflicts or ()))))
 
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """What is asked of a content beside being a sound bundle.
+    """What is asked of a content beside being a sound bundle, and what it is to be for this cluster.
 
-    `trusted` raises SignatureError for a content that nobody speaks for who must, before it is parsed.
+    `vouch` is asked who speaks for it; `owns` are the beginnings that names of its policies must have one of, any if
+    there are none; with `strict`, what its policies do to each other stands in the way, and is not only told.
+    `bayplan` is the version that this is.
     """
 
-    trusted: Callable[[Content], object] | None = None
+    vouch: Vouch | None = None
+    overrides: Overrides = field(default_factory=Overrides)
+    owns: tuple[str, ...] = ()
+    strict: bool = False
+    bayplan: str = ""
 
 
-def candidate_of(content: Content, demands: Demands) -> Candidate:
-    """The candidate that a content is. Raises StepFailedError."""
-    with _step("signature"):
-        if demands.trusted:
-            demands.trusted(content)
-    bundle = _parsed(content)
+def candidate_of(content: Content, demands: Demands, seen: Mapping[str, str], now: float) -> Candidate:
+    """The candidate that a content is. Raises StepFailedError.
+
+    `seen` is by bundle the newest version that somebody vouched for, `now` the time for which signatures must be good.
+    Of what nobody has vouched for yet no more is read than what it is; and nothing of it is evaluated.
+    """
+    with _step("parse"):
+        bundle, problems = bundle_of(content.files, content.problems)
+    vouched = None
+    if bundle is not None and demands.vouch is not None:
+        with _step("signature"):
+            vouched = demands.vouch(content, bundle.name, bundle.version, seen.get(bundle.name, ""), now)
+    bundle = _sound(bundle, problems, demands)
     with _step("compile"):
         program = compile_bundle(bundle)
     with _step("test"):
         from engine.analysis import passing  # whoever only asks whether something changed does without
 
         program = passing(bundle, program)
-    return Candidate(content, bundle, program)
+    with _step("parse", lasting=False):
+        here = overridden(bundle, demands.overrides.sources())
+    if here is not bundle:
+        with _step("compile", lasting=False):
+            bundle, program = here, compile_bundle(here)
+    candidate = Candidate(content, bundle, program, vouched)
+    return _without_conflicts(candidate) if demands.strict else candidate
 
 
-def _parsed(content: Content) -> Bundle:
-    with _step("parse"):
-        bundle, problems = bundle_of(content.files, content.problems)
+def conflicts_of(candidate: Candidate) -> tuple[Problem, ...]:
+    """What the policies of a candidate do to each other on the bundle's own pools, as `check` tells it."""
+    from engine.analysis import examine, inventories_of
+
+    return examine(candidate.bundle, candidate.program, inventories_of(candidate.bundle)).problems
+
+
+def _without_conflicts(candidate: Candidate) -> Candidate:
+    with _step("conflicts"):
+        found = conflicts_of(candidate)
+        if found:
+            raise BundleError(found)
+    return replace(candidate, conflicts=())
+
+
+def _sound(bundle: Bundle | None, problems: tuple[Problem, ...], demands: Demands) -> Bundle:
+    """The bundle, if nothing is wrong with it. Raises StepFailedError."""
+    needed = bundle.requires.get("bayplan") if bundle else None
+    if bundle and needed and demands.bayplan and not VersionRange(needed).admits(demands.bayplan):
+        text = f"bundle `{bundle.name}` {bundle.version} requires bayplan {needed}, and this is {demands.bayplan}"
+        raise StepFailedError("parse", text, lasting=True)
     errors = {problem.rule for problem in problems if problem.severity == "error"}
-    if bundle is not None and not errors:
-        return bundle
-    step: Step = "limits" if errors & LIMITS else "fetch" if UNREADABLE in errors else "parse"
-    told = BundleError(problems)
-    raise StepFailedError(step, str(told), lasting=UNREADABLE not in errors, problems=told.problems) from told
+    if bundle is None or errors:
+        step: Step = "limits" if errors & LIMITS else "fetch" if UNREADABLE in errors else "parse"
+        told = BundleError(problems)
+        raise StepFailedError(step, str(told), lasting=UNREADABLE not in errors, problems=told.problems) from told
+    strangers = [policy for policy in bundle.policies if demands.owns and not policy.name.startswith(demands.owns)]
+    if strangers:
+        expected = "a name that begins with " + " or ".join(f"`{prefix}`" for prefix in demands.owns)
+        told = BundleError(
+            Problem(NOT_OWNED, f"`{policy.name}` is not this bundle's to say", policy.span, expected)
+            for policy in strangers
+        )
+        raise StepFailedError("parse", str(told), lasting=True, problems=told.problems)
+    return bundle
 
 
 @contextmanager
-def _step(step: Step) -> Iterator[None]:
+def _step(step: Step, *, lasting: bool = True) -> Iterator[None]:
     """What goes wrong inside is the step's failure."""
     try:
         yield
     except BundleError as error:
-        raise StepFailedError(step, str(error), lasting=True, problems=error.problems) from error
+        raise StepFailedError(step, str(error), lasting=lasting, problems=error.problems) from error
     except RequestError as error:
-        raise StepFailedError(step, str(error), lasting=True) from error
-    except SignatureError as error:  # whom to trust may change without the content
+        raise StepFailedError(step, str(error), lasting=lasting) from error
+    except OSError as error:
         raise StepFailedError(step, str(error), lasting=False) from error
     except Exception as error:
+        if getattr(error, "step", "") == step:  # it says so itself; and whom to trust may change without the content
+            raise StepFailedError(step, str(error), lasting=False) from error
         raise bug(step, error) from error
 
 

@@ -264,7 +264,7 @@ def test_the_operations_page_names_every_metric() -> None:
     assert said == {name for name in families if name.startswith("bayplan_")}
 
 
-LIVE = frozenset(re.findall(r'metrics\.live\("(\w+)"', (ROOT / "webhook" / "process.py").read_text()))
+LIVE = frozenset(re.findall(r'metrics\.live\(\s*"(\w+)"', (ROOT / "webhook" / "process.py").read_text()))
 
 
 def test_the_operations_page_says_the_limits_and_defaults_that_there_are() -> None:

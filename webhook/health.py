@@ -11,10 +11,35 @@ import hmac
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from telemetry import Metrics
+
+TOKEN = b"x-bayplan-token"
+"""Another header for the token: the API server's proxy to pods takes `Authorization` for itself."""
+
+
+class Operated(Protocol):
+    """A source of bundles: what there is to say of it, and what may be decided about it."""
+
+    @property
+    def status(self) -> Tells: ...
+
+    def rollback(self, to: str = "") -> object: ...
+
+    def pin(self, to: str = "") -> object: ...
+
+    def suspend(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+
+class Tells(Protocol):
+    """What can be told as JSON."""
+
+    def as_json(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +55,8 @@ class Health:
     """A file with the token of those who may read names of policies and bundles; nobody may without one."""
     notes: Callable[[], Sequence[str]] = tuple
     """What is wrong though it is ready: a bundle that was not activated, so that an older one decides on."""
+    bundles: Sequence[Operated] = ()
+    """The sources of bundles, to be told of and operated."""
 
     def may_read(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
         """Whether a request carries the token that the file holds now."""
@@ -39,9 +66,10 @@ class Health:
             wanted = self.token.read_bytes().strip()
         except OSError:
             return False
-        given = next((value for name, value in headers if name == b"authorization"), b"")
-        kind, _, mine = given.partition(b" ")
-        return bool(wanted) and kind.lower() == b"bearer" and hmac.compare_digest(mine.strip(), wanted)
+        given = dict(headers)
+        kind, _, mine = given.get(b"authorization", b"").partition(b" ")
+        mine = mine if kind.lower() == b"bearer" else given.get(TOKEN, b"")
+        return bool(wanted) and hmac.compare_digest(mine.strip(), wanted)
 
 
 class HealthApp:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any, Literal
 
 from fastapi import FastAPI, Request, Response
 
+from delivery import HeldError
 from telemetry import CONTENT_TYPE
-from webhook.health import Health
+from webhook.health import Health, Operated
 
 KEEP_SECONDS = 0.25
 """How old metrics may be: whoever asks for them all the time takes no processor time from decisions."""
@@ -25,7 +29,51 @@ def pages_app(health: Health) -> FastAPI:
         kept = whole if health.may_read(request.headers.raw) else unnamed
         return Response(kept.get(), headers={"content-type": CONTENT_TYPE.decode()})
 
+    @app.get("/status")
+    async def read_status(request: Request) -> Response:
+        return _told(health) if health.may_read(request.headers.raw) else _stranger()
+
+    @app.post("/{what}")
+    async def operate(request: Request, what: Literal["rollback", "pin", "suspend", "resume"]) -> Response:
+        if not health.may_read(request.headers.raw):
+            return _stranger()
+        to, named = request.query_params.get("revision", ""), request.query_params.get("bundle", "")
+        try:
+            await asyncio.to_thread(_operate, _one(health.bundles, named), what, to)
+        except HeldError as error:
+            return _json({"message": str(error)}, 409)
+        return _told(health)
+
     return app
+
+
+def _operate(bundle: Operated, what: str, to: str) -> None:
+    if what in ("rollback", "pin"):
+        (bundle.rollback if what == "rollback" else bundle.pin)(to)
+    else:
+        (bundle.suspend if what == "suspend" else bundle.resume)()
+
+
+def _one(bundles: Sequence[Operated], named: str) -> Operated:
+    """The bundle of a name or source; the only one, if none is named. Raises HeldError."""
+    names = [{str(told["name"]), str(told["source"])} for told in (one.status.as_json() for one in bundles)]
+    fitting = [one for one, known in zip(bundles, names, strict=True) if not named or named in known]
+    if len(fitting) == 1:
+        return fitting[0]
+    known = ", ".join(f"`{name}`" for each in names for name in sorted(each))
+    raise HeldError(f"there is no bundle `{named}`: {known}" if named else f"say which of the bundles: {known}")
+
+
+def _told(health: Health) -> Response:
+    return _json({"bundles": [one.status.as_json() for one in health.bundles]})
+
+
+def _stranger() -> Response:
+    return _json({"message": "this needs the token of --status-token-file"}, 401)
+
+
+def _json(told: dict[str, Any], status: int = 200) -> Response:
+    return Response(json.dumps(told, indent=2) + "\n", status, media_type="application/json")
 
 
 class _Kept:

@@ -16,9 +16,13 @@ from audit import DecisionLog
 from cluster import FleetWatch, InCluster, Namespaces, connect, inside, own_namespace
 from delivery import (
     Activation,
+    Demands,
     Follower,
     LiveInventory,
+    Overrides,
     Stages,
+    Store,
+    Trusted,
     decider_of,
     followed,
     load_bundle,
@@ -43,8 +47,8 @@ GARBAGE = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What `bayplan serve` is given; the help of its flags says what each means. `shutdown_delay` and
-    `poll_seconds` are in seconds."""
+    """What `bayplan serve` is given; the help of its flags says what each means. What ends in
+    `_seconds`, and `shutdown_delay`, is in seconds."""
 
     bundle: str
     mode: str = "enforce"
@@ -71,6 +75,13 @@ class Options:
     log_decisions: LogDecisions = "changed"
     shutdown_delay: float = 0.0
     poll_seconds: float = 60.0
+    timeout_seconds: float = 60.0
+    credentials: str | None = None
+    state: str | None = None
+    overrides: Overrides = field(default_factory=Overrides)
+    trusted: Trusted | None = None
+    owns: tuple[str, ...] = ()
+    refuse_conflicts: bool = False
 
     @property
     def own_namespace(self) -> str:
@@ -103,13 +114,12 @@ def serve(options: Options, output: BinaryIO) -> None:
         reflectors = [*fleet.reflectors, namespaces.reflector] if fleet and namespaces else []
         live = LiveInventory(fleet.take if fleet else None, (*options.pool_labels, *POOL_LABELS), options.pools)
         activation = Activation(_stages(options, live), metrics, [*map(Path, options.pools)])
-        follower = Follower(followed(read_address(options.bundle), options.poll_seconds), activation.take, metrics)
+        follower = _follower(options, activation, metrics)
         for reflector in reversed(reflectors):
             stack.callback(reflector.stop)
         for reflector in reflectors:
             reflector.start()
-        if follower.local:
-            follower.first()
+        follower.first()
         activation.first()
         decisions = DecisionLog(output, lambda reason, lines: metrics.dropped.labels(reason).inc(lines))
         stack.callback(decisions.close)
@@ -131,7 +141,7 @@ def serve(options: Options, output: BinaryIO) -> None:
         serving: Serving
 
         def notes() -> list[str]:
-            return [complaint for complaint in (follower.status.complaint, *activation.complaints()) if complaint]
+            return [complaint for complaint in (*follower.status.complaints, *activation.complaints()) if complaint]
 
         def unready() -> list[str]:
             unlisted = [f"{r.kind.name}: {r.problem}" for r in reflectors if not r.answered]
@@ -139,14 +149,14 @@ def serve(options: Options, output: BinaryIO) -> None:
             return (["stopping"] if serving.draining else []) + waiting + (notes() if waiting else []) + unlisted
 
         token = Path(options.status_token) if options.status_token else None
-        health = HealthApp(Health(metrics, unready, lambda: serving.stuck(), token, notes))
+        health = HealthApp(Health(metrics, unready, lambda: serving.stuck(), token, notes, (follower,)))
         serving = Serving(
             mutate,
             Port(admission_app(mutate, refusals), refusals, context=certificate.context, names=options.client_names),
             Port(counted(health, strangers), strangers),
             shutdown_delay=options.shutdown_delay,
         )
-        _gauges(metrics, activation, decisions)
+        _gauges(metrics, activation, decisions, follower)
         _settle()
         serving.run(admission_port, health_port)
 
@@ -161,6 +171,20 @@ def _stages(options: Options, live: LiveInventory) -> Stages:
         daemon_set_controllers=options.daemon_set_controllers,
     )
     return Stages(live.take, build)
+
+
+def _follower(options: Options, activation: Activation, metrics: Metrics) -> Follower:
+    demands = Demands(
+        vouch=options.trusted.vouch if options.trusted else None,
+        overrides=options.overrides,
+        owns=options.owns,
+        strict=options.refuse_conflicts,
+        bayplan=version("bayplan"),
+    )
+    credentials = Path(options.credentials) if options.credentials else None
+    source = followed(read_address(options.bundle), options.poll_seconds, demands, credentials, options.timeout_seconds)
+    store = Store(Path(options.state), options.bundle) if options.state else None
+    return Follower(source, activation.take, metrics, store)
 
 
 def _certificate(
@@ -207,7 +231,22 @@ def _settle() -> None:
     gc.enable()
 
 
-def _gauges(metrics: Metrics, activation: Activation, decisions: DecisionLog) -> None:
+def _gauges(metrics: Metrics, activation: Activation, decisions: DecisionLog, follower: Follower) -> None:
     metrics.live("bayplan_inventory_pools", "Pools that decisions know of.", activation.pools)
     metrics.live("bayplan_inventory_strays", "Nodes that belong to no pool.", activation.strays)
     metrics.live("bayplan_decision_log_queue_depth", "Lines that wait to be written.", decisions.depth)
+    asked = "When a source of bundles last said what it has."
+    metrics.live(
+        "bayplan_bundle_last_success_request_timestamp_seconds", asked, lambda: follower.status.last_successful_request
+    )
+    fetched = "When a source of bundles last handed one out."
+    metrics.live(
+        "bayplan_bundle_last_success_download_timestamp_seconds",
+        fetched,
+        lambda: follower.status.last_successful_download,
+    )
+    metrics.live(
+        "bayplan_bundle_held", "1 while a bundle is pinned, suspended or held back.", lambda: float(follower.held)
+    )
+    failing = "1 while what a source of bundles has is not active, because a step failed."
+    metrics.live("bayplan_bundle_failing", failing, lambda: float(bool(follower.status.step)))

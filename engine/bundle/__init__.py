@@ -4,7 +4,8 @@ In the pipeline: files (name to text) go in, `parse_bundle` gives a `Bundle` and
 expressions are still text, as `Excerpt`s; `engine.program` compiles them.
 
 Start with `model.py` (what a bundle is); `fields.py` has the tables of all fields, `reader.py` puts the documents of
-the files together, `params.py` checks constants against their schema, `selector.py` matches labels.
+the files together, `params.py` checks constants against their schema, `overrides.py` lays others over them,
+`selector.py` matches labels.
 """
 
 from engine.bundle.model import (
@@ -29,6 +30,7 @@ from engine.bundle.model import (
     Test,
     Tolerance,
 )
+from engine.bundle.overrides import overridden
 from engine.bundle.params import Schema
 from engine.bundle.reader import parse_bundle
 from engine.bundle.selector import Selector
@@ -49,12 +51,13 @@ __all__ = [
     "PodTerm",  # an entry of `podAffinity` or `podAntiAffinity`
     "Policy",  # one PlacementPolicy
     "Preference",  # an entry of `prefer`: an expression with a weight of 1 to 100, or a score
-    "Revision",  # what exactly is active: name, version, SHA-256 of the files
+    "Revision",  # what exactly is active: name, version, SHA-256 of the files, and of what was laid over
     "Schema",  # what a constant of `params` may be
     "Selector",  # a Kubernetes label selector
     "Share",  # an entry of `split`: so many of a hundred pods, and what is asked of their nodes
     "Spread",  # an entry of `spread`: a topology spread constraint
     "Test",  # one PlacementTest: cases, and the pools that they run on
     "Tolerance",  # an entry of `tolerate`: an expression, and for how long
+    "overridden",  # the Bundle with constants of a cluster's; raises BundleError
     "parse_bundle",  # the Bundle of files, and everything that is wrong with them
 ]

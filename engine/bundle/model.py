@@ -212,21 +212,34 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """What exactly is active: name, semantic version, and the SHA-256 of the bundle's files in hexadecimal digits."""
+    """What exactly is active: name, semantic version, and the SHA-256 of the bundle's files in hexadecimal digits.
+
+    `overrides` is the SHA-256 of the constants that were laid over the bundle's own, empty where none were.
+    """
 
     name: str
     version: str
     digest: str
+    overrides: str = ""
 
     def __str__(self) -> str:
-        return f"{self.name}@{self.version}+sha256:{self.digest[:8]}"
+        return f"{self.name}@{self.version}+sha256:{self.digest[:8]}{self._laid_over(8)}"
+
+    @property
+    def whole(self) -> str:
+        """The same with whole digests."""
+        return f"{self.name}@{self.version}+sha256:{self.digest}{self._laid_over(64)}"
+
+    def _laid_over(self, digits: int) -> str:
+        return f"+params:{self.overrides[:digits]}" if self.overrides else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """A bundle: policies sorted by name, tests, params, and the files that it was read from, sorted by name.
 
-    `workload_labels` are keys of labels that name a workload here, besides those that do everywhere.
+    `workload_labels` are keys of labels that name a workload here, besides those that do everywhere; `overrides` is the
+    SHA-256 of constants that a cluster laid over its own, empty where none did.
     """
 
     name: str
@@ -244,10 +257,11 @@ class Bundle:
     sources: tuple[Source, ...] = field(default=(), repr=False)
     warnings: tuple[Problem, ...] = field(default=(), repr=False)
     span: Span | None = field(default=None, repr=False, compare=False)
+    overrides: str = ""
 
     @property
     def revision(self) -> Revision:
-        return Revision(self.name, self.version, digest(self.sources))
+        return Revision(self.name, self.version, digest(self.sources), self.overrides)
 
     def source(self, name: str) -> Source | None:
         """The bundle's file of that name, relative to the bundle."""

@@ -6,7 +6,7 @@ clusters that need it, and what a test or a cluster lays over the bundle's const
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,3 +128,18 @@ def _object(schema: Schema, said: Mapping[str, Any], value: Map, problems: Probl
         if fit is not BAD:
             result[name] = fit
     return result
+
+
+def schema_like(said: Any) -> Schema:
+    """The schema of what may take the place of a constant where a bundle has none: data of the same kind."""
+    if isinstance(said, Mapping):
+        return Schema("object", values=_alike(said.values()))
+    if isinstance(said, list):
+        return Schema("array", items=_alike(said))
+    return Schema(next(kind for kind, (classes, _) in SCALARS.items() if said.__class__ in classes))
+
+
+def _alike(values: Iterable[Any]) -> Schema | None:
+    """The schema of all of these, None where they have none in common, or there is none."""
+    schemas = [schema_like(each) for each in values if each is not None]
+    return schemas[0] if schemas and all(schema == schemas[0] for schema in schemas) else None

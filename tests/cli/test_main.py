@@ -21,7 +21,7 @@ def test_help_lists_the_commands(bayplan: Bayplan) -> None:
         ran = bayplan(*words)
         assert ran.status == 0
         for name, line in COMMANDS.items():
-            assert f"  {name:<7}  {line}" in ran.out
+            assert f"  {name:<{max(map(len, COMMANDS))}}  {line}" in ran.out
 
 
 def test_the_table_has_every_module_that_is_a_command() -> None:

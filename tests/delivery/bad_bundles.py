@@ -17,6 +17,7 @@ from typing import Protocol
 from delivery import content
 from delivery.follower import Followed, Follower
 from delivery.status import Status
+from delivery.store import Store
 from delivery.transaction import Candidate, Demands
 from telemetry import Metrics
 from tests.delivery import bundles
@@ -51,13 +52,16 @@ class Bad:
 class Serving:
     """A follower of a source that is asked when a test says so, and what it has made active."""
 
-    def __init__(self, source: content.Source, demands: Demands | None = None) -> None:
+    def __init__(
+        self, source: content.Source, demands: Demands | None = None, store: Store | None = None, *, local: bool = False
+    ) -> None:
         self.taken: list[Candidate] = []
         self.metrics = Metrics("test")
-        followed = Followed(source, "test", 1.0, demands=demands or Demands())
-        self.follower = Follower(
-            followed, lambda candidate, _cause, _started: self.taken.append(candidate), self.metrics
-        )
+        followed = Followed(source, "test", 1.0, local=local, demands=demands or Demands())
+        self.follower = Follower(followed, self._take, self.metrics, store)
+
+    def _take(self, candidate: Candidate, _cause: str, _started: float) -> None:
+        self.taken.append(candidate)
 
     def ask(self) -> Status:
         """One round, and the status after it."""
@@ -91,7 +95,7 @@ def withstands(place: Place, spoil: Callable[[], None], step: str, words: str, *
         status = serving.ask()
         assert (status.step, serving.version) == (step, before), status.message
         assert words in status.message
-        assert status.version == before
+        assert (status.revision.version if status.revision else "") == before
         assert serving.failures(step) >= 1
     place.publish(good("1.0.1"))
     status = serving.ask()

@@ -17,7 +17,7 @@ from delivery.activation import Activation, Stages
 from delivery.folder import read_documents
 from delivery.follower import Follower, followed
 from delivery.sources import read_address
-from delivery.transaction import StepFailedError
+from delivery.transaction import Demands, StepFailedError
 from engine.decision import Decider
 from engine.pools import Inventory, inventory_from_documents
 from engine.pools.nodes import inventory_from_nodes
@@ -36,7 +36,9 @@ class Rig:
         self.built: list[Decider] = []
         self._pools = pools
         self.activation = Activation(Stages(self._take, self._build), self.metrics, [pools] if pools else [])
-        self.follower = Follower(followed(read_address(str(bundle)), 60.0), self.activation.take, self.metrics)
+        self.follower = Follower(
+            followed(read_address(str(bundle)), 60.0, Demands()), self.activation.take, self.metrics
+        )
 
     def first(self) -> None:
         self.follower.first()

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import re
+import shutil
 import signal
 import ssl
 import subprocess
@@ -343,3 +344,98 @@ def test_what_keeps_it_from_starting_is_said(tmp_path: Path) -> None:
         address = address_of(taken)
         said = refused(*arguments, *pair, "--listen", address, "--health", "127.0.0.1:0")
         assert f"can't listen on `{address}`: address already in use" in said
+
+
+def operate(serve: Serve, folder: Path, *words: str) -> Json:
+    """What a command of `bayplan` makes of a running webhook, as JSON."""
+    asked = ("--url", serve.plain, "--token-file", folder / "token", "-o", "json")
+    done = subprocess.run([BAYPLAN, *words, *asked], capture_output=True, text=True, check=False)
+    assert done.stderr == "", done.stderr
+    ((told,),) = [one["bundles"] for one in json.loads(done.stdout)]
+    assert done.returncode == int(bool(told["code"])), done.stdout
+    return dict(told)
+
+
+def test_a_bundle_is_told_of_rolled_back_and_pinned_over_restarts_and_without_its_source(tmp_path: Path) -> None:
+    bundle = bundles.write(tmp_path / "bundle")
+    arguments = ("--bundle", bundle, "--pools", bundles.write_pools(tmp_path), "--state", tmp_path / "state")
+    with serving(tmp_path, *arguments) as serve:
+        told = operate(serve, tmp_path, "status")
+        assert (told["name"], told["version"], told["type"]) == ("small", "1.0.0", "folder")
+        assert re.fullmatch(r"small@1\.0\.0\+sha256:[0-9a-f]{64}", told["active_revision"])
+        bundles.write(bundle, "1.1.0")
+        wait_for(lambda: operate(serve, tmp_path, "status")["version"] == "1.1.0", "the next version")
+        bundles.write(bundle, "1.2.0", training="kind: [")
+        wait_for(lambda: operate(serve, tmp_path, "status")["code"] == "parse_failed", "the failure")
+        assert "the step `parse` failed" in serve.status()
+        assert serve.status().startswith("ok\n")
+        assert httpx.get(f"{serve.plain}/readyz").text == "ok\n"
+        metrics = httpx.get(f"{serve.plain}/metrics", headers=serve.reader).text
+        assert 'bayplan_activation_failures_total{step="parse"} 1.0' in metrics
+        assert "bayplan_bundle_failing 1.0" in metrics
+        assert f'digest="{told["digest"].removeprefix("sha256:")}"' not in metrics
+        told = operate(serve, tmp_path, "rollback")
+        assert (told["version"], len(told["held_back"])) == ("1.0.0", 1)
+        assert patch_of(serve.create(TRAINEE))
+        serve.process.kill()
+    shutil.rmtree(bundle)
+    again = tmp_path / "again"
+    again.mkdir()
+    with serving(again, *arguments) as serve:
+        told = operate(serve, tmp_path, "status")
+        assert (told["version"], told["code"], len(told["held_back"])) == ("1.0.0", "fetch_failed", 1)
+        assert patch_of(serve.create(TRAINEE))
+        bundles.write(bundle, "1.1.0")  # which is held back
+        wait_for(lambda: not operate(serve, tmp_path, "status")["code"], "the source")
+        assert operate(serve, tmp_path, "pin")["version"] == "1.0.0"
+        assert operate(serve, tmp_path, "suspend")["suspended"]
+        assert operate(serve, tmp_path, "resume")["pinned"] is None
+        wait_for(lambda: operate(serve, tmp_path, "status")["version"] == "1.1.0", "what was held back")
+
+
+def test_nobody_is_told_or_obeyed_without_the_token(tmp_path: Path) -> None:
+    with serving(tmp_path, *sources(tmp_path)) as serve:
+        for method, path in (("GET", "status"), *(("POST", what) for what in ("rollback", "pin", "suspend", "resume"))):
+            for headers in ({}, {"authorization": "Bearer no"}, {"x-bayplan-token": "no"}, {"x-bayplan-token": ""}):
+                answer = httpx.request(method, f"{serve.plain}/{path}", headers=headers)
+                assert (answer.status_code, answer.json()) == (
+                    401,
+                    {"message": "this needs the token of --status-token-file"},
+                )
+        assert httpx.get(f"{serve.plain}/status", headers={"x-bayplan-token": "let-me-read"}).is_success
+        assert httpx.get(f"{serve.plain}/rollback", headers=serve.reader).status_code == 405
+        assert httpx.post(f"{serve.plain}/other", headers=serve.reader).status_code in (404, 422)
+        refused = httpx.post(f"{serve.plain}/rollback?revision=9.9.9", headers=serve.reader)
+        assert refused.status_code == 409
+        assert "`9.9.9` is no revision that was kept: small@1.0.0" in refused.json()["message"]
+        assert httpx.post(f"{serve.plain}/pin?bundle=large", headers=serve.reader).status_code == 409
+
+
+def test_constants_of_the_cluster_are_laid_over(tmp_path: Path) -> None:
+    bundle = bundles.write(tmp_path / "bundle", training=bundles.TRAINING.replace('"a100"', "params.kind"))
+    text = (bundle / "bundle.yaml").read_text()
+    (bundle / "bundle.yaml").write_text(text.replace("mode: enforce", "mode: enforce, params: {kind: h100}"))
+    arguments = ("--bundle", bundle, "--pools", bundles.write_pools(tmp_path))
+    with serving(tmp_path, *arguments, "--param", "kind=a100") as serve:
+        assert patch_of(serve.create(TRAINEE))
+        assert re.search(r"small@1\.0\.0\+sha256:[0-9a-f]{8}\+params:[0-9a-f]{8} is active", serve.output())
+    wrong = subprocess.run(
+        [
+            BAYPLAN,
+            "serve",
+            *arguments,
+            "--dev",
+            "--param",
+            "kinds=a100",
+            "--listen",
+            "127.0.0.1:0",
+            "--health",
+            "[::1]:0",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert wrong.returncode == 2
+    assert "--param:1:1: error: bundle `small` has no constant `kinds`" in wrong.stderr
+    assert "did you mean `kind`?" in wrong.stderr
