@@ -91,6 +91,7 @@ class HttpServer(ThreadingHTTPServer):
         self.users: dict[str, str] = {}
         self.tokens: set[str] = set()
         self.requests: list[Request] = []
+        self.answered = 0
         self.open: set[socket.socket] = set()
         self.interfere: Interfere | None = None
         self.protocol = True
@@ -143,6 +144,7 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
+        self.server.answered += len(body)
         self.wfile.write(body)
 
     def _may(self) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.bundles import LOOKS, measured, write_history
 from delivery.content import SourceError
 from delivery.folder import bundle_of, read_bundle
 from delivery.git import GitSource
@@ -28,6 +29,14 @@ def repository(tmp_path: Path) -> Repository:
     """A bundle of version 1.0.0 in the folder `bundle`, on the branch `main`."""
     made = Repository(tmp_path / "served")
     made.commit({**FILES, "README.md": "no part of it"})
+    return made
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """10,000 commits."""
+    made = Repository(tmp_path_factory.mktemp("history"))
+    write_history(made, 10_000)
     return made
 
 
@@ -121,3 +130,17 @@ def test_the_same_files_belong_as_in_a_folder(
     repository.commit({"bundle/.bayplanignore": "!\n"})
     (problem,) = source(server, credentials).fetch().problems
     assert (problem.rule, str(problem.span)) == ("ignore-file", ".bayplanignore:1:1")
+
+
+@pytest.mark.parametrize("partial", [False, True], ids=["all of a commit", "what is asked for"])
+def test_a_long_history_costs_nothing(
+    history: Repository, authority: Authority, credentials: Path, partial: bool
+) -> None:
+    """10,000 commits: a look is two requests and some lines, a fetch has no history, and takes at most 64 MiB."""
+    history.git("config", "uploadpack.allowFilter", str(partial).lower())
+    with served(history.folder, authority) as server:
+        found = measured(f"git+{server.url}//bundle?branch=main", credentials)
+        looks, fetches = 1 + LOOKS, 2
+        assert len(server.requests) == 2 * looks + (6 if partial else 3) * fetches
+        assert server.answered < 8_000_000
+    assert found["MiB"] < 64
