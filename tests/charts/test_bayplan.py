@@ -13,6 +13,7 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from cli.main import parser_of
 from cluster.objects import NAMESPACES, NODES, RESOURCES
 from delivery import load_bundle
 
@@ -355,3 +356,67 @@ def test_arguments_are_those_of_serve(helm: Path) -> None:
 )
 def test_mistakes_in_values_are_refused(helm: Path, values: Object, complaint: str) -> None:
     assert complaint in refusal(helm, values)
+
+
+def test_a_bundle_from_elsewhere_takes_the_place_of_files(helm: Path) -> None:
+    source = "git+https://git.example/platform/policies.git//gpu?tag=v1.2.0"
+    bundle = {
+        "source": source,
+        "pollSeconds": 30,
+        "credentialsSecret": "git",
+        "name": "gpu",
+        "keys": {"release.pub": "PEM\n"},
+        "allowedSigners": "release@example.com ssh-ed25519 AAAA\n",
+        "params": {"zones": ["eu-1a"], "most": 3},
+        "owns": ["gpu-"],
+        "refuseConflicts": True,
+    }
+    objects = render(helm, {"bundle": bundle})
+    args = container_of(objects)["args"]
+    for wanted in (
+        f"--bundle={source}",
+        "--poll=30",
+        "--timeout=60",
+        "--credentials=/etc/bayplan/credentials",
+        "--state=/var/lib/bayplan",
+        "--bundle-name=gpu",
+        "--key=/etc/bayplan/trust/keys",
+        "--allowed-signers=/etc/bayplan/trust/allowed_signers",
+        "--params=/etc/bayplan/params/params.yaml",
+        "--owns=gpu-",
+        "--refuse-conflicts",
+    ):
+        assert wanted in args
+    parser_of("serve").parse_args([arg for arg in args if arg != "serve"])
+    maps = {thing["metadata"]["name"]: thing["data"] for kind, thing in objects.items() if kind.startswith("ConfigMap")}
+    assert set(maps) == {"placement-bayplan-trust", "placement-bayplan-params"}
+    assert yaml.safe_load(maps["placement-bayplan-params"]["params.yaml"]) == bundle["params"]
+    volumes = {volume["name"]: volume for volume in pod_of(objects)["volumes"]}
+    assert "bundle" not in volumes
+    assert volumes["credentials"]["secret"] == {"secretName": "git"}
+    assert {
+        item["path"]: maps["placement-bayplan-trust"][item["key"]] for item in volumes["trust"]["configMap"]["items"]
+    } == {
+        "allowed_signers": bundle["allowedSigners"],
+        "keys/release.pub": "PEM\n",
+    }
+    writable = [mount["name"] for mount in container_of(objects)["volumeMounts"] if not mount.get("readOnly")]
+    assert writable == ["state"]
+    assert volumes["state"]["emptyDir"]
+    assert container_of(objects)["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_what_served_may_be_kept_in_a_claim(helm: Path) -> None:
+    objects = render(helm, {"state": {"existingClaim": "kept"}})
+    (state,) = (volume for volume in pod_of(objects)["volumes"] if volume["name"] == "state")
+    assert state["persistentVolumeClaim"] == {"claimName": "kept"}
+
+
+@pytest.mark.parametrize("source", ["https://host/repo.git", "git+file:///srv/repo", "./folder", "oci://"])
+def test_a_source_that_no_pod_can_reach_is_refused(helm: Path, source: str) -> None:
+    assert "bundle" in refusal(helm, {"bundle": {"source": source}})
+
+
+def test_a_bundle_is_from_one_place(helm: Path) -> None:
+    values = {"bundle": {"source": "oci://host/a:1", "files": {"bundle.yaml": "x"}}}
+    assert "bundle.source and bundle.files: one of them" in refusal(helm, values)

@@ -20,7 +20,10 @@ def container_arguments(cluster: ControlPlane, deployment: Json, folder: Path) -
     for mount in container["volumeMounts"]:
         path = mount["mountPath"]
         place = folder / path.lstrip("/")
-        lay_out(contents(cluster, namespace, volumes[mount["name"]]), place)
+        if "emptyDir" in volumes[mount["name"]]:
+            place.mkdir(parents=True)
+        else:
+            lay_out(contents(cluster, namespace, volumes[mount["name"]]), place)
         arguments = [argument.replace(path, str(place)) for argument in arguments]
     return arguments
 
