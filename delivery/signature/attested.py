@@ -41,6 +41,10 @@ def _judged_digest(found: DigestSignature, archive: str, name: str, version: str
             f"the archive is signed by its digest of the kind `{found.algorithm[:20]}`; only SHA2_256 can be checked"
         )
         raise SignatureError("unsupported", "messageSignature.messageDigest", reason, SIGN)
+    claimed = next((key for key in trust.keys or () if key.hint == found.signature.hint), None)
+    if claimed and not claimed.takes_digests:
+        reason = f"{claimed} signs bytes, not digests, so that a signature without a statement can't be checked"
+        raise SignatureError("unsupported", "messageSignature", reason, SIGN)
     digest = bytes.fromhex(archive)
     key = _signer((found.signature,), trust, lambda key, value: key.fits_digest(value, found.digest))
     if found.digest != digest:
@@ -66,13 +70,10 @@ def _signer(signatures: Iterable[Signature], trust: Trust, fits: Callable[[Publi
     if claimed:
         reason = f"it says that it is by {claimed}, and does not fit: what was signed, or the signature, was changed"
         raise SignatureError("damaged", "signature", reason, SIGN)
-    known = ", ".join(str(key) for key in keys.values()) or "none"
-    raise SignatureError(
-        "unknown-key",
-        "signature",
-        f"it is by no trusted key ({known})",
-        f"{SIGN} by one of these keys, or trust its key",
-    )
+    known = [str(key) for key in keys.values()]
+    some = ", ".join(known[:3]) + (f" and {len(known) - 3} more" if len(known) > 3 else "")
+    reason = f"it is by no trusted key ({some or 'there are none'})"
+    raise SignatureError("unknown-key", "signature", reason, f"{SIGN} by a key that is trusted, or trust its key")
 
 
 def _statement(envelope: Envelope, key: PublicKey) -> Statement:

@@ -234,6 +234,12 @@ def test_one_good_signature_in_an_envelope_is_enough() -> None:
     assert outcome(archived(json.dumps(whole).encode()), BOTH) == "damaged"
 
 
+def test_of_many_keys_a_few_are_named() -> None:
+    keys = tuple(public("ed25519", f"{number}.pub") for number in range(5))
+    with pytest.raises(SignatureError, match=r"by no trusted key \(0\.pub .*, 2\.pub \(SHA256:[^ ]*\) and 2 more\)"):
+        verified(archived(attestation()), "gpu", "1.2.0", Trust(keys), "", NOW)
+
+
 def test_no_more_signatures_are_looked_at_than_the_limit() -> None:
     assert outcome(archived(*[b"{}"] * (MAX_SIGNATURES - 1), attestation()), BOTH) == "verified"
     assert outcome(archived(*[b"{}"] * MAX_SIGNATURES, attestation()), BOTH) == "unreadable"
@@ -264,7 +270,9 @@ def test_a_signature_of_the_archive_alone_is_taken_where_that_is_allowed() -> No
     assert (found.kind, found.version, found.expires) == ("digest", "1.2.0", None)
     assert outcome(archived(digest_attestation()), allowed, seen="1.3.0") == "older"
     assert outcome(archived(digest_attestation(), digest="0" * 64), allowed) == "wrong-digest"
-    assert outcome(archived(digest_attestation("ed25519")), allowed) == "damaged", "Ed25519 signs no digests"
+    with pytest.raises(SignatureError, match="signs bytes, not digests") as error:
+        verified(archived(digest_attestation("ed25519")), "gpu", "1.2.0", allowed, "", NOW)
+    assert error.value.fault == "unsupported"
 
 
 def test_one_bundle_is_not_served_as_another() -> None:
