@@ -8,6 +8,7 @@ import functools
 import hashlib
 import json
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -91,12 +92,23 @@ def archived(*attestations: bytes, digest: str = DIGEST) -> Content:
 
 
 def ssh_key(folder: Path, kind: str = "ed25519", *options: str) -> Path:
-    """A private key made by ssh-keygen; its public half stands beside it, with `.pub`."""
-    path = folder / f"id_{kind}"
+    """A private key made by ssh-keygen, the same for the same words; its public half stands beside it, with `.pub`."""
+    path = folder / "-".join(["id", kind, *(option for option in options if not option.startswith("-"))])
     if not path.exists():
+        private, line = _ssh_key(kind, *options)
+        path.touch(mode=0o600)
+        path.write_bytes(private)
+        path.with_suffix(".pub").write_bytes(line)
+    return path
+
+
+@functools.cache
+def _ssh_key(kind: str, *options: str) -> tuple[bytes, bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "id")
         command = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "", "-f", str(path), *options]
         subprocess.run(command, check=True)
-    return path
+        return path.read_bytes(), path.with_suffix(".pub").read_bytes()
 
 
 def ssh_public(path: Path) -> str:
