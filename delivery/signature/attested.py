@@ -36,15 +36,17 @@ def judged(attestation: bytes, archive: str, name: str, version: str, trust: Tru
 
 
 def _judged_digest(found: DigestSignature, archive: str, name: str, version: str, trust: Trust) -> Verified:
+    claimed = next((key for key in trust.keys or () if key.hint == found.signature.hint), None)
+    if not found.algorithm or (claimed and not claimed.takes_digests):
+        reason = (
+            "it is a signature of the archive's bytes by a key of a kind that signs no digests, and says nothing else"
+        )
+        raise SignatureError("unsupported", "messageSignature", reason, SIGN)
     if found.algorithm != "SHA2_256":
         reason = (
             f"the archive is signed by its digest of the kind `{found.algorithm[:20]}`; only SHA2_256 can be checked"
         )
         raise SignatureError("unsupported", "messageSignature.messageDigest", reason, SIGN)
-    claimed = next((key for key in trust.keys or () if key.hint == found.signature.hint), None)
-    if claimed and not claimed.takes_digests:
-        reason = f"{claimed} signs bytes, not digests, so that a signature without a statement can't be checked"
-        raise SignatureError("unsupported", "messageSignature", reason, SIGN)
     digest = bytes.fromhex(archive)
     key = _signer((found.signature,), trust, lambda key, value: key.fits_digest(value, found.digest))
     if found.digest != digest:
@@ -69,7 +71,8 @@ def _signer(signatures: Iterable[Signature], trust: Trust, fits: Callable[[Publi
                 return key
     if claimed:
         reason = f"it says that it is by {claimed}, and does not fit: what was signed, or the signature, was changed"
-        raise SignatureError("damaged", "signature", reason, SIGN)
+        cosigned = "" if claimed.takes_digests else "; of Ed25519, cosign signs a variant (Ed25519ph) that is not taken"
+        raise SignatureError("damaged", "signature", reason + cosigned, SIGN)
     known = [str(key) for key in keys.values()]
     some = ", ".join(known[:3]) + (f" and {len(known) - 3} more" if len(known) > 3 else "")
     reason = f"it is by no trusted key ({some or 'there are none'})"

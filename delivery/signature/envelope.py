@@ -45,7 +45,10 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class DigestSignature:
-    """A signature of a file without a word about it, as `cosign sign-blob` makes them: by the file's digest."""
+    """A signature of a file without a word about it, as `cosign sign-blob` makes them: by the file's digest.
+
+    Both are empty where it is by the file's bytes.
+    """
 
     algorithm: str
     digest: bytes
@@ -85,7 +88,7 @@ def attestation_of(payload: bytes, key: PrivateKey) -> bytes:
         "dsseEnvelope": {
             "payload": _base64(payload),
             "payloadType": PAYLOAD_TYPE,
-            "signatures": [{"sig": _base64(signature), "keyid": hint}],
+            "signatures": [{"sig": _base64(signature)}],  # with a `keyid`, cosign finds no key that it could be of
         },
     }
     return json.dumps(whole, separators=(",", ":")).encode()
@@ -105,6 +108,8 @@ def _envelope(whole: dict[str, Any], hint: str) -> Envelope:
 
 def _digest_signature(whole: dict[str, Any], hint: str) -> DigestSignature:
     message = ("messageSignature", "messageDigest")
+    if not at(whole, *message):  # of Ed25519, cosign leaves it out
+        return DigestSignature("", b"", Signature(hint, bytes_at(whole, "messageSignature", "signature")))
     algorithm = text_at(whole, *message, "algorithm")
     signature = Signature(hint, bytes_at(whole, "messageSignature", "signature"))
     return DigestSignature(algorithm, bytes_at(whole, *message, "digest"), signature)

@@ -17,6 +17,8 @@ from delivery.signature.strict_json import UnreadableError, at, json_object, obj
 from engine.versions import version_of
 
 STATEMENT = "https://in-toto.io/Statement/v1"
+_STATEMENTS = (STATEMENT, "https://in-toto.io/Statement/v0.1")
+"""The older one is what cosign signs; what is read of them is the same."""
 PREDICATE = "https://bayplan.dev/attestation/bundle/v1"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -60,7 +62,7 @@ class Statement:
 def read_statement(payload: bytes) -> Statement:
     """The statement of a payload that somebody trusted has signed. Raises ForeignStatementError and UnreadableError."""
     whole = json_object(payload, "the statement")
-    if (kind := text_at(whole, "_type")) != STATEMENT:
+    if (kind := text_at(whole, "_type")) not in _STATEMENTS:
         raise ForeignStatementError(f"`_type` is `{kind[:100]}`, not `{STATEMENT}`")
     if (kind := text_at(whole, "predicateType")) != PREDICATE:
         raise ForeignStatementError(f"`predicateType` is `{kind[:100]}`, not `{PREDICATE}`")

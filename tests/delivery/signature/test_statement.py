@@ -68,7 +68,7 @@ def test_a_statement_is_an_in_toto_statement() -> None:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("_type", "https://in-toto.io/Statement/v0.1"),
+        ("_type", "https://in-toto.io/Statement/v2"),
         ("predicateType", "https://slsa.dev/provenance/v1"),
         ("predicateType", "https://bayplan.dev/attestation/bundle/v2"),
     ],
@@ -112,6 +112,11 @@ def test_what_is_no_statement_is_told(path: str, value: Any, words: str) -> None
     with pytest.raises(UnreadableError) as error:
         read_statement(changed(path, value))
     assert words in str(error.value)
+
+
+def test_the_older_kind_of_statement_is_read_alike() -> None:
+    """It is what cosign signs."""
+    assert read_statement(changed("_type", "https://in-toto.io/Statement/v0.1")) == statement()
 
 
 def test_expires_that_is_null_is_none_at_all() -> None:

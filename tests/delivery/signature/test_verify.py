@@ -136,6 +136,13 @@ def test_a_configuration_that_names_nobody_is_one(world: World, source: str, req
     assert outcome(content, Trust((), (), required)) == ("unverified" if required is False else "unknown-key")
 
 
+def by_bytes() -> bytes:
+    """As cosign signs by Ed25519."""
+    whole = json.loads(digest_attestation("ed25519"))
+    whole["messageSignature"]["messageDigest"] = {}
+    return json.dumps(whole).encode()
+
+
 FAULTS = [
     ("unsigned", archived(), {}, "signature: the archive has none; sign this archive with `bayplan sign`"),
     ("unreadable", archived(b"{}"), {}, "signature: `mediaType` is missing"),
@@ -173,6 +180,8 @@ FAULTS = [
     ("wrong-digest", archived(digest_attestation(data=b"other")), {}, "messageSignature.messageDigest: release.pub"),
     ("unsupported", archived(digest_attestation(algorithm="SHA2_384")), {}, "of the kind `SHA2_384`"),
     ("unknown-key", archived(digest_attestation("p384")), {}, "by no trusted key"),
+    ("unsupported", archived(digest_attestation("ed25519")), {}, "of a kind that signs no digests"),
+    ("unsupported", archived(by_bytes()), {}, "of a kind that signs no digests"),
 ]
 BOTH = Trust((public("ed25519"), public("p256")))
 
@@ -260,7 +269,7 @@ def test_a_hint_at_another_key_chooses_no_algorithm(kind: str, hint: str) -> Non
 def test_a_hint_that_says_nothing_is_none(hint: str | None) -> None:
     whole = json.loads(attestation("p256"))
     whole["verificationMaterial"]["publicKey"] = {} if hint is None else {"hint": hint}
-    whole["dsseEnvelope"]["signatures"][0].pop("keyid")
+    whole["dsseEnvelope"]["signatures"][0].pop("keyid", None)
     assert outcome(archived(json.dumps(whole).encode()), BOTH) == "verified"
 
 
@@ -270,7 +279,7 @@ def test_a_signature_of_the_archive_alone_is_taken_where_that_is_allowed() -> No
     assert (found.kind, found.version, found.expires) == ("digest", "1.2.0", None)
     assert outcome(archived(digest_attestation()), allowed, seen="1.3.0") == "older"
     assert outcome(archived(digest_attestation(), digest="0" * 64), allowed) == "wrong-digest"
-    with pytest.raises(SignatureError, match="signs bytes, not digests") as error:
+    with pytest.raises(SignatureError, match="of a kind that signs no digests") as error:
         verified(archived(digest_attestation("ed25519")), "gpu", "1.2.0", allowed, "", NOW)
     assert error.value.fault == "unsupported"
 
