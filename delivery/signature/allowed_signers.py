@@ -54,6 +54,11 @@ def fingerprint(key: bytes) -> str:
 def allowed_signers(data: bytes | bytearray, name: str) -> Iterator[Signer | BadKeyError]:
     """The lines of the file, and what is wrong with those that can't be used; `name` is what people know it by."""
     lines = data.decode(errors="replace").split("\n")
+    if data.lstrip().startswith(b"-----BEGIN "):
+        yield BadKeyError(
+            f"{name}: holds a key in PEM, which signs archives; expected lines of principals and SSH keys"
+        )
+        return
     if len(lines) > MAX_LINES:
         yield BadKeyError(f"{name}: there are {len(lines):,} lines, of which {MAX_LINES:,} are read")
     for at, line in enumerate(lines[:MAX_LINES], 1):

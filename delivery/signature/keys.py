@@ -110,7 +110,9 @@ class PrivateKey:
 def public_keys(data: bytes | bytearray, name: str) -> Iterator[PublicKey | BadKeyError]:
     """The keys of a PEM file, and what is wrong with others that it holds; `name` is what people know it by."""
     found = list(_PEM.finditer(data))
-    if not found:
+    if not found and data.lstrip().startswith((b"ssh-", b"ecdsa-", b"sk-")):
+        yield BadKeyError(f"{name}: holds a key of SSH; those sign commits and tags, and are listed as allowed signers")
+    elif not found:
         yield BadKeyError(
             f"{name}: holds no PEM; expected `-----BEGIN PUBLIC KEY-----`, as `openssl pkey -pubout` writes it"
         )
@@ -128,7 +130,8 @@ def private_key(data: bytes | bytearray, name: str, passphrase: bytes | None = N
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    block = _PEM.search(data)
+    blocks = list(_PEM.finditer(data))
+    block = next((one for one in blocks if b"PRIVATE KEY" in one[1]), blocks[0] if blocks else None)
     if block is None or b"PRIVATE KEY" not in block[1] or b"SIGSTORE" in block[1]:
         raise BadKeyError(f"{name}: {_no_private_key(block)}")
     try:
@@ -248,7 +251,8 @@ def _known(curve: Any) -> bool:
 
 def _kind(key: Any) -> str:
     curve = getattr(key, "curve", None)
-    return f"the curve {curve.name}" if curve else f"a key of the kind {type(key).__name__.removesuffix('Key')}"
+    name = re.sub("(Private|Public)Key$", "", type(key).__name__)
+    return f"the curve {curve.name}" if curve else f"a key of the kind {name}"
 
 
 def _hash_for(key: EllipticCurvePublicKey) -> Any:

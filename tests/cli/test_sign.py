@@ -61,8 +61,8 @@ def test_a_passphrase_is_read_from_where_it_is_said_to_be(bayplan: Bayplan, monk
     monkeypatch.setenv("PASSPHRASE", "secret")
     Path("passphrase").write_text("secret\n")
     signing = ("sign", "small-1.2.0.tar.gz", "--key", "locked.pem")
-    for where in (("--passphrase-env", "PASSPHRASE"), ("--passphrase-file", "passphrase")):
-        assert bayplan(*signing, *where).status == 0
+    for option in (("--passphrase-env", "PASSPHRASE"), ("--passphrase-file", "passphrase")):
+        assert bayplan(*signing, *option).status == 0
         assert bayplan("verify", "small-1.2.0.tar.gz", "--key", "locked.pub").status == 0
     monkeypatch.setenv("PASSPHRASE", "wrong")
     for where, told in (

@@ -90,6 +90,12 @@ def test_a_line_that_is_no_text_takes_nothing_from_the_others(public: str) -> No
     assert len(problems) == 1
 
 
+def test_a_key_in_pem_is_told() -> None:
+    signers, problems = read("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n")
+    assert (signers, len(problems)) == ([], 1)
+    assert problems[0].startswith("allowed: holds a key in PEM, which signs archives")
+
+
 def test_too_many_lines_are_told(public: str) -> None:
     signers, problems = read(f"a {public}\n" + "#\n" * MAX_LINES)
     assert len(signers) == 1

@@ -49,17 +49,17 @@ def test_a_file_may_hold_several_keys_and_a_bad_one_takes_nothing_from_the_other
     ("data", "words"),
     [
         (b"", "holds no PEM"),
-        (b"ssh-ed25519 AAAA", "holds no PEM"),
+        (b"ssh-ed25519 AAAA", "holds a key of SSH; those sign commits and tags"),
         (private_pem(key("ed25519").key), "holds a private key, which who verifies must not have"),
         (b"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----", "openssl x509 -pubkey"),
         (b"-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----", "damaged"),
         (
             public_pem(rsa.generate_private_key(65537, 2048)),
-            "RSAPublic is not supported; expected Ed25519, or ECDSA on",
+            "a key of the kind RSA is not supported; expected Ed25519, or ECDSA on",
         ),
         (public_pem(ec.generate_private_key(ec.SECP521R1())), "the curve secp521r1 is not supported"),
         (public_pem(ec.generate_private_key(ec.SECP256K1())), "the curve secp256k1 is not supported"),
-        (public_pem(ed448.Ed448PrivateKey.generate()), "Ed448Public is not supported"),
+        (public_pem(ed448.Ed448PrivateKey.generate()), "a key of the kind Ed448 is not supported"),
     ],
 )
 def test_what_is_no_key_for_archives_is_told_with_what_to_do(data: bytes, words: str) -> None:
@@ -89,13 +89,21 @@ def test_keys_that_openssl_makes_are_read_with_their_passphrase(tmp_path: Path) 
         (public_pem(key("p256").key), "holds `PUBLIC KEY`; expected a private key"),
         (b"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\nA\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----", "cosign"),
         (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", "damaged"),
-        (private_pem(rsa.generate_private_key(65537, 2048)), "RSAPrivate is not supported"),
+        (private_pem(rsa.generate_private_key(65537, 2048)), "a key of the kind RSA is not supported"),
     ],
 )
 def test_what_is_no_private_key_is_told(data: bytes, words: str) -> None:
     with pytest.raises(BadKeyError, match=words) as error:
         private_key(data, "key.pem")
     assert str(error.value).startswith("key.pem: ")
+
+
+def test_parameters_of_a_curve_may_stand_before_a_key(tmp_path: Path) -> None:
+    """As `openssl ecparam -genkey` writes them."""
+    path = tmp_path / "key.pem"
+    subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-out", str(path)], check=True)
+    assert b"BEGIN EC PARAMETERS" in path.read_bytes()
+    assert private_key(path.read_bytes(), "key.pem").sign(b"a")
 
 
 def test_a_passphrase_for_a_key_that_has_none_is_told() -> None:
