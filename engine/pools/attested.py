@@ -20,6 +20,11 @@ _USUAL: Mapping[str, LabelStates] = MappingProxyType(
 """Labels that each node carries with one of a few values: any of these may be meant where nothing is known."""
 
 
+def is_special(key: str) -> bool:
+    """Whether `attested` may answer in another way for a label of which no pool tells than for any other such."""
+    return key == NODE_NAME or key in _USUAL or is_of_instance_type(key)
+
+
 def attested(pool: Pool, key: str, states: LabelStates) -> bool:
     """Whether some node of a pool is known that may carry a label in one of these states.
 

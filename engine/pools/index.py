@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from operator import itemgetter
 from typing import NamedTuple
 
 from engine.memory import ENTRY, Memory
 from engine.nodeselector import ANY, LabelStates, Term, Terms, bytes_of, one_of, simplify, term_of
-from engine.pools.attested import attested
+from engine.pools.attested import attested, is_special
 from engine.pools.membership import Extra, identifying_terms, known_labels, may_meet, more_special
 from engine.pools.pool import Inventory, Pool, Taint
 from engine.pools.providers import is_anybodys
@@ -126,12 +127,15 @@ class PoolIndex:
 
     def possible(self, term: Term) -> int:
         """The mask of the pools that may have a node which the term admits: nothing known of them forbids it."""
-        known = [one for one in term.requirements if self._groups(one[0])]
+        keys = self._keyed()
+        known = [one for one in term.requirements if one[0] in keys]
         return self._all_of(known, self._possible, self._meeting) & ~self.shadowed
 
     def price(self, term: Term) -> int:
-        """What `possible`, or `attested`, takes of a budget, in units, remembered or not."""
-        return sum([2 + 4 * len(self._groups(key)) for key, _ in term.requirements])
+        """What `possible`, or `attested`, takes of a budget, in units, remembered or not: of a label that no pool tells
+        of next to nothing."""
+        keys = self._keyed()
+        return sum([2 + 4 * len(self._groups(key)) if key in keys else 1 for key, _ in term.requirements])
 
     def price_of_selector(self, mask: int) -> int:
         """The same of `selector`."""
@@ -139,7 +143,21 @@ class PoolIndex:
 
     def attested(self, term: Term) -> int:
         """The mask of the pools of which somebody has declared or seen what the term asks for, label by label."""
-        return self._all_of(term.requirements, self._attested, self._attesting)
+        told, strange = self._apart(term)
+        return 0 if strange else self._all_of(told, self._attested, self._attesting)
+
+    def _apart(self, term: Term) -> tuple[list[tuple[str, LabelStates]], list[tuple[str, LabelStates]]]:
+        """What a term asks for of labels of which some pool tells, or that are special; and of others, which nobody
+        attests of any pool. That a label is absent is nothing strange where no pool tells of it."""
+        told = self._told_of()
+        ours, strange = list[tuple[str, LabelStates]](), list[tuple[str, LabelStates]]()
+        for one in term.requirements:
+            key, values = one
+            if key in told or is_special(key):
+                ours.append(one)
+            elif not values.absent:
+                strange.append(one)
+        return ours, strange
 
     def _all_of(
         self,
@@ -159,15 +177,16 @@ class PoolIndex:
 
     def unattested(self, mask: int, term: Term) -> set[Term]:
         """What of a term nobody has declared or seen of the pools of a mask: EVERYWHERE of a pool of which all is."""
+        told, strange = self._apart(term)
         groups: list[tuple[int, list[tuple[str, LabelStates]]]] = [(mask, [])] if mask else []
-        for one in term.requirements:
-            some = self.attested(Term((one,)))
+        for one in told:
+            some = self._all_of((one,), self._attested, self._attesting)
             apart = [(pools & ~some, [*asked, one]) for pools, asked in groups if pools & some and pools & ~some]
             for pools, asked in groups:
                 if not pools & some:  # in place, for a pod may ask for thousands of labels
                     asked.append(one)
             groups = [(pools & some or pools, asked) for pools, asked in groups] + apart
-        return {Term(tuple(asked)) for _, asked in groups}
+        return {Term(tuple(sorted((*asked, *strange), key=itemgetter(0)))) for _, asked in groups}
 
     def known(self, index: int) -> Term:
         """What every node of pool `index` is known to carry."""
@@ -188,12 +207,22 @@ class PoolIndex:
             known = self._known[index] = known_labels(pool, self.inventory.order, self.special(index))
         return known
 
-    def _groups(self, key: str) -> tuple[tuple[LabelStates, int], ...]:
-        """What is known of a label, each with its pools; those are left out of which nothing is."""
+    def _keyed(self) -> frozenset[str]:
+        """The labels of which something is known of the nodes of some pool."""
         if self._keys is None:
             self._keys = frozenset(chain.from_iterable(map(self._known_labels, range(len(self.pools)))))
+        return self._keys
+
+    def _told_of(self) -> frozenset[str]:
+        """The labels of which some pool tells."""
+        if self._told is None:
+            self._told = frozenset(chain.from_iterable(pool.facts for pool in self.pools))
+        return self._told
+
+    def _groups(self, key: str) -> tuple[tuple[LabelStates, int], ...]:
+        """What is known of a label, each with its pools; those are left out of which nothing is."""
         groups = self._states.get(key, ())
-        if not groups and key in self._keys:
+        if not groups and key in self._keyed():
             each = ((self._known_labels(i).get(key), 1 << i) for i in range(len(self.pools)))
             groups = tuple(_grouped((states, bit) for states, bit in each if states is not None).items())
             self._states[key] = groups
@@ -201,9 +230,7 @@ class PoolIndex:
 
     def _facts_of(self, key: str) -> tuple[tuple[int, int], ...]:
         """The pools in groups of which the same is told of a label, each with the index of one of them."""
-        if self._told is None:
-            self._told = frozenset(chain.from_iterable(pool.facts for pool in self.pools))
-        kept = key if key in self._told else is_anybodys(key)  # of keys that no pool tells of there is no end
+        kept = key if key in self._told_of() else is_anybodys(key)  # of keys that no pool tells of there is no end
         groups = self._facts.get(kept)
         if groups is None:
             each = (((pool.fact(key), pool.provider), 1 << i) for i, pool in enumerate(self.pools))

@@ -95,3 +95,38 @@ def test_of_what_is_left_open_usual_values_are_nothing_strange(key: str, value: 
     }
     facts = {each: Fact(one_of([said]), True, seen=(said,), open=True) for each, said in seen.items()}
     assert attested(Pool("a", "karpenter", {"pool": "a"}, facts, closed=True), key, one_of([value])) is known
+
+
+KEYS = (
+    *FACTS,
+    *("nothing", "unheard.of/x", "topology.kubernetes.io/region", "karpenter.sh/capacity-type", "kubernetes.io/os"),
+    *("karpenter.k8s.aws/instance-cpu", "node.kubernetes.io/instance-type", "eks.amazonaws.com/capacityType"),
+)
+STATES = (ABSENT, ANY, EXISTS, one_of(["1"]), one_of(["linux"]), one_of(["spot"]), none_of(["1"]), integers(low=4))
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_an_index_says_the_same_as_each_pool_also_of_labels_that_none_tells_of(key: str) -> None:
+    """Which an index answers for all pools at once, without looking at them."""
+    index = PoolIndex(inventory_from_pools([POOL, SEEN, CLOSED]))
+    for states in STATES:
+        term = term_of({key: states})
+        expected = [pool.name for pool in index.pools if attested(pool, key, states)]
+        if term.impossible or not term.requirements:
+            continue
+        assert list(index.names(index.attested(term))) == expected, states
+        beside = index.unattested(index.every, term)
+        assert beside == {term for pool in index.pools if pool.name not in expected} | (
+            {term_of({})} if expected else set()
+        )
+
+
+def test_a_label_of_which_no_pool_tells_costs_next_to_nothing() -> None:
+    """As much as it takes: it is looked up once, and remembered nowhere."""
+    index = PoolIndex(inventory_from_pools([POOL, SEEN, CLOSED]))
+    unheard = term_of({f"unheard.of/{i}": one_of(["x"]) for i in range(1000)})
+    assert index.price(unheard) == 1000
+    assert index.price(term_of({"one": one_of(["1"])})) > 4
+    assert index.possible(unheard) == index.every
+    assert index.attested(unheard) == 0
+    assert (len(index._possible), len(index._attested)) == (0, 0)
