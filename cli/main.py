@@ -17,6 +17,8 @@ COMMANDS = {
     "test": "run a bundle's own tests",
     "explain": "say where pods would go, and why",
     "audit": "say what a bundle would change for workloads that exist already",
+    "build": "make an archive of a bundle, the same bytes from whoever builds it",
+    "bundle": "write a bundle for the chart: a ConfigMap, or values for Helm",
     "sign": "sign an archive of a bundle",
     "verify": "say who vouches for a bundle",
     "diff": "say what changes from one revision of a bundle to another",

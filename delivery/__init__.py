@@ -8,13 +8,14 @@ steps), then `follower.py` and `activation.py`; `keeper.py` remembers what serve
 """
 
 from delivery.activation import Activation, Stages, decider_of
+from delivery.archive import Manifest, opened, packed
 from delivery.content import Content, SourceError
 from delivery.fingerprint import Fingerprint, fingerprint_of
 from delivery.folder import bundle_of, load_bundle, read_bundle, read_documents, streamed_documents
 from delivery.follower import Follower, followed
 from delivery.inventory import LiveInventory
 from delivery.keeper import HeldError
-from delivery.once import bundle_at, bundle_from
+from delivery.once import bundle_at, bundle_from, commit_of
 from delivery.signature import (
     BadKeyError,
     SignatureError,
@@ -28,7 +29,7 @@ from delivery.signature import (
 )
 from delivery.sources import read_address, source_of
 from delivery.store import Store
-from delivery.transaction import Demands, Overrides, StepFailedError
+from delivery.transaction import Demands, Overrides, StepFailedError, candidate_of
 from delivery.trusted import Trusted
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Follower",  # follows one source: what passes every step becomes active
     "HeldError",  # what somebody wants of a source can't be had
     "LiveInventory",  # the Inventory of watched Nodes and files of pools
+    "Manifest",  # what an archive says that it holds
     "Overrides",  # constants that a cluster lays over a bundle's
     "SignatureError",  # who vouches for a bundle is not enough: fault, field, reason, remedy
     "SourceError",  # a source can't say what it has, or hand it out
@@ -54,10 +56,14 @@ __all__ = [
     "bundle_at",  # the Bundle that a folder was at a revision of Git; raises BundleError, RequestError, SourceError
     "bundle_from",  # the Bundle that a source has now, read once; raises BundleError, SourceError
     "bundle_of",  # the Bundle in the bytes of files as far as it can be read, and all problems
+    "candidate_of",  # a content that passed every step before the swap; raises StepFailedError
+    "commit_of",  # the commit of Git that files of a folder are of
     "decider_of",  # the Decider of a Program and an Inventory, renewed where the Program stays
     "fingerprint_of",  # the Fingerprint of files and folders
     "followed",  # an address as it is followed by default
     "load_bundle",  # the Bundle in a folder; raises BundleError
+    "opened",  # what an archive holds; raises SourceError
+    "packed",  # the archive of a bundle's files
     "private_key",  # a private key from PEM; raises BadKeyError
     "read_address",  # the parts of a source as somebody wrote it; raises BundleError
     "read_bundle",  # the Bundle in a folder as far as it can be read, and all problems

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from delivery.files import Found, found_in, is_inside, membership_in, read_file, read_stream, reason
 from delivery.membership import IGNORE_FILE
+from delivery.requirements import unmet
 from engine.bundle import Bundle, parse_bundle
 from engine.documents import BundleError, Manifest, Problem, Source, Span, ordered, oversize, parse_manifests, printable
 from engine.pools import inventory_problems
@@ -71,6 +72,9 @@ def bundle_of(
     if any(problem.rule in ("too-many-files", "too-large") for problem in problems):
         return None, ordered(problems)
     bundle, more = parse_bundle(texts)
+    lacking = unmet(bundle) if bundle and bundle.requires else ()
+    if lacking:  # what else is wrong may be what this Bayplan does not know yet
+        return bundle, lacking
     inventories = (Source(name, texts[name]) for name in texts if name.startswith("pools/"))
     wrong = [problem for source in inventories for problem in inventory_problems(source)]
     return bundle, ordered([*problems, *more, *wrong])

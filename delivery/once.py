@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from delivery.content import Content, SourceError
@@ -59,6 +60,18 @@ def bundle_at(folder: Path, revision: str) -> Bundle | None:
         return _bundle(source.fetch())
     finally:
         source.close()
+
+
+def commit_of(folder: Path, files: Iterable[str]) -> str:
+    """The commit of Git that these files of a folder are of, as they are; empty where that is not so of all."""
+    where = folder.resolve()
+    try:
+        commit = _git(where, "rev-parse", "--verify", "--quiet", "HEAD")
+        tracked = set(_git(where, "-c", "core.quotePath=false", "ls-files", "-z").split("\0"))
+        changed = _git(where, "status", "--porcelain", "--untracked-files=no", "--", ".")
+    except (_GitFailedError, SourceError):
+        return ""
+    return commit if not changed and tracked.issuperset(files) else ""
 
 
 def _bundle(content: Content) -> Bundle:

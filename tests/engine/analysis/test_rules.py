@@ -142,6 +142,7 @@ BUILT: dict[str, Callable[[Path], None]] = {
     "not-a-file": _linked,
     "outside-link": lambda root: (root / "policies/shared.yaml").symlink_to("/etc/passwd"),
     "oversize": lambda root: _write(root, "pools.yaml", "#" * (MAX_FILE + 1)),
+    "requires": lambda root: _write(root, "bundle.yaml", BUNDLE + "  requires: {bayplan: '>=99'}\n"),
     "too-deep": lambda root: _write(root, "bundle.yaml", BUNDLE + f"    deep: {'[' * 65}{']' * 65}\n"),
     "too-large": _too_large,
     "too-many-files": _too_many_files,

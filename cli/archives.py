@@ -1,0 +1,63 @@
+"""Archives that commands make, or take as they are."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cli.errors import CommandError
+from delivery import (
+    Demands,
+    Manifest,
+    SourceError,
+    candidate_of,
+    commit_of,
+    opened,
+    packed,
+    read_address,
+    source_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An archive as bytes, what its manifest says, and what signs it, if it was one already."""
+
+    data: bytes = field(repr=False)
+    manifest: Manifest
+    attestation: bytes = b""
+
+
+def built(text: str) -> Built:
+    """The archive of the bundle that somebody names: a folder, an archive, an address.
+
+    Raises StepFailedError with the step of activation that would fail, CommandError and BundleError for what can't be
+    read. Warnings go to standard error.
+    """
+    address = read_address(text, "BUNDLE")
+    source = source_of(address)
+    try:
+        content = source.fetch()
+    except SourceError as error:
+        raise CommandError(f"{source.origin}: {error}") from error
+    finally:
+        source.close()
+    candidate = candidate_of(content, Demands(), {}, time.time())
+    for warning in candidate.warnings:
+        print(warning, end="\n\n", file=sys.stderr)
+    if address.kind == "archive":
+        with open(address.location, "rb") as file:
+            data = file.read()
+        if hashlib.sha256(data).hexdigest() != content.archive:
+            raise CommandError(f"{text} changed while it was read")
+        return Built(data, opened(data).manifest, content.attestations[0] if content.attestations else b"")
+    bundle = candidate.bundle
+    if address.kind == "git":  # called by its commit, with a tag before it if one was asked for
+        revision = content.version.rpartition("@")[2].partition("+")[0]
+    else:
+        revision = commit_of(Path(address.location), content.files) if address.kind == "folder" else ""
+    data = packed(content.files, Manifest(bundle.name, bundle.version, revision, bundle.requires))
+    return Built(data, opened(data).manifest)  # what can't be read back is not released
