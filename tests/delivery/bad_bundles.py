@@ -82,9 +82,11 @@ def good(version: str = "1.0.0", **policies: str) -> dict[str, bytes]:
     return {name: text.encode() for name, text in bundles.files(version, **policies).items()}
 
 
-def withstands(place: Place, spoil: Callable[[], None], step: str, words: str, *, first: bool) -> None:
+def withstands(
+    place: Place, spoil: Callable[[], None], step: str, words: str, *, first: bool, demands: Demands | None = None
+) -> None:
     """Something bad, published by `spoil`, becomes active neither as the first bundle nor as a later one."""
-    serving = Serving(place.source)
+    serving = Serving(place.source, demands)
     if not first:
         place.publish(good("1.0.0"))
         assert serving.ask().step == ""
