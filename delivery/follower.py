@@ -183,7 +183,7 @@ class Follower:
         state = (version, self._demands.overrides.version())
         if state == self._passed or (self._stays(state[0], decided) and state[1] == self._state[1]):
             self._refusal = None
-            self._sound()
+            self._still_signed()
             return
         if self._refusal and state == self._refused:
             self._say(self._refusal)
@@ -201,6 +201,18 @@ class Follower:
                 self._activate(candidate, cause, started, vouched)
                 self._state = state
         self._sound()
+
+    def _still_signed(self) -> None:
+        """Say whether what is active was signed for a time that is over: it stays, and updates may be held back."""
+        expires = self._active.vouched.expires if self._active and self._active.vouched else None
+        if expires is None or expires.timestamp() > time.time():
+            self._sound()
+            return
+        text = (
+            f"what is active was signed until {expires:%Y-%m-%d %H:%M} UTC, and {self._what} has nothing newer: sign it"
+            " anew, or look whether updates are held back on the way"
+        )
+        self._say(StepFailedError("signature", text, lasting=True))
 
     def _stays(self, version: str, decided: Decided) -> bool:
         """Whether what is active is what is to be: the source calls it the same, or somebody pinned it."""

@@ -7,6 +7,7 @@ failed goes on to the next.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -55,6 +56,10 @@ class Vouched(Protocol):
     @property
     def words(self) -> str:
         """Who vouches for it, and why that is enough."""
+
+    @property
+    def expires(self) -> datetime.datetime | None:
+        """Until when it was signed; None for as long as its key is trusted."""
 
 
 Vouch = Callable[[Content, str, str, str, float], Vouched]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,7 @@ def test_a_version_is_seen_once_it_is_active_and_not_before(shelf: Shelf) -> Non
 class Word:
     version: str
     words: str = "somebody vouches for it"
+    expires: datetime.datetime | None = None
 
 
 class NotSignedError(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,22 @@ def test_keys_that_get_lost_stop_what_is_new_and_nothing_else(tmp_path: Path) ->
     assert (serving.ask().step, serving.version) == ("signature", "1.0.0")
     (place.keys / "release.pub").write_bytes(trusted)
     assert (serving.ask().step, serving.version) == ("", "1.1.0")
+
+
+def test_what_expires_while_it_is_active_stays_and_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing new comes: perhaps there is nothing, perhaps somebody on the way sees to it."""
+    place = SignedArchive(tmp_path)
+    serving = Serving(place.source, place.demands)
+    place.spoil(good("1.0.0"), expires=at(hours=1))
+    assert serving.ask().step == ""
+    now = time.time()
+    monkeypatch.setattr("delivery.follower.time.time", lambda: now + 3_700)
+    status = serving.ask()
+    assert (status.step, serving.version) == ("signature", "1.0.0")
+    assert "has nothing newer: sign it anew, or look whether updates are held back" in status.message
+    assert serving.failures("signature") == 0, "nothing failed: it is only told"
+    place.spoil(good("1.0.0"), expires=at(days=1))
+    assert (serving.ask().step, serving.version) == ("", "1.0.0")
 
 
 def test_keys_rotate_while_it_runs(tmp_path: Path) -> None:
