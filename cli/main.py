@@ -21,6 +21,8 @@ COMMANDS = {
     "bundle": "write a bundle for the chart: a ConfigMap, or values for Helm",
     "sign": "sign an archive of a bundle",
     "verify": "say who vouches for a bundle",
+    "push": "put an archive of a bundle into a registry",
+    "pull": "take the archive of a bundle out of a registry",
     "diff": "say what changes from one revision of a bundle to another",
     "pools": "list pools as policies see them",
     "serve": "answer the API server as its admission webhook",

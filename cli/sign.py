@@ -2,6 +2,7 @@
 
 The signature is a sigstore bundle (JSON) that `bayplan verify`, `serve` and cosign take. `openssl genpkey -algorithm
 ed25519 -aes256 -out release.pem` makes a key, `openssl pkey -in release.pem -pubout -out release.pub` its public half.
+It is written beside the archive; of an archive in a registry (oci://…), it is put beside that, in the registry.
 
 Exit status: 0 signed, 2 could not sign.
 
@@ -13,21 +14,35 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import hashlib
 import os
 import re
 import sys
 from pathlib import Path
 
 from cli.errors import CommandError
+from cli.registries import add_credentials, reference, shown
 from cli.verify import fetched
-from delivery import BadKeyError, Content, Statement, attestation_of, private_key
+from delivery import (
+    BadKeyError,
+    Content,
+    SourceError,
+    Statement,
+    attach,
+    attestation_of,
+    bundle_of,
+    opened,
+    private_key,
+    pull,
+)
 from engine.bundle import Bundle
+from engine.documents import BundleError
 
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("archive", metavar="ARCHIVE", help="an archive of `bayplan build`")
+    parser.add_argument("archive", metavar="ARCHIVE", help="an archive of `bayplan build`, or oci://…")
     parser.add_argument("--key", required=True, type=Path, metavar="FILE", help="the private key (PEM)")
     secret = parser.add_mutually_exclusive_group()
     secret.add_argument("--passphrase-file", type=Path, metavar="FILE", help="a file with the key's passphrase")
@@ -38,10 +53,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="how long it is good: hours, days or weeks, as in 90d (for ever)",
     )
+    add_credentials(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write it, - for standard output (beside it)")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.archive.startswith("oci://"):
+        return _sign_there(args)
     content, bundle = fetched(args.archive, None)
     if not content.archive:
         raise CommandError(
@@ -54,6 +72,27 @@ def run(args: argparse.Namespace) -> int:
         return 0
     Path(output).write_bytes(signature + b"\n")
     print(f"signed {bundle.name} {bundle.version}: {output}")
+    return 0
+
+
+def _sign_there(args: argparse.Namespace) -> int:
+    """Sign what a registry has, and put the signature beside it."""
+    target, credentials = reference(args.archive), shown(args.credentials)
+    if args.output:
+        raise CommandError("--output: the signature of what is in a registry is put there; `bayplan pull` takes it out")
+    try:
+        pulled = pull(target, credentials)
+        archive = opened(pulled.archive)
+        bundle, problems = bundle_of(archive.files)
+        if bundle is None:
+            raise BundleError(problems)
+        pinned = target._replace(tag=pulled.tag, digest=pulled.digest, versions="")
+        digest = hashlib.sha256(pulled.archive).hexdigest()
+        content = Content(pulled.digest, str(pinned), archive.files, archive=digest)
+        attach(pinned, _signature(args, content, bundle), credentials)
+    except SourceError as error:
+        raise CommandError(f"{target}: {error}") from error
+    print(f"signed {bundle.name} {bundle.version}: {pinned}")
     return 0
 
 

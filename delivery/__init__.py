@@ -10,11 +10,13 @@ steps), then `follower.py` and `activation.py`; `keeper.py` remembers what serve
 from delivery.activation import Activation, Stages, decider_of
 from delivery.archive import Manifest, opened, packed
 from delivery.content import Content, SourceError
+from delivery.credentials import Credentials, read_credentials
 from delivery.fingerprint import Fingerprint, fingerprint_of
 from delivery.folder import bundle_of, load_bundle, read_bundle, read_documents, streamed_documents
 from delivery.follower import Follower, followed
 from delivery.inventory import LiveInventory
 from delivery.keeper import HeldError
+from delivery.oci import Reference, attach, pull, push, reference_of
 from delivery.once import bundle_at, bundle_from, commit_of
 from delivery.signature import (
     BadKeyError,
@@ -36,6 +38,7 @@ __all__ = [
     "Activation",  # the Decider that is active, kept up to date with its sources
     "BadKeyError",  # a key that can't be read
     "Content",  # the files of a bundle as a source has them, and what speaks for them
+    "Credentials",  # what a source is shown, from a folder of files
     "Demands",  # what is asked of a bundle beside being sound, and what it is to be for this cluster
     "Fingerprint",  # what is equal as long as files have not changed
     "Follower",  # follows one source: what passes every step becomes active
@@ -43,6 +46,7 @@ __all__ = [
     "LiveInventory",  # the Inventory of watched Nodes and files of pools
     "Manifest",  # what an archive says that it holds
     "Overrides",  # constants that a cluster lays over a bundle's
+    "Reference",  # an artifact in a registry, by tag, digest or range of versions
     "SignatureError",  # who vouches for a bundle is not enough: fault, field, reason, remedy
     "SourceError",  # a source can't say what it has, or hand it out
     "Stages",  # the steps to a Decider: take, build
@@ -52,6 +56,7 @@ __all__ = [
     "Trust",  # whose signatures count for a source, and whether one is required
     "Trusted",  # who must vouch for what a source has
     "Verified",  # that a bundle may be served, who vouches for it, and until when
+    "attach",  # put an attestation beside an artifact in a registry; raises SourceError
     "attestation_of",  # the attestation (sigstore bundle) of a statement, by a key
     "bundle_at",  # the Bundle that a folder was at a revision of Git; raises BundleError, RequestError, SourceError
     "bundle_from",  # the Bundle that a source has now, read once; raises BundleError, SourceError
@@ -65,10 +70,14 @@ __all__ = [
     "opened",  # what an archive holds; raises SourceError
     "packed",  # the archive of a bundle's files
     "private_key",  # a private key from PEM; raises BadKeyError
+    "pull",  # the archive of an artifact in a registry, compared with its digests; raises SourceError
+    "push",  # put an archive into a registry; raises SourceError
     "read_address",  # the parts of a source as somebody wrote it; raises BundleError
     "read_bundle",  # the Bundle in a folder as far as it can be read, and all problems
+    "read_credentials",  # the Credentials in a folder; raises SourceError
     "read_documents",  # the Manifests in a file or folder; raises BundleError
     "read_trust",  # the Trust in files of keys
+    "reference_of",  # the Reference of an address
     "source_of",  # the source of an address; raises BundleError
     "streamed_documents",  # the Manifests of a stream that is open; raises BundleError
     "verified",  # who vouches for a Content; raises SignatureError

@@ -36,7 +36,7 @@ class Answer:
         self.status: int = response.status
         self.headers: Mapping[str, str] = response.headers
         self._response, self._transfer = response, transfer
-        self._buffer = b""
+        self._buffer = bytearray()
 
     def read(self, count: int) -> bytes:
         """The next bytes of the body, fewer only at its end. Raises SourceError."""
@@ -47,7 +47,8 @@ class Answer:
                 break
             self._transfer.received(len(more))
             self._buffer += more
-        data, self._buffer = self._buffer[:count], self._buffer[count:]
+        data = bytes(self._buffer[:count])
+        del self._buffer[:count]
         return data
 
     @property

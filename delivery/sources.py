@@ -22,6 +22,7 @@ from urllib.parse import unquote
 from delivery import content
 from delivery.archive import ArchiveSource
 from delivery.folder_source import FolderSource
+from delivery.oci import OciSource, reference_of
 from engine.documents import BundleError, Problem, Source, Span, did_you_mean, printable
 from engine.versions import VersionRange
 
@@ -72,7 +73,7 @@ def read_address(text: str, flag: str = "--bundle") -> Address:
 
 
 def source_of(address: Address, credentials: Path | None = None, seconds: float = SECONDS) -> content.Source:
-    """The source of an address. Raises BundleError where this build has none of its kind.
+    """The source of an address.
 
     `credentials` is a folder of files, read at each use; `seconds` is how long a look or a fetch may take.
     """
@@ -84,8 +85,7 @@ def source_of(address: Address, credentials: Path | None = None, seconds: float 
         from delivery.git import GitSource  # whoever reads a folder does without
 
         return GitSource(address, credentials, seconds)
-    whole = Span(Source("--bundle", address.text), 0, len(address.text))
-    raise BundleError([Problem(WRITTEN, f"sources of kind `{address.kind}` are not known yet", whole, "a folder")])
+    return OciSource(reference_of(address.location, address.wanted), credentials, seconds)
 
 
 class _Reader:

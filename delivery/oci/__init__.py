@@ -4,13 +4,12 @@
 Start with `registry.py`, the API of a registry: what is shown to whom, and that nothing is handed on unmeasured.
 """
 
-from delivery.oci.publish import Pulled, attach, pull, push
+from delivery.oci.publish import attach, pull, push
 from delivery.oci.reference import Reference, reference_of
 from delivery.oci.source import OciSource
 
 __all__ = [
     "OciSource",  # the source of an artifact
-    "Pulled",  # what was pulled: archive, attestations, digest, tag
     "Reference",  # an artifact in a registry, by tag, digest or range of versions
     "attach",  # put an attestation beside an artifact; raises SourceError
     "pull",  # the archive of an artifact; raises SourceError

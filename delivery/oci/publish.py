@@ -8,7 +8,6 @@ from typing import NamedTuple, TypeVar
 
 from delivery.content import SourceError
 from delivery.credentials import Credentials
-from delivery.https import Https
 from delivery.oci.artifact import (
     ATTESTATION,
     CONFIG,
@@ -124,6 +123,8 @@ def _list(repository: Repository, digest: str, entry: Descriptor, transfer: Tran
 
 def _patiently(reference: Reference, credentials: Credentials, work: Callable[[Repository, Transfer], T]) -> T:
     """Do it; where the registry asks for a pause, once more after it."""
+    from delivery.https import Https  # whoever reads a folder does without
+
     https, admission = Https(), Admission()
     for left in range(TRIES - 1, -1, -1):
         try:

@@ -10,18 +10,20 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from delivery.content import SourceError
 from delivery.credentials import Credentials
-from delivery.https import Answer, Https
 from delivery.oci.account import Account, account_for
 from delivery.oci.artifact import INDEX, MANIFEST, MAX_MANIFEST, Descriptor, digest_of
 from delivery.oci.challenge import challenges, token_query, token_url, with_query
 from delivery.oci.reference import DIGEST, Reference
 from delivery.transfer import Transfer
 from engine.documents import printable
+
+if TYPE_CHECKING:  # whoever reads a folder does without
+    from delivery.https import Answer, Https
 
 PULL, PUSH = "pull", "pull,push"
 MAX_TOKEN = 1 << 20

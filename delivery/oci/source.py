@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from delivery.archive import MAX_ARCHIVE, MAX_ATTESTATION, files_of
 from delivery.content import Content, SourceError, Step
 from delivery.credentials import read_credentials
-from delivery.https import Https
 from delivery.oci.artifact import (
     ARTIFACT,
     ATTESTATION,
@@ -27,27 +26,18 @@ from delivery.transfer import Transfer
 from engine.versions import VersionRange
 
 SECONDS = 60.0
-MAX_ARCHIVE = 16 << 20
-MAX_ATTESTATION = 1 << 18
 MAX_ATTESTATIONS = 64
 MAX_TRANSFER = 64 << 20
-"""Limits: bytes of an archive and an attestation; artifacts about a bundle; bytes of all answers to a look or fetch."""
+"""Limits: artifacts about a bundle; bytes of all answers to a look or fetch."""
 
 
 class OciSource:
-    """A bundle that is an artifact in a registry. `credentials` is a folder; it is read anew each time.
+    """A bundle that is an artifact in a registry. `credentials` is a folder; it is read anew each time."""
 
-    `unpack` gives the files of an archive, with limits of its own.
-    """
+    def __init__(self, reference: Reference, credentials: Path | None = None, seconds: float = SECONDS) -> None:
+        self._reference, self._credentials, self._seconds = reference, credentials, seconds
+        from delivery.https import Https  # whoever reads a folder does without
 
-    def __init__(
-        self,
-        reference: Reference,
-        credentials: Path | None,
-        unpack: Callable[[bytes], Mapping[str, bytes]],
-        seconds: float = SECONDS,
-    ) -> None:
-        self._reference, self._credentials, self._unpack, self._seconds = reference, credentials, unpack, seconds
         self._https, self._admission = Https(), Admission()
 
     @property
@@ -71,7 +61,7 @@ class OciSource:
         return Content(
             version=version,
             origin=str(named),
-            files=self._unpack(archive),
+            files=files_of(archive),
             archive=digest_of(archive).removeprefix("sha256:"),
             attestations=tuple(attestations),
         )

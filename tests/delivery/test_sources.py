@@ -8,7 +8,8 @@ import pytest
 
 from delivery.folder_source import FolderSource
 from delivery.git import GitSource
-from delivery.sources import Address, read_address, source_of
+from delivery.oci import OciSource
+from delivery.sources import read_address, source_of
 from engine.documents import BundleError
 
 COMMIT = "4d7a214614ab2935c943f9e0ff69d22eadbb8f32"
@@ -128,6 +129,10 @@ def test_a_repository_is_a_source_that_was_not_asked_yet(tmp_path: Path) -> None
     assert made.origin == "git+https://host.invalid/a//b?branch=main"
 
 
-def test_what_is_not_known_yet_is_said() -> None:
-    with pytest.raises(BundleError, match="sources of kind `oci` are not known yet"):
-        source_of(Address("oci://host/a:1", "oci", "host/a"))
+@pytest.mark.parametrize(
+    "text", ["oci://host:5000/a/b:1.0", f"oci://host/a@sha256:{'0' * 64}", "oci://host/a?semver=^1"]
+)
+def test_an_artifact_is_a_source_that_was_not_asked_yet(text: str, tmp_path: Path) -> None:
+    made = source_of(read_address(text), tmp_path, 1.0)
+    assert isinstance(made, OciSource)
+    assert made.origin == text

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import json
-import tarfile
-from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
+from delivery.archive import Manifest, packed
 from delivery.credentials import Credentials
 from delivery.oci.artifact import MANIFEST, bundle_manifest
 from delivery.oci.publish import push
@@ -23,23 +20,7 @@ NOBODY = Credentials()
 
 def archive(version: str = "1.0.0") -> bytes:
     """The archive of a small bundle."""
-    return archive_of({"bundle.yaml": bundles.BUNDLE.replace("VERSION", version).encode()})
-
-
-def archive_of(files: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return gzip.compress(buffer.getvalue(), mtime=0)
-
-
-def files_in(data: bytes) -> dict[str, bytes]:
-    """The files of such an archive."""
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        return {member.name: (tar.extractfile(member) or io.BytesIO()).read() for member in tar}
+    return packed({"bundle.yaml": bundles.BUNDLE.replace("VERSION", version).encode()}, Manifest("small", version))
 
 
 def published(

@@ -16,7 +16,6 @@ from delivery.oci.reference import Reference
 from delivery.oci.source import SECONDS, OciSource
 from tests.e2e.certificates import Authority, make_authority
 
-from .artifacts import files_in
 from .registries import Between, Registry, TokenServer, distribution, let_in, referrers
 
 BUILD = Path(__file__).parents[2] / "controlplane" / "build"
@@ -160,7 +159,7 @@ sources: list[OciSource] = []
 
 def source_of(reference: Reference, credentials: Path | None = None, seconds: float = SECONDS) -> OciSource:
     """A source that is closed at the end of the test."""
-    sources.append(OciSource(reference, credentials, files_in, seconds))
+    sources.append(OciSource(reference, credentials, seconds))
     return sources[-1]
 
 

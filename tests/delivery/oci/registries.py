@@ -171,6 +171,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     answer: Callable[[Handler], None]
+    body = b""
 
     def reply(self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
         """A whole answer."""
@@ -193,9 +194,9 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def _server(answer: Callable[[Handler], None]) -> ThreadingHTTPServer:
+def _server(answer: Callable[[Handler], None], port: int = 0) -> ThreadingHTTPServer:
     kind = type("Answering", (Handler,), {"answer": staticmethod(answer)})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
+    server = ThreadingHTTPServer(("127.0.0.1", port), kind)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     return server
@@ -221,9 +222,13 @@ class Between:
         self._server.shutdown()
         self._server.server_close()
 
+    def reopen(self) -> None:
+        """Be there again, where it was."""
+        self._server = _server(self._answer, self._server.server_address[1])
+
     def _answer(self, request: Handler) -> None:
         self.requests.append((request.command, request.path, dict(request.headers)))
-        body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        request.body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
         if any(fault(request) for fault in list(self.faults)):
             return
         if not self.upstream:
@@ -231,7 +236,7 @@ class Between:
             return
         connection = http.client.HTTPConnection(self.upstream, timeout=10)
         headers = {name: value for name, value in request.headers.items() if name.lower() != "connection"}
-        connection.request(request.command, request.path, body, headers)
+        connection.request(request.command, request.path, request.body, headers)
         response = connection.getresponse()
         data = response.read()
         dropped = ("connection", "date", "server", "transfer-encoding")
