@@ -8,12 +8,13 @@ what changes for them from one revision to the next; `unified` shows what a deci
 
 from audit.difference import as_yaml, unified
 from audit.findings import Finding, aggregated, changes
-from audit.lines import bounded
+from audit.lines import MAX_LINE, bounded
 from audit.moves import MOVE_OUTCOMES, Move, moved
 from audit.records import DecisionLog, now
 from audit.replay import replayed
 
 __all__ = [
+    "MAX_LINE",  # bytes of a line of the log
     "MOVE_OUTCOMES",  # all that may become of a pod from one revision to the next
     "DecisionLog",  # JSON lines on their way to a stream, from a thread of its own
     "Finding",  # what would happen to a number of pods of one owner

@@ -45,6 +45,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="how often a bundle that is elsewhere is asked for, a fifth more or less (default: 60)",
     )
     parser.add_argument(
+        "--shadow",
+        metavar="SOURCE",
+        help="a second bundle, asked about the same pods after they are answered; what it would do otherwise is logged",
+    )
+    parser.add_argument(
         "--mode",
         choices=MODES,
         default="enforce",
@@ -282,6 +287,7 @@ def run(args: argparse.Namespace) -> int:
         trusted=_trusted(args),
         owns=tuple(args.owns),
         refuse_conflicts=args.refuse_conflicts,
+        shadow=args.shadow,
     )
     try:
         serve(options, sys.stdout.buffer)
@@ -305,6 +311,8 @@ def _check(args: argparse.Namespace) -> None:
     address = read_address(args.bundle)
     if address.kind == "folder" and not args.state:  # else what was kept may serve
         existing(Path(address.location))
+    if args.shadow is not None:
+        read_address(args.shadow, "--shadow")
     for flag, seconds in (("--poll", args.poll), ("--timeout", args.timeout)):
         if not seconds > 0:
             raise CommandError(f"{flag} is a number of seconds above 0")

@@ -31,12 +31,13 @@ from delivery.signature import (
 )
 from delivery.sources import read_address, source_of
 from delivery.store import Store
-from delivery.transaction import Demands, Overrides, StepFailedError, candidate_of
+from delivery.transaction import Candidate, Demands, Overrides, StepFailedError, candidate_of
 from delivery.trusted import Trusted
 
 __all__ = [
     "Activation",  # the Decider that is active, kept up to date with its sources
     "BadKeyError",  # a key that can't be read
+    "Candidate",  # a Content that passed every step before the swap, with its Program
     "Content",  # the files of a bundle as a source has them, and what speaks for them
     "Credentials",  # what a source is shown, from a folder of files
     "Demands",  # what is asked of a bundle beside being sound, and what it is to be for this cluster

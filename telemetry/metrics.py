@@ -100,6 +100,18 @@ class Metrics(Collector):
         self.log_dropped = Counter(
             "bayplan_log_dropped", "Lines of the log on standard error that were lost.", registry=registry
         )
+        self.shadow_decisions = Counter(
+            "bayplan_shadow_decisions", "Pods that the shadow was asked about.", registry=registry
+        )
+        self.shadow_differences = Counter(
+            "bayplan_shadow_differences",
+            "Pods about which the shadow decides otherwise, by what it would do.",
+            ("difference",),
+            registry=registry,
+        )
+        self.shadow_dropped = Counter(
+            "bayplan_shadow_dropped", "Pods that the shadow was not asked about.", registry=registry
+        )
         self.certificate = Gauge(
             "bayplan_tls_cert_expiry_timestamp_seconds", "When the serving certificate expires.", registry=registry
         )

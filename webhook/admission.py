@@ -47,6 +47,13 @@ class Active(Protocol):
     def decider(self) -> Decides | None: ...
 
 
+class Watches(Protocol):
+    """Who is told of each decision once it is answered; it never waits."""
+
+    def offer(self, uid: str, dry_run: bool, decision: Decision, size: int) -> None:
+        """`size` are the bytes of the review."""
+
+
 class Namespaces(Protocol):
     """Where Namespace objects come from."""
 
@@ -79,6 +86,7 @@ class Admission:
     decisions: DecisionLog | None = field(default=None, repr=False)
     log_decisions: LogDecisions = "changed"
     lookup_seconds: float = 1.5
+    shadow: Watches | None = field(default=None, repr=False)
 
     async def answer(self, body: bytes | bytearray) -> Answer:
         """Answer one review."""
@@ -87,13 +95,13 @@ class Admission:
         try:
             request = review.decode(body)
             operation = request.operation if request.operation in OPERATIONS else "unknown"
-            answer, outcome = await self._answer(request, started)
+            answer, outcome = await self._answer(request, started, len(body))
         except RequestError as error:
             answer, outcome = Answer(400, review.failure(400, "BadRequest", error)), "invalid"
         self.metrics.admission(operation, outcome, time.perf_counter() - started)
         return answer
 
-    async def _answer(self, request: review.Request, started: float) -> tuple[Answer, str]:
+    async def _answer(self, request: review.Request, started: float, size: int) -> tuple[Answer, str]:
         creates_pod = review.creates_pod(request)
         if not creates_pod and not review.writes_daemon_set(request):
             return _as_it_is(request)
@@ -116,6 +124,8 @@ class Admission:
             answer = Answer(200, review.encode(respond(request.uid, decision, outcome)))
             self._count(decision)
             self._record(request, decision, outcome, not unknown, time.perf_counter() - started)
+            if self.shadow is not None:
+                self.shadow.offer(request.uid, request.dry_run is True, decision, size)
             return answer, outcome if decision.mode != "audit" else "audit"
         except Exception as error:
             bug = error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -16,6 +16,7 @@ from audit import DecisionLog
 from cluster import FleetWatch, InCluster, Namespaces, connect, inside, own_namespace
 from delivery import (
     Activation,
+    Candidate,
     Demands,
     Follower,
     LiveInventory,
@@ -40,6 +41,7 @@ from webhook.certificates import Certificate, development, development_folder
 from webhook.configuration import configuration
 from webhook.health import Health, HealthApp
 from webhook.server import Port, Serving, address_of, listen
+from webhook.shadow import Shadow
 
 GARBAGE = 20_000
 """New containers between collections; the interpreter's 700 are a tenth of what one burst of requests holds."""
@@ -82,6 +84,7 @@ class Options:
     trusted: Trusted | None = None
     owns: tuple[str, ...] = ()
     refuse_conflicts: bool = False
+    shadow: str | None = None
 
     @property
     def own_namespace(self) -> str:
@@ -113,8 +116,10 @@ def serve(options: Options, output: BinaryIO) -> None:
         fleet = FleetWatch(cluster, lambda: activation.fleet_changed(), metrics) if cluster else None
         reflectors = [*fleet.reflectors, namespaces.reflector] if fleet and namespaces else []
         live = LiveInventory(fleet.take if fleet else None, (*options.pool_labels, *POOL_LABELS), options.pools)
-        activation = Activation(_stages(options, live), metrics, [*map(Path, options.pools)])
-        follower = _follower(options, activation, metrics)
+        stages = _stages(options, live)
+        activation = Activation(stages, metrics, [*map(Path, options.pools)])
+        store = Store(Path(options.state), options.bundle) if options.state else None
+        follower = _follower(options, options.bundle, activation.take, metrics, store)
         for reflector in reversed(reflectors):
             stack.callback(reflector.stop)
         for reflector in reflectors:
@@ -123,7 +128,8 @@ def serve(options: Options, output: BinaryIO) -> None:
         activation.first()
         decisions = DecisionLog(output, lambda reason, lines: metrics.dropped.labels(reason).inc(lines))
         stack.callback(decisions.close)
-        for part in (certificate, activation, follower):
+        shadow = Shadow(activation, stages.build, metrics, decisions) if options.shadow else None
+        for part in (certificate, activation, follower, *_shadowing(options, shadow, metrics)):
             stack.callback(part.stop)
             part.start()
         refusals, strangers = Refusals(metrics, "admission"), Refusals(metrics, "health")
@@ -135,6 +141,7 @@ def serve(options: Options, output: BinaryIO) -> None:
                 failure_policy=options.failure_policy,
                 decisions=decisions,
                 log_decisions=options.log_decisions,
+                shadow=shadow,
             ),
             refusals,
         )
@@ -157,8 +164,17 @@ def serve(options: Options, output: BinaryIO) -> None:
             shutdown_delay=options.shutdown_delay,
         )
         _gauges(metrics, activation, decisions, follower)
+        if shadow:
+            metrics.live("bayplan_shadow_queue_depth", "Pods that wait for the shadow.", shadow.depth)
         _settle()
         serving.run(admission_port, health_port)
+
+
+def _shadowing(options: Options, shadow: Shadow | None, metrics: Metrics) -> tuple[Shadow | Follower, ...]:
+    """The shadow and who follows its source; what is wrong with that is told, and keeps nobody from serving."""
+    if shadow is None or options.shadow is None:
+        return ()
+    return (shadow, _follower(options, options.shadow, shadow.take, metrics, None))
 
 
 def _stages(options: Options, live: LiveInventory) -> Stages:
@@ -173,7 +189,14 @@ def _stages(options: Options, live: LiveInventory) -> Stages:
     return Stages(live.take, build)
 
 
-def _follower(options: Options, activation: Activation, metrics: Metrics) -> Follower:
+def _follower(
+    options: Options,
+    bundle: str,
+    take: Callable[[Candidate, str, float], None],
+    metrics: Metrics,
+    store: Store | None,
+) -> Follower:
+    """Who follows a source of bundles, of which the same is asked whichever it is."""
     demands = Demands(
         vouch=options.trusted.vouch if options.trusted else None,
         overrides=options.overrides,
@@ -182,9 +205,8 @@ def _follower(options: Options, activation: Activation, metrics: Metrics) -> Fol
         bayplan=version("bayplan"),
     )
     credentials = Path(options.credentials) if options.credentials else None
-    source = followed(read_address(options.bundle), options.poll_seconds, demands, credentials, options.timeout_seconds)
-    store = Store(Path(options.state), options.bundle) if options.state else None
-    return Follower(source, activation.take, metrics, store)
+    source = followed(read_address(bundle), options.poll_seconds, demands, credentials, options.timeout_seconds)
+    return Follower(source, take, metrics, store)
 
 
 def _certificate(

@@ -126,6 +126,22 @@ def test_audits(tmp_path: Path) -> None:
         assert json.dumps(line["patch"], separators=(",", ":")) == response["auditAnnotations"]["patch"]
 
 
+def test_a_shadow_is_asked_about_what_was_answered(tmp_path: Path) -> None:
+    """One that is not there yet keeps nobody from serving; once it is, what it would do otherwise is logged."""
+    other = tmp_path / "next"
+    with serving(tmp_path, *sources(tmp_path), "--shadow", other) as serve:
+        alone = patch_of(serve.create(TRAINEE))
+        bundles.write(other, "2.0.0", training=bundles.TRAINING.replace('== "a100"', '== "h100"'))
+        wait_for(lambda: "small@2.0.0" in serve.output(), "the shadow to be sound")
+        assert patch_of(serve.create(TRAINEE)) == alone
+        wait_for(lambda: any("difference" in line for line in serve.lines()), "the difference")
+        line = next(line for line in serve.lines() if "difference" in line)
+        assert line["difference"] == "refused"
+        assert line["revision"].startswith("small@1.0.0")
+        assert line["shadow"]["revision"].startswith("small@2.0.0")
+        assert 'bayplan_shadow_differences_total{difference="refused"} 1.0' in httpx.get(f"{serve.plain}/metrics").text
+
+
 def test_leaves_its_own_namespace_alone(tmp_path: Path) -> None:
     with serving(tmp_path, *sources(tmp_path), "--namespace", "shop") as serve:
         assert patch_of(serve.create(TRAINEE)) == []

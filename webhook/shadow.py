@@ -1,0 +1,165 @@
+"""A shadow: a second bundle that is asked about the same pods once they are answered, and decides nothing.
+
+Pods wait in a queue that is bounded, for a thread of its own, which works for a part of the time at most: what does not
+fit is dropped and counted, so no answer waits for a shadow, and none is changed by it. What is recorded are differences
+alone, a line of the decision log each, with both decisions.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+from audit import MAX_LINE, DecisionLog, bounded, now
+from delivery import Activation, Candidate
+from engine.decision import Decider, Decision, decided_alike, placed_alike
+from engine.pools import Inventory
+from engine.program import Program
+from telemetry import Metrics
+from webhook import review
+
+MAX_PODS = 1_000
+MAX_BYTES = 16 << 20
+"""Pods, and bytes of the reviews that they came in, that may wait."""
+REST = 4.0
+"""How many times as long as it decided the thread rests: it takes a fifth of one core at most."""
+SHOWN = ("pools", "patch", "warnings", "audited")
+"""What a line says of the shadow besides the sentence, where there is room."""
+MAX_MESSAGE = 1_000
+"""Characters of the shadow's sentence where there is not."""
+FLUSH_SECONDS = 2.0
+"""How long stopping waits for the pod at work."""
+
+Difference = Literal["refused", "allowed", "placed", "audited"]
+Build = Callable[[Program, Inventory, Decider | None], Decider]
+
+log = logging.getLogger("bayplan.shadow")
+
+
+class _Waiting(NamedTuple):
+    """A pod that was answered: its request's uid, whether it was a dry run, and what was decided."""
+
+    uid: str
+    dry_run: bool
+    decision: Decision
+    size: int
+
+
+class Shadow:
+    """Decides again, by another bundle on the same inventory, what has been answered."""
+
+    def __init__(self, active: Activation, build: Build, metrics: Metrics, decisions: DecisionLog) -> None:
+        """`build` makes the decider of a program on an inventory, given the last one."""
+        self._active, self._build, self._metrics, self._log = active, build, metrics, decisions
+        self._program: Program | None = None
+        self._decider: Decider | None = None
+        self._queue: deque[_Waiting] = deque()
+        self._size = 0
+        self._lock = threading.Lock()
+        self._filled = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
+
+    def take(self, candidate: Candidate, cause: str, started: float) -> None:  # noqa: ARG002 - a follower's `take`
+        """Let a bundle be the shadow from now on. From any thread."""
+        self._program = candidate.program
+        log.info("%s is asked as the shadow", candidate.revision)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._closing.set()
+        self._filled.set()
+        if self._thread.is_alive():
+            self._thread.join(FLUSH_SECONDS)
+
+    def depth(self) -> int:
+        """Pods that wait."""
+        return len(self._queue)
+
+    def offer(self, uid: str, dry_run: bool, decision: Decision, size: int) -> None:
+        """Hand over what was answered: `size` are the bytes of the review. Never waits."""
+        if self._program is None:
+            return
+        with self._lock:
+            full = len(self._queue) >= MAX_PODS or self._size + size > MAX_BYTES
+            if not full:
+                self._queue.append(_Waiting(uid, dry_run, decision, size))
+                self._size += size
+        if full:
+            self._metrics.shadow_dropped.inc()
+        else:
+            self._filled.set()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._filled.wait()
+            self._filled.clear()
+            while self._queue and not self._closing.is_set():
+                with self._lock:
+                    waiting = self._queue.popleft()
+                    self._size -= waiting.size
+                started = time.perf_counter()
+                self._look(waiting)
+                self._closing.wait(REST * (time.perf_counter() - started))
+
+    def _look(self, waiting: _Waiting) -> None:
+        """Decide one pod again. A bug here is logged by its type alone: its text may quote the pod."""
+        try:
+            decider = self._built()
+            if decider is None:
+                return
+            decision = decider.decide(waiting.decision.incoming)
+            self._metrics.shadow_decisions.inc()
+            difference = difference_of(waiting.decision, decision)
+            if difference:
+                self._metrics.shadow_differences.labels(difference).inc()
+                self._log.write(_line(waiting, decision, difference))
+        except Exception as error:
+            name = type(error).__name__
+            log.error("bug in the shadow about request %s (%s): the answer was not touched", waiting.uid, name)
+            self._metrics.shadow_dropped.inc()
+
+    def _built(self) -> Decider | None:
+        """The shadow's decider on the inventory that decides now; None as long as one of them is not there."""
+        program, active = self._program, self._active.decider
+        if program is None or active is None:
+            return None
+        inventory = active.pool_index.inventory
+        built = self._decider
+        if built is None or built.program is not program or built.pool_index.inventory is not inventory:
+            self._decider = built = self._build(program, inventory, built)
+        return built
+
+
+def difference_of(active: Decision, shadow: Decision) -> Difference | None:
+    """What a pod's author would notice of the shadow in place of the active bundle, in a word; None if nothing."""
+    if placed_alike(active, shadow):
+        return None if decided_alike(active, shadow) else "audited"
+    if active.refused != shadow.refused:
+        return "refused" if shadow.refused else "allowed"
+    return "placed"
+
+
+def _line(waiting: _Waiting, shadow: Decision, difference: Difference) -> bytes:
+    """The line of the log: the active decision as it is logged, and under `shadow` what the other one would be."""
+    line: dict[str, Any] = {
+        "time": now(),
+        "uid": waiting.uid,
+        "dryRun": waiting.dry_run,
+        "difference": difference,
+        **waiting.decision.as_json(),
+    }
+    whole = shadow.as_json()
+    short: dict[str, Any] = {key: whole[key] for key in ("revision", "mode", "allowed", "message") if key in whole}
+    short["policies"] = [policy for policy in whole["policies"] if policy["outcome"] != "notMatched"]
+    text = bounded(line | {"shadow": short | {key: whole[key] for key in SHOWN if key in whole}}, review.encode_json)
+    if len(text) <= MAX_LINE:
+        return text
+    few = {"revision": short["revision"], "allowed": short["allowed"], "message": short["message"][:MAX_MESSAGE]}
+    return bounded(line | {"shadow": few | {"omitted": True}}, review.encode_json)
