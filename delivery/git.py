@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from delivery.content import Content, SignedObject, SourceError
 from delivery.credentials import Credentials, read_credentials
 from delivery.files import MAX_DEPTH, MAX_ENTRIES
-from delivery.folder import MAX_FILE, MAX_FILES
+from delivery.folder import MAX_BUNDLE, MAX_FILE, MAX_FILES
 from delivery.git_objects import (
     FILE_MODES,
     FOLDER,
@@ -229,8 +229,8 @@ class _Fetch:
                     above.append((f"{below}/", entry.target))
                 elif entry.mode in FILE_MODES and belongs.takes(below):
                     wanted[below] = entry.target
-                    if len(wanted) > MAX_FILES + 1:
-                        raise SourceError("limits", f"the bundle has more than {MAX_FILES:,} files")
+                    if len(wanted) > MAX_FILES:  # which whoever reads the bundle tells
+                        return dict(sorted(wanted.items()))
                 else:
                     self._told(below, entry, belongs)
         return dict(sorted(wanted.items()))
@@ -269,32 +269,44 @@ class _Fetch:
     def _blobs(self, pack: Pack, wanted: Mapping[str, str]) -> dict[str, bytes | None]:
         """The bytes of blobs by name; None for those that are too large."""
         names = set(wanted.values())
-        found: dict[str, bytes | None] = dict(_small(pack, names))
-        missing = sorted(names - found.keys())
+        found = _small(pack, names)
+        missing = names - found.keys()
         if missing:
-            found |= self._asked(missing)
+            pack = self._asked(sorted(missing))
+            found |= _small(pack, missing)
+        for path, name in wanted.items():
+            if name not in found and not pack.passed_over:
+                raise SourceError("digest", f"{self._transfer.whom} left out the file `{printable(path)}`")
         return dict.fromkeys(names) | found
 
-    def _asked(self, names: list[str]) -> dict[str, bytes]:
-        """Blobs that the server has left out so far."""
+    def _asked(self, names: list[str]) -> Pack:
+        """Blobs that the server has left out so far, or all there is, where it does not hand out blobs alone."""
         from delivery.git_remote import RefusedError
 
         try:
-            received = self._remote.pack(self._transfer, self._source._prefixes(), lambda _: names, whole=True)
+            return self._pack(self._remote.pack(self._transfer, self._source._prefixes(), lambda _: names, whole=True))
         except RefusedError:
-            return dict(_small(self._received(whole=True), set(names)))
-        return dict(_small(self._pack(received), set(names)))
+            return self._received(whole=True)
 
     def _file(self, path: str, data: bytes | None) -> None:
-        if data is None or len(data) > MAX_FILE:
-            size = f"{len(data):,} bytes" if data else "its end is not seen"
-            self._problems.append(oversize(Source(printable(path), ""), size, f"{MAX_FILE:,} bytes"))
+        if data is None:
+            source = Source(printable(path), "")
+            self._problems.append(oversize(source, "its end is not seen", f"{MAX_FILE:,} bytes"))
         else:
             self._files[path] = data
 
 
-def _small(pack: Pack, names: set[str]) -> dict[str, bytes]:
-    return {one.name: one.data for one in pack.objects(BLOB) if one.name in names}
+def _small(pack: Pack, names: set[str]) -> dict[str, bytes | None]:
+    """The blobs of these names; None for those that are too large. Raises SourceError where all of them are."""
+    found: dict[str, bytes | None] = {}
+    size = 0
+    for one in pack.objects(BLOB):
+        if one.name in names:
+            found[one.name] = one.data if len(one.data) <= MAX_FILE else None
+            size += len(found[one.name] or b"")
+            if size > MAX_BUNDLE:
+                raise SourceError("limits", f"the bundle is too large: more than {MAX_BUNDLE:,} bytes")
+    return found
 
 
 def _few(names: set[str] | list[str]) -> str:

@@ -53,6 +53,8 @@ class Pack:
         self._data, self._check, self._algorithm = memoryview(data), check, algorithm
         self._width = hashlib.new(algorithm).digest_size
         self._inflated = 0
+        self.passed_over = 0
+        """How many objects were too large to be looked into, so far."""
         self._entries = self._scanned()
 
     def objects(self, *kinds: int) -> Iterator[GitObject]:
@@ -64,6 +66,8 @@ class Pack:
         for place, entry in self._entries.items():
             if entry.kind in kinds and entry.size <= MAX_OBJECT:
                 yield from self._family(place, entry, below)
+            elif entry.kind in kinds:
+                self.passed_over += 1
 
     def _family(self, place: int, entry: _Entry, below: dict[int | str, list[int]]) -> Iterator[GitObject]:
         """An object, and what deltas make of it, directly or not."""
@@ -82,6 +86,7 @@ class Pack:
                 held -= len(base)
             made = self._applied(base, self._entries[place])
             if made is None:
+                self.passed_over += 1
                 continue
             name = self._name(entry.kind, made)
             yield GitObject(entry.kind, name, made)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import contextlib
 import getpass
+import hashlib
+import itertools
 import os
 import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -40,6 +43,7 @@ class Repository:
 
     def __init__(self, folder: Path, *options: str, work: Path | None = None) -> None:
         self.folder, self.work, self.path = folder, work or folder / "work", folder / "repo.git"
+        self._seconds = itertools.count()
         folder.mkdir(parents=True, exist_ok=True)
         command = ["git", "init", "-q", "-b", "main", *options, "--separate-git-dir", str(self.path), str(self.work)]
         subprocess.run(command, check=True, env=ENVIRONMENT)
@@ -66,6 +70,51 @@ class Repository:
         """Set options to true, such as `uploadpack.allowFilter`."""
         for name in what:
             self.git("config", name, "true")
+
+    def store(self, kind: str, data: bytes) -> str:
+        """Write an object as it is, whatever is in it, without asking git; gives its name."""
+        whole = f"{kind} {len(data)}\0".encode() + data
+        name = hashlib.sha1(whole).hexdigest()
+        path = self.path / "objects" / name[:2] / name[2:]
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(zlib.compress(whole, 1))
+        return name
+
+    def tree(self, entries: Iterable[tuple[str, str, str]]) -> str:
+        """Write a tree of entries in the order given, each a mode, a name and the name of an object."""
+        lines = (
+            f"{mode} ".encode() + os.fsencode(name) + b"\0" + bytes.fromhex(target) for mode, name, target in entries
+        )
+        return self.store("tree", b"".join(lines))
+
+    def tree_of(self, files: Mapping[str, bytes]) -> str:
+        """Write files by path, and the trees that lead to them."""
+        entries: list[tuple[str, str, str]] = []
+        below: dict[str, dict[str, bytes]] = {}
+        for path, data in files.items():
+            name, slash, rest = path.partition("/")
+            if slash:
+                below.setdefault(name, {})[rest] = data
+            else:
+                entries.append(("100644", name, self.store("blob", data)))
+        entries += [("40000", name, self.tree_of(some)) for name, some in below.items()]
+        return self.tree(sorted(entries, key=lambda one: os.fsencode(one[1]) + b"/" * (one[0] == "40000")))
+
+    def record(self, tree: str, ref: str = "refs/heads/main") -> str:
+        """Write a commit of a tree without a parent, and have a reference point there; as after a force-push."""
+        who = f"A <a@example.org> {1_760_000_000 + next(self._seconds)} +0000"
+        commit = self.store("commit", f"tree {tree}\nauthor {who}\ncommitter {who}\n\nA change\n".encode())
+        self.point(ref, commit)
+        return commit
+
+    def point(self, ref: str, name: str | None) -> None:
+        """Have a reference point to an object, or be no more."""
+        path = self.path / ref
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.write_text(f"{name}\n")
 
 
 class Request:
