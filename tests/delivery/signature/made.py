@@ -93,7 +93,7 @@ def archived(*attestations: bytes, digest: str = DIGEST) -> Content:
 
 def ssh_key(folder: Path, kind: str = "ed25519", *options: str) -> Path:
     """A private key made by ssh-keygen, the same for the same words; its public half stands beside it, with `.pub`."""
-    path = folder / "-".join(["id", kind, *(option for option in options if not option.startswith("-"))])
+    path = folder / f"id_{'-'.join([kind, *(option for option in options if not option.startswith('-'))])}"
     if not path.exists():
         private, line = _ssh_key(kind, *options)
         path.touch(mode=0o600)
