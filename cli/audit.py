@@ -14,17 +14,16 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from audit import Finding, aggregated, changes
 from cli.errors import CommandError
-from cli.inputs import add_cluster, add_pods, add_pools, decider, names_cluster, running_pods
+from cli.inputs import A_BUNDLE, add_cluster, add_pods, add_pools, bundle_named, decider, names_cluster, running_pods
 from cli.terminal import GREEN, RED, amount, styled, table
 from engine.decision import Decision, title
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--bundle", metavar="BUNDLE", type=Path, required=True, help="the bundle's folder")
+    parser.add_argument("--bundle", metavar="BUNDLE", type=bundle_named, required=True, help=A_BUNDLE)
     add_pods(parser)
     add_pools(parser)
     add_cluster(parser)

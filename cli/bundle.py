@@ -58,7 +58,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _values(archive: Built) -> str:
     _limit(len(archive.data) + len(archive.attestation), MAX_VALUES, "values of Helm", "-o configmap")
-    bundle = {"archive": _encoded(archive.data), "attestation": archive.attestation.decode(), "configMap": ""}
+    bundle = {
+        "archive": _encoded(archive.data),
+        "attestation": archive.attestation.decode(),
+        "configMap": "",
+        "source": "",
+    }
     lines = [f"  {key}: {json.dumps(value)}" for key, value in bundle.items()]
     return "\n".join([f"# {_said(archive)}, written by `bayplan bundle -o helm-values`", "bundle:", *lines])
 

@@ -22,13 +22,21 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from cli.errors import UnsoundError
-from cli.inputs import add_cluster, add_pools, existing, given_cluster, given_inventory, located
+from cli.inputs import (
+    A_BUNDLE,
+    Place,
+    add_cluster,
+    add_pools,
+    as_read,
+    bundle_named,
+    given_cluster,
+    given_inventory,
+    located,
+)
 from cli.terminal import GREEN, RED, amount, styled
-from delivery import read_bundle
 from engine.analysis import Conflict, Examination, examine, inventories_of, unraised_version
 from engine.documents import BundleError, Problem, ordered
 from engine.pools import Inventory
@@ -39,7 +47,7 @@ from engine.program import compile_bundle
 class Report:
     """What was found in one bundle; `revision` is empty where there is no telling what bundle it is."""
 
-    path: Path
+    path: Place
     revision: str
     policies: int
     problems: tuple[Problem, ...]
@@ -61,7 +69,7 @@ class Report:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bundles", metavar="BUNDLE", nargs="+", type=Path, help="a bundle's folder")
+    parser.add_argument("bundles", metavar="BUNDLE", nargs="+", type=bundle_named, help=A_BUNDLE)
     parser.add_argument("--strict", action="store_true", help="warnings are errors")
     parser.add_argument(
         "--since", metavar="REF", help="refuse a version that says less than what changed since this revision of Git"
@@ -86,12 +94,12 @@ def run(args: argparse.Namespace) -> int:
     return int(any(report.count(severity) for report in reports for severity in severities))
 
 
-def examined(path: Path, pools: Inventory | None = None, cluster: Mapping[str, Any] | None = None) -> Report:
+def examined(path: Place, pools: Inventory | None = None, cluster: Mapping[str, Any] | None = None) -> Report:
     """Everything that can be said of the bundle in a folder, on these pools, or else on its own inventories.
 
     Policies that read `cluster` are examined only if what they read of it, `name` or `labels`, is given.
     """
-    bundle, problems = read_bundle(existing(path))
+    bundle, problems = as_read(path)
     if bundle is None:
         return Report(path, "", 0, problems)
     found = Examination()

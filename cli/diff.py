@@ -23,6 +23,7 @@ from audit import Move, moved
 from cli.changes import Comparison, as_json, as_text
 from cli.errors import CommandError, UnsoundError
 from cli.inputs import (
+    Place,
     add_cluster,
     add_pods,
     add_pools,
@@ -119,10 +120,13 @@ def version_of(text: str, flag: str) -> Version:
         raise _unusable(text, error) from error
 
 
-def version_at(folder: Path, revision: str) -> Version | None:
+def version_at(folder: Place, revision: str) -> Version | None:
     """What a bundle's folder was at a revision of Git, compiled; None where there was none yet."""
+    here = existing(folder)
+    if not isinstance(here, Path) or not here.is_dir():
+        raise CommandError(f"{folder}: what was before is known of a folder in a repository only")
     try:
-        bundle = bundle_at(existing(folder), revision)
+        bundle = bundle_at(here, revision)
         return Version(bundle, compile_bundle(bundle)) if bundle else None
     except SourceError as error:
         raise CommandError(f"{folder} at `{revision}`: {error}") from error

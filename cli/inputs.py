@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import CommandError
-from delivery import load_bundle, read_documents, streamed_documents
+from delivery import ARCHIVES, SourceError, bundle_as_read, read_documents, streamed_documents
 from engine.bundle import Bundle
 from engine.decision import OWN_NAMESPACE, Decider
 from engine.documents import BundleError, Manifest, Problem, Source
@@ -17,6 +17,9 @@ from engine.pods import IncomingPod, pods_from_documents
 from engine.pools import POOL_LABELS, Census, Inventory, inventory_from_documents, live_inventory
 from engine.program import Program, compile_bundle
 
+Place = Path | str
+"""Where a bundle is: a path, or an address."""
+A_BUNDLE = "a folder, an archive, git+… or oci://…"
 DESCRIPTORS = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 """Names of what is open already; other pipes are not read, for they may never end, and nobody may write into them."""
 
@@ -145,27 +148,43 @@ def _namespaces(found: Iterable[Manifest]) -> Iterator[Manifest]:
             yield from _namespaces(Manifest(manifest.source, item) for item in items)
 
 
-def located(bundle: Path, problem: Problem) -> str:
+def located(bundle: Place, problem: Problem) -> str:
     """A problem of a bundle in words, its place as a path from here."""
     return str(problem) if str(bundle) == "." else f"{bundle}/{problem}"
 
 
-def existing(bundle: Path) -> Path:
-    """The folder of a bundle, if there is one."""
-    if not bundle.is_dir():
-        raise CommandError(f"{bundle}: {'not a folder' if bundle.exists() else 'no such folder'}; a bundle is a folder")
+def bundle_named(text: str) -> Place:
+    """A bundle as somebody names it: a path as paths are written, an address as it is."""
+    return text if "://" in text else Path(text)
+
+
+def existing(bundle: Place) -> Place:
+    """The folder or archive of a bundle, if there is one, or its address."""
+    if isinstance(bundle, Path) and not bundle.is_dir():
+        if not bundle.exists():
+            raise CommandError(f"{bundle}: no such folder")
+        if not str(bundle).endswith(ARCHIVES):
+            raise CommandError(f"{bundle}: not a folder; a bundle is a folder, or an archive ({ARCHIVES[0]})")
     return bundle
 
 
-def loaded(path: Path) -> Bundle:
-    """The bundle in a folder. What is wrong with it goes to standard error."""
+def as_read(bundle: Place) -> tuple[Bundle | None, tuple[Problem, ...]]:
+    """What can be made of the bundle that is named, and all that is wrong with it."""
     try:
-        return load_bundle(existing(path))
-    except BundleError as error:
-        raise _unusable(path, error) from error
+        return bundle_as_read(str(existing(bundle)), "BUNDLE")
+    except SourceError as error:
+        raise CommandError(f"{bundle}: {error}") from error
 
 
-def compiled(path: Path, bundle: Bundle) -> Program:
+def loaded(place: Place) -> Bundle:
+    """The bundle that is named. What is wrong with it goes to standard error."""
+    bundle, problems = as_read(place)
+    if bundle is None or any(problem.severity == "error" for problem in problems):
+        raise _unusable(place, BundleError(problems))
+    return bundle
+
+
+def compiled(path: Place, bundle: Bundle) -> Program:
     """The program of a bundle. What is wrong with its expressions goes to standard error."""
     try:
         return compile_bundle(bundle)
@@ -173,7 +192,7 @@ def compiled(path: Path, bundle: Bundle) -> Program:
         raise _unusable(path, error) from error
 
 
-def _unusable(path: Path, error: BundleError) -> CommandError:
+def _unusable(path: Place, error: BundleError) -> CommandError:
     for problem in error.problems:
         if problem.severity == "error":
             print(located(path, problem), end="\n\n", file=sys.stderr)

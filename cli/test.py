@@ -13,18 +13,17 @@ import argparse
 import json
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from audit import unified
 from cli.errors import CommandError
-from cli.inputs import compiled, loaded
+from cli.inputs import A_BUNDLE, Place, bundle_named, compiled, loaded
 from cli.terminal import GREEN, RED, amount, coloured, styled
 from engine.analysis import Result, run_tests
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bundles", metavar="BUNDLE", nargs="+", type=Path, help="a bundle's folder")
+    parser.add_argument("bundles", metavar="BUNDLE", nargs="+", type=bundle_named, help=A_BUNDLE)
     parser.add_argument(
         "--run", metavar="REGEX", default="", help="only cases whose name, `test: case`, matches somewhere"
     )
@@ -49,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     return int(not all(result.passed for result in every))
 
 
-def _results(path: Path, wanted: re.Pattern[str]) -> Iterator[Result]:
+def _results(path: Place, wanted: re.Pattern[str]) -> Iterator[Result]:
     bundle = loaded(path)
     return run_tests(bundle, compiled(path, bundle), lambda name: bool(wanted.search(name)))
 
@@ -59,7 +58,7 @@ def difference(result: Result) -> list[str]:
     return unified(result.expected, result.actual, ("expected", "actual"), context=100)
 
 
-def _as_json(path: Path, result: Result) -> dict[str, Any]:
+def _as_json(path: Place, result: Result) -> dict[str, Any]:
     place = {"bundle": str(path), "file": result.span.source.name, "line": result.span.line}
     outcome = {"test": result.test, "case": result.case, "passed": result.passed}
     differing = {"expected": dict(result.expected), "actual": dict(result.actual)}
@@ -67,7 +66,7 @@ def _as_json(path: Path, result: Result) -> dict[str, Any]:
     return place | outcome | ({} if result.passed else {**differing, "decision": decision})
 
 
-def _tell(path: Path, results: Sequence[Result]) -> None:
+def _tell(path: Place, results: Sequence[Result]) -> None:
     for result in results:
         verdict = styled("pass", GREEN) if result.passed else styled("FAIL", RED)
         print(f"{verdict}  {result.name}")

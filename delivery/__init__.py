@@ -12,12 +12,12 @@ from delivery.archive import Manifest, opened, packed
 from delivery.content import Content, SourceError
 from delivery.credentials import Credentials, read_credentials
 from delivery.fingerprint import Fingerprint, fingerprint_of
-from delivery.folder import bundle_of, load_bundle, read_bundle, read_documents, streamed_documents
+from delivery.folder import bundle_of, load_bundle, read_documents, streamed_documents
 from delivery.follower import Follower, followed
 from delivery.inventory import LiveInventory
 from delivery.keeper import HeldError
 from delivery.oci import Reference, attach, pull, push, reference_of
-from delivery.once import bundle_at, bundle_from, commit_of
+from delivery.once import bundle_as_read, bundle_at, bundle_from, commit_of
 from delivery.signature import (
     BadKeyError,
     SignatureError,
@@ -29,12 +29,13 @@ from delivery.signature import (
     read_trust,
     verified,
 )
-from delivery.sources import read_address, source_of
+from delivery.sources import ARCHIVES, read_address, source_of
 from delivery.store import Store
 from delivery.transaction import Candidate, Demands, Overrides, StepFailedError, candidate_of
 from delivery.trusted import Trusted
 
 __all__ = [
+    "ARCHIVES",  # how names of archives end
     "Activation",  # the Decider that is active, kept up to date with its sources
     "BadKeyError",  # a key that can't be read
     "Candidate",  # a Content that passed every step before the swap, with its Program
@@ -59,6 +60,7 @@ __all__ = [
     "Verified",  # that a bundle may be served, who vouches for it, and until when
     "attach",  # put an attestation beside an artifact in a registry; raises SourceError
     "attestation_of",  # the attestation (sigstore bundle) of a statement, by a key
+    "bundle_as_read",  # the same as far as it can be read, and all problems
     "bundle_at",  # the Bundle that a folder was at a revision of Git; raises BundleError, RequestError, SourceError
     "bundle_from",  # the Bundle that a source has now, read once; raises BundleError, SourceError
     "bundle_of",  # the Bundle in the bytes of files as far as it can be read, and all problems
@@ -74,7 +76,6 @@ __all__ = [
     "pull",  # the archive of an artifact in a registry, compared with its digests; raises SourceError
     "push",  # put an archive into a registry; raises SourceError
     "read_address",  # the parts of a source as somebody wrote it; raises BundleError
-    "read_bundle",  # the Bundle in a folder as far as it can be read, and all problems
     "read_credentials",  # the Credentials in a folder; raises SourceError
     "read_documents",  # the Manifests in a file or folder; raises BundleError
     "read_trust",  # the Trust in files of keys

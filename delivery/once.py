@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from delivery.content import Content, SourceError
-from delivery.folder import bundle_of, load_bundle
+from delivery.folder import bundle_of, read_bundle
 from delivery.git import GitSource
 from delivery.sources import Address, read_address, source_of
 from engine.bundle import Bundle
-from engine.documents import BundleError, RequestError, printable
+from engine.documents import BundleError, Problem, RequestError, printable
 
 GIT_SECONDS = 30.0
 """How long `git` may take to say what a revision is."""
@@ -23,12 +23,18 @@ def bundle_from(text: str, flag: str) -> Bundle:
     Raises BundleError for what is wrong with the bundle or the text (`flag` says whose it is), SourceError for what is
     wrong with the source.
     """
+    return _sound(*bundle_as_read(text, flag))
+
+
+def bundle_as_read(text: str, flag: str) -> tuple[Bundle | None, tuple[Problem, ...]]:
+    """The same as far as it can be read, and all that is wrong with it. Raises likewise where there is nothing."""
     address = read_address(text, flag)
     if address.kind == "folder":
-        return load_bundle(address.location)
+        return read_bundle(address.location)
     source = source_of(address)
     try:
-        return _bundle(source.fetch())
+        content = source.fetch()
+        return bundle_of(content.files, content.problems)
     finally:
         source.close()
 
@@ -75,7 +81,10 @@ def commit_of(folder: Path, files: Iterable[str]) -> str:
 
 
 def _bundle(content: Content) -> Bundle:
-    bundle, problems = bundle_of(content.files, content.problems)
+    return _sound(*bundle_of(content.files, content.problems))
+
+
+def _sound(bundle: Bundle | None, problems: tuple[Problem, ...]) -> Bundle:
     if bundle is None or any(problem.severity == "error" for problem in problems):
         raise BundleError(problems)
     return bundle

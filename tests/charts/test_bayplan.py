@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,13 @@ import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from cli.main import parser_of
+from cli.main import main, parser_of
 from cluster.objects import NAMESPACES, NODES, RESOURCES
-from delivery import load_bundle
+from delivery import Content, Manifest, bundle_of, load_bundle, packed, read_address, source_of
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "bayplan"
+WELCOME = CHART / "welcome"
 Object = dict[str, Any]
 
 
@@ -55,19 +58,29 @@ def container_of(objects: dict[str, Object]) -> Object:
     return container
 
 
-def mounted(objects: dict[str, Object], folder: Path) -> Path:
-    """The bundle as a kubelet lays it out: files under a hidden, dated folder, and links to them."""
+def mounted(objects: dict[str, Object], folder: Path) -> Content:
+    """The bundle as a kubelet lays it out, keys in a hidden, dated folder and links to them, and `serve` reads it."""
     (volume,) = (volume for volume in pod_of(objects)["volumes"] if volume["name"] == "bundle")
-    data = objects["ConfigMap"]["data"]
+    assert volume["configMap"] == {"name": objects["ConfigMap"]["metadata"]["name"]}
+    data = {key: base64.b64decode(text) for key, text in objects["ConfigMap"]["binaryData"].items()}
+    data |= {key: text.encode() for key, text in objects["ConfigMap"].get("data", {}).items()}
     dated = folder / "..2026_11_23_06_00_00.1"
-    for item in volume["configMap"]["items"]:
-        path = dated / item["path"]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(data[item["key"]])
+    dated.mkdir(parents=True)
     (folder / "..data").symlink_to(dated.name)
-    for top in sorted({item["path"].split("/")[0] for item in volume["configMap"]["items"]}):
-        (folder / top).symlink_to(f"..data/{top}")
-    return folder
+    for key, content in data.items():
+        (dated / key).write_bytes(content)
+        (folder / key).symlink_to(f"..data/{key}")
+    (argument,) = (one for one in container_of(objects)["args"] if one.startswith("--bundle="))
+    (mount,) = (one for one in container_of(objects)["volumeMounts"] if one["name"] == "bundle")
+    where = argument.removeprefix("--bundle=").replace(mount["mountPath"], str(folder))
+    return source_of(read_address(where)).fetch()
+
+
+def values_of(bundle: Path, capsys: pytest.CaptureFixture[str]) -> Object:
+    """What `bayplan bundle` writes for the chart."""
+    assert main(["bundle", str(bundle), "-o", "helm-values"]) == 0
+    values: Object = yaml.safe_load(capsys.readouterr().out)
+    return values
 
 
 def test_lint(helm: Path) -> None:
@@ -277,38 +290,67 @@ def test_a_disruption_budget_that_would_block_a_drain_is_refused(helm: Path) -> 
 
 
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in (ROOT / "policies").glob("*/bundle.yaml")))
-def test_a_bundle_arrives_as_it_was(helm: Path, tmp_path: Path, name: str) -> None:
+def test_a_bundle_arrives_as_it_was(helm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     folder = ROOT / "policies" / name
-    files = {str(path.relative_to(folder)): path.read_text() for path in sorted(folder.rglob("*.yaml"))}
-    there = mounted(render(helm, {"bundle": {"files": files}}), tmp_path)
-    dated = (there / "..data").resolve()
-    assert {str(path.relative_to(dated)): path.read_text() for path in dated.rglob("*.yaml")} == files
-    assert load_bundle(there).policies == load_bundle(folder).policies
+    there, problems = bundle_of(mounted(render(helm, values_of(folder, capsys)), tmp_path).files)
+    assert problems == load_bundle(folder).warnings
+    assert there == load_bundle(folder)
+    assert there is not None
+    assert there.revision == load_bundle(folder).revision
 
 
-def test_the_documented_way_to_make_values_of_a_bundle(helm: Path, tmp_path: Path) -> None:
-    page = (ROOT / "docs" / "getting-started.md").read_text()
-    (script,) = (text for text in page.split("```") if text.startswith("bash\nBUNDLE=policies/mine\n"))
-    script = script.removeprefix("bash\n").replace("BUNDLE=policies/mine", f"BUNDLE={ROOT}/policies/gpu")
-    subprocess.run(["bash", "-euc", script], cwd=tmp_path, check=True)
-    values = yaml.safe_load((tmp_path / "bundle-values.yaml").read_text())
-    (tmp_path / "etc").mkdir()
-    there = mounted(render(helm, values), tmp_path / "etc")
-    assert load_bundle(there).revision == load_bundle(ROOT / "policies" / "gpu").revision
+def test_what_signs_an_archive_goes_along(helm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    signed = tmp_path / "gpu.tar.gz"
+    assert main(["build", str(ROOT / "policies" / "gpu"), "-o", str(signed)]) == 0
+    (tmp_path / "gpu.tar.gz.sigstore.json").write_text('{"a": "\\u00e9 {{ .Values }}"}\n')
+    capsys.readouterr()
+    content = mounted(render(helm, values_of(signed, capsys)), tmp_path / "etc")
+    assert content.attestations == (b'{"a": "\\u00e9 {{ .Values }}"}\n',)
+    assert content.archive == hashlib.sha256(signed.read_bytes()).hexdigest()
+
+
+def test_another_bundle_leaves_nothing_of_the_one_before(
+    helm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Helm merges maps; of two files of values the later one's bundle is whole, with or without a signature."""
+    first, second = values_of(ROOT / "policies" / "gpu", capsys), values_of(ROOT / "policies" / "spot-first", capsys)
+    first["bundle"]["attestation"] = "{}"
+    merged = {"bundle": {**first["bundle"], **second["bundle"]}}
+    there, _ = bundle_of((content := mounted(render(helm, merged), tmp_path)).files)
+    assert there == load_bundle(ROOT / "policies" / "spot-first")
+    assert content.attestations == ()
 
 
 def test_without_a_bundle_the_welcome_bundle_is_served(helm: Path, tmp_path: Path) -> None:
-    assert load_bundle(mounted(render(helm), tmp_path)).name == "welcome"
+    """Its archive stands beside its folder; BAYPLAN_REWRITE=1 writes it anew."""
+    files = {str(path.relative_to(WELCOME)): path.read_bytes() for path in WELCOME.rglob("*.yaml")}
+    bundle = load_bundle(WELCOME)
+    archive = packed(files, Manifest(bundle.name, bundle.version, requires=bundle.requires))
+    if os.environ.get("BAYPLAN_REWRITE"):
+        WELCOME.with_suffix(".tar.gz").write_bytes(archive)
+    assert WELCOME.with_suffix(".tar.gz").read_bytes() == archive
+    content = mounted(render(helm), tmp_path)
+    assert content.files == files
+    assert content.archive == hashlib.sha256(archive).hexdigest()
 
 
 def test_another_bundle_makes_other_pods(helm: Path) -> None:
-    def checksum(content: str) -> str:
-        objects = render(helm, {"bundle": {"files": {"bundle.yaml": content}}})
+    def checksum(**bundle: str) -> str:
+        objects = render(helm, {"bundle": bundle})
         annotations = objects["Deployment"]["spec"]["template"]["metadata"]["annotations"]
         return str(annotations["bayplan.dev/bundle-checksum"])
 
-    assert checksum("a: 1") == checksum("a: 1")
-    assert checksum("a: 1") != checksum("a: 2")
+    assert checksum(archive="H4sIAAAA") == checksum(archive="H4sIAAAA")
+    assert checksum(archive="H4sIAAAA") != checksum(archive="H4sIAAAB")
+    assert checksum(archive="H4sIAAAA") != checksum(archive="H4sIAAAA", attestation="{}")
+
+
+def test_a_config_map_of_somebody_elses_is_followed(helm: Path) -> None:
+    objects = render(helm, {"bundle": {"configMap": "bayplan-bundle-gpu"}})
+    assert "ConfigMap" not in objects
+    (volume,) = (volume for volume in pod_of(objects)["volumes"] if volume["name"] == "bundle")
+    assert volume["configMap"] == {"name": "bayplan-bundle-gpu"}
+    assert "--bundle=/etc/bayplan/bundle/bundle.tar.gz" in container_of(objects)["args"]
 
 
 def test_inventory(helm: Path) -> None:
@@ -349,16 +391,18 @@ def test_arguments_are_those_of_serve(helm: Path) -> None:
         ({"statusToken": {"key": 5}}, "key"),
         ({"webhook": {"handsOnDaemonSets": "templates"}}, "handsOnDaemonSets"),
         ({"webhook": {"daemonSetControllers": []}}, "daemonSetControllers"),
-        ({"bundle": {"files": {"policies/a.yaml": "x"}}}, "bundle.yaml"),
-        ({"bundle": {"files": {"bundle.yaml": "x", "../../etc/a.yaml": "x"}}}, "files"),
-        ({"bundle": {"files": {"bundle.yaml": "x", "a..b.yaml": "x"}}}, "files"),
+        ({"bundle": {"archive": "kind: Bundle"}}, "archive"),
+        ({"bundle": {"archive": "H4sIAAAA\nH4sI"}}, "archive"),
+        ({"bundle": {"attestation": "{}"}}, "bundle.attestation needs bundle.archive"),
+        ({"bundle": {"files": {"bundle.yaml": "x"}}}, "bayplan bundle BUNDLE -o helm-values"),
+        ({"bundle": {"archive": "H4sIAAAA", "configMap": "x"}}, "one of them"),
     ],
 )
 def test_mistakes_in_values_are_refused(helm: Path, values: Object, complaint: str) -> None:
     assert complaint in refusal(helm, values)
 
 
-def test_a_bundle_from_elsewhere_takes_the_place_of_files(helm: Path) -> None:
+def test_a_bundle_from_elsewhere_takes_the_place_of_an_archive(helm: Path) -> None:
     source = "git+https://git.example/platform/policies.git//gpu?tag=v1.2.0"
     bundle = {
         "source": source,
@@ -418,5 +462,5 @@ def test_a_source_that_no_pod_can_reach_is_refused(helm: Path, source: str) -> N
 
 
 def test_a_bundle_is_from_one_place(helm: Path) -> None:
-    values = {"bundle": {"source": "oci://host/a:1", "files": {"bundle.yaml": "x"}}}
-    assert "bundle.source and bundle.files: one of them" in refusal(helm, values)
+    values = {"bundle": {"source": "oci://host/a:1", "archive": "H4sIAAAA"}}
+    assert "bundle.source, bundle.archive and bundle.configMap: one of them" in refusal(helm, values)

@@ -126,6 +126,32 @@ def test_the_commit_is_named_where_all_is_committed(bayplan: Bayplan, bundle: Wr
     assert revision() == ""
 
 
+def test_an_archive_is_taken_wherever_a_bundle_is(bayplan: Bayplan, tmp_path: Path) -> None:
+    built(bayplan, sample("gpu"), archive := tmp_path / "gpu.tar.gz")
+    for words in (("check",), ("test",)):
+        ours, folders = bayplan(*words, archive), bayplan(*words, sample("gpu"))
+        assert (ours.status, ours.out, ours.err) == (folders.status, folders.out, folders.err)
+    pools, pods = sample("gpu", "pools"), sample("gpu", "examples")
+    for more in (("explain",), ("audit", "--pods")):
+        said = [
+            bayplan(more[0], "--bundle", one, "--pools", pools, *more[1:], pods, "-o", "json")
+            for one in (archive, sample("gpu"))
+        ]
+        assert said[0].out == said[1].out != ""
+
+
+def test_what_is_no_bundle_is_told_as_such(bayplan: Bayplan, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("")
+    assert "a bundle is a folder, or an archive (.tar.gz)" in bayplan("check", tmp_path / "notes.txt").err
+    (tmp_path / "a.tar.gz").write_bytes(b"")
+    ran = bayplan("check", tmp_path / "a.tar.gz")
+    assert (ran.status, ran.out) == (2, "")
+    assert "a.tar.gz: the archive can't be taken: it is cut off; build it anew with `bayplan build`" in ran.err
+    assert bayplan("check", "git+https://a b//c").status == 2
+    ran = bayplan("check", "--since", "HEAD", tmp_path / "a.tar.gz")
+    assert ran.status == 2
+
+
 # For the chart
 
 
@@ -160,7 +186,7 @@ def test_a_config_map_holds_the_archive_and_what_signs_it(bayplan: Bayplan, tmp_
 def test_values_replace_all_that_was_said_of_a_bundle(bayplan: Bayplan, tmp_path: Path) -> None:
     data = built(bayplan, sample("gpu"), tmp_path / "gpu.tar.gz")
     values = values_of(bayplan("bundle", tmp_path / "gpu.tar.gz", "-o", "helm-values"))
-    assert values == {"archive": base64.b64encode(data).decode(), "attestation": "", "configMap": ""}
+    assert values == {"archive": base64.b64encode(data).decode(), "attestation": "", "configMap": "", "source": ""}
     assert bayplan("bundle", sample("gpu"), "-o", "helm-values").out.startswith("# gpu 1.0.0")
 
 

@@ -33,8 +33,9 @@ def contents(cluster: ControlPlane, namespace: str, volume: Json) -> dict[str, b
     core = f"/api/v1/namespaces/{namespace}"
     if "configMap" in volume:
         source = volume["configMap"]
-        stored = cluster.api("GET", f"{core}/configmaps/{source['name']}").get("data", {})
-        data = {key: text.encode() for key, text in stored.items()}
+        stored = cluster.api("GET", f"{core}/configmaps/{source['name']}")
+        data = {key: text.encode() for key, text in stored.get("data", {}).items()}
+        data |= {key: base64.b64decode(text) for key, text in stored.get("binaryData", {}).items()}
     else:
         source = volume["secret"]
         stored = cluster.api("GET", f"{core}/secrets/{source['secretName']}").get("data", {})

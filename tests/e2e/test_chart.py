@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from delivery import Manifest, packed
+
 from .controlplane import ApiError, ControlPlane, Json, wait_for
 from .fleet import add_general, add_gpu
 from .mounts import container_arguments
@@ -27,7 +29,8 @@ NAME = "bayplan"
 WEBHOOK = "mutate.bayplan.dev"
 MINE = f"app.kubernetes.io/instance={NAME}"
 TRAINING = {"workload": "training"}
-BUNDLE_VALUES = {"files": {str(path.relative_to(BUNDLE)): path.read_text() for path in BUNDLE.rglob("*.yaml")}}
+FILES = {str(path.relative_to(BUNDLE)): path.read_bytes() for path in BUNDLE.rglob("*.yaml")}
+BUNDLE_VALUES = {"archive": base64.b64encode(packed(FILES, Manifest("e2e", "1.0.0"))).decode()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ def test_audit_comes_first_and_enforcing_is_an_upgrade(release: Release, namespa
     """With the chart's own bundle. The certificate outlives the upgrade."""
     cluster = release.cluster
     cluster.add_node("any", {"topology.kubernetes.io/zone": "eu-1a"})
-    release.install(bundle={"files": {}}, mode="audit")
+    release.install(bundle={"archive": ""}, mode="audit")
     with release.replica(tmp_path / "audit") as serving:
         cluster.wait_called(NAME, namespace)
         cluster.apply(deployment("web", namespace))

@@ -100,7 +100,7 @@ class Reader:
 
     def install(self) -> None:
         """Step 5b, and its end."""
-        self.next("BUNDLE=")
+        self.next("bayplan bundle ")
         given = f" --set service.port={self.port},webhook.timeoutSeconds=20"
         assert "audit" in self.next("helm install ", given)
         logs = next(self.page)

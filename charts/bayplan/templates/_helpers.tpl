@@ -28,24 +28,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- default (printf "%s-tls" (include "bayplan.fullname" .)) .Values.tls.secretName }}
 {{- end }}
 
-{{/* The bundle: path → content, of the values or else of the folder `welcome`. */}}
-{{- define "bayplan.files" -}}
-{{- $files := dict }}
-{{- range $path, $content := .Values.bundle.files }}
-{{- $_ := set $files $path $content }}
-{{- end }}
-{{- if not $files }}
-{{- range $path, $content := .Files.Glob "welcome/**.yaml" }}
-{{- $_ := set $files (trimPrefix "welcome/" $path) (toString $content) }}
-{{- end }}
-{{- end }}
-{{- toJson $files }}
-{{- end }}
-
-{{/* A ConfigMap's key may not hold a slash, and a bundle's path no two dots in a row (values.schema.json sees to
-that): so one stands for the other, and no two paths share a key. */}}
-{{- define "bayplan.key" -}}
-{{- replace "/" ".." . }}
+{{/* The archive of the bundle, base64: of the values, or else the chart's own. It is one value, so that it is replaced as a
+whole: Helm merges maps, and a policy that was deleted would stay. */}}
+{{- define "bayplan.archive" -}}
+{{- default (.Files.Get "welcome.tar.gz" | b64enc) .Values.bundle.archive }}
 {{- end }}
 
 {{/* What the API server checks before it calls: never looser than what the webhook leaves alone itself. The user comes

@@ -16,8 +16,7 @@ from textwrap import indent
 
 import pytest
 
-from delivery import read_bundle
-from delivery.folder import MAX_BUNDLE, MAX_FILE, MAX_FILES
+from delivery.folder import MAX_BUNDLE, MAX_FILE, MAX_FILES, read_bundle
 from delivery.folder import bundle_of as files_to_bundle
 from delivery.git import GitSource
 from delivery.sources import read_address
