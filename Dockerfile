@@ -19,6 +19,10 @@ RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --no-index --wheel-d
     && /opt/bayplan/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim
+# ssh, for bundles in repositories that are reached by it; it wants whoever runs it to have a name
+RUN apt-get update && apt-get install --yes --no-install-recommends openssh-client \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 65532 --user-group --no-create-home --home-dir / --shell /usr/sbin/nologin bayplan
 COPY --from=build /opt/bayplan /opt/bayplan
 ENV PATH=/opt/bayplan/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 65532:65532

@@ -38,6 +38,10 @@ _COMPLAINTS = (
     ("error in libcrypto", "can't be asked: what is in `identity` is no private key, or not all of one"),
     ("Permission denied", "refuses the key `identity`; may it read the repository?"),
     ("does not appear to be a git repository", "has no repository there"),
+    (
+        "No user exists for uid",
+        "can't be asked: ssh wants the user that runs Bayplan to have a name; the image's is 65532",
+    ),
     ("dubious ownership", "can't be asked: the repository belongs to another user (`git config safe.directory`)"),
 )
 """What is in a complaint, and what that means."""
