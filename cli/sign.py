@@ -22,10 +22,8 @@ from pathlib import Path
 
 from cli.errors import CommandError
 from cli.registries import add_credentials, reference, shown
-from cli.verify import fetched
 from delivery import (
     BadKeyError,
-    Content,
     SourceError,
     Statement,
     attach,
@@ -34,6 +32,7 @@ from delivery import (
     opened,
     private_key,
     pull,
+    read_address,
 )
 from engine.bundle import Bundle
 from engine.documents import BundleError
@@ -58,14 +57,17 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.archive.startswith("oci://"):
+    kind = read_address(args.archive, "ARCHIVE").kind
+    if kind == "oci":
         return _sign_there(args)
-    content, bundle = fetched(args.archive, None)
-    if not content.archive:
+    if kind != "archive":
         raise CommandError(
             f"{args.archive} is no archive: `bayplan build` makes one; Git signs commits and tags itself"
         )
-    signature = _signature(args, content, bundle)
+    try:
+        bundle, signature = _signed(args, Path(args.archive).read_bytes())
+    except SourceError as error:
+        raise CommandError(f"{args.archive}: {error}") from error
     output = args.output or f"{args.archive}.sigstore.json"
     if output == "-":
         sys.stdout.write(signature.decode() + "\n")
@@ -82,29 +84,30 @@ def _sign_there(args: argparse.Namespace) -> int:
         raise CommandError("--output: the signature of what is in a registry is put there; `bayplan pull` takes it out")
     try:
         pulled = pull(target, credentials)
-        archive = opened(pulled.archive)
-        bundle, problems = bundle_of(archive.files)
-        if bundle is None:
-            raise BundleError(problems)
+        bundle, signature = _signed(args, pulled.archive)
         pinned = target._replace(tag=pulled.tag, digest=pulled.digest, versions="")
-        digest = hashlib.sha256(pulled.archive).hexdigest()
-        content = Content(pulled.digest, str(pinned), archive.files, archive=digest)
-        attach(pinned, _signature(args, content, bundle), credentials)
+        attach(pinned, signature, credentials)
     except SourceError as error:
         raise CommandError(f"{target}: {error}") from error
     print(f"signed {bundle.name} {bundle.version}: {pinned}")
     return 0
 
 
-def _signature(args: argparse.Namespace, content: Content, bundle: Bundle) -> bytes:
+def _signed(args: argparse.Namespace, data: bytes) -> tuple[Bundle, bytes]:
+    """The bundle in an archive, and the archive's signature. Raises SourceError, BundleError and CommandError."""
+    archive = opened(data)
+    bundle, problems = bundle_of(archive.files)
+    if bundle is None:
+        raise BundleError(problems)
     now = datetime.datetime.now(datetime.UTC)
     expires = now + args.expires if args.expires else None
-    statement = Statement(content.archive, bundle.name, bundle.version, "", now, expires)
+    digest, revision = hashlib.sha256(data).hexdigest(), archive.manifest.revision
+    statement = Statement(digest, bundle.name, bundle.version, revision, now, expires)
     try:
         key = private_key(args.key.read_bytes(), str(args.key), _passphrase(args))
     except BadKeyError as error:
         raise CommandError(str(error)) from error
-    return attestation_of(statement.payload(Path(args.archive).name), key)
+    return bundle, attestation_of(statement.payload(f"{bundle.name}-{bundle.version}.tar.gz"), key)
 
 
 def _passphrase(args: argparse.Namespace) -> bytes | None:

@@ -196,7 +196,8 @@ class _Fetch:
                 )
             if tag.kind not in ("commit", "tag") or (seen := seen + 1) > 8:
                 raise self._transfer.error(f"the tag `{printable(tag.called)}` is about a {tag.kind}, not a commit")
-            signed.append(signed_tag(printable(tag.called), found[1]))
+            if name == self._start:  # one that it is about was signed under its own name, not under this one
+                signed.append(signed_tag(printable(tag.called), found[1]))
             name = tag.target
         data = self._object(name, COMMIT, "the commit")
         signed.append(signed_commit(name, data))

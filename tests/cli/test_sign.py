@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 from pathlib import Path
@@ -43,6 +44,10 @@ def test_what_is_signed_is_verified(bayplan: Bayplan) -> None:
     told = bayplan("verify", "small-1.2.0.tar.gz", "--key", "release.pub", "-o", "json").json
     assert (told["kind"], told["bundle"], told["version"]) == ("statement", "small", "1.2.0")
     assert told["expires"].endswith("Z")
+    whole = json.loads(Path("small-1.2.0.tar.gz.sigstore.json").read_text())
+    said = json.loads(base64.b64decode(whole["dsseEnvelope"]["payload"]))
+    assert said["subject"][0]["name"] == "small-1.2.0.tar.gz"
+    assert said["predicate"]["bundle"] == {"name": "small", "version": "1.2.0", "revision": "0123abc"}
 
 
 @pytest.mark.usefixtures("here")
@@ -106,7 +111,7 @@ def test_an_archive_that_was_changed_is_not_verified(bayplan: Bayplan) -> None:
         (("small-1.2.0.tar.gz", "--key", "release.pem", "--expires", "soon"), "`soon` is no time; expected a number"),
         (("small-1.2.0.tar.gz", "--key", "release.pem", "--expires", "0d"), "`0d` is no time"),
         (("gone.tar.gz", "--key", "release.pem"), "gone.tar.gz"),
-        ((".", "--key", "release.pem"), "bundle.yaml"),
+        ((".", "--key", "release.pem"), "is no archive"),
         (("release.pem", "--key", "release.pem"), "release.pem"),
     ],
 )

@@ -114,6 +114,20 @@ def test_a_signed_tag_under_another_name_is_refused(signed: Signed) -> None:
         signed.judged("?tag=v2.0.0")
 
 
+def test_a_tag_of_a_signed_tag_has_to_be_signed_itself(signed: Signed) -> None:
+    """The inner one was signed under another name; who may write tags could have it served under any."""
+    key = signed.use(ssh_key(signed.folder))
+    signed.allow(f"* {ssh_public(key)}")
+    signed.repository.commit(bundles.files())
+    signed.repository.git("tag", "-s", "-m", "A release", "v1.0.0")
+    signed.repository.git("tag", "-a", "--no-sign", "-m", "Another name", "v2.0.0", "v1.0.0")
+    signed.repository.git("tag", "-s", "-m", "Another name", "v3.0.0", "v1.0.0")
+    assert "object" in signed.repository.git("cat-file", "tag", "v2.0.0")
+    with pytest.raises(SignatureError, match="neither the commit nor a tag has one"):
+        signed.judged("?tag=v2.0.0")
+    assert signed.judged("?tag=v3.0.0").words.startswith("the tag v3.0.0 is signed by")
+
+
 def test_what_is_not_signed_is_refused(signed: Signed, refused: Callable[..., SignatureError]) -> None:
     signed.allow(f"* {ssh_public(ssh_key(signed.folder))}")
     signed.repository.commit(bundles.files())
