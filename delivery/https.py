@@ -15,7 +15,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -27,6 +27,8 @@ from delivery.transfer import Transfer
 CHUNK = 1 << 16
 CONNECT_SECONDS = 10.0
 MAX_RETRY_AFTER = 3600.0
+LATER = 1.0
+"""How much later than a transfer a silent connection of it ends by itself: what is told is that the transfer did."""
 
 
 class Answer:
@@ -91,13 +93,14 @@ class Https:
         `authority` is PEM: the certificates that the server's may be signed by, in place of the system's.
         """
         self._transfer = transfer
+        later = transfer.left() + LATER
         with told(transfer):
             response = self._pool(transfer, url, authority).request(
                 method,
                 url,
                 body=body,
                 headers={"User-Agent": "bayplan", **headers},
-                timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, transfer.left()), read=transfer.left()),
+                timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, later), read=later),
                 preload_content=False,
                 decode_content=False,
                 retries=False,
@@ -114,7 +117,7 @@ class Https:
         place = urlsplit(url)
         if place.scheme != "https" and (place.scheme != "http" or not is_loopback(place.hostname or "")):
             raise transfer.error(f"`{place.scheme}` to `{place.hostname}` is refused, only https is asked")
-        proxy = proxy_for(place.hostname or "", place.port or 443, os.environ)
+        proxy = proxy_for(place.hostname or "", place.port or 443, os.environ) if place.scheme == "https" else ""
         if (proxy, authority) not in self._pools:
             self.close()  # of an authority or a proxy that was before, nothing is kept
             self._pools[proxy, authority] = self._made(transfer, proxy, authority)
@@ -125,7 +128,11 @@ class Https:
             context = ssl.create_default_context(cadata=authority or None)
         except (ssl.SSLError, ValueError):
             raise transfer.error("`ca.crt` of the credentials holds no certificates in PEM") from None
-        pool = urllib3.ProxyManager(proxy, ssl_context=context) if proxy else urllib3.PoolManager(ssl_context=context)
+        pool = urllib3.PoolManager(ssl_context=context)
+        if proxy:
+            user = urllib3.util.parse_url(proxy).auth
+            shown = urllib3.make_headers(proxy_basic_auth=unquote(user)) if user else None
+            pool = urllib3.ProxyManager(proxy, proxy_headers=shown, ssl_context=context)
         pool.pool_classes_by_scheme = self._pool_classes()
         return pool
 

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 
 
 def proxy_for(host: str, port: int, environment: Mapping[str, str]) -> str:
-    """The address of the proxy for https to a host; empty where it is asked directly, as this machine always is."""
-    if is_loopback(host):
-        return ""
+    """The address of the proxy for https to a host; empty where it is asked directly."""
     proxy = _said(environment, "https_proxy") or _said(environment, "all_proxy")
     if not proxy or any(_covers(entry, host, port) for entry in _said(environment, "no_proxy").split(",")):
         return ""

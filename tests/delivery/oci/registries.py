@@ -10,6 +10,8 @@ import base64
 import contextlib
 import http.client
 import json
+import select
+import socket
 import ssl
 import threading
 import time
@@ -29,6 +31,8 @@ from tests.e2e.certificates import Authority
 from tests.e2e.processes import Process, free_ports
 from tests.waiting import wait_for
 
+ELSEWHERE = "registry.example"
+"""What a registry is called by who reaches it through a `Tunnel`."""
 USER = "robot"
 PASSWORDS = {
     "first": "$2b$05$abcdefghijklmnopqrstuu3rQZA.e/048YzLTJ55aycWHfqo0a49W",
@@ -58,7 +62,7 @@ def distribution(
     (port,) = free_ports(1)
     settings: dict[str, Any] = {"addr": f"127.0.0.1:{port}", "secret": "tests"}
     if authority:
-        certificate, key = authority.issue("127.0.0.1", "localhost")
+        certificate, key = authority.issue("127.0.0.1", "localhost", ELSEWHERE)
         settings["tls"] = {"certificate": str(certificate), "key": str(key)}
     configuration = {
         "version": "0.1",
@@ -188,7 +192,7 @@ class Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
             self.close_connection = True
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815
+    do_GET = do_HEAD = do_POST = do_PUT = do_CONNECT = _handle  # noqa: N815
 
     def log_message(self, *_: object) -> None:
         pass
@@ -243,3 +247,32 @@ class Between:
         kept = {name: value for name, value in response.getheaders() if name.lower() not in dropped}
         request.reply(response.status, data, kept)
         connection.close()
+
+
+class Tunnel:
+    """A proxy through which a registry is reached by whatever name. `asked` is what it was asked to connect to."""
+
+    def __init__(self, upstream: str) -> None:
+        self._upstream = upstream
+        self.asked: list[tuple[str, str | None]] = []
+        self._server = _server(self._answer)
+        self.address = f"127.0.0.1:{self._server.server_address[1]}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _answer(self, request: Handler) -> None:
+        self.asked.append((request.path, request.headers.get("Proxy-Authorization")))
+        host, _, port = self._upstream.partition(":")
+        with socket.create_connection((host, int(port))) as there:
+            request.wfile.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+            pairs = {request.connection: there, there: request.connection}
+            while True:
+                readable, _, _ = select.select(list(pairs), [], [])
+                for one in readable:
+                    data = one.recv(1 << 16)
+                    if not data:
+                        request.close_connection = True
+                        return
+                    pairs[one].sendall(data)

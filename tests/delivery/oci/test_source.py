@@ -25,7 +25,7 @@ from tests.e2e.certificates import Authority, make_authority
 
 from .artifacts import NOBODY, archive, manifest_of, published, put_manifest
 from .conftest import fails, source_of
-from .registries import USER, Between, Handler, Registry, TokenServer, let_in
+from .registries import ELSEWHERE, USER, Between, Handler, Registry, TokenServer, Tunnel, let_in
 
 BetweenOf = Callable[[str], Between]
 Fault = Callable[[Handler], bool]
@@ -376,6 +376,34 @@ def test_a_certificate_that_is_not_trusted(token_registry: Registry, tmp_path: P
     other = make_authority(tmp_path)
     error = fails(source_of(Reference(token_registry.host, repository, "1"), credentials(tmp_path, other)).look)
     assert "certificate" in str(error)
+
+
+def test_a_registry_behind_a_proxy(
+    token_registry: Registry,
+    authority: Authority,
+    tmp_path: Path,
+    repository: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here, there = (Reference(host, repository, "1.0.0") for host in (token_registry.host, ELSEWHERE))
+    folder = credentials(tmp_path / "credentials", authority)
+    digest = published(here, credentials=read_credentials(folder, "fetch"))
+    tunnel = Tunnel(token_registry.host)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://us:er@{tunnel.address}")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    try:
+        source = source_of(there, folder)
+        assert source.look() == digest == source.fetch().version
+        source.close()
+        assert set(tunnel.asked) == {(f"{ELSEWHERE}:443", "Basic dXM6ZXI=")}, "the token server needs none"
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1,.example")
+        assert "is not known by that name" in str(fails(source_of(there, folder, 5).look))
+    finally:
+        tunnel.close()
+    monkeypatch.setenv("NO_PROXY", "")
+    error = str(fails(source_of(there, folder).look))
+    assert "can't be reached through the proxy" in error
+    assert "us:er" not in error
 
 
 def shown(way: Between) -> list[str | None]:
