@@ -68,7 +68,7 @@ def _involved(before: Decision, after: Decision, changed: Collection[str]) -> tu
     """The policies that have a part in it."""
     was = {policy.name: policy for policy in before.policies}
     now = {policy.name: policy for policy in after.policies}
-    quiet = (None, "notMatched", "off", "notRolledOut")
+    quiet = (None, "notMatched", "satisfied", "off", "notRolledOut")
     found = []
     for name in sorted(was.keys() | now.keys()):
         mine, its = was.get(name), now.get(name)

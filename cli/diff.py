@@ -49,6 +49,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundles", metavar="OLD NEW", nargs="+", help="two bundles; with --since REF, only the new one")
     parser.add_argument("--since", metavar="REF", help="compare with what the folder was at this revision of Git")
     parser.add_argument(
+        "--credentials",
+        metavar="FOLDER",
+        type=Path,
+        help="files with what sources elsewhere ask for",
+    )
+    parser.add_argument(
         "--detailed-exitcode", action="store_true", help="exit as terraform does: 2 for differences, 1 for failures"
     )
     parser.add_argument(
@@ -97,9 +103,9 @@ def _versions(args: argparse.Namespace) -> tuple[Version, Version]:
             else "say two bundles, OLD and NEW, or --since REF BUNDLE"
         )
         raise CommandError(words)
-    new = version_of(args.bundles[-1], "NEW")
+    new = version_of(args.bundles[-1], "NEW", args.credentials)
     if args.since is None:
-        return version_of(args.bundles[0], "OLD"), new
+        return version_of(args.bundles[0], "OLD", args.credentials), new
     return version_at(Path(args.bundles[0]), args.since) or _nothing(new.bundle), new
 
 
@@ -109,14 +115,16 @@ def _nothing(new: Bundle) -> Version:
     return Version(nothing, compile_bundle(nothing))
 
 
-def version_of(text: str, flag: str) -> Version:
+def version_of(text: str, flag: str, credentials: Path | None = None) -> Version:
     """The bundle of a source, compiled. What is wrong with it is told by its own files."""
     try:
-        bundle = bundle_from(text, flag)
+        bundle = bundle_from(text, flag, credentials)
         return Version(bundle, compile_bundle(bundle))
     except SourceError as error:
         raise CommandError(f"{text}: {error}") from error
     except BundleError as error:
+        if all(problem.rule == "source" for problem in error.problems):
+            raise  # it is about what was written on the command line, and points into it
         raise _unusable(text, error) from error
 
 

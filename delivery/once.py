@@ -17,21 +17,21 @@ GIT_SECONDS = 30.0
 """How long `git` may take to say what a revision is."""
 
 
-def bundle_from(text: str, flag: str) -> Bundle:
+def bundle_from(text: str, flag: str, credentials: Path | None = None) -> Bundle:
     """The bundle that a source has now, as it is written on the command line: a folder, an archive, or an address.
 
-    Raises BundleError for what is wrong with the bundle or the text (`flag` says whose it is), SourceError for what is
-    wrong with the source.
+    `credentials` is a folder of files. Raises BundleError for what is wrong with the bundle or the text (`flag` says
+    whose it is), SourceError for what is wrong with the source.
     """
-    return _sound(*bundle_as_read(text, flag))
+    return _sound(*bundle_as_read(text, flag, credentials))
 
 
-def bundle_as_read(text: str, flag: str) -> tuple[Bundle | None, tuple[Problem, ...]]:
+def bundle_as_read(text: str, flag: str, credentials: Path | None = None) -> tuple[Bundle | None, tuple[Problem, ...]]:
     """The same as far as it can be read, and all that is wrong with it. Raises likewise where there is nothing."""
     address = read_address(text, flag)
     if address.kind == "folder":
         return read_bundle(address.location)
-    source = source_of(address)
+    source = source_of(address, credentials)
     try:
         content = source.fetch()
         return bundle_of(content.files, content.problems)

@@ -151,7 +151,7 @@ def test_what_was_not_there_yet_is_all_new(bayplan: Bayplan, versioned: Path) ->
         (("a", "--since=main"), "--since REF takes one bundle"),
         (("gone",), "gone` does not exist"),
         (("oci://registry.example.com/gpu:1",), "oci"),
-        (("git+https://u:p@h/r",), "git+https://"),
+        (("git+https://u:p@h/r",), "an address holds no credentials"),
     ],
 )
 def test_what_can_not_be_compared(bayplan: Bayplan, versioned: Path, words: tuple[str, ...], said: str) -> None:
