@@ -12,7 +12,7 @@ from delivery.archive import Manifest, opened, packed
 from delivery.content import Content, SourceError
 from delivery.credentials import Credentials, read_credentials
 from delivery.fingerprint import Fingerprint, fingerprint_of
-from delivery.folder import bundle_of, load_bundle, read_documents, streamed_documents
+from delivery.folder import bundle_of, read_documents, streamed_documents
 from delivery.follower import Follower, followed
 from delivery.inventory import LiveInventory
 from delivery.keeper import HeldError
@@ -69,7 +69,6 @@ __all__ = [
     "decider_of",  # the Decider of a Program and an Inventory, renewed where the Program stays
     "fingerprint_of",  # the Fingerprint of files and folders
     "followed",  # an address as it is followed by default
-    "load_bundle",  # the Bundle in a folder; raises BundleError
     "opened",  # what an archive holds; raises SourceError
     "packed",  # the archive of a bundle's files
     "private_key",  # a private key from PEM; raises BadKeyError

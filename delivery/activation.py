@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from delivery.fingerprint import Fingerprint, fingerprint_of
 from delivery.transaction import Candidate
+from engine.bundle import HandsOn
 from engine.decision import Decider
 from engine.documents import BundleError, RequestError
 from engine.pods import DAEMON_SET_CONTROLLERS
@@ -124,6 +125,11 @@ class Activation:
         `cause` is a word for the metrics, `started` when the work on it began (`time.perf_counter`).
         """
         self._swap(candidate.program, None, cause, started)
+
+    @property
+    def hands_on(self) -> HandsOn:
+        """What the bundle wants sent besides other pods; nothing more as long as there is none."""
+        return self._program.hands_on if self._program else HandsOn()
 
     def unready(self) -> list[str]:
         """What there is to wait for, in words; nothing once a decider is active."""

@@ -141,9 +141,7 @@ def candidate_of(content: Content, demands: Demands, seen: Mapping[str, str], no
     with _step("compile"):
         program = compile_bundle(bundle)
     with _step("test"):
-        from engine.analysis import passing  # whoever only asks whether something changed does without
-
-        program = passing(bundle, program)
+        program = _passing(bundle, program) if bundle.tests else program
     with _step("parse", lasting=False):
         here = overridden(bundle, demands.overrides.sources())
     if here is not bundle:
@@ -151,6 +149,12 @@ def candidate_of(content: Content, demands: Demands, seen: Mapping[str, str], no
             bundle, program = here, compile_bundle(here)
     candidate = Candidate(content, bundle, program, vouched)
     return _without_conflicts(candidate) if demands.strict else candidate
+
+
+def _passing(bundle: Bundle, program: Program) -> Program:
+    from engine.analysis import passing  # whoever has no tests, or only asks whether something changed, does without
+
+    return passing(bundle, program)
 
 
 def conflicts_of(candidate: Candidate) -> tuple[Problem, ...]:

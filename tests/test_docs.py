@@ -22,8 +22,8 @@ from audit.lines import MAX_LINE
 from audit.records import MAX_BYTES, MAX_LINES
 from cli.main import COMMANDS, main, parser_of
 from cluster.lookup import AT_ONCE, SECONDS
-from delivery import load_bundle, read_documents
-from delivery.folder import MAX_BUNDLE, MAX_FILE, MAX_FILES
+from delivery import read_documents
+from delivery.folder import MAX_BUNDLE, MAX_FILE, MAX_FILES, load_bundle
 from engine.bundle import parse_bundle
 from engine.bundle.fields import CASE, EXPECT, POLICY, TEST
 from engine.bundle.model import OUTCOMES

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from delivery import load_bundle
+from delivery.folder import load_bundle
 from engine.analysis import run_tests
 from engine.bundle import Bundle
 from engine.program import compile_bundle

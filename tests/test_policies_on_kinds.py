@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from delivery import load_bundle
+from delivery.folder import load_bundle
 from engine.analysis.cases import FIELDS, _fits, incoming_pods, inventory_of
 from engine.bundle import Bundle, Case
 from engine.bundle import Test as PlacementTest

@@ -26,12 +26,10 @@ from delivery import (
     Trusted,
     decider_of,
     followed,
-    load_bundle,
     read_address,
 )
 from engine.bundle import FailurePolicy, HandsOn
 from engine.decision import OWN_NAMESPACE
-from engine.documents import BundleError
 from engine.pods import DAEMON_SET_CONTROLLERS
 from engine.pools import POOL_LABELS
 from telemetry import Metrics, Refusals, configure_logging
@@ -110,7 +108,9 @@ def serve(options: Options, output: BinaryIO) -> None:
         admission_port, health_port = (
             stack.enter_context(contextlib.closing(listen(address))) for address in (options.listen, options.health)
         )
-        certificate = _certificate(options, address_of(admission_port), metrics, output, stack)
+        port = address_of(admission_port).rpartition(":")[2]
+        url = (options.dev_url or f"https://127.0.0.1:{port}").rstrip("/")
+        certificate, authority = _certificate(options, url, metrics, stack)
         cluster = connect(options.kubeconfig, options.context, options.in_cluster) if options.watches else None
         namespaces = Namespaces(cluster, metrics) if cluster else None
         fleet = FleetWatch(cluster, lambda: activation.fleet_changed(), metrics) if cluster else None
@@ -126,6 +126,8 @@ def serve(options: Options, output: BinaryIO) -> None:
             reflector.start()
         follower.first()
         activation.first()
+        if authority:
+            _tell(options, url, authority, activation.hands_on, output)
         decisions = DecisionLog(output, lambda reason, lines: metrics.dropped.labels(reason).inc(lines))
         stack.callback(decisions.close)
         shadow = Shadow(activation, stages.build, metrics, decisions) if options.shadow else None
@@ -166,6 +168,7 @@ def serve(options: Options, output: BinaryIO) -> None:
         _gauges(metrics, activation, decisions, follower)
         if shadow:
             metrics.live("bayplan_shadow_queue_depth", "Pods that wait for the shadow.", shadow.depth)
+        gc.collect()
         _settle()
         serving.run(admission_port, health_port)
 
@@ -210,44 +213,38 @@ def _follower(
 
 
 def _certificate(
-    options: Options, address: str, metrics: Metrics, output: BinaryIO, stack: contextlib.ExitStack
-) -> Certificate:
-    """The certificate of the files; or one made for development, whose webhook configuration is printed."""
+    options: Options, url: str, metrics: Metrics, stack: contextlib.ExitStack
+) -> tuple[Certificate, bytes]:
+    """The certificate of the files; or one made for development, with its authority."""
     authority = Path(options.client_authority) if options.client_authority else None
     if options.certificate and options.key:
-        return Certificate(Path(options.certificate), Path(options.key), metrics, authority)
-    url = (options.dev_url or f"https://127.0.0.1:{address.rpartition(':')[2]}").rstrip("/")
+        return Certificate(Path(options.certificate), Path(options.key), metrics, authority), b""
     names = dict.fromkeys([urlsplit(url).hostname or "127.0.0.1", "localhost", "127.0.0.1", "::1"])
     pair = development(list(names))
+    folder = Path(stack.enter_context(development_folder()))
+    return Certificate(*pair.write(folder), metrics, authority), pair.authority
+
+
+def _tell(options: Options, url: str, authority: bytes, hands_on: HandsOn, output: BinaryIO) -> None:
+    """Print the webhook configuration for development, or write it where it is wanted."""
     text = configuration(
         f"{url}/mutate",
-        pair.authority,
+        authority,
         options.own_namespace,
         options.failure_policy,
         options.dev_namespaces,
         options.daemon_set_controllers,
-        _hands_on(options.bundle),
+        hands_on,
     )
     if options.dev_config:
         Path(options.dev_config).write_text(text)
     else:
         output.write(text.encode())
         output.flush()
-    folder = Path(stack.enter_context(development_folder()))
-    return Certificate(*pair.write(folder), metrics, authority)
-
-
-def _hands_on(bundle: str) -> HandsOn:
-    """What the bundle that is there now wants sent; what is wrong with it is told when it is activated."""
-    try:
-        return load_bundle(bundle).hands_on
-    except (BundleError, OSError):
-        return HandsOn()
 
 
 def _settle() -> None:
     """Collect less often, and never again what is loaded by now: an admission makes garbage without cycles."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE)
     gc.enable()

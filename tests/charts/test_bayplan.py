@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from cli.main import main, parser_of
 from cluster.objects import NAMESPACES, NODES, RESOURCES
-from delivery import Content, Manifest, bundle_of, load_bundle, packed, read_address, source_of
+from delivery import Content, Manifest, bundle_of, packed, read_address, source_of
+from delivery.folder import load_bundle
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "bayplan"

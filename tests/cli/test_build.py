@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from cli import bundle as command
-from delivery import load_bundle, opened
+from delivery import opened
 from delivery.archive import ArchiveSource
-from delivery.folder import bundle_of
+from delivery.folder import bundle_of, load_bundle
 from tests.cli.conftest import Bayplan, Ran, sample
 
 TEST = """\

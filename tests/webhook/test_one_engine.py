@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from cli.main import main
-from delivery import load_bundle, read_documents
+from delivery import read_documents
+from delivery.folder import load_bundle
 from engine.decision import Decider
 from engine.pods import IncomingPod, pods_from_documents
 from engine.pools import inventory_from_documents

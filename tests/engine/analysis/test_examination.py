@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delivery import load_bundle
+from delivery.folder import load_bundle
 from engine.analysis.conflicts import clashes
 from engine.analysis.examination import Examination, examine, inventories_of
 from engine.decision import Decider
