@@ -14,8 +14,8 @@ from functools import lru_cache, partial
 from sys import intern
 from typing import Any
 
-from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec import Struct, defstruct
+from msgspec.structs import asdict, astuple
 
 from cluster.client import Cluster
 from cluster.lookup import SECONDS, Lookups
@@ -27,34 +27,44 @@ from telemetry import Metrics
 Json = dict[str, Any]
 
 
-class _Metadata(Struct, frozen=True):
+class _Metadata(Struct, frozen=True, gc=False):
     name: str = ""
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
 
 
-class _Taint(Struct, frozen=True):
+class _Taint(Struct, frozen=True, gc=False):
     key: str = ""
     value: str = ""
     effect: str = ""
 
 
-class _NodeSpec(Struct, frozen=True):
+class _NodeSpec(Struct, frozen=True, gc=False):
     taints: list[_Taint] | None = None
 
 
-class _Condition(Struct, frozen=True):
+class _Condition(Struct, frozen=True, gc=False):
     type: str = ""
     status: str = ""
 
 
-class _NodeStatus(Struct, frozen=True):
+_Amounts: type[Struct] = defstruct(
+    "_Amounts",
+    [(f"of_{n}", str | None, None) for n, _ in enumerate(NODE_RESOURCES)],
+    rename={f"of_{n}": name for n, name in enumerate(NODE_RESOURCES)},
+    frozen=True,
+    gc=False,
+)
+"""How much there is of what is read of a Node."""
+
+
+class _NodeStatus(Struct, frozen=True, gc=False):
     allocatable: dict[str, str] | None = None
-    capacity: dict[str, str] | None = None
+    capacity: _Amounts | None = None  # type: ignore[valid-type]
     conditions: list[_Condition] | None = None
 
 
-class _Node(Struct, frozen=True):
+class _Node(Struct, frozen=True, gc=False):
     metadata: _Metadata
     spec: _NodeSpec = _NodeSpec()
     status: _NodeStatus = _NodeStatus()
@@ -84,12 +94,12 @@ def _kept_node(node: _Node) -> Json:
     if not _MEMBERSHIP.isdisjoint(annotations):
         kept = sorted(_MEMBERSHIP & annotations.keys())
         metadata["annotations"] = {intern(key): intern(annotations[key]) for key in kept}
-    amounts = node.status.allocatable or node.status.capacity or {}
+    amounts = node.status.allocatable or _by_name(node.status.capacity)
     return {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": metadata,
-        "spec": {"taints": [asdict(taint) for taint in node.spec.taints]} if node.spec.taints else _UNTAINTED,
+        "spec": _tainted(tuple(node.spec.taints)) if node.spec.taints else _UNTAINTED,
         "status": {
             "allocatable": {name: intern(amounts[name]) for name in NODE_RESOURCES if name in amounts},
             "conditions": next((_ready(c.status) for c in node.status.conditions or () if c.type == "Ready"), []),
@@ -98,6 +108,17 @@ def _kept_node(node: _Node) -> Json:
 
 
 _UNTAINTED: Json = {"taints": []}
+
+
+def _by_name(amounts: Struct | None) -> dict[str, str]:
+    said = astuple(amounts) if amounts else ()
+    return {name: amount for name, amount in zip(NODE_RESOURCES, said, strict=False) if amount is not None}
+
+
+@lru_cache(maxsize=1024)
+def _tainted(taints: tuple[_Taint, ...]) -> Json:
+    """What is kept of a Node's spec, the same object for all Nodes of which it is the same."""
+    return {"taints": [asdict(taint) for taint in taints]}
 
 
 @lru_cache(maxsize=8)
@@ -110,17 +131,26 @@ def _kept_namespace(namespace: _Namespace) -> Json:
     return dict(namespace_object({"metadata": namespace.metadata, "spec": namespace.spec, "status": namespace.status}))
 
 
-def _kept_resource(kind: str, version: str, tree: Json, resource: Json) -> Json:
+def _model(tree: Json) -> type[Struct]:
+    """What is decoded of a custom resource: the fields of its metadata that a tree names, for these have known shapes;
+    else the parts that it names, whatever they are."""
+    about = defstruct("_About", [(name, Any, None) for name in tree["metadata"]])
+    parts = [(name, about if name == "metadata" else Any, None) for name in tree]
+    return defstruct("_Resource", [("apiVersion", Any, None), *parts])
+
+
+def _kept_resource(kind: str, version: str, tree: Json, resource: Struct) -> Json:
     """What a tree of fields names of a custom resource: everything under a field that stands for itself (None).
 
     `version` is that of the API, where the resource does not say it.
     """
-    pruned = _pruned(tree, resource)
-    metadata = pruned.get("metadata")
-    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    said = asdict(resource)
+    metadata = said["metadata"]
+    pruned = _pruned(tree, {**said, "metadata": asdict(metadata) if metadata else None})
+    annotations = pruned.get("metadata", {}).get("annotations")
     if isinstance(annotations, dict):
         annotations.pop(_APPLIED, None)
-    return {"apiVersion": resource.get("apiVersion") or version, "kind": kind, **pruned}
+    return {"apiVersion": said["apiVersion"] or version, "kind": kind, **pruned}
 
 
 def _pruned(tree: Json, value: Json) -> Json:
@@ -135,7 +165,7 @@ def _resource(kind: str, path: str, tree: Json, *others: str) -> Kind[Json]:
     """A kind of custom resources, called by its plural: the last word of the path."""
     version, _, name = path.removeprefix("/apis/").rpartition("/")
     keep = partial(_kept_resource, kind, version, tree)
-    return Kind(name, path, Json, keep, tuple(f"/apis/{other}/{name}" for other in others), optional=True)
+    return Kind(name, path, _model(tree), keep, tuple(f"/apis/{other}/{name}" for other in others), optional=True)
 
 
 _ABOUT: Json = {"name": None, "namespace": None, "labels": None, "annotations": None, "deletionTimestamp": None}

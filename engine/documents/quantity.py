@@ -13,6 +13,7 @@ _QUANTITY = re.compile(
 )
 _BINARY = {suffix: Fraction(1024**power) for power, suffix in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), start=1)}
 _DECIMAL = {suffix: Fraction(1000) ** power for power, suffix in zip(range(-3, 7), "num kMGTPE", strict=True)}
+_WHOLE = {suffix: int(factor) for suffix, factor in (_BINARY | _DECIMAL).items() if factor.denominator == 1}
 _MAX_LENGTH = 100
 
 
@@ -22,6 +23,8 @@ def parse_quantity(text: str) -> Fraction:
     if not match:
         raise ValueError(f"`{text[:_MAX_LENGTH]}` is not a quantity")
     sign, digits, suffix, exponent = match.groups()
+    if digits.isdigit() and suffix in _WHOLE:  # as most are, and a Node's memory
+        return Fraction(int(digits) * (-_WHOLE[suffix] if sign == "-" else _WHOLE[suffix]))
     number = Fraction(int(digits)) if digits.isdigit() else Fraction(digits)
     if sign == "-":
         number = -number

@@ -15,7 +15,7 @@ from engine.nodeselector import one_of
 from engine.pools.apart import Crowd, selectors
 from engine.pools.cluster_api import NAME_LABELS, OWN_DOMAIN, Machines, Owner
 from engine.pools.evidence import Declared
-from engine.pools.nodes import Node, annotated, labels_of
+from engine.pools.nodes import Node, annotations_of, labels_of, text_in
 from engine.pools.objects import LEAVING
 from engine.pools.pool import Fact, Labels, Remark, constants
 from engine.pools.providers import ZONE, pool_label_of, provider_of
@@ -64,9 +64,9 @@ def _pools(found: Sequence[Machines], nodes: Sequence[Node], remarks: list[Remar
     is, all objects count.
     """
     here = {
-        (annotated(node, f"{_CLUSTER}namespace"), name)
+        (text_in(said, f"{_CLUSTER}namespace"), name)
         for node in nodes
-        if (name := annotated(node, f"{_CLUSTER}name"))
+        if (said := annotations_of(node)) and (name := text_in(said, f"{_CLUSTER}name"))
     }
     elsewhere: dict[str, int] = {}
     for pool in sorted(found, key=lambda pool: pool.owner):
@@ -113,10 +113,11 @@ class _Members:
 
 def owner_of(node: Node, sets: Mapping[Owner, str]) -> Owner | None:
     """What a node belongs to, by its annotations; `sets` has the MachineDeployment of each MachineSet that has one."""
-    kind, name = annotated(node, f"{_OWNER}kind"), annotated(node, f"{_OWNER}name")
+    said = annotations_of(node)
+    kind, name = (text_in(said, f"{_OWNER}kind"), text_in(said, f"{_OWNER}name")) if said else ("", "")
     if not kind or not name:
         return None
-    owner = Owner(kind, annotated(node, f"{_CLUSTER}namespace"), name)
+    owner = Owner(kind, text_in(said, f"{_CLUSTER}namespace"), name)
     deployment = sets.get(owner) or labels_of(node).get(NAME_LABELS["MachineDeployment"], "")
     if kind == "MachineSet" and deployment:
         return Owner("MachineDeployment", owner.namespace, deployment)

@@ -109,12 +109,16 @@ def name_of(node: Node) -> str:
     return str(metadata.get("name") or "")
 
 
-def annotated(node: Node, key: str) -> str:
-    """What a node's annotation says, where that is text; a watch keeps those that say whose pool of Cluster API's it
-    is of. Empty where there is none."""
+def annotations_of(node: Node) -> Mapping[str, Any]:
+    """A node's annotations; a watch keeps those that say whose pool of Cluster API's it is of."""
     metadata: Mapping[str, Any] = node.get("metadata") or {}
     annotations = metadata.get("annotations")
-    said = annotations.get(key) if annotations and isinstance(annotations, Mapping) else None
+    return annotations if annotations and isinstance(annotations, Mapping) else _NO_ANNOTATIONS
+
+
+def text_in(annotations: Mapping[str, Any], key: str) -> str:
+    """What an annotation says, where that is text; empty where there is none."""
+    said = annotations.get(key)
     return said if isinstance(said, str) else ""
 
 
@@ -151,11 +155,15 @@ def _facts(all_labels: Sequence[Labels]) -> Facts:
 
 def _most(resources: Iterable[Mapping[str, Any]], names: Sequence[str], *, zero: bool = False) -> Fraction | None:
     """The most of some resources together that a node has, None where none says; `zero` where one says others only."""
-    amounts = {tuple(each.get(name) for name in names) for each in resources if each}
+    amounts = {tuple([each.get(name) for name in names]) for each in resources if each}
     told = (some for some in amounts if zero or any(said is not None for said in some))
-    return max(
-        (sum((amount_of(str(said)) for said in some if said is not None), _NOTHING) for some in told), default=None
-    )
+    return max(map(_together, told), default=None)
+
+
+def _together(amounts: Iterable[Any]) -> Fraction:
+    """The sum of amounts, without those of which nothing is said."""
+    said = [amount_of(str(amount)) for amount in amounts if amount is not None]
+    return said[0] if len(said) == 1 else sum(said, _NOTHING)
 
 
 def taints_of(node: Node) -> list[Taint]:
@@ -177,6 +185,7 @@ def _allocatable(node: Node) -> Mapping[str, Any]:
     return resources
 
 
+_NO_ANNOTATIONS: Mapping[str, Any] = {}
 _NOTHING = Fraction(0)
 amount_of = lru_cache(maxsize=16_384)(parse_quantity)
 """A quantity, as `parse_quantity` reads it; the same few are read again and again."""
