@@ -35,6 +35,7 @@ from delivery import (
 )
 from engine.bundle import Bundle
 from engine.documents import BundleError
+from engine.versions import version_of
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +68,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     trust = _trust(args)
+    if args.seen and version_of(args.seen) is None:
+        raise CommandError(f"--seen `{args.seen}` is no semantic version, as in `1.2.0`")
     content, bundle = fetched(args.source, args.credentials)
     now = datetime.datetime.now(datetime.UTC)
     try:

@@ -53,7 +53,9 @@ def _judged_digest(found: DigestSignature, archive: str, name: str, version: str
         raise _other_archive("messageSignature.messageDigest", found.digest.hex(), archive, key)
     if not trust.allow_digest:
         reason = f"{key} has signed the archive's bytes, and says neither which bundle it is nor until when"
-        raise SignatureError("no-statement", "statement", reason, f"{SIGN}, or allow signatures without a statement")
+        raise SignatureError(
+            "no-statement", "statement", reason, f"{SIGN}, or take signatures without a statement (`--allow-digest`)"
+        )
     return Verified(
         "digest", f"the archive of {name} {version} is signed by {key}, without a statement", str(key), version
     )

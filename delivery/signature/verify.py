@@ -88,7 +88,10 @@ def _not_older(outcome: Verified, seen: str, trust: Trust) -> Verified:
     if seen and not trust.allow_older and is_older(outcome.version, seen):
         reason = f"{outcome.version} is older than {seen}, which was seen before"
         raise SignatureError(
-            "older", "version", reason, "publish the old content as a newer version, or allow older ones"
+            "older",
+            "version",
+            reason,
+            "publish the old content as a newer version, or allow older ones (`--allow-older`)",
         )
     return outcome
 

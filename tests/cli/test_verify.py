@@ -76,6 +76,7 @@ def test_a_folder_carries_no_signature(bayplan: Bayplan, tmp_path: Path) -> None
     ("words", "told"),
     [
         ((), "whom to trust is not said: --key for archives, --allowed-signers for repositories"),
+        (("--allowed-signers", "allowed", "--seen", "latest"), "--seen `latest` is no semantic version"),
         (("--key", "gone.pub"), "gone.pub can't be read: No such file or directory"),
         (("--key", "."), "bundle can't be read: it is a folder"),
         (("--allowed-signers", "empty"), "there are no keys in what was given to trust"),
@@ -86,6 +87,7 @@ def test_what_can_not_be_looked_at_exits_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     bundles.write(tmp_path / "bundle")
+    (tmp_path / "allowed").write_text(f"me {ssh_public(ssh_key(tmp_path))}\n")
     (tmp_path / "empty").mkdir() if "--allowed-signers" in words else None
     ran = bayplan("verify", "bundle", *words)
     assert (ran.status, ran.out) == (2, "")
