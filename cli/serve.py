@@ -34,7 +34,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--bundle",
         required=True,
         metavar="SOURCE",
-        help="the bundle: a folder, or git+https://HOST/REPOSITORY//FOLDER?branch=NAME (or tag, semver, commit)",
+        help="the bundle: a folder, an archive, git+https://HOST/REPOSITORY//FOLDER?branch=NAME (or tag, semver, "
+        "commit), or oci://REGISTRY/REPOSITORY:TAG (or @sha256:…, ?semver=)",
     )
     bundles = parser.add_argument_group("bundle")
     bundles.add_argument(
@@ -181,6 +182,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the token with which /readyz says why and /metrics names policies and bundles (default: nobody is told)",
     )
+    serving.add_argument(
+        "--operator-token-file",
+        metavar="FILE",
+        help="the token with which POST /rollback, /pin, /suspend and /resume are obeyed (default: the one above)",
+    )
     serving.add_argument("--tls-cert", metavar="FILE", help="the certificate chain, PEM; loaded again when it changes")
     serving.add_argument("--tls-key", metavar="FILE", help="its private key, PEM")
     serving.add_argument(
@@ -271,6 +277,7 @@ def run(args: argparse.Namespace) -> int:
         client_authority=args.client_ca,
         client_names=tuple(args.client_name),
         status_token=args.status_token_file,
+        operator_token=args.operator_token_file,
         dev_url=args.dev_url,
         dev_config=args.dev_config,
         dev_namespaces=tuple(args.dev_namespace),
@@ -316,13 +323,15 @@ def _check(args: argparse.Namespace) -> None:
     for flag, seconds in (("--poll", args.poll), ("--timeout", args.timeout)):
         if not seconds > 0:
             raise CommandError(f"{flag} is a number of seconds above 0")
-    for path in args.params:
-        if not Path(path).is_file():
-            raise CommandError(f"--params `{path}` is no file")
     if args.credentials and not Path(args.credentials).is_dir():
         raise CommandError(f"--credentials `{args.credentials}` is no folder")
-    if args.status_token_file and not Path(args.status_token_file).is_file():
-        raise CommandError(f"--status-token-file `{args.status_token_file}` is no file")
+    for flag, path in (
+        ("--status-token-file", args.status_token_file),
+        ("--operator-token-file", args.operator_token_file),
+        *(("--params", path) for path in args.params),
+    ):
+        if path and not Path(path).is_file():
+            raise CommandError(f"{flag} `{path}` is no file")
     if args.dev == bool(args.tls_cert or args.tls_key):
         raise CommandError("give --tls-cert and --tls-key, or --dev for a certificate of our own")
     if bool(args.tls_cert) != bool(args.tls_key):

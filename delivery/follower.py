@@ -137,7 +137,8 @@ class Follower:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(2.0)
-        self._source.close()
+        if not self._thread.is_alive():
+            self._source.close()
 
     def _run(self) -> None:
         pause = self._schedule.pause(None, 0.0) if self._active and self.local else 0.0

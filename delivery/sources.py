@@ -22,7 +22,6 @@ from urllib.parse import unquote
 from delivery import content
 from delivery.archive import ArchiveSource
 from delivery.folder_source import FolderSource
-from delivery.oci import OciSource, reference_of
 from engine.documents import BundleError, Problem, Source, Span, did_you_mean, printable
 from engine.versions import VersionRange
 
@@ -81,10 +80,12 @@ def source_of(address: Address, credentials: Path | None = None, seconds: float 
         return FolderSource(address.location)
     if address.kind == "archive":
         return ArchiveSource(address.location)
-    if address.kind == "git":
-        from delivery.git import GitSource  # whoever reads a folder does without
+    if address.kind == "git":  # whoever reads a folder does without these
+        from delivery.git import GitSource
 
         return GitSource(address, credentials, seconds)
+    from delivery.oci import OciSource, reference_of
+
     return OciSource(reference_of(address.location, address.wanted), credentials, seconds)
 
 

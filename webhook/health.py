@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -57,19 +57,30 @@ class Health:
     """What is wrong though it is ready: a bundle that was not activated, so that an older one decides on."""
     bundles: Sequence[Operated] = ()
     """The sources of bundles, to be told of and operated."""
+    operators: Path | None = None
+    """A file with the token of those who may decide what serves; nobody may without one."""
 
     def may_read(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-        """Whether a request carries the token that the file holds now."""
-        if self.token is None:
-            return False
-        try:
-            wanted = self.token.read_bytes().strip()
-        except OSError:
-            return False
+        """Whether a request carries the token that the file holds now: an operator's is good for that, too."""
         given = dict(headers)
-        kind, _, mine = given.get(b"authorization", b"").partition(b" ")
-        mine = mine if kind.lower() == b"bearer" else given.get(TOKEN, b"")
-        return bool(wanted) and hmac.compare_digest(mine.strip(), wanted)
+        return _holds(self.token, given) or _holds(self.operators, given)
+
+    def may_operate(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Whether a request carries the operators' token."""
+        return _holds(self.operators, dict(headers))
+
+
+def _holds(file: Path | None, headers: Mapping[bytes, bytes]) -> bool:
+    """Whether headers carry the token that a file holds now."""
+    if file is None:
+        return False
+    try:
+        wanted = file.read_bytes().strip()
+    except OSError:
+        return False
+    kind, _, mine = headers.get(b"authorization", b"").partition(b" ")
+    mine = mine if kind.lower() == b"bearer" else headers.get(TOKEN, b"")
+    return bool(wanted) and hmac.compare_digest(mine.strip(), wanted)
 
 
 class HealthApp:

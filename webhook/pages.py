@@ -35,8 +35,8 @@ def pages_app(health: Health) -> FastAPI:
 
     @app.post("/{what}")
     async def operate(request: Request, what: Literal["rollback", "pin", "suspend", "resume"]) -> Response:
-        if not health.may_read(request.headers.raw):
-            return _stranger()
+        if not health.may_operate(request.headers.raw):
+            return _json({"message": "this needs the token of --operator-token-file"}, 401)
         to, named = request.query_params.get("revision", ""), request.query_params.get("bundle", "")
         try:
             await asyncio.to_thread(_operate, _one(health.bundles, named), what, to)

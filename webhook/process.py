@@ -66,6 +66,7 @@ class Options:
     client_authority: str | None = None
     client_names: tuple[str, ...] = ()
     status_token: str | None = None
+    operator_token: str | None = None
     dev_url: str | None = None
     dev_config: str | None = None
     dev_namespaces: tuple[str, ...] = ()
@@ -158,7 +159,8 @@ def serve(options: Options, output: BinaryIO) -> None:
             return (["stopping"] if serving.draining else []) + waiting + (notes() if waiting else []) + unlisted
 
         token = Path(options.status_token) if options.status_token else None
-        health = HealthApp(Health(metrics, unready, lambda: serving.stuck(), token, notes, (follower,)))
+        operators = Path(options.operator_token) if options.operator_token else token
+        health = HealthApp(Health(metrics, unready, lambda: serving.stuck(), token, notes, (follower,), operators))
         serving = Serving(
             mutate,
             Port(admission_app(mutate, refusals), refusals, context=certificate.context, names=options.client_names),

@@ -465,3 +465,13 @@ def test_a_source_that_no_pod_can_reach_is_refused(helm: Path, source: str) -> N
 def test_a_bundle_is_from_one_place(helm: Path) -> None:
     values = {"bundle": {"source": "oci://host/a:1", "archive": "H4sIAAAA"}}
     assert "bundle.source, bundle.archive and bundle.configMap: one of them" in refusal(helm, values)
+
+
+def test_operators_may_have_a_token_of_their_own(helm: Path) -> None:
+    objects = render(helm, {"statusToken": {"secretName": "tokens", "operatorKey": "operator-token"}})
+    assert "--operator-token-file=/etc/bayplan/status/operator" in container_of(objects)["args"]
+    (volume,) = (volume for volume in pod_of(objects)["volumes"] if volume["name"] == "status-token")
+    assert volume["secret"]["items"] == [
+        {"key": "token", "path": "token"},
+        {"key": "operator-token", "path": "operator"},
+    ]

@@ -414,10 +414,8 @@ def test_nobody_is_told_or_obeyed_without_the_token(tmp_path: Path) -> None:
         for method, path in (("GET", "status"), *(("POST", what) for what in ("rollback", "pin", "suspend", "resume"))):
             for headers in ({}, {"authorization": "Bearer no"}, {"x-bayplan-token": "no"}, {"x-bayplan-token": ""}):
                 answer = httpx.request(method, f"{serve.plain}/{path}", headers=headers)
-                assert (answer.status_code, answer.json()) == (
-                    401,
-                    {"message": "this needs the token of --status-token-file"},
-                )
+                flag = "--status-token-file" if method == "GET" else "--operator-token-file"
+                assert (answer.status_code, answer.json()) == (401, {"message": f"this needs the token of {flag}"})
         assert httpx.get(f"{serve.plain}/status", headers={"x-bayplan-token": "let-me-read"}).is_success
         assert httpx.get(f"{serve.plain}/rollback", headers=serve.reader).status_code == 405
         assert httpx.post(f"{serve.plain}/other", headers=serve.reader).status_code in (404, 422)
@@ -425,6 +423,16 @@ def test_nobody_is_told_or_obeyed_without_the_token(tmp_path: Path) -> None:
         assert refused.status_code == 409
         assert "`9.9.9` is no revision that was kept: small@1.0.0" in refused.json()["message"]
         assert httpx.post(f"{serve.plain}/pin?bundle=large", headers=serve.reader).status_code == 409
+
+
+def test_who_may_look_need_not_be_obeyed(tmp_path: Path) -> None:
+    (tmp_path / "operator").write_text("let-me-decide")
+    with serving(tmp_path, *sources(tmp_path), "--operator-token-file", tmp_path / "operator") as serve:
+        operator = {"authorization": "Bearer let-me-decide"}
+        assert httpx.get(f"{serve.plain}/status", headers=serve.reader).is_success
+        assert httpx.post(f"{serve.plain}/suspend", headers=serve.reader).status_code == 401
+        assert httpx.post(f"{serve.plain}/suspend", headers=operator).is_success
+        assert httpx.get(f"{serve.plain}/status", headers=operator).json()["bundles"][0]["suspended"]
 
 
 def test_constants_of_the_cluster_are_laid_over(tmp_path: Path) -> None:
