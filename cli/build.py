@@ -14,6 +14,7 @@ example:
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import sys
 from pathlib import Path
@@ -27,7 +28,10 @@ from delivery import StepFailedError
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundle", metavar="BUNDLE", help="a bundle's folder, or git+…")
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help="where to write it, - for standard output (NAME-VERSION.tar.gz)"
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="where to write it, or a folder for it, - for standard output (NAME-VERSION.tar.gz)",
     )
 
 
@@ -40,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
         return 1
     manifest = archive.manifest
     output = args.output or f"{manifest.name}-{manifest.version}.tar.gz"
+    if output != "-" and Path(output).is_dir():
+        output = str(Path(output, f"{manifest.name}-{manifest.version}.tar.gz"))
     if output == "-":
         sys.stdout.buffer.write(archive.data)
         return 0
@@ -55,5 +61,10 @@ def _write(path: Path, data: bytes) -> None:
     aside = path.with_name(f".{path.name}.new")
     if not path.parent.is_dir():
         raise CommandError(f"{path.parent}: no such folder")
-    aside.write_bytes(data)
-    aside.replace(path)
+    try:
+        aside.write_bytes(data)
+        aside.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        raise CommandError(f"{path} can't be written: {error.strerror}") from error

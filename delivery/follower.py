@@ -231,7 +231,8 @@ class Follower:
         else:
             with asking("fetch"):
                 given = self._source.fetch()
-            now, seen = time.time(), decided.seen
+            serves = self._active is not None and given.files == self._active.content.files
+            now, seen = time.time(), {} if serves else decided.seen  # what serves, say rolled back to, is no return
             self._note(last_successful_download=now)
             state = (given.version, state[1])
         try:
@@ -258,11 +259,13 @@ class Follower:
             self._unexamined = candidate if candidate.conflicts is None else None
             self._note(last_successful_activation=now)
         self._active = candidate
+        expires = candidate.vouched.expires if candidate.vouched else None
         self._note(
             revision=revision,
             origin=candidate.content.origin,
             warnings=candidate.warnings,
             vouched=candidate.vouched.words if candidate.vouched else "",
+            expires=expires.timestamp() if expires else 0.0,
         )
         self._keeper.keep(Kept(revision, candidate.content, now, vouched))
         self._see(candidate)
@@ -370,6 +373,8 @@ class Follower:
             candidate = candidate_of(kept.content, self._demands, {}, kept.vouched)
         except StepFailedError as failed:
             raise HeldError(f"{kept.revision} can't decide: the step `{failed.step}` failed: {failed}") from failed
+        if candidate.revision.digest != kept.revision.digest:
+            raise HeldError(f"{kept.revision} can't decide: what was kept as it is {candidate.revision}")
         self._activate(candidate, cause, started, kept.vouched)
         self._state = ("", self._demands.overrides.version())
 

@@ -14,10 +14,10 @@ from engine.documents import Problem
 class Status:
     """One source at one time. Times are seconds since 1970, 0 for never.
 
-    `revision` is the active one, `origin` where it is from, `vouched` who vouches for it, in words. `step` and
-    `message` say what failed last, empty where nothing is wrong now; `errors` are the bundle's own, `warnings` the
-    active one's. `pinned` and `held_back` are digests, `kept` the revisions that can be gone back to. `store` says why
-    nothing can be kept, `damaged` what was found to be.
+    `revision` is the active one, `origin` where it is from, `vouched` who vouches for it, in words, and `expires` until
+    when. `step` and `message` say what failed last, empty where nothing is wrong now; `errors` are the bundle's own,
+    `warnings` the active one's. `pinned` and `held_back` are digests, `kept` the revisions that can be gone back to.
+    `store` says why nothing can be kept, `damaged` what was found to be.
     """
 
     source: str
@@ -25,6 +25,7 @@ class Status:
     revision: Revision | None = None
     origin: str = ""
     vouched: str = ""
+    expires: float = 0.0
     step: str = ""
     message: str = ""
     errors: tuple[Problem, ...] = ()
@@ -60,6 +61,7 @@ class Status:
             "params": _digest(active.overrides) if active and active.overrides else None,
             "origin": self.origin,
             "verified": self.vouched,
+            "expires": _time(self.expires),
             "last_request": _time(self.last_request),
             "last_successful_request": _time(self.last_successful_request),
             "last_successful_download": _time(self.last_successful_download),

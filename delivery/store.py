@@ -34,6 +34,8 @@ STALE_SECONDS = 600.0
 """A file that is being written is somebody's for so long; several processes may share a folder."""
 REVISION, DECIDED = "bayplan-revision", "bayplan-decided"
 FORM = 1
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What is raised of a file that is whole, and says something else than is written here."""
 
 
 class DamagedError(Exception):
@@ -106,7 +108,7 @@ class Store:
             )
         except FileNotFoundError:
             return Decided()
-        except (DamagedError, OSError, KeyError, TypeError, ValueError) as error:
+        except (DamagedError, OSError, *MALFORMED) as error:
             self._set_aside(path, error)
             return Decided()
 
@@ -138,7 +140,7 @@ class Store:
             return Kept(revision, _content(told["content"]), float(told["activated"]), float(told["vouched"]))
         except FileNotFoundError:
             return None
-        except (DamagedError, OSError, KeyError, TypeError, ValueError) as error:
+        except (DamagedError, OSError, *MALFORMED) as error:
             self._set_aside(path, error)
             return None
 

@@ -266,6 +266,8 @@ def _gauges(metrics: Metrics, activation: Activation, decisions: DecisionLog, fo
         fetched,
         lambda: follower.status.last_successful_download,
     )
+    expires = "Until when the active bundle was signed, 0 for no end; past it, it goes on deciding."
+    metrics.live("bayplan_bundle_expiry_timestamp_seconds", expires, lambda: follower.status.expires)
     metrics.live(
         "bayplan_bundle_held", "1 while a bundle is pinned, suspended or held back.", lambda: float(follower.held)
     )

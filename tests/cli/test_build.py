@@ -53,6 +53,18 @@ def test_an_archive_is_named_after_the_bundle(
     assert made == load_bundle(sample("gpu"))
 
 
+def test_an_archive_goes_into_a_folder_or_nothing_is_left(bayplan: Bayplan, tmp_path: Path) -> None:
+    release = tmp_path / "release"
+    release.mkdir()
+    assert bayplan("build", sample("gpu"), "-o", release).out.startswith(f"{release}/gpu-1.0.0.tar.gz  4 files")
+    (release / "gpu-1.0.0.tar.gz").unlink()
+    (release / "gpu-1.0.0.tar.gz" / "in-the-way").mkdir(parents=True)
+    ran = bayplan("build", sample("gpu"), "-o", release)
+    assert (ran.status, ran.out) == (2, "")
+    assert f"{release}/gpu-1.0.0.tar.gz can't be written: Is a directory" in ran.err
+    assert [path.name for path in release.iterdir()] == ["gpu-1.0.0.tar.gz"]
+
+
 def test_what_was_built_can_be_built_again(bayplan: Bayplan, bundle: Write, tmp_path: Path) -> None:
     folder = bundle({"a": DENY}, {"tests/t.yaml": TEST.replace("ALLOWED", "true")})
     data = built(bayplan, folder, tmp_path / "a.tar.gz")

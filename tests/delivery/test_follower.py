@@ -407,6 +407,18 @@ def test_what_was_kept_and_does_not_compile_stops_nobody(
     assert (serving.version, serving.follower.status.step) == ("1.0.0", "")
 
 
+def test_what_is_kept_under_the_name_of_another_does_not_decide(
+    shelf: Shelf, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(tmp_path, "shelf")
+    served(shelf, "1.0.0", store=store)
+    content = Content("9", "the shelf at 9", good("3.0.0"))
+    store.keep(Kept(Revision("small", "2.0.0", "f" * 64), content, time.time() + 1, time.time()))
+    shelf.fails = {"look": SourceError("look", "no route to host")}
+    assert restarted(shelf, tmp_path).version == "1.0.0"
+    assert "small@2.0.0+sha256:ffffffff can't decide: what was kept as it is small@3.0.0" in caplog.text
+
+
 def test_what_is_kept_must_be_vouched_for_still(shelf: Shelf, tmp_path: Path) -> None:
     times: list[float] = []
 

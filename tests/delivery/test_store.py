@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import random
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from delivery import store as store_module
 from delivery.content import Content, SignedObject, SourceError
-from delivery.store import DAMAGED, KEEP, MOST_DAMAGED, Decided, Kept, Store
+from delivery.store import DAMAGED, DECIDED, KEEP, MOST_DAMAGED, REVISION, Decided, Kept, Store
 from engine.bundle import Revision
 from tests.delivery.bad_bundles import Serving, good
 from tests.delivery.shelf import Shelf
@@ -105,6 +107,43 @@ def test_a_file_under_the_name_of_another_is_set_aside(tmp_path: Path) -> None:
     )
     assert numbers(store) == []
     assert len(store.complaints) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("content", []),
+        ("content.files", []),
+        ("content.files", {"a": 5}),
+        ("content.objects", [1]),
+        ("content.attestations", 7),
+        ("activated", {}),
+        ("activated", 10**400),
+        ("source", None),
+    ],
+)
+def test_what_is_whole_and_says_something_else_is_set_aside(tmp_path: Path, path: str, value: object) -> None:
+    """Another program wrote it: its checksum is right, and still nobody is kept from starting."""
+    store = Store(tmp_path, "a source")
+    store.keep(kept(1))
+    file = store.folder / f"{kept(1).revision.digest}.revision"
+    told = json.loads(file.read_bytes().partition(b"\n")[2])
+    *above, last = path.split(".")
+    place = told
+    for name in above:
+        place = place[name]
+    place[last] = value
+    store._write(file.name, REVISION, told)
+    assert numbers(store) == []
+    assert len(store.complaints) == 1
+
+
+@pytest.mark.parametrize("told", [[], {}, {"pinned": "", "suspended": False, "held_back": 5, "seen": {}}, "text"])
+def test_decisions_that_say_something_else_are_set_aside(tmp_path: Path, told: Any) -> None:
+    store = Store(tmp_path, "a source")
+    store._write("decided", DECIDED, told)
+    assert store.decided() == Decided()
+    assert len(store.complaints) == 1
 
 
 def test_what_was_set_aside_does_not_fill_the_disk(tmp_path: Path) -> None:

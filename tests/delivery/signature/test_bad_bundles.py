@@ -189,6 +189,22 @@ def test_an_older_version_is_refused_once_a_newer_one_was_seen(
             assert f"{version} is older than {expected}, which was seen before" in status.message
 
 
+def test_a_source_that_is_moved_back_to_what_was_rolled_back_to_is_sound(tmp_path: Path) -> None:
+    """It serves already: a version that is older than the newest one seen is no return to it."""
+    place = SignedArchive(tmp_path)
+    serving = Serving(place.source, place.demands)
+    for number in ("1.0.0", "1.1.0", "1.2.0"):
+        place.publish(good(number))
+        assert serving.ask().step == ""
+    serving.follower.rollback()
+    place.publish(good("1.1.0"))
+    assert (serving.ask().step, serving.version, len(serving.taken)) == ("", "1.1.0", 4)
+    place.publish(good("1.0.0"))
+    assert (serving.ask().step, serving.version) == ("signature", "1.1.0")
+    place.spoil(good("1.1.0"), issued=at(days=-2), expires=at(days=-1))
+    assert "was good until" in serving.ask().message
+
+
 def test_keys_that_get_lost_stop_what_is_new_and_nothing_else(tmp_path: Path) -> None:
     place = SignedArchive(tmp_path)
     serving = Serving(place.source, place.demands)
@@ -213,6 +229,8 @@ def test_what_expires_while_it_is_active_stays_and_is_told(tmp_path: Path, monke
     monkeypatch.setattr("delivery.follower.time.time", lambda: now + 3_700)
     status = serving.ask()
     assert (status.step, serving.version) == ("signature", "1.0.0")
+    assert now < status.expires < now + 3_700
+    assert status.as_json()["expires"].endswith("+00:00")
     assert "has nothing newer: sign it anew, or look whether updates are held back" in status.message
     assert serving.failures("signature") == 0, "nothing failed: it is only told"
     place.spoil(good("1.0.0"), expires=at(days=1))
