@@ -69,7 +69,7 @@ def show(answers: list[Answer], output: str) -> int:
         if rows:
             print(table(rows, ("REPLICA", "REVISION", "SINCE", "STATE", "SOURCE")))
         for line in dict.fromkeys(_complaints(answers)):
-            print(f"\n{styled(line, RED)}")
+            print(("\n" if rows else "") + styled(line, RED))
     return int(any(True for _ in _complaints(answers)))
 
 

@@ -32,6 +32,8 @@ WANTED = ("branch", "tag", "semver", "commit")
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 WRITTEN = "source"
 """What is said of a problem of such a text: it is no rule of `check`, for it is about a command line."""
+HIDDEN = "…"
+"""What is shown in the place of credentials."""
 SECONDS = 60.0
 """How long one question to a source may take, unless something else is said."""
 EXAMPLE = "`git+https://host/repo.git//folder?branch=main`"
@@ -148,7 +150,10 @@ class _Reader:
         user, at, host = authority.rpartition("@")
         if at and (scheme != "git+ssh://" or ":" in user):
             hint = "put `username` and `password` into files of the folder of --credentials"
-            self._wrong("an address holds no credentials, for it is shown", start, start + len(user), hint=hint)
+            hidden = Source(self._source.name, self._text[:start] + HIDDEN + self._text[start + len(user) :])
+            span = Span(hidden, start, start + len(HIDDEN))
+            message = "an address holds no credentials, for it is shown"
+            raise BundleError([Problem(WRITTEN, message, span, hint=hint)])
         found = _HOST.fullmatch(host)
         if not found or int(found["port"] or 0) > 65535:
             begin = start + len(user) + len(at)
