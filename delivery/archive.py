@@ -24,11 +24,13 @@ from delivery.files import read_file, reason
 from delivery.fingerprint import Fingerprint, fingerprint_of
 from delivery.folder import MAX_BUNDLE, MAX_FILE, MAX_FILES
 from delivery.membership import Membership
-from engine.documents import API_VERSION, printable
+from engine.documents import API_VERSION, Map, Scalar, Source, Value, parse_documents, printable
 
 MANIFEST = ".manifest.json"
 """The first file of an archive; hidden, and so never a bundle's own."""
 KIND = "BundleManifest"
+HEAD = "bundle.yaml"
+"""The file that says what bundle it is; the manifest says the same."""
 MAX_MANIFEST = 1 << 20
 MAX_TAR = MAX_BUNDLE + MAX_MANIFEST + (MAX_FILES + 2) * 2 * tar.BLOCK
 MAX_ARCHIVE = MAX_TAR + MAX_TAR // 8
@@ -103,6 +105,7 @@ def opened(data: bytes) -> Archive:
     manifest = _manifest(files.pop(MANIFEST))
     _check_names(files)
     _compare(files, manifest.digests)
+    _compare_names(files.get(HEAD, b""), manifest)
     return Archive(manifest, files)
 
 
@@ -224,6 +227,9 @@ def _manifest(data: bytes) -> Manifest:
     requires, files = said.get("requires", {}), said.get("files")
     if not (isinstance(name, str) and isinstance(version, str) and isinstance(revision, str)):
         raise _failed("digest", f"`name`, `version` or `revision` of `{MANIFEST}` is no text")
+    for said_of in (name, version, revision):
+        if printable(said_of) != said_of or " " in said_of:  # they are shown, and written beside the archive
+            raise _failed("digest", f"`{said_of}` in `{MANIFEST}` is no name, version or commit")
     if not isinstance(requires, dict) or not all(isinstance(one, str) for one in requires.values()):
         raise _failed("digest", f"`requires` of `{MANIFEST}` is no map of texts")
     return Manifest(name, version, revision, requires, _digests(files))
@@ -265,3 +271,22 @@ def _compare(files: Mapping[str, bytes], digests: Mapping[str, str]) -> None:
     for name, data in files.items():
         if hashlib.sha256(data).hexdigest() != digests[name]:
             raise _failed("digest", f"`{name}` has another digest than the manifest says")
+
+
+def _compare_names(head: bytes, manifest: Manifest) -> None:
+    """That the manifest names the bundle as its own file does; what is wrong with that file is not said here."""
+    for document in parse_documents(Source(HEAD, head.decode(errors="replace")))[0]:
+        if not isinstance(document, Map) or _text(document, "kind") != "Bundle":
+            continue
+        for said, path in ((manifest.name, ("metadata", "name")), (manifest.version, ("spec", "version"))):
+            own = _text(document, *path)
+            if own not in ("", said):
+                raise _failed("digest", f"its manifest says `{said}` where `{HEAD}` says `{own}`")
+
+
+def _text(document: Map, *path: str) -> str:
+    """The text at a path, empty where there is none."""
+    value: Value | None = document
+    for key in path:
+        value = value.get(key) if isinstance(value, Map) else None
+    return value.text if isinstance(value, Scalar) else ""

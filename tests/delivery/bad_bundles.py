@@ -10,11 +10,13 @@ function that publishes it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from delivery import content
+from delivery.archive import Manifest, packed
 from delivery.follower import Followed, Follower
 from delivery.status import Status
 from delivery.store import Store
@@ -102,6 +104,13 @@ def withstands(
     place.publish(good("1.0.1"))
     status = serving.ask()
     assert (serving.version, status.step, status.message) == ("1.0.1", "", ""), status.message
+
+
+def archive_of(files: Mapping[str, bytes]) -> bytes:
+    """The archive of files, whose manifest names the bundle as they do themselves, as far as they do."""
+    head = files.get("bundle.yaml", b"").decode(errors="replace")
+    name, version = re.search(r"\bname: *([\w.-]+)", head), re.search(r"\bversion: *([\w.-]+)", head)
+    return packed(files, Manifest(name[1] if name else "small", version[1] if version else "1.0.0"))
 
 
 def _policy(spec: str) -> dict[str, bytes]:

@@ -36,7 +36,7 @@ from delivery.archive import (
 from delivery.content import SourceError
 from delivery.deflate import gzipped
 from delivery.folder import MAX_FILE, MAX_FILES, bundle_of, read_bundle
-from tests.delivery.bad_bundles import BAD, Bad, good, withstands
+from tests.delivery.bad_bundles import BAD, Bad, archive_of, good, withstands
 from tests.examples import examples
 
 SMALL = Manifest("small", "1.0.0", requires={"bayplan": ">=0.1"})
@@ -156,7 +156,7 @@ def test_a_folder_and_its_archive_are_one_bundle(tmp_path: Path, name: str) -> N
     from delivery.folder import files_of as files_in
 
     files, _ = files_in(folder)
-    (tmp_path / "a.tar.gz").write_bytes(packed({name: bytes(data) for name, data in files.items()}, SMALL))
+    (tmp_path / "a.tar.gz").write_bytes(archive_of({name: bytes(data) for name, data in files.items()}))
     content = ArchiveSource(tmp_path / "a.tar.gz").fetch()
     there, here = bundle_of(content.files, content.problems), read_bundle(folder)
     assert there == here
@@ -249,6 +249,26 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str, str]] = {
         f"there are too many files in it: more than {MAX_FILES:,}",
     ),
     "large by itself": (lambda: bytes(MAX_ARCHIVE + 1), "limits", "too large"),
+    "another bundle's name": (
+        lambda: _changed(_nothing, {"name": "large"}),
+        "digest",
+        "its manifest says `large` where `bundle.yaml` says `small`",
+    ),
+    "another version": (
+        lambda: _changed(_nothing, {"version": "9.0.0"}),
+        "digest",
+        "its manifest says `9.0.0` where `bundle.yaml` says `1.0.0`",
+    ),
+    "a name that is more than a name": (  # `bayplan bundle` writes it into a comment of what kubectl applies
+        lambda: _changed(_nothing, {"name": "small\n---\nkind: Namespace"}),
+        "digest",
+        "in `.manifest.json` is no name, version or commit",
+    ),
+    "a commit that is more than one": (
+        lambda: _changed(_nothing, {"revision": "0123abc\x1b[2J"}),
+        "digest",
+        "in `.manifest.json` is no name, version or commit",
+    ),
     "a symbolic link": (
         lambda: tarred("policies/a.yaml", b"", type=tarfile.SYMTYPE, linkname="/etc/passwd"),
         "digest",
@@ -436,7 +456,7 @@ class Place:
         self.source = ArchiveSource(self.path)
 
     def publish(self, files: Mapping[str, bytes]) -> None:
-        self.put(packed(files, SMALL))
+        self.put(archive_of(files))
 
     def put(self, data: bytes) -> None:
         aside = self.path.with_suffix(".new")
@@ -499,5 +519,5 @@ def test_what_is_wrong_with_an_archive_is_refused(place: Place, name: str, first
 
 @pytest.mark.parametrize("part", [0.0, 0.3, 0.9, 0.999])
 def test_a_file_that_is_being_written_is_waited_for(place: Place, part: float) -> None:
-    whole = packed(good("6.6.6"), SMALL)
+    whole = archive_of(good("6.6.6"))
     withstands(place, lambda: place.put(whole[: int(part * len(whole))]), "digest", "cut off", first=False)

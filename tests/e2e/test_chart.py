@@ -30,7 +30,7 @@ WEBHOOK = "mutate.bayplan.dev"
 MINE = f"app.kubernetes.io/instance={NAME}"
 TRAINING = {"workload": "training"}
 FILES = {str(path.relative_to(BUNDLE)): path.read_bytes() for path in BUNDLE.rglob("*.yaml")}
-BUNDLE_VALUES = {"archive": base64.b64encode(packed(FILES, Manifest("e2e", "1.0.0"))).decode()}
+BUNDLE_VALUES = {"archive": base64.b64encode(packed(FILES, Manifest("cluster-tests", "1.0.0"))).decode()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from delivery.folder import MAX_FILE
 from delivery.oci.artifact import INDEX, MANIFEST, described, digest_of, index
 from delivery.oci.publish import push
 from delivery.oci.reference import Reference
-from tests.delivery.bad_bundles import BAD, Bad, Serving, good, withstands
+from tests.delivery.bad_bundles import BAD, Bad, Serving, archive_of, good, withstands
 
 from .artifacts import NOBODY, manifest_of, put_manifest
 from .conftest import source_of
@@ -43,7 +43,7 @@ class Shelf:
     source: Source
 
     def publish(self, files: Mapping[str, bytes]) -> None:
-        self.put(packed(files, Manifest("small", "1.0.0")))
+        self.put(archive_of(files))
 
     def put(self, archive: bytes) -> None:
         push(self.reference, archive, "small.tar.gz", {}, NOBODY)
