@@ -1,4 +1,4 @@
-"""delivery.git_over_https: servers that redirect, refuse, fall silent, break off, lie, or never end; and proxies."""
+"""delivery.git.over_https: servers that redirect, refuse, fall silent, break off, lie, or never end; and proxies."""
 
 from __future__ import annotations
 

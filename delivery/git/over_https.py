@@ -10,7 +10,7 @@ from dulwich.client import AbstractHttpGitClient, GitClient
 
 from delivery.content import SourceError
 from delivery.credentials import Credentials
-from delivery.git_remote import Listening, Remote, shortened
+from delivery.git.remote import Listening, Remote, shortened
 from delivery.https import Answer, Https
 from delivery.transfer import Transfer
 

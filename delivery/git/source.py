@@ -16,7 +16,7 @@ from delivery.content import Content, SignedObject, SourceError
 from delivery.credentials import Credentials, read_credentials
 from delivery.files import MAX_DEPTH, MAX_ENTRIES
 from delivery.folder import MAX_BUNDLE, MAX_FILE, MAX_FILES
-from delivery.git_objects import (
+from delivery.git.objects import (
     FILE_MODES,
     FOLDER,
     LINK,
@@ -28,14 +28,14 @@ from delivery.git_objects import (
     tag_of,
     tree_of,
 )
-from delivery.git_pack import BLOB, COMMIT, TAG, TREE, Pack
+from delivery.git.pack import BLOB, COMMIT, TAG, TREE, Pack
 from delivery.membership import IGNORE_FILE, MAX_IGNORE, Membership, membership
 from delivery.transfer import Transfer
 from engine.documents import BundleError, Problem, Source, Span, oversize, printable
 from engine.versions import VersionRange
 
 if TYPE_CHECKING:
-    from delivery.git_remote import Received, Remote
+    from delivery.git.remote import Received, Remote
     from delivery.sources import Address
 
 SECONDS = 60.0
@@ -80,8 +80,8 @@ class GitSource:
     def _remote(self) -> Remote:
         if self._opened is None:
             # dulwich and an HTTP client are imported by whoever asks a repository
-            from delivery.git_over_https import HttpsRemote
-            from delivery.git_over_pipe import PipeRemote
+            from delivery.git.over_https import HttpsRemote
+            from delivery.git.over_pipe import PipeRemote
 
             kind = HttpsRemote if self._address.location.startswith("http") else PipeRemote
             self._opened = kind(self._address.location, self._read_credentials)
@@ -146,7 +146,7 @@ class _Fetch:
         )
 
     def _received(self, *, whole: bool) -> Pack:
-        from delivery.git_remote import RefusedError
+        from delivery.git.remote import RefusedError
 
         try:
             return self._pack(self._remote.pack(self._transfer, self._source._prefixes(), self._choose, whole=whole))
@@ -282,7 +282,7 @@ class _Fetch:
 
     def _asked(self, names: list[str]) -> Pack:
         """Blobs that the server has left out so far, or all there is, where it does not hand out blobs alone."""
-        from delivery.git_remote import RefusedError
+        from delivery.git.remote import RefusedError
 
         try:
             return self._pack(self._remote.pack(self._transfer, self._source._prefixes(), lambda _: names, whole=True))

@@ -17,7 +17,7 @@ from dulwich.client import GitClient, SubprocessWrapper, TraditionalGitClient
 from dulwich.protocol import Protocol
 
 from delivery.credentials import Credentials
-from delivery.git_remote import Listening, Remote, shortened
+from delivery.git.remote import Listening, Remote, shortened
 from delivery.transfer import Transfer
 
 MAX_COMPLAINT = 1 << 14

@@ -1,4 +1,4 @@
-"""delivery.git_pack: packs are read as git reads them, and hostile ones cost neither memory nor patience."""
+"""delivery.git.pack: packs are read as git reads them, and hostile ones cost neither memory nor patience."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delivery import git_pack
 from delivery.content import SourceError
-from delivery.git_pack import BLOB, COMMIT, KINDS, TAG, TREE, Pack, applied
+from delivery.git import pack as git_pack
+from delivery.git.pack import BLOB, COMMIT, KINDS, TAG, TREE, Pack, applied
 from tests.delivery.git_servers import Repository
 from tests.examples import examples
 
