@@ -178,7 +178,7 @@ _PLACE_OF_RULE = {"Problem": 0, "_problem": 0, "bad": 1, "checked": 1, "_unread"
 def rules() -> frozenset[str]:
     """Every identifier that some code of the engine, or of what reads folders, gives to a problem."""
     found: set[str] = set()
-    for module in (*(ROOT / "engine").rglob("*.py"), *(ROOT / "delivery").glob("*.py")):
+    for module in (*(ROOT / "engine").rglob("*.py"), *(ROOT / "delivery").rglob("*.py")):
         for call in ast.walk(ast.parse(module.read_text())):
             if isinstance(call, ast.Call):
                 name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")

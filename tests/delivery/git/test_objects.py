@@ -1,11 +1,11 @@
-"""delivery.git_objects: what leads from a commit to files, and what is signed of it, are the same bytes."""
+"""delivery.git.objects: what leads from a commit to files, and what is signed of it, are the same bytes."""
 
 from __future__ import annotations
 
 import pytest
 
 from delivery.content import SourceError
-from delivery.git_objects import entries_of, signed_commit, signed_tag, tag_of, tree_of
+from delivery.git.objects import entries_of, signed_commit, signed_tag, tag_of, tree_of
 
 TREE = "a" * 40
 HEAD = f"tree {TREE}\nauthor A <a> 1 +0000\ncommitter A <a> 1 +0000\n"
