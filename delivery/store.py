@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -34,6 +35,10 @@ STALE_SECONDS = 600.0
 """A file that is being written is somebody's for so long; several processes may share a folder."""
 REVISION, DECIDED = "bayplan-revision", "bayplan-decided"
 FORM = 1
+UNREACHABLE = frozenset(
+    (errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOTDIR, errno.ESTALE)
+)
+"""What says nothing of a file, but that it can't be read now: it may be whole, and is left where it is."""
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 """What is raised of a file that is whole, and says something else than is written here."""
 
@@ -145,6 +150,9 @@ class Store:
             return None
 
     def _set_aside(self, path: Path, error: Exception) -> None:
+        if isinstance(error, OSError) and error.errno in UNREACHABLE:
+            self.complaints.append(f"`{path}` can't be read: {error.strerror}")
+            return
         why = (
             error.strerror
             if isinstance(error, OSError)

@@ -96,6 +96,26 @@ def test_what_was_decided_and_is_damaged_is_set_aside(tmp_path: Path, how: str) 
     assert store.decided().suspended
 
 
+@pytest.mark.parametrize("reason", [errno.EMFILE, errno.EIO, errno.EACCES])
+def test_what_can_not_be_read_now_is_told_and_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    """It may be whole: a bundle that was rolled back from must not return because files were scarce at a start."""
+    store = Store(tmp_path, "a source")
+    decided = Decided(held_back=frozenset(["b" * 64]))
+    store.decide(decided)
+    store.keep(kept(1))
+
+    def unreadable(path: Path, _: int) -> bytes:
+        raise OSError(reason, os.strerror(reason), path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("delivery.store.read_file", unreadable)
+        assert (store.decided(), store.revisions()) == (Decided(), ())
+    assert [complaint.rpartition(": ")[2] for complaint in store.complaints] == [os.strerror(reason)] * 2
+    assert (store.decided(), numbers(store)) == (decided, [1])
+
+
 def test_a_file_under_the_name_of_another_is_set_aside(tmp_path: Path) -> None:
     store, other = Store(tmp_path, "a source"), Store(tmp_path, "another source")
     store.keep(kept(1))
