@@ -21,7 +21,7 @@ from engine.analysis.rewording import FieldChange, Said, rewording
 from engine.analysis.stage import PARSING, Stage
 from engine.analysis.steps import Level, largest
 from engine.analysis.witness import Wanted, incoming_of, selected, variants
-from engine.bundle import Bundle, Named, Policy, Revision
+from engine.bundle import Bundle, Named, Policy, Revision, schema_like
 from engine.decision import OWN_NAMESPACE, Decider, Decision, decided_alike, placed_alike
 from engine.language import Budget, BudgetExceeded
 from engine.nodeselector import ANY, LabelStates
@@ -432,13 +432,18 @@ def _bundle_changes(old: Bundle, new: Bundle) -> Iterator[BundleChange]:
 
 
 def _params(old: Bundle, new: Bundle) -> Iterator[BundleChange]:
-    """Constants that a cluster may lay something over: one that is gone breaks it. Who reads them is told elsewhere."""
+    """Constants that a cluster may lay something over: one that is gone, or takes no more what it took, breaks it.
+
+    Who reads them is told elsewhere.
+    """
     for name in sorted({*old.params, *new.params}):
         before, after = old.params.get(name), new.params.get(name)
         if name not in new.params:
             yield BundleChange(f"params.{name}", str(before), "gone", "major")
         elif name not in old.params:
             yield BundleChange(f"params.{name}", "none", str(after), "minor")
+        elif schema_like(before) != schema_like(after):
+            yield BundleChange(f"params.{name}", str(before), f"{after}, of another type", "major")
         elif before != after:
             yield BundleChange(f"params.{name}", str(before), str(after), "patch")
     if old.params_schema != new.params_schema:

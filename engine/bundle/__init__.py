@@ -31,7 +31,7 @@ from engine.bundle.model import (
     Tolerance,
 )
 from engine.bundle.overrides import overridden
-from engine.bundle.params import Schema
+from engine.bundle.params import Schema, schema_like
 from engine.bundle.reader import parse_bundle
 from engine.bundle.selector import Selector
 
@@ -60,4 +60,5 @@ __all__ = [
     "Tolerance",  # an entry of `tolerate`: an expression, and for how long
     "overridden",  # the Bundle with constants of a cluster's; raises BundleError
     "parse_bundle",  # the Bundle of files, and everything that is wrong with them
+    "schema_like",  # what may take the place of a constant where a bundle has no schema: data of the same kind
 ]

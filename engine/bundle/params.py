@@ -36,6 +36,9 @@ SCALARS: Mapping[str, tuple[tuple[type, ...], str]] = {
 }
 """By the kind's word in a schema: what a value of it is read as, and how it is called."""
 
+ANYTHING = "anything"
+"""The kind of a schema that takes whatever there is; no author can write it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Schema:
@@ -89,6 +92,8 @@ def fitted(schema: Schema, said: Any, value: Value, problems: Problems, *, parti
 
     `partial` is for constants that are laid over others: none of them has to be there.
     """
+    if schema.kind == ANYTHING:
+        return said
     if schema.kind in SCALARS:
         return _scalar(schema.kind, said, value, problems)
     if schema.kind == "array":
@@ -131,7 +136,12 @@ def _object(schema: Schema, said: Mapping[str, Any], value: Map, problems: Probl
 
 
 def schema_like(said: Any) -> Schema:
-    """The schema of what may take the place of a constant where a bundle has none: data of the same kind."""
+    """The schema of what may take the place of a constant where a bundle has none: data of the same kind.
+
+    Of null nothing is known: anything may take its place.
+    """
+    if said is None:
+        return Schema(ANYTHING)
     if isinstance(said, Mapping):
         return Schema("object", values=_alike(said.values()))
     if isinstance(said, list):
