@@ -182,7 +182,8 @@ class Follower:
             version = self._source.look()
         self._note(last_successful_request=time.time())
         state = (version, self._demands.overrides.version())
-        if state == self._passed or (self._stays(state[0], decided) and state[1] == self._state[1]):
+        held = state == self._passed or self._stays(state[0], decided)
+        if held and state[1] == self._state[1]:  # else what serves is laid over anew
             self._refusal = None
             self._still_signed()
             return
@@ -198,10 +199,19 @@ class Follower:
                 if state != self._passed:
                     log.info("%s has %s, which is held back; %s", self._what, candidate.revision, self._serving())
                 self._passed = state
+                self._lay_over(state[1], cause, started)
             else:
                 self._activate(candidate, cause, started, vouched)
                 self._state = state
         self._sound()
+
+    def _lay_over(self, laid: str, cause: str, started: float) -> None:
+        """Have what serves do so with the constants that are laid over it now. Raises StepFailedError."""
+        if self._active is not None and laid != self._state[1]:
+            vouched = self._keeper.kept[0].vouched
+            candidate = candidate_of(self._active.content, self._demands, {}, vouched)
+            self._activate(candidate, cause, started, vouched)
+            self._state = (self._state[0], laid)
 
     def _still_signed(self) -> None:
         """Say whether what is active was signed for a time that is over: it stays, and updates may be held back."""
@@ -228,6 +238,7 @@ class Follower:
         seen: Mapping[str, str] = {}
         if self._active and self._stays(state[0], decided):  # only what is laid over it is another
             given, now = self._active.content, self._keeper.kept[0].vouched
+            state = (self._state[0], state[1])  # of what serves: what is pinned is not what the source has
         else:
             with asking("fetch"):
                 given = self._source.fetch()

@@ -503,3 +503,35 @@ def test_constants_are_laid_over_and_are_part_of_what_is_active(shelf: Shelf, tm
     assert serving.ask().step == ""
     file.unlink()
     assert serving.ask().step == "parse"
+
+
+@pytest.mark.parametrize("how", ["pinned", "rolled back"])
+def test_constants_change_while_something_is_held_and_what_the_source_has_comes_back(
+    shelf: Shelf, tmp_path: Path, how: str
+) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text("zones: [c]\n")
+    serving = Serving(shelf, Demands(overrides=Overrides((str(file),))))
+    for version in ("1.0.0", "1.1.0"):
+        shelf.publish(with_params(version))
+        serving.ask()
+    if how == "pinned":
+        serving.follower.pin("1.0.0")
+    else:
+        serving.follower.rollback()
+    assert (serving.ask().step, serving.version) == ("", "1.0.0")
+    file.write_text("zones: [d]\n")
+    assert (serving.ask().step, serving.version) == ("", "1.0.0")
+    assert serving.taken[-1].program.params["zones"] == ["d"]
+    file.write_text("zone: [d]\n")
+    for _ in range(2):
+        assert (serving.ask().step, serving.version) == ("parse", "1.0.0")
+    file.write_text("zones: [e]\n")
+    assert (serving.ask().step, serving.version) == ("", "1.0.0")
+    assert serving.taken[-1].program.params["zones"] == ["e"]
+    fetches = shelf.fetches
+    serving.ask()
+    assert shelf.fetches == fetches
+    serving.follower.resume()
+    assert (serving.ask().step, serving.version) == ("", "1.1.0")
+    assert serving.taken[-1].program.params["zones"] == ["e"]

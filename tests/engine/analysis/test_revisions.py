@@ -219,8 +219,13 @@ def test_constants_count_by_their_values_and_by_who_may_change_them() -> None:
     changed = changes(given, given, zones, {"params": {"zones": ["a", "c"]}})
     assert kinds(changed) == {"a": "changed"}
     assert [(one.field, one.level) for one in changed.bundle] == [("params.zones", "patch")]
-    for one, other in ((1, "1"), ([1], ["1"]), ({"a": 1}, {"a": True}), (None, 1)):  # what a cluster has laid over it
-        (retyped,) = changes({"a": GOLD}, {"a": GOLD}, {"params": {"x": one}}, {"params": {"x": other}}).bundle
+    for before, after in (
+        (1, "1"),
+        ([1], ["1"]),
+        ({"a": 1}, {"a": True}),
+        (None, 1),
+    ):  # what a cluster has laid over it
+        (retyped,) = changes({"a": GOLD}, {"a": GOLD}, {"params": {"x": before}}, {"params": {"x": after}}).bundle
         assert (retyped.field, retyped.level) == ("params.x", "major")
     fixed = {"a": requiring('node.zone in ["a", "b"]')}
     (one,) = changes(given, fixed, zones, zones).policies
