@@ -80,8 +80,7 @@ def drawn(dice: Random) -> Shape:
 
 def pod_of(shape: Shape) -> Json | None:
     """The pod; None where it is larger than what the API server reads."""
-    parts = (shape.terms + shape.preferred) * shape.expressions * (1 + shape.values)
-    if parts > 400_000 or shape.containers * shape.arguments > 200_000:
+    if _least_size(shape) > LARGEST:
         return None
     labels = {"app": "web", **{f"l{i}": f"v{i}" for i in range(shape.labels)}}
     terms = [_term(shape, i) for i in range(shape.terms)]
@@ -102,6 +101,21 @@ def pod_of(shape: Shape) -> Json | None:
     }
     made = {"metadata": {"name": "p", "labels": labels, "annotations": {"a": "<" * shape.text}}, "spec": spec}
     return made if len(json.dumps(made, separators=(",", ":"))) <= LARGEST else None
+
+
+def _least_size(shape: Shape) -> int:
+    """What a pod has in characters, at least: most that is drawn is far too large, and need not be written for that."""
+    values = 5 * shape.values if set(shape.kind) <= set("in") else 0
+    labels, expressions = 9 * shape.labels, shape.expressions * (30 + values)
+    return (
+        (shape.terms + shape.preferred) * expressions
+        + shape.pod_terms * (40 + labels)
+        + shape.containers * (5 * shape.arguments + shape.text)
+        + shape.spread * (80 + 9 * min(20, shape.labels))
+        + 30 * shape.tolerations
+        + labels
+        + shape.text
+    )
 
 
 def _spread(i: int, labels: Mapping[str, str]) -> Json:
