@@ -7,6 +7,7 @@ revision, to go back to one, not to ask) is obeyed from any thread, at once, and
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -161,11 +162,14 @@ class Follower:
 
     def ask(self, cause: str = "bundle") -> StepFailedError | None:
         """Ask once, and activate what is new. What failed just now, if something did; it has been told."""
-        if self._keeper.decided.suspended:
-            return None
         try:
-            self._follow(cause)
+            if not self._keeper.decided.suspended:
+                self._follow(cause)
+            elif self._lay_over(cause):
+                self._sound()
         except StepFailedError as failed:
+            with contextlib.suppress(Exception):  # what serves does not wait for the source, whose failure is told
+                self._lay_over(cause)
             self._tell(failed)
             return failed
         except Exception as error:
@@ -199,19 +203,26 @@ class Follower:
                 if state != self._passed:
                     log.info("%s has %s, which is held back; %s", self._what, candidate.revision, self._serving())
                 self._passed = state
-                self._lay_over(state[1], cause, started)
+                self._lay_over(cause)
             else:
                 self._activate(candidate, cause, started, vouched)
                 self._state = state
         self._sound()
 
-    def _lay_over(self, laid: str, cause: str, started: float) -> None:
-        """Have what serves do so with the constants that are laid over it now. Raises StepFailedError."""
-        if self._active is not None and laid != self._state[1]:
+    def _lay_over(self, cause: str) -> bool:
+        """Have what serves do so with the constants that are laid over it now, if these are others; whether they are.
+
+        Raises StepFailedError.
+        """
+        started, laid = time.perf_counter(), self._demands.overrides.version()
+        with self._lock:
+            if self._active is None or laid == self._state[1]:
+                return False
             vouched = self._keeper.kept[0].vouched
             candidate = candidate_of(self._active.content, self._demands, {}, vouched)
             self._activate(candidate, cause, started, vouched)
             self._state = (self._state[0], laid)
+        return True
 
     def _still_signed(self) -> None:
         """Say whether what is active was signed for a time that is over: it stays, and updates may be held back."""

@@ -535,3 +535,33 @@ def test_constants_change_while_something_is_held_and_what_the_source_has_comes_
     serving.follower.resume()
     assert (serving.ask().step, serving.version) == ("", "1.1.0")
     assert serving.taken[-1].program.params["zones"] == ["e"]
+
+
+@pytest.mark.parametrize("how", ["away", "broken", "suspended"])
+def test_constants_do_not_wait_for_the_source(shelf: Shelf, tmp_path: Path, how: str) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text("zones: [c]\n")
+    serving = Serving(shelf, Demands(overrides=Overrides((str(file),))))
+    shelf.publish(with_params("1.0.0"))
+    serving.ask()
+    if how == "away":
+        shelf.fails = {"look": SourceError("look", "no route to host")}
+    elif how == "broken":
+        shelf.publish(BROKEN)
+    else:
+        serving.follower.suspend()
+    expected = {"away": "look", "broken": "compile", "suspended": ""}[how]
+    assert serving.ask().step == expected
+    file.write_text("zones: [d]\n")
+    assert (serving.ask().step, serving.version) == (expected, "1.0.0")
+    assert serving.taken[-1].program.params["zones"] == ["d"]
+    taken = len(serving.taken)
+    file.write_text("zone: [d]\n")
+    assert serving.ask().step == (expected or "parse")
+    file.write_text("zones: [e]\n")
+    assert (serving.ask().step, len(serving.taken)) == (expected, taken + 1)
+    shelf.fails = {}
+    shelf.publish(with_params("1.1.0"))
+    serving.follower.resume()
+    assert (serving.ask().step, serving.version) == ("", "1.1.0")
+    assert serving.taken[-1].program.params["zones"] == ["e"]
