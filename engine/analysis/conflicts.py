@@ -30,7 +30,7 @@ COMBINATIONS = 16
 """Of these, for one pair."""
 REMEMBERED = 1_000
 """Policies of which it is remembered which pods they may be about."""
-TRYING, PAIRING = 600_000, 600_000
+TRYING, PAIRING = 420_000, 420_000
 """What looking at the pods of single policies may cost, and at those of pairs, in units."""
 PAIR = 12
 """What putting two of anything together costs at least."""

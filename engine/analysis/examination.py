@@ -180,7 +180,7 @@ def _examined(
     return Examination(ordered(problems), tuple(conflicts), undecided, frozenset(ledger.cut_short))
 
 
-POD_SHARE = 1_000_000
+POD_SHARE = 700_000
 """What trying pods of single policies may cost, and as much those of the bundle's tests, in units."""
 
 

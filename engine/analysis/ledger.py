@@ -13,8 +13,8 @@ from typing import TypeVar
 from engine.language import Budget, BudgetExceeded
 from engine.program import CompiledPolicy
 
-SHARE = 500_000
-"""What one kind of claim may cost for all policies, in units: an eighth of a second, or a few where each is dear."""
+SHARE = 350_000
+"""What one kind of claim may cost for all policies, in units: a sixth of a second, or a few where each is dear."""
 LARGEST_PART = 4
 """One policy may take a quarter of what is left of a share, or as much as each other one if that is more."""
 
