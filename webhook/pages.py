@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
@@ -17,6 +17,10 @@ from webhook.health import Health, Operated
 
 KEEP_SECONDS = 0.25
 """How old metrics may be: whoever asks for them all the time takes no processor time from decisions."""
+
+
+ORDERS = ("rollback", "pin", "suspend", "resume")
+"""What may be asked of a bundle, with the operator's token."""
 
 
 def pages_app(health: Health) -> FastAPI:
@@ -34,7 +38,9 @@ def pages_app(health: Health) -> FastAPI:
         return _told(health) if health.may_read(request.headers.raw) else _stranger()
 
     @app.post("/{what}")
-    async def operate(request: Request, what: Literal["rollback", "pin", "suspend", "resume"]) -> Response:
+    async def operate(request: Request, what: str) -> Response:
+        if what not in ORDERS:
+            return _json({"message": f"there is no page `/{what}` here"}, 404)
         if not health.may_operate(request.headers.raw):
             return _json({"message": "this needs the token of --operator-token-file"}, 401)
         to, named = request.query_params.get("revision", ""), request.query_params.get("bundle", "")

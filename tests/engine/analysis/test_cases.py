@@ -72,7 +72,7 @@ def test_every_pod_of_a_file_must_be_as_expected() -> None:
     ("source", "text", "complaint"),
     [
         ("file: examples/x.yaml", "kind: ConfigMap\n", "`examples/x.yaml` holds no pod and no workload"),
-        ("pod: {kind: ConfigMap}", "", "this is no pod and no workload"),
+        ("pod: {kind: ConfigMap}", "kind: Pod\n", "this is no pod and no workload"),
         ("file: examples/x.yaml", "a: [\n", "never closed"),
     ],
 )

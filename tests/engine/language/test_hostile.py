@@ -1,7 +1,7 @@
 """engine.language: authors who mean harm: whatever they write is refused, or stopped after little work.
 
 Work is counted, never timed: units of the run-time budget, and the lines and calls that Python runs. On the machine
-that this was written on a unit is at most a quarter of a microsecond, so POLICY_BUDGET is at most 50 ms.
+that this was written on a unit is at most half a microsecond, so INVENTORY_BUDGET is at most 100 ms.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 from engine.bundle import parse_bundle
 from engine.decision import Decider
 from engine.documents import Excerpt, Problem, Source, parse_documents
-from engine.evaluation import POLICY_BUDGET
+from engine.evaluation import INVENTORY_BUDGET
 from engine.language.checker import check
 from engine.language.codegen import FILENAME
 from engine.language.estimate import EXPRESSION_LIMIT, estimate
@@ -88,7 +88,7 @@ def spent(text: str) -> tuple[str, int]:
     """How a run of an expression on a hostile pod ends, and what it leaves of a policy's budget."""
     node, problems = checked(text)
     assert node is not None, problems
-    budget = Budget(POLICY_BUDGET)
+    budget = Budget(INVENTORY_BUDGET)
     function = compile_expression(node, ("pod", "params"))
     end = "value"
 
@@ -102,7 +102,7 @@ def spent(text: str) -> tuple[str, int]:
             end = "error"
 
     work = counted(run)
-    assert work <= 3 * POLICY_BUDGET, work
+    assert work <= 3 * INVENTORY_BUDGET, work
     return end, budget.left
 
 
@@ -158,7 +158,7 @@ STOPPED = [
 def test_what_takes_too_long_is_stopped(text: str) -> None:
     end, left = spent(text)
     assert end == "stopped"
-    assert left <= POLICY_BUDGET
+    assert left <= INVENTORY_BUDGET
 
 
 BOUNDED = [
@@ -177,7 +177,7 @@ BOUNDED = [
 def test_what_ends_has_been_paid_for(text: str) -> None:
     end, left = spent(text)
     assert end == "value"
-    assert 0 <= left < POLICY_BUDGET
+    assert 0 <= left < INVENTORY_BUDGET
 
 
 def doubled(first: str, step: str, last: str, times: int = 30) -> str:
@@ -246,7 +246,7 @@ def test_a_pattern_costs_the_same_whether_it_is_new_or_not() -> None:
 
 def test_a_patterns_price_grows_with_what_it_repeats() -> None:
     assert price("a{1,900}") > 50 * price("a{1,9}") // 10 > price("a")
-    assert price(r"[\pL]{1,30}") > POLICY_BUDGET // 8
+    assert price(r"[\pL]{1,30}") > INVENTORY_BUDGET // 8
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_a_hostile_policy_fails_alone() -> None:
     assert outcomes == {"hostile": "failed", "good": "satisfied"}
     assert "budget" in next(each.error for each in decision.policies if each.name == "hostile")
     assert decision.allowed
-    assert work <= 3 * POLICY_BUDGET
+    assert work <= 3 * INVENTORY_BUDGET
 
 
 @pytest.mark.parametrize(
