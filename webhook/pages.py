@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,8 +19,13 @@ KEEP_SECONDS = 0.25
 """How old metrics may be: whoever asks for them all the time takes no processor time from decisions."""
 
 
-ORDERS = ("rollback", "pin", "suspend", "resume")
-"""What may be asked of a bundle, with the operator's token."""
+ORDERS: Mapping[str, Callable[[Operated, str], object]] = {
+    "rollback": lambda bundle, to: bundle.rollback(to),
+    "pin": lambda bundle, to: bundle.pin(to),
+    "suspend": lambda bundle, _: bundle.suspend(),
+    "resume": lambda bundle, _: bundle.resume(),
+}
+"""What may be asked of a bundle, with the operator's token; two of them may name a revision."""
 
 
 def pages_app(health: Health) -> FastAPI:
@@ -39,25 +44,19 @@ def pages_app(health: Health) -> FastAPI:
 
     @app.post("/{what}")
     async def operate(request: Request, what: str) -> Response:
-        if what not in ORDERS:
+        order = ORDERS.get(what)
+        if order is None:
             return _json({"message": f"there is no page `/{what}` here"}, 404)
         if not health.may_operate(request.headers.raw):
             return _json({"message": "this needs the token of --operator-token-file"}, 401)
         to, named = request.query_params.get("revision", ""), request.query_params.get("bundle", "")
         try:
-            await asyncio.to_thread(_operate, _one(health.bundles, named), what, to)
+            await asyncio.to_thread(order, _one(health.bundles, named), to)
         except HeldError as error:
             return _json({"message": str(error)}, 409)
         return _told(health)
 
     return app
-
-
-def _operate(bundle: Operated, what: str, to: str) -> None:
-    if what in ("rollback", "pin"):
-        (bundle.rollback if what == "rollback" else bundle.pin)(to)
-    else:
-        (bundle.suspend if what == "suspend" else bundle.resume)()
 
 
 def _one(bundles: Sequence[Operated], named: str) -> Operated:
