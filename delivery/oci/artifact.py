@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from delivery.each_once import each_once
 from delivery.oci.reference import DIGEST
 from engine.documents import printable
 
@@ -128,18 +129,11 @@ def _written(value: Any) -> bytes:
 
 def _object(data: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(data.decode(), object_pairs_hook=_each_once)
+        value = json.loads(data.decode(), object_pairs_hook=each_once)
     except (ValueError, RecursionError) as error:
         raise ArtifactError("its manifest is no JSON with each key once") from error
     if not isinstance(value, dict):
         raise ArtifactError("its manifest is no JSON object")
-    return value
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        raise ValueError("a key stands twice")
     return value
 
 

@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
+from delivery.each_once import each_once
+
 MAX_BYTES = 1 << 18
 """Limit of one attestation, in bytes; ours have about two thousand."""
 
@@ -21,7 +23,7 @@ def json_object(data: bytes | bytearray, what: str) -> dict[str, Any]:
     if len(data) > MAX_BYTES:
         raise UnreadableError(f"{what} is too large: {len(data):,} bytes, at most {MAX_BYTES:,}")
     try:
-        value = json.loads(data.decode(), object_pairs_hook=_each_once, parse_constant=_no_constant)
+        value = json.loads(data.decode(), object_pairs_hook=each_once, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise UnreadableError(f"{what} is no JSON: {_why(error)}") from error
     if not isinstance(value, dict):
@@ -63,13 +65,6 @@ def objects_at(value: Mapping[str, Any], *path: str) -> list[dict[str, Any]]:
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise UnreadableError(f"`{'.'.join(path)}` is {'missing' if found is None else 'no list of objects'}")
     return cast("list[dict[str, Any]]", found)
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return value
 
 
 def _no_constant(_: str) -> Any:
