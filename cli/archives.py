@@ -10,6 +10,8 @@ from pathlib import Path
 
 from cli.errors import CommandError
 from delivery import (
+    Address,
+    Content,
     Demands,
     Manifest,
     SourceError,
@@ -31,6 +33,17 @@ class Built:
     attestation: bytes = b""
 
 
+def content_of(address: Address, credentials: Path | None = None) -> Content:
+    """What the source of an address has now; `credentials` is a folder. Raises CommandError."""
+    source = source_of(address, credentials)
+    try:
+        return source.fetch()
+    except SourceError as error:
+        raise CommandError(f"{source.origin}: {error}") from error
+    finally:
+        source.close()
+
+
 def built(text: str) -> Built:
     """The archive of the bundle that somebody names: a folder, an archive, an address.
 
@@ -38,13 +51,7 @@ def built(text: str) -> Built:
     read. Warnings go to standard error.
     """
     address = read_address(text, "BUNDLE")
-    source = source_of(address)
-    try:
-        content = source.fetch()
-    except SourceError as error:
-        raise CommandError(f"{source.origin}: {error}") from error
-    finally:
-        source.close()
+    content = content_of(address)
     candidate = candidate_of(content, Demands(), {}, time.time())
     for warning in candidate.warnings:
         print(warning, end="\n\n", file=sys.stderr)

@@ -16,7 +16,7 @@ import argparse
 import json
 
 from cli.errors import CommandError
-from cli.inputs import A_BUNDLE, add_cluster, add_pools, bundle_named, decider, manifests, namespaces
+from cli.inputs import A_BUNDLE, add_cluster, add_namespaces, add_pools, bundle_named, decider, manifests, namespaces
 from cli.narrative import told
 from cli.pool_reasons import PoolReasons
 from engine.pods import pods_from_documents
@@ -25,13 +25,7 @@ from engine.pods import pods_from_documents
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pods", metavar="PODS", nargs="+", help="files, folders, or - for standard input")
     parser.add_argument("--bundle", metavar="BUNDLE", type=bundle_named, required=True, help=A_BUNDLE)
-    parser.add_argument(
-        "--namespace",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="Namespaces with their labels, matched by name; may be repeated",
-    )
+    add_namespaces(parser)
     add_pools(parser)
     add_cluster(parser)
     parser.add_argument("-o", "--output", choices=["text", "json"], default="text", help="how to print (text)")

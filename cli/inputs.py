@@ -54,6 +54,11 @@ def add_pods(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="files, folders, or - for standard input (default: the pods of the cluster)",
     )
+    add_namespaces(parser)
+
+
+def add_namespaces(parser: argparse.ArgumentParser) -> None:
+    """The argument that says which Namespaces there are, with their labels."""
     parser.add_argument(
         "--namespace",
         metavar="FILE",

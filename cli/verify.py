@@ -19,18 +19,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+from cli.archives import content_of
 from cli.errors import CommandError
 from cli.terminal import GREEN, RED, styled
 from delivery import (
     Content,
     SignatureError,
-    SourceError,
     Trust,
     Verified,
     bundle_of,
     read_address,
     read_trust,
-    source_of,
     verified,
 )
 from engine.bundle import Bundle
@@ -82,13 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 def fetched(text: str, credentials: Path | None) -> tuple[Content, Bundle]:
     """What a source has now, and the bundle that it is; whether it is a sound one is for `check` to say."""
-    source = source_of(read_address(text, "SOURCE"), credentials)
-    try:
-        content = source.fetch()
-    except SourceError as error:
-        raise CommandError(f"{source.origin}: {error}") from error
-    finally:
-        source.close()
+    content = content_of(read_address(text, "SOURCE"), credentials)
     bundle, problems = bundle_of(content.files, content.problems)
     if bundle is None:
         raise BundleError(problems)

@@ -29,7 +29,7 @@ from delivery.signature import (
     read_trust,
     verified,
 )
-from delivery.sources import ARCHIVES, read_address, source_of
+from delivery.sources import ARCHIVES, Address, read_address, source_of
 from delivery.store import Store
 from delivery.transaction import Candidate, Demands, Overrides, StepFailedError, candidate_of
 from delivery.trusted import Trusted
@@ -37,6 +37,7 @@ from delivery.trusted import Trusted
 __all__ = [
     "ARCHIVES",  # how names of archives end
     "Activation",  # the Decider that is active, kept up to date with its sources
+    "Address",  # a source as somebody wrote it, taken apart
     "BadKeyError",  # a key that can't be read
     "Candidate",  # a Content that passed every step before the swap, with its Program
     "Content",  # the files of a bundle as a source has them, and what speaks for them
