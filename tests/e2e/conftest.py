@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import itertools
 import os
-import subprocess
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.programs import Programs, built
 
 from .certificates import Authority, make_authority
 from .cluster_api import ClusterApi
@@ -24,10 +25,8 @@ from .karpenter import start as start_karpenter
 from .processes import free_ports
 from .tenants import Policed, police
 
-BUILD = Path(__file__).parents[1] / "controlplane" / "build"
 IN_CI = os.environ.get("CI") == "true"
 NUMBERS = itertools.count(1)
-Programs = Mapping[str, Path]
 programs_key = pytest.StashKey[Programs]()
 
 
@@ -64,15 +63,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     waiting = [item for item in session.items if item.get_closest_marker("cluster") and needed(item)]
     if not waiting or session.config.option.collectonly:
         return
-    names = dict.fromkeys(name for item in waiting for name in needed(item))
-    capture = session.config.pluginmanager.getplugin("capturemanager")
-    assert capture is not None
-    with capture.global_and_fixture_disabled():
-        built = subprocess.run([BUILD, *names], stdout=subprocess.PIPE, text=True, check=False)
-    if built.returncode not in (0, 2):
-        pytest.exit(f"{BUILD} failed", returncode=1)
-    pairs = (line.partition("=") for line in built.stdout.splitlines())
-    programs = {name: Path(path) for name, _, path in pairs}
+    programs = built(session, (name for item in waiting for name in needed(item)))
     session.config.stash[programs_key] = programs
     for item in waiting:
         if (absent := lacking(programs, needed(item))) and not IN_CI:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,10 +14,10 @@ from delivery.content import SourceError
 from delivery.oci.reference import Reference
 from delivery.oci.source import SECONDS, OciSource
 from tests.e2e.certificates import Authority, make_authority
+from tests.programs import Programs, built
 
 from .registries import Between, Registry, TokenServer, distribution, let_in, referrers
 
-BUILD = Path(__file__).parents[2] / "controlplane" / "build"
 IN_CI = os.environ.get("CI") == "true"
 NEEDED = {
     "distribution_program": "distribution",
@@ -27,7 +26,7 @@ NEEDED = {
 }
 """What must be built for a test that asks for a fixture."""
 NAMES = itertools.count(1)
-programs_key = pytest.StashKey[Mapping[str, Path]]()
+programs_key = pytest.StashKey[Programs]()
 
 
 def needed(item: pytest.Item) -> list[str]:
@@ -47,15 +46,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     waiting = [item for item in own if needed(item) and not _is_skipped(item)]
     if not waiting or session.config.option.collectonly:
         return
-    names = dict.fromkeys(name for item in waiting for name in needed(item))
-    capture = session.config.pluginmanager.getplugin("capturemanager")
-    assert capture is not None
-    with capture.global_and_fixture_disabled():
-        built = subprocess.run([BUILD, *names], stdout=subprocess.PIPE, text=True, check=False)
-    if built.returncode not in (0, 2):
-        pytest.exit(f"{BUILD} failed", returncode=1)
-    pairs = (line.partition("=") for line in built.stdout.splitlines())
-    programs = {name: Path(path) for name, _, path in pairs}
+    programs = built(session, (name for item in waiting for name in needed(item)))
     session.config.stash[programs_key] = programs
     for item in waiting:
         absent = ", ".join(name for name in needed(item) if name not in programs)

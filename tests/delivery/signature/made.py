@@ -114,3 +114,15 @@ def _ssh_key(kind: str, *options: str) -> tuple[bytes, bytes]:
 def ssh_public(path: Path) -> str:
     """The kind of a key and the key, as a line of allowed signers has them."""
     return " ".join(path.with_suffix(".pub").read_text().split()[:2])
+
+
+def with_another(whole: dict[str, Any], path: str, value: Any) -> bytes:
+    """A JSON object with something else at a path of keys; None takes the key away. The object is changed."""
+    *above, last = path.split(".")
+    place = whole
+    for name in above:
+        place = place[name]
+    place.pop(last, None)
+    if value is not None:
+        place[last] = value
+    return json.dumps(whole).encode()

@@ -24,7 +24,7 @@ from delivery.signature.envelope import (
 )
 from delivery.signature.strict_json import MAX_BYTES, UnreadableError
 
-from .made import KINDS, attestation, digest_attestation, key, public, statement
+from .made import KINDS, attestation, digest_attestation, key, public, statement, with_another
 
 NAMES = st.sampled_from(["verificationMaterial", "publicKey", "hint", "dsseEnvelope", "payload", "signatures", "sig"])
 SOME_JSON = st.dictionaries(
@@ -39,15 +39,7 @@ SOME_JSON = st.dictionaries(
 
 def changed(path: str, value: Any, data: bytes | None = None) -> bytes:
     """An attestation with something else at a path of keys; None takes the key away."""
-    whole = json.loads(data or attestation())
-    *above, last = path.split(".")
-    place = whole
-    for name in above:
-        place = place[name]
-    place.pop(last, None)
-    if value is not None:
-        place[last] = value
-    return json.dumps(whole).encode()
+    return with_another(json.loads(data or attestation()), path, value)
 
 
 @pytest.mark.parametrize("kind", KINDS)

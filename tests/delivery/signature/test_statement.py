@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from delivery.signature.statement import ForeignStatementError, Statement, is_older, read_statement
 from delivery.signature.strict_json import UnreadableError
 
-from .made import DIGEST, NOW, statement
+from .made import DIGEST, NOW, statement, with_another
 
 TIMES = st.datetimes(
     datetime.datetime(1970, 1, 1), datetime.datetime(9998, 1, 1), timezones=st.timezones(), allow_imaginary=False
@@ -32,15 +32,7 @@ VERSIONS = [
 
 
 def changed(path: str, value: Any) -> bytes:
-    whole = json.loads(statement().payload("gpu.tar.gz"))
-    *above, last = path.split(".")
-    place = whole
-    for name in above:
-        place = place[name]
-    place.pop(last, None)
-    if value is not None:
-        place[last] = value
-    return json.dumps(whole).encode()
+    return with_another(json.loads(statement().payload("gpu.tar.gz")), path, value)
 
 
 @given(st.text(), st.sampled_from(VERSIONS), st.text(), TIMES, st.none() | TIMES)
