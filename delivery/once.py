@@ -8,7 +8,6 @@ from pathlib import Path
 
 from delivery.content import Content, SourceError
 from delivery.folder import bundle_of, read_bundle
-from delivery.git import GitSource
 from delivery.sources import Address, read_address, source_of
 from engine.bundle import Bundle
 from engine.documents import BundleError, Problem, RequestError, printable
@@ -60,6 +59,8 @@ def bundle_at(folder: Path, revision: str) -> Bundle | None:
         raise RequestError(f"`{printable(revision)}`", what) from error
     if not _git(where, "ls-tree", "--name-only", commit, "--", "."):
         return None
+    from delivery.git import GitSource  # whoever reads a folder does without
+
     location = f"file://{store}"
     source = GitSource(Address(f"{folder} at {revision}", "git", location, above, ("commit", commit)))
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -137,3 +139,12 @@ def test_an_artifact_is_a_source_that_was_not_asked_yet(text: str, tmp_path: Pat
     made = source_of(read_address(text), tmp_path, 1.0)
     assert isinstance(made, OciSource)
     assert made.origin == text
+
+
+def test_whoever_reads_a_folder_loads_no_library_for_other_sources() -> None:
+    """All of it stands in the way of being ready."""
+    others = "[m for m in sys.modules if m.startswith(('delivery.git', 'dulwich', 'urllib3', 'cryptography'))]"
+    run = subprocess.run(
+        [sys.executable, "-c", f"import sys, delivery; print({others})"], capture_output=True, text=True, check=True
+    )
+    assert run.stdout == "[]\n"
