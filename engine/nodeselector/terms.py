@@ -91,7 +91,8 @@ def _united(terms: set[Term], meter: Meter | None) -> set[Term]:
     while True:
         before = len(terms)
         if meter:  # for each of its keys a term is told apart from the others by all that it says of other keys
-            meter.spend(sum([2 + len(t.requirements) * (2 + (len(t.requirements) >> 1)) for t in terms]) + work(terms))
+            meter.spend(sum([2 + len(t.requirements) * (2 + (len(t.requirements) >> 1)) for t in terms]))
+            meter.spend(work(terms))  # which walks all that they say: done where the rest is paid for
         having: dict[str, list[Term]] = {}
         for t in terms:
             for key, _ in t.requirements:
