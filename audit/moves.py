@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from audit.findings import effect
+from audit.words import effect
 from engine.decision import Decision, decided_alike, placed_alike, title
 
 MoveOutcome = Literal[

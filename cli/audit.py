@@ -15,7 +15,7 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from audit import Finding, aggregated, changes
+from audit import Finding, Tally, aggregated, changes, finding_of, now
 from cli.errors import CommandError
 from cli.inputs import A_BUNDLE, add_cluster, add_pods, add_pools, bundle_named, decider, names_cluster, running_pods
 from cli.terminal import GREEN, RED, amount, styled, table
@@ -28,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_pools(parser)
     add_cluster(parser)
     parser.add_argument("--all", action="store_true", help="tell of workloads that stay as they are, too")
-    parser.add_argument("-o", "--output", choices=["text", "json"], default="text", help="how to print (text)")
+    parser.add_argument("-o", "--output", choices=["text", "json", "jsonl"], default="text", help="how to print (text)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,13 +39,21 @@ def run(args: argparse.Namespace) -> int:
     found = [decision for decision in decisions if changes(decision)]
     if args.output == "json":
         print(json.dumps([decision.as_json() for decision in decisions], indent=2))
+    elif args.output == "jsonl":
+        time = now()
+        for decision in decisions:
+            print(_line(finding_of(deciding, decision, time=time, cluster=args.cluster_name)))
     else:
         worth_a_line = (one for one in decisions if changes(one) or one.pools.waits or one.pools.unseen)
         _tell(aggregated(decisions if args.all else worth_a_line), decisions, found)
     return int(bool(found))
 
 
-def _tell(findings: Sequence[Finding], decisions: Sequence[Decision], found: Sequence[Decision]) -> None:
+def _line(finding: Finding) -> str:
+    return json.dumps(finding.as_json(), ensure_ascii=False, separators=(",", ":"))
+
+
+def _tell(findings: Sequence[Tally], decisions: Sequence[Decision], found: Sequence[Decision]) -> None:
     if findings:
         rows = [(f.owner, str(f.pods), f.effect, ", ".join(f.policies)) for f in findings]
         print(table(rows, ("OWNER", "PODS", "EFFECT", "POLICIES")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from audit.moves import Move, moved
-from tests.audit.test_findings import of
+from tests.audit.test_words import of
 from tests.engine.builders import BASE, GOLD, decider, incoming
 
 DENY = "deny: [{expression: 'true', message: not here}]"
