@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from engine.bundle.contact import annotated
 from engine.bundle.model import (
     FAILURE_POLICIES,
     MODES,
@@ -414,7 +415,7 @@ SPECS: Mapping[str, tuple[str, Mapping[str, Field]]] = {
 METADATA = {
     "name": Field(object_name, required=True),
     "labels": Field(mapping(label_key, text), {}),
-    "annotations": Field(mapping(label_key, text), {}),
+    "annotations": Field(annotated, {}),
 }
 
 

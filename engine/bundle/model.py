@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from engine.bundle.contact import NOBODY, Contact
 from engine.bundle.params import Schema
 from engine.bundle.selector import EVERYTHING, Selector
 from engine.documents import Excerpt, Plain, Problem, Source, Span
@@ -108,6 +109,7 @@ class Policy:
     """One PlacementPolicy. `span` is its name's place.
 
     `failure_policy` is what the policy says, or else its bundle, or else what its intents ask for: see `hard`.
+    `contact` is whom to ask about it: what its annotations say, or else its bundle's.
     """
 
     name: str
@@ -131,6 +133,7 @@ class Policy:
     mode: Mode = "enforce"
     rollout: int = 100
     priority: int = 0
+    contact: Contact = NOBODY
 
     @property
     def hard(self) -> bool:

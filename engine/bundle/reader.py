@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Literal
 
+from engine.bundle.contact import NOBODY, Contact, contact_in
 from engine.bundle.fields import BUNDLE, POLICY, TEST, check_shares, check_unique_names, document_shape
 from engine.bundle.model import Bundle, FailurePolicy, Policy, Spread, Test
 from engine.bundle.params import Schema, fitted
@@ -129,6 +130,7 @@ class _Found:
     bundles: list[tuple[str, Span, Read]] = field(default_factory=list)
     policies: list[Policy] = field(default_factory=list)
     tests: list[tuple[Test, Map]] = field(default_factory=list)
+    contact: Contact = NOBODY  # the bundle's
     outspoken: set[Span] = field(default_factory=set)  # the places of policies that say their own `failurePolicy`
 
     def take(self, value: Value) -> None:
@@ -138,14 +140,17 @@ class _Found:
         read = document_shape(kind)(value, self.problems)
         if read is BAD or "spec" not in read:
             return
-        name, span = read.get("metadata", {}).get("name", ""), _name_span(value)
+        metadata, span = read.get("metadata", {}), _name_span(value)
+        name, contact = metadata.get("name", ""), contact_in(metadata.get("annotations", {}))
         spec, given = read["spec"]
         if kind == "Bundle":
             _fit(spec.get("paramsSchema"), spec, given, self.problems)
             check_unique_names(given.get("exemptions"), self.problems)
             self.bundles.append((name, span, spec))
+            self.contact = contact
         elif kind == "PlacementPolicy":
-            self.policies.append(_policy(name, span, spec, given, self.problems))
+            policy = _policy(name, span, spec, given, self.problems)
+            self.policies.append(replace(policy, contact=contact))
             self.outspoken |= {span} if spec.get("failurePolicy") else set()
         else:
             self.tests.append((_test(name, span, spec), given))
@@ -378,6 +383,7 @@ def _bundle(sources: tuple[Source, ...], found: _Found) -> Bundle | None:
         replace(policy, failure_policy=default) if default and policy.span not in found.outspoken else policy
         for policy in found.policies
     ]
+    policies = [replace(policy, contact=policy.contact.over(found.contact)) for policy in policies]
     return Bundle(
         name=name,
         version=said["version"],

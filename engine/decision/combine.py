@@ -165,9 +165,10 @@ def _refusal(evaluations: Iterable[PolicyEvaluation]) -> str:
     """Why the pod is refused: a `deny` that holds, or a failure under failurePolicy Fail. Empty if it is not."""
     for evaluation in evaluations:
         if evaluation.outcome == "denied":
-            return f"policy {evaluation.policy.name}: {evaluation.message}"
+            return f"policy {evaluation.policy.name}: {evaluation.message}{words.asking(evaluation.policy)}"
         if evaluation.outcome == "failed" and evaluation.policy.policy.failure_policy == "Fail":
-            return f"policy {evaluation.policy.name} {words.undecided(evaluation.error, evaluation.message)}"
+            failed = words.undecided(evaluation.error, evaluation.message)
+            return f"policy {evaluation.policy.name} {failed}{words.asking(evaluation.policy)}"
     return ""
 
 
@@ -183,6 +184,6 @@ def denied(base: Decision, given: Given, met: Met) -> Decision | None:
                 for one in given.evaluations
             )
             pools = PoolNames(given.pool_index.names(met.before))
-            message = f"policy {name}: {met.overruled[name]}"
+            message = f"policy {name}: {met.overruled[name]}{words.asking(evaluation.policy)}"
             return replace(base, allowed=False, message=message, policies=outcomes, pools=pools)
     return None

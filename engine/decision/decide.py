@@ -212,9 +212,10 @@ class Decider:
     def _left_out(self, decision: Decision) -> Iterator[str]:
         """That policies are left out of a decision, for they failed."""
         for outcome in decision.policies if decision.allowed else ():
-            policy = self.program.policies[self._place[outcome.name]].policy
-            if outcome.outcome == "failed" and policy.mode == "enforce":
-                yield f"policy {outcome.name} is left out, for it {words.undecided(outcome.error, outcome.message)}"
+            policy = self.program.policies[self._place[outcome.name]]
+            if outcome.outcome == "failed" and policy.policy.mode == "enforce":
+                failed = words.undecided(outcome.error, outcome.message)
+                yield f"{words.answering(policy)} is left out, for it {failed}"
 
     def _decided(
         self,

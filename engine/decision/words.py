@@ -12,6 +12,7 @@ from engine.evaluation import NodeSet, PolicyEvaluation, WeightedNodes, alive, i
 from engine.nodeselector import TRUE, Meter, Terms, TooMany
 from engine.pods import IncomingPod, owner_of
 from engine.pools import PoolIndex
+from engine.program import CompiledPolicy
 
 HELD = "it holds already"
 ABOUT_NONE = "no node that is left is meant"
@@ -220,17 +221,46 @@ def warnings(
 ) -> list[str]:
     """What whoever created the pod, or the DaemonSet whose `template` it is, should be told."""
     who, lasting = ("the DaemonSet", "may have no pods") if template else ("the pod", "may wait")
-    told = [f"{who} {_waits(pools, template=template)}"] if pools.waits else []
-    told += [f"{who} {lasting} for long: {_unseen(pools)}"] if pools.unseen else []
+    evaluations = tuple(evaluations)
+    whose = _confining(evaluations, overruled) if pools.waits or pools.unseen else ""
+    told = [f"{whose}{who} {_waits(pools, template=template)}"] if pools.waits else []
+    told += [f"{whose}{who} {lasting} for long: {_unseen(pools)}"] if pools.unseen else []
     told += [
-        f"policy {evaluation.policy.name} is left out: {overruled[evaluation.policy.name]}"
+        f"{answering(evaluation.policy)} is left out: {overruled[evaluation.policy.name]}"
         for evaluation in evaluations
         if evaluation.policy.name in overruled and evaluation.policy.policy.when_empty == "warn"
     ]
-    told += [f"policy {name}: {reason}" for name, reason in overruled_spread.items()]
+    told += [
+        f"{answering(evaluation.policy)}: {overruled_spread[evaluation.policy.name]}"
+        for evaluation in evaluations
+        if evaluation.policy.name in overruled_spread
+    ]
     if unsatisfiable_alone:
         told.append(f"{who}'s own constraints match no known pool")
     return told
+
+
+def _confining(evaluations: Iterable[PolicyEvaluation], overruled: Collection[str]) -> str:
+    """`policy gpu (ask ml-platform): `, of the policies that say which nodes are left; empty where none does."""
+    confining = [
+        answering(one.policy)
+        for one in evaluations
+        if one.outcome == "applied" and one.nodes is not None and one.policy.name not in overruled
+    ]
+    return f"{listed(confining)}: " if confining else ""
+
+
+def answering(policy: CompiledPolicy) -> str:
+    """A policy and whom to ask about it: `policy gpu (ask ml-platform, https://wiki.example/gpu)`. It stands in front,
+    where nothing cuts it off."""
+    contact = str(policy.policy.contact)
+    return f"policy {policy.name} ({contact})" if contact else f"policy {policy.name}"
+
+
+def asking(policy: CompiledPolicy) -> str:
+    """Whom to ask about a policy, at the end of the sentence that refuses a pod."""
+    contact = str(policy.policy.contact)
+    return f"; {contact}" if contact else ""
 
 
 def undecided(error: str, remedy: str) -> str:

@@ -64,8 +64,17 @@ def pools_named(count: int, **more: Any) -> Any:
     return inventory(yaml.safe_dump({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": pools}))
 
 
-def decider(*specs: str, bundle: str = "", pools: Inventory | None = None, **options: Any) -> Decider:
-    """The engine over policies given by their specs in YAML, called one, two, three…"""
+def decider(
+    *specs: str,
+    bundle: str = "",
+    pools: Inventory | None = None,
+    contact: Mapping[str, str] | None = None,
+    **options: Any,
+) -> Decider:
+    """The engine over policies given by their specs in YAML, called one, two, three…
+
+    `contact` are annotations of the bundle.
+    """
     names = ("one", "two", "three", "four")
     files = {
         f"policies/{name}.yaml": yaml.safe_dump(
@@ -78,7 +87,8 @@ def decider(*specs: str, bundle: str = "", pools: Inventory | None = None, **opt
         )
         for name, spec in zip(names, specs, strict=False)
     }
-    header = {"apiVersion": "bayplan.dev/v1alpha1", "kind": "Bundle", "metadata": {"name": "test"}}
+    metadata = {"name": "test", **({"annotations": dict(contact)} if contact else {})}
+    header = {"apiVersion": "bayplan.dev/v1alpha1", "kind": "Bundle", "metadata": metadata}
     files["bundle.yaml"] = yaml.safe_dump(
         {**header, "spec": {"version": "1.0.0", **(yaml.safe_load(bundle) if bundle else {})}}
     )

@@ -342,7 +342,7 @@ def test_only_named_taints_of_what_is_left_are_tolerated() -> None:
     assert decision.pools.untolerated == ("gpu",)
     assert decision.pools.taints == (("team=ml:NoExecute",),)
     assert decision.warnings == (
-        "the pod would stay Pending, for it does not tolerate the taints of gpu (team=ml:NoExecute), "
+        "policy one: the pod would stay Pending, for it does not tolerate the taints of gpu (team=ml:NoExecute), "
         "and nothing else is left",
     )
 

@@ -115,7 +115,9 @@ def test_where_its_pools_are_tainted_it_gets_no_pods() -> None:
     assert decision.message.startswith(
         "DaemonSet team/agent would get no pods, for it does not tolerate the taints of "
     )
-    assert [warning.partition(",")[0] for warning in decision.warnings] == ["the DaemonSet would get no pods"]
+    assert [warning.partition(",")[0] for warning in decision.warnings] == [
+        "policy one: the DaemonSet would get no pods"
+    ]
     assert aggregated([decision])[0].effect.endswith(", would get no pods")
     plain = decide(GOLD)
     assert " would stay Pending, for it does not tolerate " in plain.message

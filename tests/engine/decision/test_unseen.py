@@ -126,7 +126,7 @@ def test_it_denies_nothing_and_is_a_warning_of_the_decision() -> None:
     assert decision.allowed
     assert decision.as_json()["pools"]["unseen"] == "`stedy In [true]`"
     said = "nobody has declared or seen a node with `stedy In [true]`, and no other node is left"
-    assert decision.warnings == (f"the pod may wait for long: {said}",)
+    assert decision.warnings == (f"policy one: the pod may wait for long: {said}",)
 
 
 def test_long_lists_and_many_alternatives_stay_a_sentence() -> None:

@@ -515,3 +515,52 @@ def test_a_wish_that_names_no_node_prefers_none(wish: str, said: str) -> None:
     decision = decide(f"{wish}\ntolerate: [{{expression: 'taint.key == \"nvidia.com/gpu\"'}}]")
     assert said in decision.message
     assert ("prefers some nodes" in decision.message) is ("prefers some nodes" in said)
+
+
+CONTACT = {"bayplan.dev/owner": "ml-platform", "bayplan.dev/link": "https://wiki.example/gpu"}
+ASK = "ask ml-platform, https://wiki.example/gpu"
+FAILING = """
+matchConditions: [{name: m, expression: 'pod.metadata.labels["absent"] == "x"'}]
+require: [{expression: 'true'}]
+"""
+NOWHERE = "require: [{expression: 'pool.name == \"nothing\"', message: no such pool}]"
+
+
+@pytest.mark.parametrize(
+    ("spec", "begins"),
+    [
+        (DENY, "policy one: not today"),
+        (FAILING, "policy one could not be decided: "),
+        (NOWHERE, "policy one: no such pool: no pool satisfies it"),
+    ],
+)
+def test_a_refusal_ends_with_whom_to_ask(spec: str, begins: str) -> None:
+    decision, silent = decide(spec, contact=CONTACT), decide(spec)
+    assert not decision.allowed
+    assert decision.message.startswith(begins)
+    assert decision.message == f"{silent.message}; {ASK}"
+
+
+@pytest.mark.parametrize(
+    ("spec", "begins"),
+    [
+        (GOLD, f"policy one ({ASK}): the pod would stay Pending, for it "),
+        (f"{NOWHERE}\nwhenEmpty: warn", f"policy one ({ASK}) is left out: no such pool"),
+        (f"{FAILING}\nfailurePolicy: Ignore", f"policy one ({ASK}) is left out, for it could not be decided: "),
+        (
+            'require: [{expression: \'node.labels["stedy"] == "x"\'}]',
+            f"policy one ({ASK}): the pod may wait for long: ",
+        ),
+    ],
+)
+def test_a_warning_begins_with_the_policy_and_whom_to_ask(spec: str, begins: str) -> None:
+    decision = decide(spec, contact=CONTACT)
+    assert decision.allowed
+    (warning,) = decision.warnings
+    assert warning.startswith(begins)
+
+
+def test_all_who_say_where_a_pod_may_run_are_named_where_it_waits() -> None:
+    decision = decide(GOLD, GOLD, "prefer: [{expression: 'true', weight: 1}]", contact=CONTACT)
+    (warning,) = decision.warnings
+    assert warning.startswith(f"policy one ({ASK}) and policy two ({ASK}): the pod would stay Pending")
