@@ -112,9 +112,6 @@ class Metrics(Collector):
         self.shadow_dropped = Counter(
             "bayplan_shadow_dropped", "Pods that the shadow was not asked about.", registry=registry
         )
-        self.certificate = Gauge(
-            "bayplan_tls_cert_expiry_timestamp_seconds", "When the serving certificate expires.", registry=registry
-        )
         Gauge("bayplan_build_info", "The running version.", ("version",), registry=registry).labels(version).set(1)
 
     def admission(self, operation: str, outcome: str, seconds: float) -> None:

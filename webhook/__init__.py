@@ -5,7 +5,8 @@ the answer, `app.py` and `server.py` serve it over TLS, and `process.py` puts al
 and telemetry. Start with `admission.py`; it needs no HTTP.
 """
 
-from webhook.certificates import CertificateError, development, server_context
+from webhook.certificates import CertificateError, server_context
+from webhook.pair import development
 from webhook.process import Options, serve
 from webhook.server import ListenError, address_of, listen
 

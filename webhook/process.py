@@ -35,9 +35,10 @@ from engine.pools import POOL_LABELS
 from telemetry import Metrics, Refusals, configure_logging
 from webhook.admission import Admission, LogDecisions
 from webhook.app import Mutate, admission_app, counted
-from webhook.certificates import Certificate, development, development_folder
+from webhook.certificates import Certificate
 from webhook.configuration import configuration
 from webhook.health import Health, HealthApp
+from webhook.pair import development, development_folder
 from webhook.server import Port, Serving, address_of, listen
 from webhook.shadow import Shadow
 

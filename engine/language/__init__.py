@@ -35,6 +35,7 @@ from engine.language.syntax import (
     children,
     free_names,
     rebuilt,
+    replace,
     shape,
     substituted,
     walk,
@@ -117,6 +118,7 @@ __all__ = [
     "map_of",  # the type of a map
     "parse",  # the tree of an Excerpt, or what is wrong with it
     "rebuilt",  # a Node with each expression directly inside changed
+    "replace",  # a Node with some of its fields changed
     "said",  # a type in words, as messages write it
     "shape",  # a text that equal expressions share
     "substituted",  # a tree with a value in place of a variable

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from engine.documents import Excerpt, Problem, Span
@@ -41,6 +40,7 @@ from engine.language.syntax import (
     Select,
     StructLiteral,
     qualified,
+    replace,
 )
 from engine.language.types import (
     BOOL,
@@ -129,11 +129,11 @@ def _unguarded(excerpt: Excerpt, select: Select) -> Problem:
 def _settled(node: _Node) -> _Node:
     """The tree with `dyn` for what nothing has determined, such as the elements of `[]`."""
     changes: dict[str, Any] = {}
-    for field in fields(node):
-        before = getattr(node, field.name)
-        after = settled(before) if field.name == "type" else _settled_part(before)
+    for field in node.__struct_fields__:
+        before = getattr(node, field)
+        after = settled(before) if field == "type" else _settled_part(before)
         if after is not before and after != before:
-            changes[field.name] = after
+            changes[field] = after
     return replace(node, **changes) if changes else node
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -37,6 +36,7 @@ from engine.language.syntax import (
     StructLiteral,
     children,
     qualified,
+    replace,
 )
 from engine.language.values import Uint
 from engine.names import KEYWORDS, RESERVED
@@ -103,8 +103,7 @@ def _faults(root: Node, excerpt: Excerpt) -> Iterator[Problem]:
 # --- building the tree
 
 
-@dataclass(frozen=True, slots=True)
-class _Wrong(Node):
+class _Wrong(Node, frozen=True):
     """A stretch of the text that means nothing: `problem` says why, given its place."""
 
     problem: Any

@@ -8,13 +8,14 @@ tree can do its best with them; `has(a.b)` is a Has.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace as replace
 
 from engine.language.types import DYN, Type
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class Node(Struct, frozen=True, kw_only=True):
     """Any expression: where it stands in the expression's text, and its type (DYN until checked)."""
 
     start: int
@@ -22,22 +23,19 @@ class Node:
     type: Type = DYN
 
 
-@dataclass(frozen=True, slots=True)
-class Literal(Node):
+class Literal(Node, frozen=True):
     """A constant, as the runtime's value: see `engine.language.values`."""
 
     value: object
 
 
-@dataclass(frozen=True, slots=True)
-class Ident(Node):
+class Ident(Node, frozen=True):
     """A variable, a macro's variable, or a type's name. `name` may be qualified (`google.protobuf.Timestamp`)."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Select(Node):
+class Select(Node, frozen=True):
     """`operand.field`, or `operand.?field` where `optional`. `at` is the offset of the field's name."""
 
     operand: Node
@@ -46,8 +44,7 @@ class Select(Node):
     at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Has(Node):
+class Has(Node, frozen=True):
     """`has(operand.field)`."""
 
     operand: Node
@@ -55,8 +52,7 @@ class Has(Node):
     at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Index(Node):
+class Index(Node, frozen=True):
     """`operand[index]`, or `operand[?index]` where `optional`."""
 
     operand: Node
@@ -64,8 +60,7 @@ class Index(Node):
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Call(Node):
+class Call(Node, frozen=True):
     """A function, a method (`target` is its receiver) or an operator. `at` is the offset of the function's name.
 
     After `check`, `overload` is the identifier of the one overload that fits, or empty where only run time can tell
@@ -79,31 +74,27 @@ class Call(Node):
     overload: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ListLiteral(Node):
+class ListLiteral(Node, frozen=True):
     """`[a, ?b]`: `optional[i]` says that element i is written with a question mark."""
 
     elements: tuple[Node, ...]
     optional: tuple[bool, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MapLiteral(Node):
+class MapLiteral(Node, frozen=True):
     """`{k: v, ?k: v}`: entries are key, value, and whether written with a question mark."""
 
     entries: tuple[tuple[Node, Node, bool], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StructLiteral(Node):
+class StructLiteral(Node, frozen=True):
     """`Name{field: value}`: parsed, and refused by `check`, for nothing here has constructors."""
 
     name: str
     entries: tuple[tuple[str, Node, bool], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Comprehension(Node):
+class Comprehension(Node, frozen=True):
     """A macro that walks a range: `range.macro(variables…, body…)`. `at` is the offset of the macro's name.
 
     `macro` is one of all, exists, exists_one, map, filter, transformList, transformMap, transformMapEntry, sortBy.
@@ -118,8 +109,7 @@ class Comprehension(Node):
     at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class OptionalMap(Node):
+class OptionalMap(Node, frozen=True):
     """`target.optMap(variable, body)`, and `optFlatMap` where `flat`."""
 
     target: Node
@@ -129,8 +119,7 @@ class OptionalMap(Node):
     at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Bind(Node):
+class Bind(Node, frozen=True):
     """`cel.bind(variable, value, body)`."""
 
     variable: str

@@ -9,7 +9,6 @@ decided value by value, where the label has finitely many; over values that nobo
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeVar
 
 from engine.language import (
@@ -25,6 +24,7 @@ from engine.language import (
     compile_expression,
     free_names,
     rebuilt,
+    replace,
     substituted,
     walk,
 )

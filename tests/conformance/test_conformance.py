@@ -8,7 +8,7 @@ import math
 import tomllib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ from engine.language import (
 )
 from engine.language.checker import TYPE_NAMES
 from engine.language.functions.times import string_to_duration, string_to_timestamp
-from engine.language.syntax import StructLiteral, qualified
+from engine.language.syntax import StructLiteral, qualified, replace
 from engine.language.types import DURATION, NULL, TIMESTAMP, optional_of
 from engine.language.values import TypeValue, Uint, kind
 
@@ -174,7 +174,7 @@ def named(part: Any, variables: Collection[str]) -> Any:
     name = qualified(part)
     if name is not None and (name in variables or name in TYPE_NAMES):
         return Ident(start=part.start, end=part.end, name=name)
-    node = replace(part, **{field.name: named(getattr(part, field.name), variables) for field in fields(part)})
+    node = replace(part, **{field: named(getattr(part, field), variables) for field in part.__struct_fields__})
     space = qualified(part.target) if isinstance(part, Call) and part.target is not None else None
     if isinstance(node, Call) and f"{space}.{node.function}" in OVERLOADS:
         return replace(node, function=f"{space}.{node.function}", target=None)

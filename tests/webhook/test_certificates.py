@@ -16,7 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from telemetry import Metrics
-from webhook.certificates import Certificate, CertificateError, Pair, development
+from webhook.certificates import Certificate, CertificateError
+from webhook.pair import Pair, development
 
 NAMES = ["127.0.0.1", "localhost", "bayplan.bayplan.svc"]
 

@@ -25,7 +25,7 @@ from tests.delivery import bundles
 from tests.e2e.processes import Process
 from tests.waiting import wait_for
 from tests.webhook.reviews import UID, Json, body, patch_of, pod, review
-from webhook.certificates import development
+from webhook.pair import development
 from webhook.server import address_of, listen
 
 BAYPLAN = Path(sys.executable).with_name("bayplan")

@@ -33,9 +33,10 @@ from tests.webhook.test_admission import Holder
 from webhook import app
 from webhook.admission import Admission
 from webhook.app import MAX_BODY, Mutate, admission_app
-from webhook.certificates import Certificate, development
+from webhook.certificates import Certificate
 from webhook.connections import ADMISSION, Phase
 from webhook.health import Health, HealthApp
+from webhook.pair import development
 from webhook.server import ListenError, Port, Serving, address_of, listen
 
 READER = {"authorization": "Bearer let-me-read"}
