@@ -27,6 +27,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.serve import processor_seconds, write_bundle
+from webhook import development
 
 SIZES = (1, 500, 5000)
 CHANGES = {"one Node's heartbeat": "heartbeat 1", "500 heartbeats": "heartbeat 500", "one label": "label 1"}
@@ -65,7 +66,8 @@ def running(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A webhook that watches the cluster, and where its health is told."""
     log = folder / "log"
     command = [sys.executable, "-m", "cli.main", "serve", "--bundle", str(folder / "bundle")]
-    command += ["--kubeconfig", str(folder / "kubeconfig"), "--dev", "--dev-config", str(folder / "webhook.yaml")]
+    certificate, key = development(["127.0.0.1"]).write(folder)  # of files, as the chart has it
+    command += ["--kubeconfig", str(folder / "kubeconfig"), "--tls-cert", str(certificate), "--tls-key", str(key)]
     command += ["--listen", "127.0.0.1:0", "--health", "127.0.0.1:0"]
     compiled = {key: said for key, said in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     compiled["PYTHONPYCACHEPREFIX"] = str(folder / "compiled")

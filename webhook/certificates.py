@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from delivery import Fingerprint, fingerprint_of
-from telemetry import Metrics
 
 POLL_SECONDS = 1.0
 
@@ -30,7 +29,7 @@ class CertificateError(Exception):
 class Certificate:
     """The certificate that handshakes get, followed from the time of `start`."""
 
-    def __init__(self, certificate: Path, key: Path, metrics: Metrics, clients: Path | None = None) -> None:
+    def __init__(self, certificate: Path, key: Path, clients: Path | None = None) -> None:
         """`clients` is a file of authorities, one of which must have signed a client's certificate; PEM.
 
         Raises CertificateError.
@@ -47,8 +46,6 @@ class Certificate:
         self._thread = threading.Thread(target=self._run, name="certificate", daemon=True)
         self.context = self._load()
         self.context.sni_callback = self._turn
-        expires = "When the serving certificate expires."
-        metrics.live("bayplan_tls_cert_expiry_timestamp_seconds", expires, self.expiry)
 
     def start(self) -> None:
         self._thread.start()

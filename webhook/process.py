@@ -112,7 +112,7 @@ def serve(options: Options, output: BinaryIO) -> None:
         )
         port = address_of(admission_port).rpartition(":")[2]
         url = (options.dev_url or f"https://127.0.0.1:{port}").rstrip("/")
-        certificate, authority = _certificate(options, url, metrics, stack)
+        certificate, authority = _certificate(options, url, stack)
         cluster = connect(options.kubeconfig, options.context, options.in_cluster) if options.watches else None
         namespaces = Namespaces(cluster, metrics) if cluster else None
         fleet = FleetWatch(cluster, lambda: activation.fleet_changed(), metrics) if cluster else None
@@ -169,6 +169,8 @@ def serve(options: Options, output: BinaryIO) -> None:
             shutdown_delay=options.shutdown_delay,
         )
         _gauges(metrics, activation, decisions, follower)
+        expires = "When the serving certificate expires, NaN where that can't be read."
+        metrics.live("bayplan_tls_cert_expiry_timestamp_seconds", expires, certificate.expiry)
         if shadow:
             metrics.live("bayplan_shadow_queue_depth", "Pods that wait for the shadow.", shadow.depth)
         gc.collect()
@@ -215,17 +217,15 @@ def _follower(
     return Follower(source, take, metrics, store)
 
 
-def _certificate(
-    options: Options, url: str, metrics: Metrics, stack: contextlib.ExitStack
-) -> tuple[Certificate, bytes]:
+def _certificate(options: Options, url: str, stack: contextlib.ExitStack) -> tuple[Certificate, bytes]:
     """The certificate of the files; or one made for development, with its authority."""
     authority = Path(options.client_authority) if options.client_authority else None
     if options.certificate and options.key:
-        return Certificate(Path(options.certificate), Path(options.key), metrics, authority), b""
+        return Certificate(Path(options.certificate), Path(options.key), authority), b""
     names = dict.fromkeys([urlsplit(url).hostname or "127.0.0.1", "localhost", "127.0.0.1", "::1"])
     pair = development(list(names))
     folder = Path(stack.enter_context(development_folder()))
-    return Certificate(*pair.write(folder), metrics, authority), pair.authority
+    return Certificate(*pair.write(folder), authority), pair.authority
 
 
 def _tell(options: Options, url: str, authority: bytes, hands_on: HandsOn, output: BinaryIO) -> None:

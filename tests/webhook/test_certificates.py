@@ -6,7 +6,10 @@ import os
 import shutil
 import socket
 import ssl
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +18,6 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from telemetry import Metrics
 from webhook.certificates import Certificate, CertificateError
 from webhook.pair import Pair, development
 
@@ -23,7 +25,7 @@ NAMES = ["127.0.0.1", "localhost", "bayplan.bayplan.svc"]
 
 
 def served(pair: Pair, folder: Path) -> Certificate:
-    return Certificate(*pair.write(folder), Metrics("test"))
+    return Certificate(*pair.write(folder))
 
 
 @contextmanager
@@ -133,7 +135,7 @@ def test_a_secret_is_swapped_by_one_link(tmp_path: Path) -> None:
     (tmp_path / "..data").symlink_to("..1")
     for name in ("tls.crt", "tls.key"):
         (tmp_path / name).symlink_to(f"..data/{name}")
-    certificate = Certificate(tmp_path / "tls.crt", tmp_path / "tls.key", Metrics("test"))
+    certificate = Certificate(tmp_path / "tls.crt", tmp_path / "tls.key")
     with listening(certificate.context) as port:
         handshake(port, first, "localhost")
         (tmp_path / "..data_tmp").symlink_to("..2")
@@ -162,7 +164,7 @@ def test_what_can_not_be_served_is_said(tmp_path: Path, content: bytes | None) -
     else:
         certificate.write_bytes(content)
     with pytest.raises(CertificateError, match=r"certificate `.*tls.crt` with key `.*tls.key`: [A-Za-z]"):
-        Certificate(certificate, key, Metrics("test"))
+        Certificate(certificate, key)
 
 
 @pytest.mark.parametrize("which", [0, 1])
@@ -170,7 +172,7 @@ def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, which: int
 ) -> None:
     files = development(NAMES).write(tmp_path)
-    certificate = Certificate(*files, Metrics("test"))
+    certificate = Certificate(*files)
     files[which].unlink()
     os.mkfifo(files[which])
     certificate.look()
@@ -179,4 +181,26 @@ def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(
         in caplog.text
     )
     with pytest.raises(CertificateError, match="is not a file"):
-        Certificate(*files, Metrics("test"))
+        Certificate(*files)
+
+
+def test_it_says_when_it_expires_of_whichever_is_served(tmp_path: Path) -> None:
+    first, second = development(NAMES), development(NAMES)
+    certificate = served(first, tmp_path)
+    assert certificate.expiry() == x509.load_pem_x509_certificate(first.certificate).not_valid_after_utc.timestamp()
+    time.sleep(1.1)  # certificates tell seconds
+    third = development(NAMES)
+    (tmp_path / "tls.crt").write_bytes(second.certificate)
+    certificate.look()  # it does not fit, and the old one is served
+    assert certificate.expiry() == x509.load_pem_x509_certificate(first.certificate).not_valid_after_utc.timestamp()
+    third.write(tmp_path)
+    certificate.look()
+    assert certificate.expiry() == x509.load_pem_x509_certificate(third.certificate).not_valid_after_utc.timestamp()
+    assert certificate.expiry() > x509.load_pem_x509_certificate(first.certificate).not_valid_after_utc.timestamp()
+
+
+def test_a_start_does_without_what_reads_certificates() -> None:
+    """It takes as long to import as ten policies to compile."""
+    loaded = "import sys, webhook; print(sorted(name for name in sys.modules if name.startswith('cryptography.x509')))"
+    answer = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"

@@ -62,7 +62,7 @@ class Running:
         self.mutate = Mutate(Admission(decides or Holder(decider()), metrics), refusals)
         token = folder / "token"
         token.write_text("let-me-read\n")
-        certificate = Certificate(*pair.write(folder), metrics, clients)
+        certificate = Certificate(*pair.write(folder), clients)
         self.trust = ssl.create_default_context(cadata=pair.authority.decode())
         self.sockets = listen("127.0.0.1:0"), listen("127.0.0.1:0")
         self.url, self.plain = (
