@@ -38,7 +38,7 @@ def finding_of(
 ) -> Finding:
     """What a decision of the decider comes to; `asked` where its request is one that somebody made."""
     incoming = decision.incoming
-    policies = {policy.name: policy for policy in decider.program.policies}
+    policies = {policy.name: policy for policy in decider.policies}
     would = decision.audited or decision
     effect = effect_of(would, policies, decider.pool_index.pools)
     part = [policies[one.name] for one in effect.policies]

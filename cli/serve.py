@@ -2,13 +2,15 @@
 
 Pools come from the Nodes of the cluster, and from Karpenter's and Cluster API's objects there, followed while they come
 and go, from files, or from both; what a file says of a pool wins. A bundle or file that changes is activated when it is
-sound, a bundle's own tests included; until then, and if it is not, the last good one keeps deciding.
+sound, a bundle's own tests included; until then, and if it is not, the last good one keeps deciding. Several bundles
+decide together, each with a source and a beginning of policies' names of its own.
 
 Standard output gets one JSON line per logged decision, standard error everything else.
 
 example:
   bayplan serve --bundle policies/gpu --pools policies/gpu/pools --dev --mode audit
   bayplan serve --bundle policies/gpu --context staging --tls-cert tls.crt --tls-key tls.key
+  bayplan serve --bundle policies/gpu --owns gpu- --bundle policies/net --owns net- --pools pools.yaml --dev
 """
 
 from __future__ import annotations
@@ -17,119 +19,26 @@ import argparse
 import gc
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cli.errors import CommandError
-from cli.inputs import existing
+from cli.served import add_bundles, served_bundles
 from engine.bundle import FAILURE_POLICIES, MODES
-
-if TYPE_CHECKING:
-    from delivery import Trusted
-    from engine.documents import Source
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The arguments of `bayplan serve`."""
-    parser.add_argument(
-        "--bundle",
-        required=True,
-        metavar="SOURCE",
-        help="the bundle: a folder, an archive, git+https://HOST/REPOSITORY//FOLDER?branch=NAME (or tag, semver, "
-        "commit), or oci://REGISTRY/REPOSITORY:TAG (or @sha256:…, ?semver=)",
-    )
-    bundles = parser.add_argument_group("bundle")
-    bundles.add_argument(
-        "--poll",
-        type=float,
-        default=60.0,
-        metavar="SECONDS",
-        help="how often a bundle that is elsewhere is asked for, a fifth more or less (default: 60)",
-    )
-    parser.add_argument(
-        "--shadow",
-        metavar="SOURCE",
-        help="a second bundle, asked about the same pods after they are answered; what it would do otherwise is logged",
-    )
+    add_bundles(parser)
     parser.add_argument(
         "--mode",
         choices=MODES,
         default="enforce",
         help="the most that is done; a bundle's or a policy's own mode may be more careful (default: enforce)",
     )
-    bundles.add_argument(
-        "--timeout",
-        type=float,
-        default=60.0,
-        metavar="SECONDS",
-        help="how long one question to such a source may take (default: 60)",
-    )
-    bundles.add_argument(
-        "--credentials",
-        metavar="DIR",
-        help="what is shown to the source: files username, password, bearerToken, identity, known_hosts, ca.crt, "
-        ".dockerconfigjson; read again at each use",
-    )
-    bundles.add_argument(
+    parser.add_argument(
         "--state",
         metavar="DIR",
         help="a folder to keep the last good revisions in, and what was pinned, suspended or rolled back (default: "
         "nothing outlasts a restart)",
-    )
-    trust = parser.add_argument_group("whom to trust")
-    trust.add_argument(
-        "--key",
-        action="append",
-        metavar="FILE",
-        help="a public key that signs archives (PEM), or a folder of them; read again at each use; may be repeated",
-    )
-    trust.add_argument(
-        "--allowed-signers",
-        action="append",
-        metavar="FILE",
-        help="who signs commits and tags, as `ssh-keygen -Y verify` reads it; read again at each use; may be repeated",
-    )
-    trust.add_argument(
-        "--signature",
-        choices=("required", "optional"),
-        help="whether a bundle must be signed (default: where --key or --allowed-signers is given)",
-    )
-    trust.add_argument("--bundle-name", default="", metavar="NAME", help="the bundle that it has to be (default: any)")
-    trust.add_argument(
-        "--allow-older",
-        action="store_true",
-        help="take a signed version that is older than the newest one seen; --state remembers it",
-    )
-    trust.add_argument(
-        "--allow-digest",
-        action="store_true",
-        help="take a signature of the archive's bytes, as of `cosign sign-blob`, which does not say what they are",
-    )
-    bundles.add_argument(
-        "--params",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="constants of this cluster that take the place of the bundle's: YAML, a map; read again when it changes; "
-        "may be repeated",
-    )
-    bundles.add_argument(
-        "--param",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="one such constant, its value as YAML; may be repeated",
-    )
-    bundles.add_argument(
-        "--owns",
-        action="append",
-        default=[],
-        metavar="PREFIX",
-        help="how names of the bundle's policies may begin; may be repeated (default: as they like)",
-    )
-    bundles.add_argument(
-        "--refuse-conflicts",
-        action="store_true",
-        help="do not activate a bundle of whose policies `check` says what they do to each other on its own pools",
     )
     pools = parser.add_argument_group("pools and cluster")
     pools.add_argument(
@@ -254,14 +163,14 @@ def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
     gc.disable()  # until all is imported, which is there to stay: `serve` goes on from there
     from cluster import ClusterError
-    from delivery import Overrides, StepFailedError
+    from delivery import StepFailedError
     from engine.documents import BundleError
     from engine.pods import DAEMON_SET_CONTROLLERS
     from webhook import CertificateError, ListenError, Options, serve
 
     _check(args)
     options = Options(
-        bundle=args.bundle,
+        bundles=served_bundles(args),
         mode=args.mode,
         pools=tuple(args.pools),
         kubeconfig=args.kubeconfig,
@@ -286,15 +195,7 @@ def run(args: argparse.Namespace) -> int:
         daemon_set_controllers=tuple(args.daemonset_controller) or DAEMON_SET_CONTROLLERS,
         log_decisions=args.log_decisions,
         shutdown_delay=args.shutdown_delay,
-        poll_seconds=args.poll,
-        timeout_seconds=args.timeout,
-        credentials=args.credentials,
         state=args.state,
-        overrides=Overrides(tuple(args.params), tuple(_param(pair) for pair in args.param)),
-        trusted=_trusted(args),
-        owns=tuple(args.owns),
-        refuse_conflicts=args.refuse_conflicts,
-        shadow=args.shadow,
     )
     try:
         serve(options, sys.stdout.buffer)
@@ -313,22 +214,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse what can be seen to be wrong at once."""
-    from delivery import read_address
-
-    address = read_address(args.bundle)
-    if address.kind == "folder" and not args.state:  # else what was kept may serve
-        existing(Path(address.location))
-    if args.shadow is not None:
-        read_address(args.shadow, "--shadow")
-    for flag, seconds in (("--poll", args.poll), ("--timeout", args.timeout)):
-        if not seconds > 0:
-            raise CommandError(f"{flag} is a number of seconds above 0")
-    if args.credentials and not Path(args.credentials).is_dir():
-        raise CommandError(f"--credentials `{args.credentials}` is no folder")
     for flag, path in (
         ("--status-token-file", args.status_token_file),
         ("--operator-token-file", args.operator_token_file),
-        *(("--params", path) for path in args.params),
     ):
         if path and not Path(path).is_file():
             raise CommandError(f"{flag} `{path}` is no file")
@@ -342,30 +230,6 @@ def _check(args: argparse.Namespace) -> None:
         raise CommandError(f"--dev-url `{args.dev_url}` is not an https URL, and the API server calls no other")
     if args.client_name and not args.client_ca:
         raise CommandError("--client-name goes with --client-ca")
-
-
-def _trusted(args: argparse.Namespace) -> Trusted | None:
-    from delivery import Trusted
-
-    trusted = Trusted(
-        keys=tuple(args.key) if args.key else None,
-        signers=tuple(args.allowed_signers) if args.allowed_signers else None,
-        required={"required": True, "optional": False}.get(args.signature),
-        name=args.bundle_name,
-        allow_older=args.allow_older,
-        allow_digest=args.allow_digest,
-    )
-    return None if trusted == Trusted() else trusted
-
-
-def _param(pair: str) -> Source:
-    """A constant as YAML: what problems of it point into."""
-    from engine.documents import Source
-
-    name, equals, value = pair.partition("=")
-    if not name or not equals:
-        raise CommandError(f"--param `{pair}` is not NAME=VALUE")
-    return Source("--param", f"{name}: {value}")
 
 
 def _labels(pairs: list[str]) -> dict[str, str]:

@@ -3,6 +3,9 @@
 A program (from a bundle) and an inventory (from a file, or from the Nodes of a cluster) make a decider. Either may
 change at any time, from any thread. The next decider is built beside the one that is serving, and one reference is
 swapped. Whatever goes wrong on the way leaves the last good one serving, and says which step failed.
+
+Where several bundles decide together, each has a place. One that changes is swapped by itself: what is known for the
+others stays.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from delivery.fingerprint import Fingerprint, fingerprint_of
 from delivery.transaction import Candidate
@@ -41,17 +44,21 @@ SWITCH_SECONDS = 0.001
 log = logging.getLogger("bayplan.activation")
 
 
+Programs: TypeAlias = tuple[Program, ...]
+Build: TypeAlias = Callable[[Programs, Inventory, "Decider | None"], Decider]
+
+
 @dataclass(frozen=True, slots=True)
 class Stages:
     """The steps to a decider: `take` gives the inventory, or None as long as there is none; `build` brings it together
-    with a program, given the decider that is active until then."""
+    with programs, given the decider that is active until then."""
 
     take: Callable[[], Inventory | None]
-    build: Callable[[Program, Inventory, Decider | None], Decider]
+    build: Build
 
 
 def decider_of(
-    program: Program,
+    programs: Programs,
     inventory: Inventory,
     active: Decider | None,
     *,
@@ -60,15 +67,15 @@ def decider_of(
     own_namespace: str,
     daemon_set_controllers: Iterable[str] = DAEMON_SET_CONTROLLERS,
 ) -> Decider:
-    """The decider of a program on an inventory; of the same program as the active one's, that one renewed.
+    """The decider of programs on an inventory; where there is an active one, that one renewed.
 
     `mode` is the webhook's own, `cluster` what expressions see under that name; pods of `own_namespace` are left alone,
     and those that `daemon_set_controllers` (users) made for DaemonSets.
     """
-    if active is not None and active.program is program:
-        return active.renewed(inventory)
+    if active is not None:
+        return active.renewed(inventory, programs)
     return Decider(
-        program,
+        programs,
         inventory,
         mode=mode,
         cluster=cluster,
@@ -80,13 +87,16 @@ def decider_of(
 class Activation:
     """The decider that is active, kept up to date with programs and inventories."""
 
-    def __init__(self, stages: Stages, metrics: Metrics, inventories: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, stages: Stages, metrics: Metrics, inventories: Sequence[Path] = (), bundles: Sequence[str] = ("",)
+    ) -> None:
         """`inventories` are looked at for changes; whoever watches a cluster calls `fleet_changed`, and whoever follows
-        bundles `take`."""
+        a bundle `take`. `bundles` says by place what each is called where it is waited for: nothing, if it is the only
+        one."""
         self.decider: Decider | None = None
         self._stages, self._metrics = stages, metrics
-        self._inventories = tuple(inventories)
-        self._program: Program | None = None
+        self._inventories, self._bundles = tuple(inventories), tuple(bundles)
+        self._programs: list[Program | None] = [None] * len(self._bundles)
         self._inventory: Inventory | None = None
         self._taken: Fingerprint = b""
         self._complaint = ""
@@ -101,7 +111,7 @@ class Activation:
         """Take the inventory, if there is one already. Raises what is wrong with it."""
         started = time.perf_counter()
         self._taken = fingerprint_of(*self._inventories)
-        self._swap(None, self._stages.take(), "start", started)
+        self._swap({}, self._stages.take(), "start", started)
 
     def start(self) -> None:
         """Follow the inventory from now on."""
@@ -119,24 +129,30 @@ class Activation:
         self._regroup = True
         self._wake.set()
 
-    def take(self, candidate: Candidate, cause: str, started: float) -> None:
-        """Let a bundle decide from now on, as soon as there is an inventory. From any thread.
+    def take(self, candidate: Candidate, cause: str, started: float, place: int = 0) -> None:
+        """Let a bundle decide from now on, as soon as there are an inventory, and bundles in all places. From any
+        thread.
 
         `cause` is a word for the metrics, `started` when the work on it began (`time.perf_counter`).
         """
-        self._swap(candidate.program, None, cause, started)
+        self._swap({place: candidate.program}, None, cause, started)
 
     @property
-    def hands_on(self) -> HandsOn:
-        """What the bundle wants sent besides other pods; nothing more as long as there is none."""
-        return self._program.hands_on if self._program else HandsOn()
+    def hands_on(self) -> tuple[HandsOn, ...]:
+        """What each bundle wants sent besides other pods; nothing more as long as there is none."""
+        return tuple(program.hands_on for program in self._programs if program)
 
     def unready(self) -> list[str]:
         """What there is to wait for, in words; nothing once a decider is active."""
         if self.decider:
             return []
-        lacking = [("bundle", self._program), ("inventory", self._inventory)]
-        return [f"no {' and '.join(name for name, there in lacking if there is None)} are active yet"]
+        lacking = [
+            f"bundle `{name}`" if name else "bundle"
+            for name, program in zip(self._bundles, self._programs, strict=True)
+            if program is None
+        ]
+        lacking += [] if self._inventory is not None else ["inventory"]
+        return [f"no {' and '.join(lacking)} are active yet"]
 
     def complaints(self) -> list[str]:
         """What is wrong with the inventory, in words."""
@@ -186,27 +202,31 @@ class Activation:
             self._refuse(error)
             return
         if inventory is not None and inventory != self._inventory:
-            self._swap(None, inventory, cause, started)
+            self._swap({}, inventory, cause, started)
             self._complaint = ""
         elif self._complaint:
             self._complaint = ""
             log.info("the inventory is sound again; %s", self._serving())
 
-    def _swap(self, program: Program | None, inventory: Inventory | None, cause: str, started: float) -> None:
-        """Build a decider of what is given and what is there besides, when both are, and let it decide from now on."""
+    def _swap(self, programs: Mapping[int, Program], inventory: Inventory | None, cause: str, started: float) -> None:
+        """Build a decider of what is given and what is there besides, when all is, and let it decide from now on.
+
+        `programs` are those that are new, by place.
+        """
         with self._swapping:
-            program, inventory = program or self._program, inventory if inventory is not None else self._inventory
-            decider = (
-                self._stages.build(program, inventory, self.decider) if program and inventory is not None else None
-            )
-            self._program, self._inventory = program, inventory
-            if decider is None or program is None:
+            seats = [programs.get(place, there) for place, there in enumerate(self._programs)]
+            ready = tuple(program for program in seats if program is not None)
+            inventory = inventory if inventory is not None else self._inventory
+            whole = len(ready) == len(seats) and inventory is not None
+            decider = self._stages.build(ready, inventory, self.decider) if whole and inventory is not None else None
+            self._programs, self._inventory = seats, inventory
+            if decider is None:
                 return
             self.decider = decider
-        seconds, revision = time.perf_counter() - started, program.revision
-        self._metrics.activate(revision.name, revision.version, str(revision), revision.digest)
+        seconds = time.perf_counter() - started
+        self._metrics.activate(program.revision for program in ready)
         self._metrics.activation_seconds.labels(cause).observe(seconds)
-        log.info("%s is active with %d pools (%s, %.0f ms)", revision, self.pools(), cause, seconds * 1000)
+        log.info("%s is active with %d pools (%s, %.0f ms)", decider.revision, self.pools(), cause, seconds * 1000)
 
     def _refuse(self, error: Exception) -> None:
         complaint = f"the inventory was not taken: {error}"
@@ -216,7 +236,7 @@ class Activation:
             self._metrics.activation_failures.labels("inventory").inc()
 
     def _serving(self) -> str:
-        return f"{self.decider.program.revision} stays active" if self.decider else "nothing is active"
+        return f"{self.decider.revision} stays active" if self.decider else "nothing is active"
 
     def pools(self) -> int:
         """How many pools decisions know of."""

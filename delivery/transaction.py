@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 from delivery.content import Content, SourceError
 from delivery.fingerprint import fingerprint_of
 from delivery.folder import bundle_of, text_of
-from engine.bundle import Bundle, Revision, overridden
+from engine.bundle import Bundle, Policy, Revision, overridden
 from engine.documents import BundleError, Problem, RequestError, Source
 from engine.program import Program, compile_bundle
 from engine.versions import VersionRange
@@ -114,13 +114,14 @@ class Demands:
     """What is asked of a content beside being a sound bundle, and what it is to be for this cluster.
 
     `vouch` is asked who speaks for it; `owns` are the beginnings that names of its policies must have one of, any if
-    there are none; with `strict`, what its policies do to each other stands in the way, and is not only told.
-    `bayplan` is the version that this is.
+    there are none, and `others` those of bundles that serve beside it, with what these are called; with `strict`, what
+    its policies do to each other stands in the way, and is not only told. `bayplan` is the version that this is.
     """
 
     vouch: Vouch | None = None
     overrides: Overrides = field(default_factory=Overrides)
     owns: tuple[str, ...] = ()
+    others: Mapping[str, str] = field(default_factory=dict)
     strict: bool = False
     bayplan: str = ""
 
@@ -187,11 +188,17 @@ def _sound(bundle: Bundle | None, problems: tuple[Problem, ...], demands: Demand
     if strangers:
         expected = "a name that begins with " + " or ".join(f"`{prefix}`" for prefix in demands.owns)
         told = BundleError(
-            Problem(NOT_OWNED, f"`{policy.name}` is not this bundle's to say", policy.span, expected)
+            Problem(NOT_OWNED, f"`{policy.name}` is not {_whose(bundle, policy, demands)}", policy.span, expected)
             for policy in strangers
         )
         raise StepFailedError("parse", str(told), lasting=True, problems=told.problems)
     return bundle
+
+
+def _whose(bundle: Bundle, policy: Policy, demands: Demands) -> str:
+    """That a name is another bundle's, if one is known that it is of."""
+    other = next((name for prefix, name in demands.others.items() if policy.name.startswith(prefix)), None)
+    return f"bundle `{bundle.name}`'s to say" + (f", but that of `{other}`, which serves beside it" if other else "")
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -26,6 +27,19 @@ NAMING = frozenset({"bayplan_bundle", "bayplan_bundle_info", "bayplan_policy_eva
 """Metrics whose labels name a bundle or its policies."""
 
 Labels = tuple[str, ...]
+
+
+class ActiveBundle(Protocol):
+    """A revision of a bundle; as a text it is how people call it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
 
 
 class Metrics(Collector):
@@ -53,7 +67,7 @@ class Metrics(Collector):
             registry=registry,
         )
         self.bundle = Gauge(
-            "bayplan_bundle_info", "The active bundle.", ("name", "version", "revision", "digest"), registry=registry
+            "bayplan_bundle_info", "The active bundles.", ("name", "version", "revision", "digest"), registry=registry
         )
         self.activated = Gauge(
             "bayplan_bundle_last_success_activation_timestamp_seconds",
@@ -135,10 +149,11 @@ class Metrics(Collector):
         """Add a gauge that is read when Prometheus asks."""
         self._live.append((name, text, value))
 
-    def activate(self, name: str, version: str, revision: str, digest: str) -> None:
-        """Say which bundle is active from now on."""
+    def activate(self, revisions: Iterable[ActiveBundle]) -> None:
+        """Say which bundles are active from now on."""
         self.bundle.clear()
-        self.bundle.labels(name, version, revision, digest).set(1)
+        for one in revisions:
+            self.bundle.labels(one.name, one.version, str(one), one.digest).set(1)
         self.activated.set(time.time())
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:

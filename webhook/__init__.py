@@ -7,10 +7,11 @@ and telemetry. Start with `admission.py`; it needs no HTTP.
 
 from webhook.certificates import CertificateError, server_context
 from webhook.pair import development
-from webhook.process import Options, serve
+from webhook.process import BundleOptions, Options, serve
 from webhook.server import ListenError, address_of, listen
 
 __all__ = [
+    "BundleOptions",  # one of the bundles of Options
     "CertificateError",  # the error of a certificate and key that can't be served
     "ListenError",  # the error of an address that can't be listened on
     "Options",  # what `bayplan serve` is given

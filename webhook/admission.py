@@ -149,9 +149,9 @@ class Admission:
         return named(name), f"Namespace {name} could not be read ({reason}); try again"
 
     def _count(self, decision: Decision) -> None:
-        bundle = decision.revision.name
         for policy in decision.policies:
             if policy.outcome != "notMatched":
+                bundle = decision.revision.of(policy.name).name
                 self.metrics.evaluation(bundle, policy.name, decision.mode, policy.outcome)
         would = decision if decision.mode == "audit" else decision.audited
         if would is not None and outcome_of(would) != "unchanged":

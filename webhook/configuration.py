@@ -55,22 +55,23 @@ def configuration(
     failure_policy: FailurePolicy = "Ignore",
     only: Sequence[str] = (),
     daemon_set_controllers: Iterable[str] = DAEMON_SET_CONTROLLERS,
-    hands_on: HandsOn | None = None,
+    hands_on: Sequence[HandsOn] = (),
 ) -> str:
     """The configuration as YAML. `url` is that of `/mutate`, `authority` the PEM of who signed its certificate;
     `only` the namespaces whose pods are sent, all if empty; `daemon_set_controllers` the users of that controller;
-    `hands_on` what the bundle wants sent besides.
+    `hands_on` what each bundle wants sent besides.
 
     Left out is what the webhook would leave alone anyway, and nothing else: pods that the DaemonSet controller made,
     mirror pods that their node's kubelet made, and the namespaces kube-system, kube-node-lease and the webhook's own.
     Pods with a `nodeName` are sent, for `deny` is about them, too.
     """
-    opted_in = hands_on or HandsOn()
-    namespaces = [_namespaces("NotIn", LEFT_ALONE.difference(opted_in.namespaces) | {namespace})]
+    named = {name for one in hands_on for name in one.namespaces}
+    daemon_sets = {one.daemon_sets for one in hands_on}
+    namespaces = [_namespaces("NotIn", LEFT_ALONE.difference(named) | {namespace})]
     if only:
         namespaces.append(_namespaces("In", only))
     conditions = [{"name": "not-a-mirror-pod", "expression": NOT_MIRROR}]
-    if opted_in.daemon_sets != "pods":
+    if "pods" not in daemon_sets:
         expression = not_of_a_daemon_set(daemon_set_controllers)
         conditions.insert(0, {"name": "not-of-a-daemon-set", "expression": expression})
 
@@ -91,7 +92,7 @@ def configuration(
         }
 
     webhooks = [called(WEBHOOK, "", "pods", "CREATE", matchConditions=conditions)]
-    if opted_in.daemon_sets == "template":
+    if "template" in daemon_sets:
         webhooks.append(called(TEMPLATES, "apps", "daemonsets", "CREATE", "UPDATE"))
     whole = {
         "apiVersion": "admissionregistration.k8s.io/v1",

@@ -66,6 +66,8 @@ def _one(bundles: Sequence[Operated], named: str) -> Operated:
     if len(fitting) == 1:
         return fitting[0]
     known = ", ".join(f"`{name}`" for each in names for name in sorted(each))
+    if fitting and named:
+        raise HeldError(f"several bundles are called `{named}`, say its source: {known}")
     raise HeldError(f"there is no bundle `{named}`: {known}" if named else f"say which of the bundles: {known}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -47,11 +47,26 @@ GARBAGE = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What `bayplan serve` is given; the help of its flags says what each means. What ends in
-    `_seconds`, and `shutdown_delay`, is in seconds."""
+class BundleOptions:
+    """One of the bundles that `bayplan serve` is given, and how it is followed. What ends in `_seconds` is in
+    seconds."""
 
-    bundle: str
+    source: str
+    poll_seconds: float = 60.0
+    timeout_seconds: float = 60.0
+    credentials: str | None = None
+    overrides: Overrides = field(default_factory=Overrides)
+    trusted: Trusted | None = None
+    owns: tuple[str, ...] = ()
+    refuse_conflicts: bool = False
+    shadow: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What `bayplan serve` is given; the help of its flags says what each means. `shutdown_delay` is in seconds."""
+
+    bundles: tuple[BundleOptions, ...]
     mode: str = "enforce"
     pools: tuple[str, ...] = ()
     kubeconfig: str | None = None
@@ -76,15 +91,7 @@ class Options:
     daemon_set_controllers: tuple[str, ...] = DAEMON_SET_CONTROLLERS
     log_decisions: LogDecisions = "changed"
     shutdown_delay: float = 0.0
-    poll_seconds: float = 60.0
-    timeout_seconds: float = 60.0
-    credentials: str | None = None
     state: str | None = None
-    overrides: Overrides = field(default_factory=Overrides)
-    trusted: Trusted | None = None
-    owns: tuple[str, ...] = ()
-    refuse_conflicts: bool = False
-    shadow: str | None = None
 
     @property
     def own_namespace(self) -> str:
@@ -119,21 +126,25 @@ def serve(options: Options, output: BinaryIO) -> None:
         reflectors = [*fleet.reflectors, namespaces.reflector] if fleet and namespaces else []
         live = LiveInventory(fleet.take if fleet else None, (*options.pool_labels, *POOL_LABELS), options.pools)
         stages = _stages(options, live)
-        activation = Activation(stages, metrics, [*map(Path, options.pools)])
-        store = Store(Path(options.state), options.bundle) if options.state else None
-        follower = _follower(options, options.bundle, activation.take, metrics, store)
+        activation = Activation(stages, metrics, [*map(Path, options.pools)], _names(options))
+        followers = [
+            _follower(options, place, each.source, partial(activation.take, place=place), metrics, kept=True)
+            for place, each in enumerate(options.bundles)
+        ]
         for reflector in reversed(reflectors):
             stack.callback(reflector.stop)
         for reflector in reflectors:
             reflector.start()
-        follower.first()
+        for follower in followers:
+            follower.first()
         activation.first()
         if authority:
             _tell(options, url, authority, activation.hands_on, output)
         decisions = DecisionLog(output, lambda reason, lines: metrics.dropped.labels(reason).inc(lines))
         stack.callback(decisions.close)
-        shadow = Shadow(activation, stages.build, metrics, decisions) if options.shadow else None
-        for part in (certificate, activation, follower, *_shadowing(options, shadow, metrics)):
+        shadowed = any(each.shadow for each in options.bundles)
+        shadow = Shadow(activation, stages.build, metrics, decisions) if shadowed else None
+        for part in (certificate, activation, *followers, *_shadowing(options, shadow, metrics)):
             stack.callback(part.stop)
             part.start()
         refusals, strangers = Refusals(metrics, "admission"), Refusals(metrics, "health")
@@ -152,7 +163,8 @@ def serve(options: Options, output: BinaryIO) -> None:
         serving: Serving
 
         def notes() -> list[str]:
-            return [complaint for complaint in (*follower.status.complaints, *activation.complaints()) if complaint]
+            told = [complaint for follower in followers for complaint in follower.status.complaints]
+            return [complaint for complaint in (*told, *activation.complaints()) if complaint]
 
         def unready() -> list[str]:
             unlisted = [f"{r.kind.name}: {r.problem}" for r in reflectors if not r.answered]
@@ -161,14 +173,14 @@ def serve(options: Options, output: BinaryIO) -> None:
 
         token = Path(options.status_token) if options.status_token else None
         operators = Path(options.operator_token) if options.operator_token else token
-        health = HealthApp(Health(metrics, unready, lambda: serving.stuck(), token, notes, (follower,), operators))
+        health = HealthApp(Health(metrics, unready, lambda: serving.stuck(), token, notes, followers, operators))
         serving = Serving(
             mutate,
             Port(admission_app(mutate, refusals), refusals, context=certificate.context, names=options.client_names),
             Port(counted(health, strangers), strangers),
             shutdown_delay=options.shutdown_delay,
         )
-        _gauges(metrics, activation, decisions, follower)
+        _gauges(metrics, activation, decisions, followers)
         expires = "When the serving certificate expires, NaN where that can't be read."
         metrics.live("bayplan_tls_cert_expiry_timestamp_seconds", expires, certificate.expiry)
         if shadow:
@@ -178,11 +190,19 @@ def serve(options: Options, output: BinaryIO) -> None:
         serving.run(admission_port, health_port)
 
 
-def _shadowing(options: Options, shadow: Shadow | None, metrics: Metrics) -> tuple[Shadow | Follower, ...]:
-    """The shadow and who follows its source; what is wrong with that is told, and keeps nobody from serving."""
-    if shadow is None or options.shadow is None:
-        return ()
-    return (shadow, _follower(options, options.shadow, shadow.take, metrics, None))
+def _shadowing(options: Options, shadow: Shadow | None, metrics: Metrics) -> Iterator[Shadow | Follower]:
+    """The shadow and who follows its sources; what is wrong with that is told, and keeps nobody from serving."""
+    if shadow is None:
+        return
+    yield shadow
+    for place, each in enumerate(options.bundles):
+        if each.shadow:
+            yield _follower(options, place, each.shadow, partial(shadow.take, place=place), metrics, kept=False)
+
+
+def _names(options: Options) -> list[str]:
+    """How the bundles are called where they are waited for: the only one is simply the bundle."""
+    return [each.source for each in options.bundles] if len(options.bundles) > 1 else [""]
 
 
 def _stages(options: Options, live: LiveInventory) -> Stages:
@@ -199,22 +219,27 @@ def _stages(options: Options, live: LiveInventory) -> Stages:
 
 def _follower(
     options: Options,
-    bundle: str,
+    place: int,
+    source: str,
     take: Callable[[Candidate, str, float], None],
     metrics: Metrics,
-    store: Store | None,
+    *,
+    kept: bool,
 ) -> Follower:
-    """Who follows a source of bundles, of which the same is asked whichever it is."""
+    """Who follows a source for the bundle in a place, of which the same is asked whichever source it is."""
+    bundle = options.bundles[place]
     demands = Demands(
-        vouch=options.trusted.vouch if options.trusted else None,
-        overrides=options.overrides,
-        owns=options.owns,
-        strict=options.refuse_conflicts,
+        vouch=bundle.trusted.vouch if bundle.trusted else None,
+        overrides=bundle.overrides,
+        owns=bundle.owns,
+        others={prefix: other.source for other in options.bundles if other is not bundle for prefix in other.owns},
+        strict=bundle.refuse_conflicts,
         bayplan=version("bayplan"),
     )
-    credentials = Path(options.credentials) if options.credentials else None
-    source = followed(read_address(bundle), options.poll_seconds, demands, credentials, options.timeout_seconds)
-    return Follower(source, take, metrics, store)
+    credentials = Path(bundle.credentials) if bundle.credentials else None
+    store = Store(Path(options.state), source) if options.state and kept else None
+    asked = followed(read_address(source), bundle.poll_seconds, demands, credentials, bundle.timeout_seconds)
+    return Follower(asked, take, metrics, store)
 
 
 def _certificate(options: Options, url: str, stack: contextlib.ExitStack) -> tuple[Certificate, bytes]:
@@ -228,7 +253,7 @@ def _certificate(options: Options, url: str, stack: contextlib.ExitStack) -> tup
     return Certificate(*pair.write(folder), authority), pair.authority
 
 
-def _tell(options: Options, url: str, authority: bytes, hands_on: HandsOn, output: BinaryIO) -> None:
+def _tell(options: Options, url: str, authority: bytes, hands_on: Sequence[HandsOn], output: BinaryIO) -> None:
     """Print the webhook configuration for development, or write it where it is wanted."""
     text = configuration(
         f"{url}/mutate",
@@ -253,24 +278,31 @@ def _settle() -> None:
     gc.enable()
 
 
-def _gauges(metrics: Metrics, activation: Activation, decisions: DecisionLog, follower: Follower) -> None:
+def _gauges(metrics: Metrics, activation: Activation, decisions: DecisionLog, followers: Sequence[Follower]) -> None:
+    """What is read when Prometheus asks; of several bundles, what is worst."""
     metrics.live("bayplan_inventory_pools", "Pools that decisions know of.", activation.pools)
     metrics.live("bayplan_inventory_strays", "Nodes that belong to no pool.", activation.strays)
     metrics.live("bayplan_decision_log_queue_depth", "Lines that wait to be written.", decisions.depth)
-    asked = "When a source of bundles last said what it has."
+
+    def of_each(worst: Callable[[Iterable[float]], float], of: Callable[[Follower], float]) -> Callable[[], float]:
+        return lambda: worst(of(follower) for follower in followers)
+
     metrics.live(
-        "bayplan_bundle_last_success_request_timestamp_seconds", asked, lambda: follower.status.last_successful_request
+        "bayplan_bundle_last_success_request_timestamp_seconds",
+        "When a source of bundles last said what it has; of several, the one that did so longest ago.",
+        of_each(min, lambda one: one.status.last_successful_request),
     )
-    fetched = "When a source of bundles last handed one out."
     metrics.live(
         "bayplan_bundle_last_success_download_timestamp_seconds",
-        fetched,
-        lambda: follower.status.last_successful_download,
+        "When a source of bundles last handed one out; of several, the one that did so longest ago.",
+        of_each(min, lambda one: one.status.last_successful_download),
     )
-    expires = "Until when the active bundle was signed, 0 for no end; past it, it goes on deciding."
-    metrics.live("bayplan_bundle_expiry_timestamp_seconds", expires, lambda: follower.status.expires)
     metrics.live(
-        "bayplan_bundle_held", "1 while a bundle is pinned, suspended or held back.", lambda: float(follower.held)
+        "bayplan_bundle_expiry_timestamp_seconds",
+        "Until when the active bundle was signed, 0 for no end; past it, it goes on deciding. Of several, the first.",
+        of_each(lambda ends: min(filter(None, ends), default=0.0), lambda one: one.status.expires),
     )
+    held = "1 while a bundle is pinned, suspended or held back."
+    metrics.live("bayplan_bundle_held", held, of_each(max, lambda one: float(one.held)))
     failing = "1 while what a source of bundles has is not active, because a step failed."
-    metrics.live("bayplan_bundle_failing", failing, lambda: float(bool(follower.status.step)))
+    metrics.live("bayplan_bundle_failing", failing, of_each(max, lambda one: float(bool(one.status.step))))

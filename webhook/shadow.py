@@ -35,7 +35,7 @@ FLUSH_SECONDS = 2.0
 """How long stopping waits for the pod at work."""
 
 Difference = Literal["refused", "allowed", "placed", "audited"]
-Build = Callable[[Program, Inventory, Decider | None], Decider]
+Build = Callable[[tuple[Program, ...], Inventory, Decider | None], Decider]
 
 log = logging.getLogger("bayplan.shadow")
 
@@ -53,9 +53,9 @@ class Shadow:
     """Decides again, by another bundle on the same inventory, what has been answered."""
 
     def __init__(self, active: Activation, build: Build, metrics: Metrics, decisions: DecisionLog) -> None:
-        """`build` makes the decider of a program on an inventory, given the last one."""
+        """`build` makes the decider of programs on an inventory, given the last one."""
         self._active, self._build, self._metrics, self._log = active, build, metrics, decisions
-        self._program: Program | None = None
+        self._programs: dict[int, Program] = {}
         self._decider: Decider | None = None
         self._queue: deque[_Waiting] = deque()
         self._size = 0
@@ -64,9 +64,9 @@ class Shadow:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
 
-    def take(self, candidate: Candidate, cause: str, started: float) -> None:  # noqa: ARG002 - a follower's `take`
-        """Let a bundle be the shadow from now on. From any thread."""
-        self._program = candidate.program
+    def take(self, candidate: Candidate, cause: str, started: float, place: int = 0) -> None:  # noqa: ARG002 - a follower's
+        """Let a bundle be the shadow of the one in its place from now on. From any thread."""
+        self._programs = {**self._programs, place: candidate.program}
         log.info("%s is asked as the shadow", candidate.revision)
 
     def start(self) -> None:
@@ -84,7 +84,7 @@ class Shadow:
 
     def offer(self, uid: str, dry_run: bool, decision: Decision, size: int) -> None:
         """Hand over what was answered: `size` are the bytes of the review. Never waits."""
-        if self._program is None:
+        if not self._programs:
             return
         with self._lock:
             full = len(self._queue) >= MAX_PODS or self._size + size > MAX_BYTES
@@ -127,13 +127,15 @@ class Shadow:
 
     def _built(self) -> Decider | None:
         """The shadow's decider on the inventory that decides now; None as long as one of them is not there."""
-        program, active = self._program, self._active.decider
-        if program is None or active is None:
+        shadows, active = self._programs, self._active.decider
+        if not shadows or active is None:
             return None
         inventory = active.pool_index.inventory
+        programs = tuple(shadows.get(place, program) for place, program in enumerate(active.programs))
         built = self._decider
-        if built is None or built.program is not program or built.pool_index.inventory is not inventory:
-            self._decider = built = self._build(program, inventory, built)
+        same = built is not None and tuple(map(id, built.programs)) == tuple(map(id, programs))
+        if built is None or not same or built.pool_index.inventory is not inventory:
+            self._decider = built = self._build(programs, inventory, built)
         return built
 
 

@@ -18,6 +18,7 @@ from engine.bundle.model import (
     Expression,
     FailurePolicy,
     HandsOn,
+    JointRevision,
     Mode,
     Named,
     Outcome,
@@ -45,6 +46,7 @@ __all__ = [
     "Expression",  # an expression and the message of its author
     "FailurePolicy",  # what an error makes of a policy: Ignore or Fail
     "HandsOn",  # what of system pods is not left alone after all
+    "JointRevision",  # the Revisions of bundles that decide together
     "Mode",  # enforce, audit or off
     "Named",  # a variable or a match condition: name and expression
     "Outcome",  # what became of a policy for one pod, in one word

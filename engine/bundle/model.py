@@ -236,6 +236,35 @@ class Revision:
     def _laid_over(self, digits: int) -> str:
         return f"+params:{self.overrides[:digits]}" if self.overrides else ""
 
+    def of(self, policy: str) -> Revision:  # noqa: ARG002 - it has them all
+        """The revision that a policy is of."""
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class JointRevision:
+    """What is active where several bundles decide together: the revision of each, in order, and by policy its own."""
+
+    each: tuple[Revision, ...]
+    by_policy: Mapping[str, Revision] = field(repr=False, compare=False)
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.each))
+
+    @property
+    def name(self) -> str:
+        """The names of all."""
+        return ", ".join(one.name for one in self.each)
+
+    @property
+    def whole(self) -> str:
+        """The same as the text with whole digests."""
+        return ", ".join(one.whole for one in self.each)
+
+    def of(self, policy: str) -> Revision:
+        """The revision that a policy is of."""
+        return self.by_policy[policy]
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:

@@ -8,11 +8,12 @@ errors must not tell). What comes out is a `Decision`, of which webhook, command
 Afterwards, where somebody asks, `exclusion` tells why pools are out.
 """
 
-from engine.decision.decide import EVALUATING, LEFT_ALONE, NO_POD, OWN_NAMESPACE, Decider
+from engine.decision.decide import EVALUATING, OWN_NAMESPACE, Decider
 from engine.decision.decision import Decision, PolicyOutcome, PoolNames, outcome_of
 from engine.decision.exclusion import Exclusion, why_not
 from engine.decision.first_look import makes_none
 from engine.decision.likeness import decided_alike, placed_alike
+from engine.decision.part import LEFT_ALONE, NO_POD
 from engine.decision.weigh import scaled_to
 from engine.decision.words import described_pod, listed, title
 

@@ -12,63 +12,49 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
-from engine.bundle import MODES, SYSTEM_NAMESPACES, Mode, Outcome
+from engine.bundle import JointRevision, Outcome, Revision
 from engine.decision import words
 from engine.decision.attribution import outcomes, overruled_spread, tolerating_policies, without_effect
-from engine.decision.candidates import Candidates, resting, standing
+from engine.decision.candidates import resting
 from engine.decision.combine import Given, PoliciesFailed, combined, denied, refused
 from engine.decision.decision import Decision, PolicyOutcome, Portion, policy_outcome
 from engine.decision.intent import TaintAnswers, pool_names, written
 from engine.decision.karpenter import dropped
+from engine.decision.part import Part, Settings, in_order, least_careful_mode, most_careful_mode, parts_of
 from engine.decision.redact import may_read_environment, redacted
 from engine.decision.shares import portions, with_shares, with_wishes
-from engine.decision.templates import ONE_ON_EACH_NODE, anywhere, for_template, narrowing_policies
+from engine.decision.templates import anywhere, for_template
 from engine.decision.too_much import own_too_large, together_too_much
-from engine.evaluation import (
-    COMBINING_BUDGET,
-    INVENTORY_BUDGET,
-    PodFacts,
-    PolicyEvaluation,
-    PoolFacts,
-    evaluate_policy,
-    exempted,
-    exempting,
-)
+from engine.evaluation import COMBINING_BUDGET, PodFacts, PolicyEvaluation, PoolFacts
 from engine.language import Budget, BudgetExceeded
 from engine.nodeselector import Meter, TooMany, simplify
 from engine.placement import meanings, own
 from engine.pods import DAEMON_SET_CONTROLLERS, IncomingPod
 from engine.pools import Inventory, PoolIndex
-from engine.program import POD_NAMES, Arguments, CompiledExemption, CompiledPolicy, Program
+from engine.program import Program
 
-LEFT_ALONE = frozenset(SYSTEM_NAMESPACES)
-"""Namespaces whose pods are left alone, besides Bayplan's own, unless a bundle says otherwise."""
 OWN_NAMESPACE = "bayplan"
 """Where Bayplan runs, if nothing else is said."""
 
 EVALUATING = 40
 """What evaluating one policy costs at least, and combining it with others, in units, where somebody pays for it."""
 
-NO_POD = (None,) * len(POD_NAMES)
-"""The arguments of a function that stand for the pod, where there is none."""
-
-
-def most_careful_mode(*modes: str) -> Mode:
-    """The most careful of these modes: off, then audit, then enforce."""
-    return max((mode for mode in MODES if mode in modes), key=MODES.index, default="enforce")
-
 
 class Decider:
-    """A program on an inventory. It keeps nothing of one pod for the next; swap the whole of it when either changes.
+    """Programs on an inventory, mostly one. It keeps nothing of one pod for the next; swap the whole of it when either
+    changes.
 
     `mode` is the webhook's own. `cluster` is what expressions see under that name (`name`, `labels`); `params`
     overrides constants of the bundle; `namespaces` are left alone besides `LEFT_ALONE`, whatever the bundle says;
     `daemon_set_controllers` are the users whose pods of DaemonSets are left alone.
+
+    Of several programs no two may have a policy of the same name. Each has its own constants and exemptions, is about
+    the system pods that it says itself, and is as careful as it says; their policies meet like those of one.
     """
 
     def __init__(
         self,
-        program: Program,
+        program: Program | Sequence[Program],
         inventory: Inventory,
         *,
         mode: str = "enforce",
@@ -77,53 +63,92 @@ class Decider:
         namespaces: Iterable[str] = (),
         daemon_set_controllers: Iterable[str] = DAEMON_SET_CONTROLLERS,
     ) -> None:
-        self.program = program
-        self.mode = most_careful_mode(mode, program.mode)
-        self.left_alone = LEFT_ALONE.difference(program.hands_on.namespaces).union(namespaces)
-        self.daemon_set_controllers = frozenset(daemon_set_controllers)
         known = {"name": "", "labels": {}, **(cluster or {})}
-        self.constants = (known, {**program.params, **(params or {})})
-        self.pool_index = PoolIndex(inventory)
-        self.pool_facts = PoolFacts(self.pool_index, program.leaves, self._no_pod)
-        self._place = {policy.name: i for i, policy in enumerate(program.policies)}
-        self._resting = [resting(policy) for policy in program.policies]
-        self._candidates = Candidates(program.policies)
-        self._splits = any(policy.split for policy in program.policies)
-        self._narrowing = narrowing_policies(program) if program.hands_on.daemon_sets == "template" else None
-        self._telling = frozenset(policy.name for policy in program.policies if may_read_environment(policy, program))
+        self._settings = Settings(mode, known, params or {}, frozenset(namespaces), frozenset(daemon_set_controllers))
+        programs = (program,) if isinstance(program, Program) else tuple(program)
+        self._settle(programs, PoolIndex(inventory), ())
 
-    def renewed(self, inventory: Inventory) -> Decider:
-        """The same on another inventory. What is known of pools that did not change is taken over, so this is fast."""
+    def _settle(self, programs: tuple[Program, ...], index: PoolIndex, last: Sequence[Part]) -> None:
+        common = least_careful_mode(*(program.mode for program in programs))
+        self.programs, self.pool_index = programs, index
+        self.mode = most_careful_mode(self._settings.mode, common)
+        self.parts = parts_of(programs, common, self._settings, index, last)
+        self.policies = in_order(policy for part in self.parts for policy in part.policies)
+        self.revision = _revision_of(self.parts)
+        self._templates = any(part.templates for part in self.parts)
+        self._place = {policy.name: i for i, policy in enumerate(self.policies)}
+        self._resting = [resting(policy) for policy in self.policies]
+        self._splits = any(policy.split for policy in self.policies)
+        self._telling = frozenset(
+            policy.name for part in self.parts for policy in part.policies if may_read_environment(policy, part.program)
+        )
+
+    def renewed(self, inventory: Inventory, programs: Sequence[Program] | None = None) -> Decider:
+        """The same on another inventory, or with other `programs`. What is known of pools that did not change is taken
+        over, for programs that stay: so this is fast."""
         decider = copy(self)
-        decider.pool_index = PoolIndex(inventory, self.pool_index)
-        decider.pool_facts = PoolFacts(decider.pool_index, self.program.leaves, self._no_pod, self.pool_facts)
+        same = inventory is self.pool_index.inventory
+        index = self.pool_index if same else PoolIndex(inventory, self.pool_index)
+        if programs is not None and tuple(map(id, programs)) != tuple(map(id, self.programs)):
+            decider._settle(tuple(programs), index, self.parts)
+        else:
+            decider.pool_index = index
+            decider.parts = parts_of(self.programs, self.parts[0].mode, self._settings, index, self.parts)
         return decider
 
-    def _no_pod(self) -> Arguments:
-        return (Budget(INVENTORY_BUDGET), *NO_POD, *self.constants)
+    # of the only program, or the first
+
+    @property
+    def program(self) -> Program:
+        return self.parts[0].program
+
+    @property
+    def left_alone(self) -> frozenset[str]:
+        return self.parts[0].left_alone
+
+    @property
+    def constants(self) -> tuple[object, ...]:
+        return self.parts[0].constants
+
+    @property
+    def pool_facts(self) -> PoolFacts:
+        return self.parts[0].pool_facts
+
+    def part_of(self, policy: str) -> Part:
+        """The part that a policy is of."""
+        return next(part for part in self.parts if any(one.name == policy for one in part.policies))
 
     def decide(self, incoming: IncomingPod, meter: Meter | None = None) -> Decision:
         """What follows for one pod. Never raises for what a bundle or a pod may hold, but for what a `meter` raises
         that is to pay for it, once it is known what it costs.
         """
-        template = incoming.template is not None and self._narrowing is not None
+        template = incoming.template is not None and self._templates
         if incoming.template is not None:
             incoming = anywhere(incoming) if template else replace(incoming, template=None)
-        hands_on = template or self.program.hands_on.daemon_sets == "pods"
-        stands = standing(incoming, self.left_alone, self.daemon_set_controllers, daemon_sets=hands_on)
-        reason = stands.left_alone
-        if self.mode == "off" or reason:
+        judging, claims, left_alone = list[Part](), list[str](), dict[str, str]()
+        for part in self.parts:
+            reason, claim = part.standing(incoming)
+            if reason:
+                left_alone |= {policy.name: reason for policy in part.policies}
+            else:
+                judging.append(part)
+            if claim:
+                claims.append(claim)
+        if self.mode == "off" or not judging:
             outcome: Outcome = "off" if self.mode == "off" else "notMatched"
-            policies = tuple(PolicyOutcome(p.name, outcome, reason) for p in self.program.policies)
-            return Decision(incoming, self.program.revision, self.mode, True, reason or "switched off", policies)
-        decision = self._judged(incoming, meter)
+            policies = tuple(PolicyOutcome(p.name, outcome, left_alone.get(p.name, "")) for p in self.policies)
+            why = next(iter(left_alone.values()), "switched off")
+            return Decision(incoming, self.revision, self.mode, True, why, policies)
+        decision = self._judged(incoming, judging, meter)
+        if left_alone:
+            decision = _leaving_alone(decision, left_alone)
         if template:
             return for_template(decision)
-        return replace(decision, warnings=(stands.claim, *decision.warnings)) if stands.claim else decision
+        return replace(decision, warnings=(*dict.fromkeys(claims), *decision.warnings)) if claims else decision
 
-    def _judged(self, incoming: IncomingPod, meter: Meter | None) -> Decision:
-        """What follows for a pod that policies are about."""
-        evaluations = self.evaluations(incoming, meter)
+    def _judged(self, incoming: IncomingPod, parts: Sequence[Part], meter: Meter | None) -> Decision:
+        """What follows for a pod that policies are about: those of these parts."""
+        evaluations = self.evaluations(incoming, meter, parts)
         decision = self._in_mode(incoming, evaluations, meter)
         if not self._splits:
             return decision
@@ -152,38 +177,25 @@ class Decider:
                 told.append(Portion(percent, one))
         return replace(decision, message=words.of_portions(told), portions=tuple(told)) if told else decision
 
-    def evaluations(self, incoming: IncomingPod, meter: Meter | None = None) -> list[PolicyEvaluation]:
-        """What each policy that its selector does not rule out says of a pod by itself, in the program's order.
+    def evaluations(
+        self, incoming: IncomingPod, meter: Meter | None = None, parts: Sequence[Part] = ()
+    ) -> list[PolicyEvaluation]:
+        """What each policy that its selector does not rule out says of a pod by itself, by priority and name: each of
+        these `parts`, all if none are given.
 
         A `meter` pays for it once it is known what it costs.
         """
-        pod_facts = PodFacts(incoming, self.pool_facts, self.constants)
-        evaluations = self._evaluated(incoming, pod_facts)
-        if meter:
-            meter.spend(pod_facts.spent + EVALUATING * (1 + len(evaluations)))
+        evaluations: list[PolicyEvaluation] = []
+        facts: PodFacts | None = None
+        for part in parts or self.parts:
+            facts = part.facts(incoming, facts)
+            mine = part.evaluated(facts)
+            evaluations += mine
+            if meter:
+                meter.spend(facts.spent + EVALUATING * (1 + len(mine)))
+        if len(parts or self.parts) > 1:
+            evaluations.sort(key=lambda each: self._place[each.policy.name])
         return evaluations
-
-    def _evaluated(self, incoming: IncomingPod, pod_facts: PodFacts) -> list[PolicyEvaluation]:
-        candidates = self._candidates.of(pod_facts.labels)
-        evaluate = evaluate_policy if incoming.template is None else self._evaluate_for_template
-        if not self.program.exemptions:
-            return [evaluate(policy, pod_facts) for policy in candidates]
-        matching, failed = exempting(self.program.exemptions, pod_facts)
-        evaluations = [exempted(policy, matching) or evaluate(policy, pod_facts) for policy in candidates]
-        unknown = bool(incoming.namespace_unknown)
-        for one, error in failed:
-            evaluations = [
-                _unexempted(each, error, one, unknown=unknown) if one.covers(each.policy.name) else each
-                for each in evaluations
-            ]
-        return evaluations
-
-    def _evaluate_for_template(self, policy: CompiledPolicy, pod_facts: PodFacts) -> PolicyEvaluation:
-        """What a policy says of the pods of a DaemonSet."""
-        narrowing = (self._narrowing or {})[policy.name]
-        if narrowing is None:
-            return PolicyEvaluation(policy, "notMatched", ONE_ON_EACH_NODE)
-        return evaluate_policy(narrowing, pod_facts)
 
     def _complete(self, evaluations: Sequence[PolicyEvaluation], decision: Decision) -> Decision:
         """The decision with every policy's outcome, in the program's order; audited ones say what they would do."""
@@ -212,7 +224,7 @@ class Decider:
     def _left_out(self, decision: Decision) -> Iterator[str]:
         """That policies are left out of a decision, for they failed."""
         for outcome in decision.policies if decision.allowed else ():
-            policy = self.program.policies[self._place[outcome.name]]
+            policy = self.policies[self._place[outcome.name]]
             if outcome.outcome == "failed" and policy.policy.mode == "enforce":
                 failed = words.undecided(outcome.error, outcome.message)
                 yield f"{words.answering(policy)} is left out, for it {failed}"
@@ -225,7 +237,7 @@ class Decider:
         choices: Mapping[str, int] | None = None,
     ) -> Decision:
         """The decision that these lead to, with their outcomes alone. A policy that can't be combined fails."""
-        base = Decision(incoming, self.program.revision, self.mode, True, "")
+        base = Decision(incoming, self.revision, self.mode, True, "")
         named = bool((incoming.pod.get("spec") or {}).get("nodeName")) and incoming.template is None
         refusal = refused(base, evaluations, by_deny_only=named)
         if refusal:
@@ -261,7 +273,9 @@ class Decider:
             return _undecided(base, evaluations, own_too_large(incoming.pod, error), words.FEWER)
         except BudgetExceeded as error:
             return _undecided(base, evaluations, own_too_large(incoming.pod, error))
-        given = Given(incoming, self.pool_index, own_terms, evaluations, choices, self.pool_facts.views, meter, meant)
+        given = Given(
+            incoming, self.pool_index, own_terms, evaluations, choices, self.parts[0].pool_facts.views, meter, meant
+        )
         try:
             return _combined(base, given)
         except BudgetExceeded:
@@ -276,14 +290,24 @@ def _undecided(
     return refused(base, failed) or replace(base, message=reason, policies=tuple(map(policy_outcome, failed)))
 
 
-def _unexempted(
-    evaluation: PolicyEvaluation, error: str, exemption: CompiledExemption, *, unknown: bool
-) -> PolicyEvaluation:
-    """A policy whose exemption could not be decided: it applies, with the error beside it; but where that is only for
-    the Namespace, which is `unknown` for now, it has failed, for trying again will tell."""
-    if unknown and exemption.reads_namespace and evaluation.outcome in ("applied", "denied"):
-        return evaluation.failed(error)
-    return evaluation._replace(error=evaluation.error or error)
+def _revision_of(parts: Sequence[Part]) -> Revision | JointRevision:
+    """What decides: the revision of the one program, or those of all."""
+    if len(parts) == 1:
+        return parts[0].program.revision
+    by_policy = {policy.name: part.program.revision for part in parts for policy in part.policies}
+    return JointRevision(tuple(part.program.revision for part in parts), by_policy)
+
+
+def _leaving_alone(decision: Decision, reasons: Mapping[str, str]) -> Decision:
+    """The decision where some policies leave the pod alone: why, by name."""
+    policies = tuple(
+        outcome._replace(message=reasons[outcome.name])
+        if outcome.name in reasons and outcome.outcome == "notMatched"
+        else outcome
+        for outcome in decision.policies
+    )
+    portions = tuple(Portion(one.percent, _leaving_alone(one.decision, reasons)) for one in decision.portions)
+    return replace(decision, policies=policies, portions=portions)
 
 
 def _combined(base: Decision, given: Given) -> Decision:

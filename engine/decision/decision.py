@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from engine.bundle import Mode, Outcome, Revision
+from engine.bundle import JointRevision, Mode, Outcome, Revision
 from engine.evaluation import PolicyEvaluation
 from engine.nodeselector import EVERYWHERE, TRUE
 from engine.placement import NOTHING, Operation, Placement
@@ -92,7 +92,7 @@ class Decision:
     """
 
     incoming: IncomingPod = field(repr=False)
-    revision: Revision
+    revision: Revision | JointRevision
     mode: Mode
     allowed: bool
     message: str
@@ -133,7 +133,7 @@ class Decision:
             "mode": self.mode,
             "allowed": self.allowed,
             "message": self.message,
-            "policies": [policy.as_json() for policy in self.policies],
+            "policies": self._policies_json(),
             "pools": {
                 "before": list(self.pools.before),
                 "after": list(self.pools.after),
@@ -158,6 +158,13 @@ class Decision:
         if show_pod:
             data["patched"] = self.patched
         return data
+
+    def _policies_json(self) -> list[dict[str, Any]]:
+        """The policies' outcomes; where several bundles decide, with the revision that each is of."""
+        told, revision = [policy.as_json() for policy in self.policies], self.revision
+        if isinstance(revision, JointRevision):
+            return [{**policy, "revision": str(revision.of(policy["name"]))} for policy in told]
+        return told
 
 
 def placement_json(placement: Placement) -> dict[str, Any]:

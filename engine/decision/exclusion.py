@@ -16,7 +16,7 @@ from engine.decision.decide import Decider
 from engine.decision.decision import Decision, PolicyOutcome
 from engine.decision.pool_values import values_read
 from engine.decision.redact import may_read_environment
-from engine.evaluation import Inputs, PodFacts, node_set_of, reach
+from engine.evaluation import Inputs, node_set_of, reach
 from engine.language import BudgetExceeded
 from engine.nodeselector import FALSE, TRUE, LabelStates, Terms, TooMany, both
 from engine.placement import own
@@ -117,15 +117,15 @@ def _said(labels: Sequence[tuple[str, LabelStates]], joint: str = "") -> str:
 
 def _parts(decider: Decider, decision: Decision) -> Iterator[_Part]:
     """What has to hold by the policies that have a say, in order; what can't be told is left out."""
-    compiled = {policy.name: policy for policy in decider.program.policies}
-    pod_facts = PodFacts(decision.incoming, decider.pool_facts, decider.constants)
+    compiled = {policy.name: (policy, part) for part in decider.parts for policy in part.policies}
+    facts = {id(part): part.facts(decision.incoming) for part in decider.parts}
     for outcome in decision.policies:
-        policy = compiled[outcome.name]
+        policy, part = compiled[outcome.name]
         denies = outcome.outcome == "overruled" and policy.policy.when_empty == "deny" and not decision.allowed
         if not denies and outcome.outcome not in ("applied", "satisfied"):
             continue
-        inputs = pod_facts.inputs(pod_facts.arguments(policy))
-        quiet = may_read_environment(policy, decider.program)
+        inputs = facts[id(part)].inputs(facts[id(part)].arguments(policy))
+        quiet = may_read_environment(policy, part.program)
         for words, rule in _rules(policy, outcome):
             for tree in _conjuncts(rule.tree):
                 with suppress(TooMany, BudgetExceeded):

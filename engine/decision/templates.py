@@ -9,7 +9,7 @@ and pod affinity nothing follows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from engine.decision.decision import Decision
 from engine.placement import Operation, Placement, patch, placed
 from engine.pods import IncomingPod
 from engine.pools import TIMED_TAINTS
-from engine.program import CompiledPolicy, Program
+from engine.program import CompiledPolicy
 
 Json = Mapping[str, Any]
 PREFIX = "/spec/template"
@@ -25,9 +25,9 @@ PREFIX = "/spec/template"
 ONE_ON_EACH_NODE = "a DaemonSet has a pod on each of its nodes, so there is nothing to choose"
 
 
-def narrowing_policies(program: Program) -> dict[str, CompiledPolicy | None]:
+def narrowing_policies(policies: Iterable[CompiledPolicy]) -> dict[str, CompiledPolicy | None]:
     """By name: each policy with no more than what says something of a DaemonSet's pods; None where nothing does."""
-    return {policy.name: _narrowing(policy) for policy in program.policies}
+    return {policy.name: _narrowing(policy) for policy in policies}
 
 
 def _narrowing(policy: CompiledPolicy) -> CompiledPolicy | None:

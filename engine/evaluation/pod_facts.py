@@ -80,7 +80,8 @@ class PodFacts:
     """One pod before the policies: what is the same for all of them. Variables are each policy's own.
 
     Each policy has a budget of at most POLICY_BUDGET, out of what REQUEST_BUDGET leaves. `seen` are the verdicts on
-    leaves that read the pod, by the leaf's number. `constants` are the values of `cluster` and `params`.
+    leaves that read the pod, by the leaf's number. `constants` are the values of `cluster` and `params`; with other
+    ones the same pod may have been judged `before`, on the same budget.
     """
 
     __slots__ = (
@@ -89,6 +90,7 @@ class PodFacts:
         "_given",
         "_inputs",
         "_left",
+        "_lent",
         "_plain",
         "_shared",
         "incoming",
@@ -99,12 +101,19 @@ class PodFacts:
         "seen",
     )
 
-    def __init__(self, incoming: IncomingPod, pool_facts: PoolFacts, constants: tuple[object, ...]) -> None:
+    def __init__(
+        self,
+        incoming: IncomingPod,
+        pool_facts: PoolFacts,
+        constants: tuple[object, ...],
+        before: PodFacts | None = None,
+    ) -> None:
         self.incoming, self.pool_facts, self.pool_index = incoming, pool_facts, pool_facts.pool_index
         self.labels = labels_of(incoming.pod)
         self.namespace_labels = (incoming.namespace.get("metadata") or {}).get("labels") or {}
         self.seen: dict[int, Verdict] = {}
-        self._left, self._given = REQUEST_BUDGET, 0
+        self._left, self._given = REQUEST_BUDGET if before is None else before.left, 0
+        self._lent = self._left
         self._budget = Budget(0)
         self._apart: list[Budget] = []
         self._plain: tuple[Any, ...] | None = None
@@ -131,10 +140,15 @@ class PodFacts:
         return (self._apart[-1], *self._shared)
 
     @property
+    def left(self) -> int:
+        """What the request's budget has left, in units."""
+        return self._left - self._given + max(0, self._budget.left)
+
+    @property
     def spent(self) -> int:
         """What evaluating policies on this pod has cost so far, in units, what was decided for every pod included."""
         lent = [(self._given, self._budget), *((INVENTORY_BUDGET, budget) for budget in self._apart)]
-        return REQUEST_BUDGET - self._left + sum(given - max(0, budget.left) for given, budget in lent)
+        return self._lent - self._left + sum(given - max(0, budget.left) for given, budget in lent)
 
     def plain_arguments(self) -> Arguments:
         """The arguments of functions without variables, with a fresh budget: the last ones if theirs is untouched."""

@@ -47,7 +47,8 @@ class PoolFacts:
     pod with the pool become `indexes`. `nobody` gives the arguments of a function that is called without a pod: a fresh
     budget, then the values of the variables in their order. A leaf whose budget did not suffice is in `exhausted`, with
     the error that whoever asks for it gets. `previous` are the facts of the same leaves and constants on the inventory
-    before this one: what they say of pools that are still the same is taken over.
+    before this one: what they say of pools that are still the same is taken over. `views` are the pools as expressions
+    read them, if somebody has made them already.
     """
 
     def __init__(
@@ -56,12 +57,13 @@ class PoolFacts:
         leaves: Sequence[Leaf],
         nobody: Callable[[], Arguments],
         previous: PoolFacts | None = None,
+        views: Sequence[PoolView] | None = None,
     ) -> None:
         self.pool_index = pool_index
         self.yes = ByPool(pool_index.every, 0, YES)
         self.no = ByPool(0, pool_index.every, NO)
         self.unknown = ByPool(0, 0, UNKNOWN)
-        self.views = _views(pool_index, previous)
+        self.views = tuple(views) if views is not None else _views(pool_index, previous)
         self.settled: dict[int, Verdict] = {}
         # by leaf: what functions say of pools, and where they are undecided; what they say of the nodes there
         self._plain: dict[int, tuple[ByPool, int]] = {}

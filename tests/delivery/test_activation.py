@@ -60,9 +60,8 @@ class Rig:
             return inventory_from_documents(read_documents(self._pools))
         return None if self.nodes is None else inventory_from_nodes(self.nodes)
 
-    def _build(self, program: Program, inventory: Inventory, active: Decider | None) -> Decider:
-        known = active is not None and active.program is program
-        decider = active.renewed(inventory) if active and known else Decider(program, inventory)
+    def _build(self, programs: tuple[Program, ...], inventory: Inventory, active: Decider | None) -> Decider:
+        decider = active.renewed(inventory, programs) if active else Decider(programs, inventory)
         self.built.append(decider)
         return decider
 

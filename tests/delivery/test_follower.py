@@ -189,7 +189,7 @@ def test_names_that_are_not_its_own_are_refused(shelf: Shelf) -> None:
     status = Serving(shelf, Demands(owns=("tra", "te"))).ask()
     assert status.step == "parse"
     assert "policies/named.yaml:3" in status.message
-    assert "`no-node-names` is not this bundle's to say" in status.message
+    assert "`no-node-names` is not bundle `small`'s to say" in status.message
     assert Serving(shelf, Demands(owns=("tra", "te", "no-"))).ask().step == ""
 
 

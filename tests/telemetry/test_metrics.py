@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from engine.bundle import Revision
 from telemetry.metrics import Metrics
 
 
@@ -46,11 +47,13 @@ def test_policies_are_counted_and_what_audit_mode_left_alone() -> None:
 
 def test_one_bundle_is_active() -> None:
     metrics = Metrics("test")
-    metrics.activate("small", "1.0.0", "small@1.0.0+a", "aa")
-    metrics.activate("small", "1.1.0", "small@1.1.0+b", "bb")
+    metrics.activate([Revision("small", "1.0.0", "aa")])
+    metrics.activate([Revision("small", "1.1.0", "bb")])
     found = samples(metrics)
     active = [name for name in found if name.startswith("bayplan_bundle_info")]
-    assert active == ["bayplan_bundle_info{digest=bb,name=small,revision=small@1.1.0+b,version=1.1.0}"]
+    assert active == ["bayplan_bundle_info{digest=bb,name=small,revision=small@1.1.0+sha256:bb,version=1.1.0}"]
+    metrics.activate([Revision("small", "1.1.0", "bb"), Revision("large", "2.0.0", "cc")])
+    assert len([name for name in samples(metrics) if name.startswith("bayplan_bundle_info")]) == 2
     assert found["bayplan_bundle_last_success_activation_timestamp_seconds{}"] > 0
 
 

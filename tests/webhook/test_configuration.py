@@ -52,14 +52,14 @@ def test_what_a_bundle_has_hands_on_is_sent_too() -> None:
     def called(hands_on: HandsOn) -> list[tuple[Any, ...]]:
         return [
             (each["rules"][0]["resources"], each["rules"][0]["operations"], len(each.get("matchConditions", [])))
-            for each in parsed(hands_on=hands_on)["webhooks"]
+            for each in parsed(hands_on=[hands_on])["webhooks"]
         ]
 
     pods = (["pods"], ["CREATE"], 2)
     assert called(HandsOn()) == [pods]
     assert called(HandsOn("pods")) == [(["pods"], ["CREATE"], 1)]
     assert called(HandsOn("template")) == [pods, (["daemonsets"], ["CREATE", "UPDATE"], 0)]
-    first, second = parsed(hands_on=HandsOn("template", ("kube-system",)), only=["a"])["webhooks"]
+    first, second = parsed(hands_on=[HandsOn("template", ("kube-system",))], only=["a"])["webhooks"]
     assert first["namespaceSelector"] == second["namespaceSelector"]
     assert first["namespaceSelector"]["matchExpressions"][0]["values"] == ["kube-node-lease", "mine"]
     assert second["rules"][0]["apiGroups"] == ["apps"]

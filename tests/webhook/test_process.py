@@ -463,3 +463,35 @@ def test_constants_of_the_cluster_are_laid_over(tmp_path: Path) -> None:
     assert wrong.returncode == 2
     assert "--param:1:1: error: bundle `small` has no constant `kinds`" in wrong.stderr
     assert "did you mean `kind`?" in wrong.stderr
+
+
+def test_several_bundles_decide_together_and_are_operated_one_by_one(tmp_path: Path) -> None:
+    small, other = bundles.write(tmp_path / "bundle"), tmp_path / "other"
+    other.mkdir()
+    (other / "bundle.yaml").write_text(bundles.BUNDLE.replace("small", "other").replace("VERSION", "3.0.0"))
+    (other / "policy.yaml").write_text(bundles.NAMED.replace("no-node-names", "other-names"))
+    one = ("--bundle", small, "--owns", "training", "--owns", "no-", "--owns", "teams")
+    pools = ("--pools", bundles.write_pools(tmp_path))
+    with serving(tmp_path, *one, "--bundle", other, "--owns", "other-", *pools) as serve:
+        response = serve.create({**TRAINEE, "spec": {**TRAINEE["spec"], "nodeName": "n"}})
+        assert response["allowed"] is False
+        assert re.fullmatch(
+            r"small@1\.0\.0\+sha256:\w{8}, other@3\.0\.0\+sha256:\w{8}", response["auditAnnotations"]["revision"]
+        )
+        wait_for(serve.lines, "the log line")
+        by_policy = {one["name"]: one["revision"].partition("+")[0] for one in serve.lines()[0]["policies"]}
+        assert (by_policy["no-node-names"], by_policy["other-names"]) == ("small@1.0.0", "other@3.0.0")
+
+        def order(what: str) -> httpx.Response:
+            return httpx.post(f"{serve.plain}/{what}", headers=serve.reader)
+
+        assert order("pin").status_code == 409
+        assert "say which of the bundles" in order("pin").json()["message"]
+        pinned = order("pin?bundle=other").json()["bundles"]
+        assert [(each["name"], bool(each["pinned"])) for each in pinned] == [("small", False), ("other", True)]
+        (other / "policy.yaml").write_text("nonsense")
+        bundles.write(small, "1.1.0")
+        wait_for(lambda: serve.create(TRAINEE)["auditAnnotations"]["revision"].startswith("small@1.1.0"), "the next")
+        metrics = httpx.get(f"{serve.plain}/metrics", headers=serve.reader).text
+        assert metrics.count("bayplan_bundle_info{") == 2
+        assert 'bayplan_policy_evaluations_total{bundle="other"' in metrics

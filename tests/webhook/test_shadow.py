@@ -60,9 +60,9 @@ class Bench:
         if started:
             self.shadow.start()
 
-    def build(self, program: Program, inventory: Inventory, last: Decider | None) -> Decider:
+    def build(self, programs: tuple[Program, ...], inventory: Inventory, last: Decider | None) -> Decider:
         self.built.append(inventory)
-        return last.renewed(inventory) if last and last.program is program else Decider(program, inventory)
+        return last.renewed(inventory, programs) if last else Decider(programs, inventory)
 
     def ask(self, given: Any = POD) -> bytes:
         return asyncio.run(self.admission.answer(body(review(given)))).body

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from engine.decision.decide import Decider, most_careful_mode
+from engine.decision.decide import Decider
+from engine.decision.part import most_careful_mode
 from engine.decision.words import ABOUT_NONE, HELD, NO_TAINT, TOO_LIGHT
 from engine.evaluation import UNSELECTED
 from engine.nodeselector import TRUE

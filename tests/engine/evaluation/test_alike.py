@@ -88,7 +88,7 @@ def leaf_of(text: str) -> Leaf:
 
 def nobody(limit: int = 10**6) -> Arguments:
     """The arguments of a function that is called without a pod."""
-    return (Budget(limit), *compiled(TEXTS[0])._no_pod()[1:])
+    return (Budget(limit), *compiled(TEXTS[0]).parts[0]._no_pod()[1:])
 
 
 def outcome(leaf: Leaf, pool_facts: PoolFacts, limit: int) -> object:

@@ -28,7 +28,7 @@ def test_reads_through_computed_keys_move_with_their_pools(before: Inventory, af
     engine = decider(*COMPUTED, bundle="{params: {key: tier}}", pools=before)
     (leaf,) = engine.program.leaves
     assert leaf.computed
-    nobody = engine._no_pod
+    nobody = engine.parts[0]._no_pod
     old = PoolFacts(PoolIndex(before), (), nobody)
     known = _by_pool(leaf, old, nobody())
     moved = _by_pool(leaf, PoolFacts(PoolIndex(after, old.pool_index), (), nobody, old), nobody(), known)

@@ -1,0 +1,240 @@
+"""The bundles that `serve` is given, and what is said of each: a flag behind a `--bundle` is about that one alone."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cli.errors import CommandError
+from cli.inputs import existing
+
+if TYPE_CHECKING:
+    from delivery import Trusted
+    from engine.documents import Source
+    from webhook import BundleOptions
+
+
+class _OfBundle(argparse.Action):
+    """Notes what a flag says, and behind which `--bundle` it stands; `many`, if it may be repeated for one of them."""
+
+    def __init__(self, *args: Any, many: bool = False, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.many = many
+
+    def __call__(self, _: object, namespace: argparse.Namespace, values: Any, __: str | None = None) -> None:
+        noted = getattr(namespace, "noted", ())
+        behind = len(namespace.bundle or ())
+        said = True if self.nargs == 0 else values
+        namespace.noted = (*noted, (behind, self.dest, self.many, said))
+
+
+def add_bundles(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say which bundles, and what is asked of each."""
+    parser.add_argument(
+        "--bundle",
+        required=True,
+        action="append",
+        metavar="SOURCE",
+        help="the bundle: a folder, an archive, git+https://HOST/REPOSITORY//FOLDER?branch=NAME (or tag, semver, "
+        "commit), or oci://REGISTRY/REPOSITORY:TAG (or @sha256:…, ?semver=); of several, what stands behind one is "
+        "about that one alone, and what stands before the first about all",
+    )
+    bundles = parser.add_argument_group("bundle")
+    bundles.add_argument(
+        "--poll",
+        action=_OfBundle,
+        type=float,
+        metavar="SECONDS",
+        help="how often a bundle that is elsewhere is asked for, a fifth more or less (default: 60)",
+    )
+    bundles.add_argument(
+        "--timeout",
+        action=_OfBundle,
+        type=float,
+        metavar="SECONDS",
+        help="how long one question to such a source may take (default: 60)",
+    )
+    bundles.add_argument(
+        "--credentials",
+        action=_OfBundle,
+        metavar="DIR",
+        help="what is shown to the source: files username, password, bearerToken, identity, known_hosts, ca.crt, "
+        ".dockerconfigjson; read again at each use",
+    )
+    bundles.add_argument(
+        "--shadow",
+        action=_OfBundle,
+        metavar="SOURCE",
+        help="another bundle in its place, asked about the same pods after they are answered; what it would do "
+        "otherwise is logged",
+    )
+    bundles.add_argument(
+        "--params",
+        action=_OfBundle,
+        many=True,
+        metavar="FILE",
+        help="constants of this cluster that take the place of the bundle's: YAML, a map; read again when it changes; "
+        "may be repeated",
+    )
+    bundles.add_argument(
+        "--param",
+        action=_OfBundle,
+        many=True,
+        metavar="NAME=VALUE",
+        help="one such constant, its value as YAML; may be repeated",
+    )
+    bundles.add_argument(
+        "--owns",
+        action=_OfBundle,
+        many=True,
+        metavar="PREFIX",
+        help="how names of the bundle's policies may begin; may be repeated (default: as they like, if it is the only "
+        "bundle)",
+    )
+    bundles.add_argument(
+        "--refuse-conflicts",
+        action=_OfBundle,
+        nargs=0,
+        help="do not activate a bundle of whose policies `check` says what they do to each other on its own pools",
+    )
+    _add_trust(parser.add_argument_group("whom to trust"))
+
+
+def _add_trust(trust: argparse._ArgumentGroup) -> None:
+    trust.add_argument(
+        "--key",
+        action=_OfBundle,
+        many=True,
+        metavar="FILE",
+        help="a public key that signs archives (PEM), or a folder of them; read again at each use; may be repeated",
+    )
+    trust.add_argument(
+        "--allowed-signers",
+        action=_OfBundle,
+        many=True,
+        metavar="FILE",
+        help="who signs commits and tags, as `ssh-keygen -Y verify` reads it; read again at each use; may be repeated",
+    )
+    trust.add_argument(
+        "--signature",
+        action=_OfBundle,
+        choices=("required", "optional"),
+        help="whether a bundle must be signed (default: where --key or --allowed-signers is given)",
+    )
+    trust.add_argument(
+        "--bundle-name", action=_OfBundle, metavar="NAME", help="the bundle that it has to be (default: any)"
+    )
+    trust.add_argument(
+        "--allow-older",
+        action=_OfBundle,
+        nargs=0,
+        help="take a signed version that is older than the newest one seen; --state remembers it",
+    )
+    trust.add_argument(
+        "--allow-digest",
+        action=_OfBundle,
+        nargs=0,
+        help="take a signature of the archive's bytes, as of `cosign sign-blob`, which does not say what they are",
+    )
+
+
+def served_bundles(args: argparse.Namespace) -> tuple[BundleOptions, ...]:
+    """What is said of each bundle. Raises CommandError or BundleError for what can be seen to be wrong at once."""
+    bundles = tuple(_bundle(args, place) for place in range(len(args.bundle)))
+    for one in bundles:
+        _check(one, state=bool(args.state))
+    _check_together(bundles)
+    return bundles
+
+
+def _bundle(args: argparse.Namespace, place: int) -> BundleOptions:
+    from delivery import Overrides
+    from webhook import BundleOptions
+
+    said: dict[str, Any] = {}
+    for behind, name, many, value in getattr(args, "noted", ()):
+        if len(args.bundle) == 1 or behind in (0, place + 1):
+            said[name] = [*said.get(name, ()), value] if many else value
+    params = tuple(_param(pair) for pair in said.get("param", ()))
+    return BundleOptions(
+        source=args.bundle[place],
+        poll_seconds=said.get("poll", 60.0),
+        timeout_seconds=said.get("timeout", 60.0),
+        credentials=said.get("credentials"),
+        overrides=Overrides(tuple(said.get("params", ())), params),
+        trusted=_trusted(said),
+        owns=tuple(said.get("owns", ())),
+        refuse_conflicts=said.get("refuse_conflicts", False),
+        shadow=said.get("shadow"),
+    )
+
+
+def _check(bundle: BundleOptions, *, state: bool) -> None:
+    from delivery import read_address
+
+    address = read_address(bundle.source)
+    if address.kind == "folder" and not state:  # else what was kept may serve
+        existing(Path(address.location))
+    if bundle.shadow is not None:
+        read_address(bundle.shadow, "--shadow")
+    for flag, seconds in (("--poll", bundle.poll_seconds), ("--timeout", bundle.timeout_seconds)):
+        if not seconds > 0:
+            raise CommandError(f"{flag} is a number of seconds above 0")
+    if bundle.credentials and not Path(bundle.credentials).is_dir():
+        raise CommandError(f"--credentials `{bundle.credentials}` is no folder")
+    for path in bundle.overrides.files:
+        if not Path(path).is_file():
+            raise CommandError(f"--params `{path}` is no file")
+
+
+def _check_together(bundles: Sequence[BundleOptions]) -> None:
+    """Refuse bundles of which it is not certain that no two hold a policy of the same name."""
+    for wrong in _overlaps(bundles):
+        raise CommandError(wrong)
+
+
+def _overlaps(bundles: Sequence[BundleOptions]) -> Iterator[str]:
+    for one in bundles if len(bundles) > 1 else ():
+        if not one.owns:
+            others = ", ".join(f"`{other.source}`" for other in bundles if other is not one)
+            yield (
+                f"say with --owns how names of policies of bundle `{one.source}` begin, behind its --bundle: it serves "
+                f"beside {others}, and no two may hold a policy of the same name"
+            )
+    for one, other in combinations(bundles, 2):
+        if one.source == other.source:
+            yield f"bundle `{one.source}` is given twice: say all that it --owns behind one --bundle"
+        for mine in one.owns:
+            for its in other.owns:
+                if mine.startswith(its) or its.startswith(mine):
+                    yield (
+                        f"--owns `{mine}` of bundle `{one.source}` and --owns `{its}` of bundle `{other.source}` "
+                        "overlap: a policy could be either's to say; give prefixes of which none begins with another"
+                    )
+
+
+def _trusted(said: dict[str, Any]) -> Trusted | None:
+    from delivery import Trusted
+
+    trusted = Trusted(
+        keys=tuple(said["key"]) if "key" in said else None,
+        signers=tuple(said["allowed_signers"]) if "allowed_signers" in said else None,
+        required={"required": True, "optional": False}.get(said.get("signature", "")),
+        name=said.get("bundle_name", ""),
+        allow_older=said.get("allow_older", False),
+        allow_digest=said.get("allow_digest", False),
+    )
+    return None if trusted == Trusted() else trusted
+
+
+def _param(pair: str) -> Source:
+    """A constant as YAML: what problems of it point into."""
+    from engine.documents import Source
+
+    name, equals, value = pair.partition("=")
+    if not name or not equals:
+        raise CommandError(f"--param `{pair}` is not NAME=VALUE")
+    return Source("--param", f"{name}: {value}")
