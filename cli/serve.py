@@ -196,6 +196,7 @@ def run(args: argparse.Namespace) -> int:
         log_decisions=args.log_decisions,
         shutdown_delay=args.shutdown_delay,
         state=args.state,
+        rollout=100 if args.rollout_bundle is None else args.rollout_bundle,
     )
     try:
         serve(options, sys.stdout.buffer)

@@ -72,6 +72,19 @@ def add_bundles(parser: argparse.ArgumentParser) -> None:
         "otherwise is logged",
     )
     bundles.add_argument(
+        "--previous",
+        action=_OfBundle,
+        metavar="SOURCE",
+        help="with --rollout-bundle, the bundle in its place that decides about the other workloads",
+    )
+    bundles.add_argument(
+        "--rollout-bundle",
+        type=int,
+        metavar="PERCENT",
+        help="about how many workloads of a hundred bundles with a --previous one decide: the same ones on each "
+        "replica, and those that were among them stay while it grows (default: all)",
+    )
+    bundles.add_argument(
         "--params",
         action=_OfBundle,
         many=True,
@@ -147,6 +160,7 @@ def served_bundles(args: argparse.Namespace) -> tuple[BundleOptions, ...]:
     for one in bundles:
         _check(one, state=bool(args.state))
     _check_together(bundles)
+    _check_rollout(bundles, args.rollout_bundle, state=bool(args.state))
     return bundles
 
 
@@ -169,6 +183,7 @@ def _bundle(args: argparse.Namespace, place: int) -> BundleOptions:
         owns=tuple(said.get("owns", ())),
         refuse_conflicts=said.get("refuse_conflicts", False),
         shadow=said.get("shadow"),
+        previous=said.get("previous"),
     )
 
 
@@ -188,6 +203,27 @@ def _check(bundle: BundleOptions, *, state: bool) -> None:
     for path in bundle.overrides.files:
         if not Path(path).is_file():
             raise CommandError(f"--params `{path}` is no file")
+
+
+def _check_rollout(bundles: Sequence[BundleOptions], percent: int | None, *, state: bool) -> None:
+    from delivery import read_address
+
+    previous = [one for one in bundles if one.previous]
+    if percent is not None and not 0 <= percent <= 100:
+        raise CommandError("--rollout-bundle is a number of workloads of a hundred, 0 to 100")
+    if percent is not None and percent < 100 and not previous:
+        raise CommandError("say with --previous SOURCE which bundle decides about the other workloads")
+    for one in previous:
+        if percent is None:
+            raise CommandError("--previous goes with --rollout-bundle PERCENT")
+        if (
+            one.previous in [each.source for each in bundles]
+            or [each.previous for each in bundles].count(one.previous) > 1
+        ):
+            raise CommandError(f"--previous `{one.previous}` is given twice: it must be another source")
+        address = read_address(one.previous or "", "--previous")
+        if percent < 100 and address.kind == "folder" and not state:
+            existing(Path(address.location))
 
 
 def _check_together(bundles: Sequence[BundleOptions]) -> None:

@@ -7,7 +7,7 @@ steps), then `follower.py` and `activation.py`; `keeper.py` remembers what serve
 `sources.py` how one is written; `folder.py` reads bundles and objects, `files.py` the disk.
 """
 
-from delivery.activation import Activation, Stages, decider_of
+from delivery.activation import Activation, Rolling, Stages, decider_of
 from delivery.archive import Manifest, opened, packed
 from delivery.content import Content, SourceError
 from delivery.credentials import Credentials, read_credentials
@@ -50,6 +50,7 @@ __all__ = [
     "Manifest",  # what an archive says that it holds
     "Overrides",  # constants that a cluster lays over a bundle's
     "Reference",  # an artifact in a registry, by tag, digest or range of versions
+    "Rolling",  # that bundles decide about some workloads, and those before them about the others
     "SignatureError",  # who vouches for a bundle is not enough: fault, field, reason, remedy
     "SourceError",  # a source can't say what it has, or hand it out
     "Stages",  # the steps to a Decider: take, build

@@ -5,7 +5,7 @@ change at any time, from any thread. The next decider is built beside the one th
 swapped. Whatever goes wrong on the way leaves the last good one serving, and says which step failed.
 
 Where several bundles decide together, each has a place. One that changes is swapped by itself: what is known for the
-others stays.
+others stays. Where bundles are rolled out to some workloads, those before them have these places for the others.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from delivery.fingerprint import Fingerprint, fingerprint_of
+from delivery.rollout import Rollout
 from delivery.transaction import Candidate
 from engine.bundle import HandsOn
 from engine.decision import Decider
@@ -84,19 +85,36 @@ def decider_of(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Rolling:
+    """That bundles decide about `percent` of a hundred workloads; `previous` says by place what the bundle is called
+    that decides about the others, where there is one."""
+
+    percent: int
+    previous: Mapping[int, str]
+
+
 class Activation:
     """The decider that is active, kept up to date with programs and inventories."""
 
     def __init__(
-        self, stages: Stages, metrics: Metrics, inventories: Sequence[Path] = (), bundles: Sequence[str] = ("",)
+        self,
+        stages: Stages,
+        metrics: Metrics,
+        inventories: Sequence[Path] = (),
+        bundles: Sequence[str] = ("",),
+        rolling: Rolling | None = None,
     ) -> None:
         """`inventories` are looked at for changes; whoever watches a cluster calls `fleet_changed`, and whoever follows
         a bundle `take`. `bundles` says by place what each is called where it is waited for: nothing, if it is the only
-        one."""
-        self.decider: Decider | None = None
+        one. With `rolling`, they decide about some workloads only."""
+        self.decider: Decider | Rollout | None = None
         self._stages, self._metrics = stages, metrics
         self._inventories, self._bundles = tuple(inventories), tuple(bundles)
+        self._rolling = rolling if rolling and rolling.percent < 100 else None
         self._programs: list[Program | None] = [None] * len(self._bundles)
+        self._previous: dict[int, Program] = {}
+        self._sides: tuple[Decider | None, Decider | None] = (None, None)
         self._inventory: Inventory | None = None
         self._taken: Fingerprint = b""
         self._complaint = ""
@@ -137,6 +155,10 @@ class Activation:
         """
         self._swap({place: candidate.program}, None, cause, started)
 
+    def take_previous(self, candidate: Candidate, cause: str, started: float, place: int = 0) -> None:
+        """Let a bundle decide about the workloads that the one in its place is not rolled out to. From any thread."""
+        self._swap({}, None, cause, started, {place: candidate.program})
+
     @property
     def hands_on(self) -> tuple[HandsOn, ...]:
         """What each bundle wants sent besides other pods; nothing more as long as there is none."""
@@ -151,6 +173,8 @@ class Activation:
             for name, program in zip(self._bundles, self._programs, strict=True)
             if program is None
         ]
+        awaited = self._rolling.previous.items() if self._rolling else ()
+        lacking += [f"previous bundle `{name}`" for place, name in awaited if place not in self._previous]
         lacking += [] if self._inventory is not None else ["inventory"]
         return [f"no {' and '.join(lacking)} are active yet"]
 
@@ -208,25 +232,48 @@ class Activation:
             self._complaint = ""
             log.info("the inventory is sound again; %s", self._serving())
 
-    def _swap(self, programs: Mapping[int, Program], inventory: Inventory | None, cause: str, started: float) -> None:
+    def _swap(
+        self,
+        programs: Mapping[int, Program],
+        inventory: Inventory | None,
+        cause: str,
+        started: float,
+        previous: Mapping[int, Program] | None = None,
+    ) -> None:
         """Build a decider of what is given and what is there besides, when all is, and let it decide from now on.
 
-        `programs` are those that are new, by place.
+        `programs` are those that are new, by place, and `previous` those before the ones in these places.
         """
         with self._swapping:
             seats = [programs.get(place, there) for place, there in enumerate(self._programs)]
+            before = {**self._previous, **(previous or {})}
             ready = tuple(program for program in seats if program is not None)
             inventory = inventory if inventory is not None else self._inventory
-            whole = len(ready) == len(seats) and inventory is not None
-            decider = self._stages.build(ready, inventory, self.decider) if whole and inventory is not None else None
-            self._programs, self._inventory = seats, inventory
+            whole = len(ready) == len(seats) and not (self._rolling and self._rolling.previous.keys() - before.keys())
+            decider = self._built(ready, before, inventory) if whole and inventory is not None else None
+            self._programs, self._previous, self._inventory = seats, before, inventory
             if decider is None:
                 return
             self.decider = decider
         seconds = time.perf_counter() - started
-        self._metrics.activate(program.revision for program in ready)
+        self._metrics.activate([program.revision for program in ready], [one.revision for one in before.values()])
         self._metrics.activation_seconds.labels(cause).observe(seconds)
-        log.info("%s is active with %d pools (%s, %.0f ms)", decider.revision, self.pools(), cause, seconds * 1000)
+        beside = ", ".join(str(one.revision) for one in before.values())
+        whom = f" for {self._rolling.percent} % of workloads, {beside} for the others," if self._rolling else ""
+        words = f"{decider.revision} is active{whom}"
+        log.info("%s with %d pools (%s, %.0f ms)", words, self.pools(), cause, seconds * 1000)
+
+    def _built(self, programs: Programs, previous: Mapping[int, Program], inventory: Inventory) -> Decider | Rollout:
+        """What decides by these programs; where they are rolled out to some workloads, together with those before."""
+        build, (new, before) = self._stages.build, self._sides
+        new = build(programs, inventory, new)
+        if self._rolling is None:
+            self._sides = (new, None)
+            return new
+        old = tuple(previous.get(place, program) for place, program in enumerate(programs))
+        before = build(old, inventory, before)
+        self._sides = (new, before)
+        return Rollout(new, before, self._rolling.percent, self._metrics.rolled_out)
 
     def _refuse(self, error: Exception) -> None:
         complaint = f"the inventory was not taken: {error}"

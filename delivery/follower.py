@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from delivery import content
 from delivery.keeper import HeldError, Keeper
+from delivery.rollout import Side
 from delivery.schedule import JITTER, Schedule
 from delivery.sources import SECONDS, Address, source_of
 from delivery.status import Status
@@ -42,7 +43,8 @@ process_log = logging.getLogger("bayplan")
 class Followed:
     """A source and how it is followed: every `interval` seconds, more or less by `jitter`; `kind` is for people.
 
-    One that is `local` can be asked before anybody else does anything.
+    One that is `local` can be asked before anybody else does anything. Its bundle decides about `percent` of a hundred
+    workloads, as the active one or the previous one.
     """
 
     source: content.Source
@@ -51,6 +53,8 @@ class Followed:
     jitter: float = JITTER
     local: bool = False
     demands: Demands = field(default_factory=Demands)
+    side: Side = "active"
+    percent: int = 100
 
 
 def followed(
@@ -93,7 +97,7 @@ class Follower:
         self._served: set[Revision] = set()
         self._unexamined: Candidate | None = None
         self._told = ""
-        self._status = Status(source=self._source.origin, type=followed.kind)
+        self._status = Status(self._source.origin, followed.kind, side=followed.side, percent=followed.percent)
         self._lock = threading.RLock()
         self._keeper = Keeper(store, metrics, self._note)
         self._schedule = Schedule(followed.interval, followed.jitter, patient=followed.local)

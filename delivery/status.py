@@ -6,6 +6,7 @@ import datetime
 from dataclasses import dataclass
 from typing import Any
 
+from delivery.rollout import Side
 from engine.bundle import Revision
 from engine.documents import Problem
 
@@ -17,7 +18,8 @@ class Status:
     `revision` is the active one, `origin` where it is from, `vouched` who vouches for it, in words, and `expires` until
     when. `step` and `message` say what failed last, empty where nothing is wrong now; `errors` are the bundle's own,
     `warnings` the active one's. `pinned` and `held_back` are digests, `kept` the revisions that can be gone back to.
-    `store` says why nothing can be kept, `damaged` what was found to be.
+    `store` says why nothing can be kept, `damaged` what was found to be. It decides about `percent` of a hundred
+    workloads, as the active bundle, or as the previous one beside that.
     """
 
     source: str
@@ -40,6 +42,8 @@ class Status:
     last_successful_request: float = 0.0
     last_successful_download: float = 0.0
     last_successful_activation: float = 0.0
+    side: Side = "active"
+    percent: int = 100
 
     @property
     def complaints(self) -> list[str]:
@@ -55,6 +59,8 @@ class Status:
             "name": active.name if active else None,
             "type": self.type,
             "source": self.source,
+            "side": self.side,
+            "percent": self.percent,
             "active_revision": active.whole if active else None,
             "version": active.version if active else None,
             "digest": _digest(active.digest) if active else None,

@@ -56,6 +56,7 @@ class Metrics(Collector):
         self._requests: defaultdict[Labels, int] = defaultdict(int)
         self._evaluations: defaultdict[Labels, int] = defaultdict(int)
         self._refusals: defaultdict[Labels, int] = defaultdict(int)
+        self._sides: defaultdict[Labels, int] = defaultdict(int)
         self._would_mutate = 0
         self._live: list[tuple[str, str, Callable[[], float]]] = []
         self.registry.register(self)
@@ -67,7 +68,10 @@ class Metrics(Collector):
             registry=registry,
         )
         self.bundle = Gauge(
-            "bayplan_bundle_info", "The active bundles.", ("name", "version", "revision", "digest"), registry=registry
+            "bayplan_bundle_info",
+            "The active bundles, and those before them where they are rolled out to some workloads.",
+            ("name", "version", "revision", "digest", "side"),
+            registry=registry,
         )
         self.activated = Gauge(
             "bayplan_bundle_last_success_activation_timestamp_seconds",
@@ -149,12 +153,17 @@ class Metrics(Collector):
         """Add a gauge that is read when Prometheus asks."""
         self._live.append((name, text, value))
 
-    def activate(self, revisions: Iterable[ActiveBundle]) -> None:
-        """Say which bundles are active from now on."""
+    def activate(self, revisions: Iterable[ActiveBundle], previous: Iterable[ActiveBundle] = ()) -> None:
+        """Say which bundles are active from now on, and which ones are `previous` to them for some workloads."""
         self.bundle.clear()
-        for one in revisions:
-            self.bundle.labels(one.name, one.version, str(one), one.digest).set(1)
+        for side, each in (("active", revisions), ("previous", previous)):
+            for one in each:
+                self.bundle.labels(one.name, one.version, str(one), one.digest, side).set(1)
         self.activated.set(time.time())
+
+    def rolled_out(self, side: str) -> None:
+        """Count a decision by whether the active bundle made it, or the previous one."""
+        self._sides[(side,)] += 1
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
         yield _family(
@@ -174,6 +183,12 @@ class Metrics(Collector):
             "Requests and connections that got no review, by HTTP status, or by a word where there was no HTTP.",
             ("port", "reason"),
             self._refusals,
+        )
+        yield _family(
+            "bayplan_rollout_decisions",
+            "Decisions while bundles are rolled out to some workloads, by which side made them.",
+            ("side",),
+            self._sides,
         )
         yield CounterMetricFamily(
             "bayplan_would_mutate", "Pods that audit mode left as they were.", value=self._would_mutate

@@ -60,12 +60,16 @@ def pages_app(health: Health) -> FastAPI:
 
 
 def _one(bundles: Sequence[Operated], named: str) -> Operated:
-    """The bundle of a name or source; the only one, if none is named. Raises HeldError."""
-    names = [{str(told["name"]), str(told["source"])} for told in (one.status.as_json() for one in bundles)]
-    fitting = [one for one, known in zip(bundles, names, strict=True) if not named or named in known]
+    """The bundle of a name or source; the only active one, if none is named. Raises HeldError.
+
+    By its name the active one is meant, not the one before it, which decides about the workloads that are left.
+    """
+    told = [(one, one.status.as_json()) for one in bundles]
+    fitting = [one for one, its in told if named == its["source"]]
+    fitting = fitting or [one for one, its in told if its["side"] == "active" and named in ("", its["name"])]
     if len(fitting) == 1:
         return fitting[0]
-    known = ", ".join(f"`{name}`" for each in names for name in sorted(each))
+    known = ", ".join(f"`{name}`" for _, its in told for name in sorted({str(its["name"]), its["source"]}))
     if fitting and named:
         raise HeldError(f"several bundles are called `{named}`, say its source: {known}")
     raise HeldError(f"there is no bundle `{named}`: {known}" if named else f"say which of the bundles: {known}")

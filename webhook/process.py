@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 from urllib.parse import urlsplit
 
 from audit import DecisionLog
@@ -21,6 +21,7 @@ from delivery import (
     Follower,
     LiveInventory,
     Overrides,
+    Rolling,
     Stages,
     Store,
     Trusted,
@@ -60,11 +61,13 @@ class BundleOptions:
     owns: tuple[str, ...] = ()
     refuse_conflicts: bool = False
     shadow: str | None = None
+    previous: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What `bayplan serve` is given; the help of its flags says what each means. `shutdown_delay` is in seconds."""
+    """What `bayplan serve` is given; the help of its flags says what each means. `shutdown_delay` is in seconds,
+    `rollout` in workloads of a hundred."""
 
     bundles: tuple[BundleOptions, ...]
     mode: str = "enforce"
@@ -92,6 +95,7 @@ class Options:
     log_decisions: LogDecisions = "changed"
     shutdown_delay: float = 0.0
     state: str | None = None
+    rollout: int = 100
 
     @property
     def own_namespace(self) -> str:
@@ -126,10 +130,18 @@ def serve(options: Options, output: BinaryIO) -> None:
         reflectors = [*fleet.reflectors, namespaces.reflector] if fleet and namespaces else []
         live = LiveInventory(fleet.take if fleet else None, (*options.pool_labels, *POOL_LABELS), options.pools)
         stages = _stages(options, live)
-        activation = Activation(stages, metrics, [*map(Path, options.pools)], _names(options))
+        previous = {
+            i: each.previous for i, each in enumerate(options.bundles) if each.previous and options.rollout < 100
+        }
+        rolling = Rolling(options.rollout, previous) if previous else None
+        activation = Activation(stages, metrics, [*map(Path, options.pools)], _names(options), rolling)
         followers = [
-            _follower(options, place, each.source, partial(activation.take, place=place), metrics, kept=True)
-            for place, each in enumerate(options.bundles)
+            _follower(options, i, each.source, partial(activation.take, place=i), metrics)
+            for i, each in enumerate(options.bundles)
+        ]
+        followers += [
+            _follower(options, i, source, partial(activation.take_previous, place=i), metrics, side="previous")
+            for i, source in previous.items()
         ]
         for reflector in reversed(reflectors):
             stack.callback(reflector.stop)
@@ -197,7 +209,7 @@ def _shadowing(options: Options, shadow: Shadow | None, metrics: Metrics) -> Ite
     yield shadow
     for place, each in enumerate(options.bundles):
         if each.shadow:
-            yield _follower(options, place, each.shadow, partial(shadow.take, place=place), metrics, kept=False)
+            yield _follower(options, place, each.shadow, partial(shadow.take, place=place), metrics, side="shadow")
 
 
 def _names(options: Options) -> list[str]:
@@ -223,10 +235,10 @@ def _follower(
     source: str,
     take: Callable[[Candidate, str, float], None],
     metrics: Metrics,
-    *,
-    kept: bool,
+    side: Literal["active", "previous", "shadow"] = "active",
 ) -> Follower:
-    """Who follows a source for the bundle in a place, of which the same is asked whichever source it is."""
+    """Who follows a source for the bundle in a place, of which the same is asked whichever source it is. What a shadow
+    was is not kept."""
     bundle = options.bundles[place]
     demands = Demands(
         vouch=bundle.trusted.vouch if bundle.trusted else None,
@@ -237,8 +249,10 @@ def _follower(
         bayplan=version("bayplan"),
     )
     credentials = Path(bundle.credentials) if bundle.credentials else None
-    store = Store(Path(options.state), source) if options.state and kept else None
+    store = Store(Path(options.state), source) if options.state and side != "shadow" else None
     asked = followed(read_address(source), bundle.poll_seconds, demands, credentials, bundle.timeout_seconds)
+    if side != "shadow" and bundle.previous:
+        asked = replace(asked, side=side, percent=options.rollout if side == "active" else 100 - options.rollout)
     return Follower(asked, take, metrics, store)
 
 

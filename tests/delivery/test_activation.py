@@ -46,7 +46,7 @@ class Rig:
 
     def version(self) -> str:
         decider = self.activation.decider
-        return decider.program.revision.version if decider else ""
+        return decider.programs[0].revision.version if decider else ""
 
     def pools(self) -> list[str]:
         decider = self.activation.decider
@@ -249,7 +249,7 @@ def test_a_config_map_is_followed(tmp_path: Path) -> None:
     with following(mount, bundles.write_pools(tmp_path)) as rig:
         assert rig.version() == "1.0.0"
         assert rig.activation.decider is not None
-        assert len(rig.activation.decider.program.policies) == 3
+        assert len(rig.activation.decider.programs[0].policies) == 3
         (mount / "..data_tmp").symlink_to("..2")
         (mount / "..data_tmp").rename(mount / "..data")
         shutil.rmtree(mount / "..1")

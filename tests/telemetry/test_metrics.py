@@ -51,8 +51,10 @@ def test_one_bundle_is_active() -> None:
     metrics.activate([Revision("small", "1.1.0", "bb")])
     found = samples(metrics)
     active = [name for name in found if name.startswith("bayplan_bundle_info")]
-    assert active == ["bayplan_bundle_info{digest=bb,name=small,revision=small@1.1.0+sha256:bb,version=1.1.0}"]
-    metrics.activate([Revision("small", "1.1.0", "bb"), Revision("large", "2.0.0", "cc")])
+    assert active == [
+        "bayplan_bundle_info{digest=bb,name=small,revision=small@1.1.0+sha256:bb,side=active,version=1.1.0}"
+    ]
+    metrics.activate([Revision("small", "1.1.0", "bb")], [Revision("small", "1.0.0", "cc")])
     assert len([name for name in samples(metrics) if name.startswith("bayplan_bundle_info")]) == 2
     assert found["bayplan_bundle_last_success_activation_timestamp_seconds{}"] > 0
 

@@ -495,3 +495,45 @@ def test_several_bundles_decide_together_and_are_operated_one_by_one(tmp_path: P
         metrics = httpx.get(f"{serve.plain}/metrics", headers=serve.reader).text
         assert metrics.count("bayplan_bundle_info{") == 2
         assert 'bayplan_policy_evaluations_total{bundle="other"' in metrics
+
+
+def test_a_bundle_is_rolled_out_to_some_workloads(tmp_path: Path) -> None:
+    new, before = bundles.write(tmp_path / "bundle", "1.1.0"), bundles.write(tmp_path / "before")
+    sources = (
+        "--bundle",
+        new,
+        "--previous",
+        before,
+        "--rollout-bundle",
+        "50",
+        "--pools",
+        bundles.write_pools(tmp_path),
+    )
+    with serving(tmp_path, *sources) as serve:
+
+        def version(name: str) -> str:
+            owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": name, "uid": "u", "controller": True}
+            given = {**TRAINEE, "metadata": {**TRAINEE["metadata"], "ownerReferences": [owner]}}
+            revision: str = serve.create(given)["auditAnnotations"]["revision"]
+            return revision.partition("@")[2].partition("+")[0]
+
+        by_workload = {f"app-{i}": version(f"app-{i}") for i in range(30)}
+        assert set(by_workload.values()) == {"1.0.0", "1.1.0"}
+        told = httpx.get(f"{serve.plain}/status", headers=serve.reader).json()["bundles"]
+        assert [(each["version"], each["side"], each["percent"]) for each in told] == [
+            ("1.1.0", "active", 50),
+            ("1.0.0", "previous", 50),
+        ]
+        metrics = httpx.get(f"{serve.plain}/metrics", headers=serve.reader).text
+        sides = re.findall(r'bayplan_rollout_decisions_total{side="(\w+)"} (\d+)', metrics)
+        assert sum(int(float(count)) for _, count in sides) == 30
+        pinned = httpx.post(f"{serve.plain}/pin", headers=serve.reader).json()["bundles"]  # the active one is meant
+        assert [bool(each["pinned"]) for each in pinned] == [True, False]
+        bundles.write(new, "1.2.0")
+        named = httpx.post(f"{serve.plain}/resume?bundle=small", headers=serve.reader)
+        assert named.status_code == 200
+        wait_for(lambda: {version(name) for name in by_workload} == {"1.0.0", "1.2.0"}, "the next one")
+        after = {name: version(name) for name in by_workload}
+        assert {name for name, one in after.items() if one == "1.0.0"} == {
+            name for name, one in by_workload.items() if one == "1.0.0"
+        }

@@ -1,0 +1,58 @@
+"""A bundle rolled out as a whole: what is new decides about some workloads, and what was there before about the others.
+
+A workload falls on its side as with the `rollout` of a policy: by a hash of what its pods show of it, so that replicas
+agree without a word, also after a restart, and nobody falls back while the percentage grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from engine.bundle import JointRevision, Revision
+from engine.decision import Decider, Decision
+from engine.pods import IncomingPod, rolled_out
+from engine.pools import PoolIndex
+from engine.program import Program
+
+Side = Literal["active", "previous"]
+SALT = "bundle/"
+"""What is hashed in a policy's place: no policy can have this name, so who is early for one is not for a bundle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """Two deciders on one inventory: `new` decides about `percent` of a hundred workloads, `previous` about the others.
+
+    `count` is told of each decision by which side it is.
+    """
+
+    new: Decider
+    previous: Decider
+    percent: int
+    count: Callable[[Side], None] = field(default=lambda _: None, repr=False)
+
+    def side(self, incoming: IncomingPod) -> Side:
+        """On which side the pod's workload is."""
+        return "active" if rolled_out(SALT, self.percent, incoming) else "previous"
+
+    def decide(self, incoming: IncomingPod) -> Decision:
+        """What follows for one pod, which is the decision of one side, and names its revision."""
+        side = self.side(incoming)
+        self.count(side)
+        return (self.new if side == "active" else self.previous).decide(incoming)
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """Those that are new."""
+        return self.new.programs
+
+    @property
+    def pool_index(self) -> PoolIndex:
+        return self.new.pool_index
+
+    @property
+    def revision(self) -> Revision | JointRevision:
+        """That of what is new."""
+        return self.new.revision
