@@ -6,6 +6,8 @@ Source: k8s.io/apimachinery/pkg/util/validation and pkg/api/validate/content (1.
 from __future__ import annotations
 
 import re
+import string
+from collections.abc import Sequence
 from functools import lru_cache
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -21,6 +23,12 @@ _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _IDENTIFIER = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
+_ALPHANUMERIC = (string.ascii_letters + string.digits).encode()
+_KINDS = bytes(
+    ord("a" if byte in _ALPHANUMERIC else "-" if byte in b"-_." else "," if byte == ord(",") else "!")
+    for byte in range(256)
+)
+"""Of each byte of several label values, what it is: a letter or digit, inner punctuation, the comma between, wrong."""
 
 KEYWORDS = frozenset(("false", "in", "null", "true"))
 """Words that mean something in CEL."""
@@ -37,6 +45,19 @@ def is_label_value(text: str) -> bool:
 @lru_cache(maxsize=_REMEMBERED)
 def _is_value(text: str) -> bool:
     return not text or _LABEL.fullmatch(text) is not None
+
+
+def are_label_values(texts: Sequence[str]) -> bool:
+    """Whether each of these is a label value. Of thousands they are looked at together, and none is remembered."""
+    if len(texts) < 2:
+        return all(len(text) <= MAX_NAME and (not text or _LABEL.fullmatch(text) is not None) for text in texts)
+    said = f",{','.join(texts)},"
+    if not said.isascii() or said.count(",") != len(texts) + 1:
+        return False
+    kinds = said.encode().translate(_KINDS)
+    if b"!" in kinds or b",-" in kinds or b"-," in kinds:
+        return False
+    return len(said) <= MAX_NAME or max(map(len, texts)) <= MAX_NAME
 
 
 def is_label_key(text: str) -> bool:

@@ -43,7 +43,7 @@ from webhook.pair import development, development_folder
 from webhook.server import Port, Serving, address_of, listen
 from webhook.shadow import Shadow
 
-GARBAGE = 20_000
+GARBAGE = 100_000
 """New containers between collections; the interpreter's 700 are a tenth of what one burst of requests holds."""
 
 

@@ -3,7 +3,8 @@
 A decision holds the event loop until it is done. So only one is made in each of the loop's rounds, between two of which
 what has arrived meanwhile is read; and where several wait, the next is of the origin that has had least of the
 processor: of its reviews in the order in which they came, but that large ones let others pass for a while. A crowd of
-dear reviews from one place then costs others one of them, not all.
+dear reviews from one place then costs others one of them, not all: after a long one, what arrived meanwhile is first
+read to where it waits.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from webhook.connections import Connection, Origin
 PATIENCE = 2e-7
 """Seconds that a review lets others pass for each of its bytes: a fifth of a second for a megabyte. No more, or a crowd
 of small ones would keep a larger one waiting for ever."""
+LONG_SECONDS = 0.005
+"""A decision that takes longer has kept others from being read: they are, in so many rounds, before the next one."""
+ROUNDS = 4
+"""One to read from the socket, one to read the request, one to ask for a turn, and one for a body in two pieces."""
 WAIT_SECONDS = 10.0
 """For how long a review may wait for its turn: longer than API servers are asked to wait."""
 
@@ -40,6 +45,7 @@ class Turns:
         self._waiting: dict[Origin, list[_Waiting]] = {}
         self._spent: dict[Origin, float] = {}
         self._running: tuple[Origin, float] | None = None
+        self._rounds = 0
 
     def take(self) -> bool:
         """Take this round's turn, if nobody has it."""
@@ -80,6 +86,11 @@ class Turns:
             origin, began = self._running
             self._spent[origin] = self._spent.get(origin, 0.0) + now - began
             self._running = None
+            self._rounds = ROUNDS if now - began > LONG_SECONDS else 0
+        if self._rounds:
+            self._rounds -= 1
+            loop.call_soon(self._next)
+            return
         while self._waiting:
             origin = min(self._waiting, key=lambda one: self._spent.get(one, 0.0))
             entry = heapq.heappop(self._waiting[origin])

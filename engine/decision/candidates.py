@@ -92,9 +92,10 @@ class Candidates:
     def of(self, labels: Mapping[str, str]) -> list[CompiledPolicy]:
         """The policies whose selector may match a pod with these labels, in the program's order."""
         places = list(self._always)
-        for key, value in labels.items():  # there may be many more keys that selectors ask for
-            under = self._labelled.get(key)
-            if under is not None:
-                places += under.get(value, ())
+        few = labels if len(labels) < len(self._labelled) else self._labelled  # either may be thousands
+        for key in few:
+            if key in labels and key in self._labelled:
+                under = self._labelled[key]
+                places += under.get(labels[key], ())
                 places += under.get(None, ())
         return [self._policies[place] for place in sorted(places)]

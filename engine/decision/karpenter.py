@@ -48,7 +48,7 @@ from engine.nodeselector import (
     term_of,
     work,
 )
-from engine.placement import MAX_WEIGHT, narrowed, paid, preferences, united
+from engine.placement import MAX_WEIGHT, narrowed, pay_for_terms, preferences, united, wishes_of
 from engine.pools import PoolIndex, members
 
 Json = Mapping[str, Any]
@@ -133,9 +133,10 @@ def heavier_than_all(wishes: Wishes, required: Terms, given: Given, pools: int) 
     if not served or (not own and all(any_node_pool((served[0], wish[NODE_POOL])) for _, wish in wishes)):
         return wishes
     ours = united((weight, one) for weight, wish in wishes for one in wish.split())
-    theirs = [one for one in own if (said := parse_term(one.get("preference") or {})) not in ours and said != NEUTRAL]
+    said = [term for _, term in wishes_of(own, given.meter)]
+    theirs = [one for one, term in zip(own, said, strict=True) if term not in ours and term != NEUTRAL]
     top = max(ours.values(), default=0)
-    if top >= MAX_WEIGHT and any(parse_term(one.get("preference") or {}) == NEUTRAL for one in own):
+    if top >= MAX_WEIGHT and NEUTRAL in said:
         return (*wishes, (_heavier(top), NEUTRAL))  # it stands there already, and these were made lighter for it
     looked_at = [*heaviest([*theirs, *preferences(wishes, theirs, given.meter)]), selected_node_pools(pod)]
     fixed = max((one.get("weight") or 0 for one in theirs), default=0)
@@ -222,7 +223,8 @@ def _served(pod: Json, terms: Sequence[Json], given: Given, pools: int) -> list[
     """Of each of these nodeSelectorTerms, whether any of these pools may have a node that it and the pod admit."""
     selector = (pod.get("spec") or {}).get("nodeSelector") or {}
     selected = term_of({key: one_of([value]) for key, value in selector.items()})
-    meant = [selected & parse_term(paid(one, given.meter)) for one in terms]
+    pay_for_terms(terms, given.meter, len(selector))
+    meant = [selected & parse_term(one) for one in terms]
     if given.meter:
         given.meter.spend(work(meant) + sum(given.pool_index.price(one) for one in meant))
     return [not here.impossible and bool(given.pool_index.possible(here) & pools) for here in meant]

@@ -19,8 +19,8 @@ from engine.decision.intent import applied, holds_already
 from engine.decision.weigh import preferred
 from engine.evaluation import NodeSet, PolicyEvaluation, WeightedNodes, alive, intersection, node_terms, reach
 from engine.names import PREFERRED
-from engine.nodeselector import TRUE, Terms, TooMany, both, parse_term
-from engine.placement import MAX_WEIGHT, paid, preferences
+from engine.nodeselector import TRUE, Terms, TooMany, both
+from engine.placement import MAX_WEIGHT, preferences, wishes_of
 from engine.pods import dealt, index_of
 
 MOST_TRIED = 64
@@ -226,16 +226,16 @@ def _preferred_already(
 def _votes(given: Given, evaluation: PolicyEvaluation) -> dict[int, int]:
     """By place of a share that is wished for, how much the pod prefers some of its nodes already, and of no other."""
     votes: dict[int, int] = {}
-    for one in _own_wishes(given):
+    for weight, term in wishes_of(_own_wishes(given), given.meter):
         with suppress(TooMany):
-            wish = both((parse_term(paid(one.get("preference") or {}, given.meter)),), given.own_terms, given.meter)
+            wish = both((term,), given.own_terms, given.meter)
             meant = [
                 place
                 for place, share in enumerate(evaluation.shares)
                 if alive(share.nodes, wish, given.pool_index, given.meter)
             ]
             if len(meant) == 1:
-                votes[meant[0]] = votes.get(meant[0], 0) + (one.get("weight") or 0)
+                votes[meant[0]] = votes.get(meant[0], 0) + weight
     return votes
 
 

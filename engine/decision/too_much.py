@@ -6,7 +6,7 @@ Whoever reads it made the pod, or the policies: so the field of the pod is named
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from engine.decision.combine import Given
@@ -64,12 +64,9 @@ def _lists(pod: Mapping[str, Any]) -> Iterator[tuple[int, str, str]]:
 
 def _expressions(terms: Sequence[Mapping[str, Any]]) -> tuple[int, str]:
     """How many match expressions, or values in them, some terms have: whichever are more."""
-    expressions = [
-        each for one in islice(terms, LOOKED_AT) for each in islice(one.get("matchExpressions") or (), LOOKED_AT)
-    ]
-    expressions = expressions[:LOOKED_AT]
-    values = sum(len(each.get("values") or ()) for each in expressions)
-    count = sum(len(one.get("matchExpressions") or ()) for one in islice(terms, LOOKED_AT))
+    listed = [one.get("matchExpressions") or () for one in islice(terms, LOOKED_AT)]
+    count = sum(map(len, listed))
+    values = sum([len(each.get("values") or ()) for each in islice(chain.from_iterable(listed), LOOKED_AT)])
     return (values, "values") if values > count else (count, "match expressions")
 
 

@@ -10,8 +10,8 @@ from engine.decision.combine import Given
 from engine.decision.karpenter import without_absence
 from engine.evaluation import NodeSet, PolicyEvaluation, WeightedNodes, heaviest_overlap, node_terms
 from engine.names import PREFERRED
-from engine.nodeselector import Term, Terms, TooMany, affordable, both, implies, parse_term, work
-from engine.placement import MAX_WEIGHT, WISHES, paid, united
+from engine.nodeselector import Term, Terms, TooMany, affordable, both, implies, work
+from engine.placement import MAX_WEIGHT, WISHES, united, wishes_of
 
 
 def preferred(given: Given, applied: Sequence[PolicyEvaluation], after: int) -> tuple[tuple[int, Term], ...]:
@@ -52,10 +52,7 @@ def wished(given: Given, nodes: NodeSet, after: int) -> Terms:
 def _not_preferred_yet(given: Given, wishes: Sequence[tuple[int, Term]], after: int) -> tuple[tuple[int, Term], ...]:
     """Without what the pod prefers already in other words: somebody else has left fewer pools since it was said."""
     affinity = ((given.incoming.pod.get("spec") or {}).get("affinity") or {}).get("nodeAffinity") or {}
-    existing = [
-        (one.get("weight") or 0, parse_term(paid(one.get("preference") or {}, given.meter)))
-        for one in affinity.get(PREFERRED) or ()
-    ]
+    existing = wishes_of(affinity.get(PREFERRED) or (), given.meter)
     if not existing or not wishes:
         return tuple(wishes)
     affordable((wish for _, wish in wishes), WISHES)

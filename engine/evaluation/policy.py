@@ -18,7 +18,7 @@ from engine.evaluation.preferences import WeightedNodes, tiers_of, with_disjoint
 from engine.evaluation.scores import scored
 from engine.evaluation.verdicts import ByPool, Verdict, both_hold
 from engine.language import BudgetExceeded, CelError
-from engine.nodeselector import TooMany
+from engine.nodeselector import Meter, TooMany
 from engine.placement import (
     WORKLOAD_LABELS,
     Constraint,
@@ -33,6 +33,8 @@ from engine.pods import NAME_LABEL, free_owner, rolled_out
 from engine.program import Arguments, CompiledExemption, CompiledPolicy, CompiledTolerance, Condition, Rule
 
 LABEL_IT = "label the pod in metadata.labels, or have whoever keeps the policy say which pods it counts"
+LABEL = 1
+"""What it takes to put one of a pod's labels in order, in units of its budget."""
 _SUGGESTED = 5
 """So many of a pod's labels are named where one of them is to be chosen."""
 
@@ -181,9 +183,9 @@ def _placed(policy: CompiledPolicy, arguments: Arguments, pod_facts: PodFacts) -
         where,
         wishes,
         tiers_of(policy.fallback, inputs),
-        tuple(_constraint(item, pod, policy) for item in policy.spread),
-        tuple(_pod_term(item, pod, policy) for item in policy.pod_affinity),
-        tuple(_pod_term(item, pod, policy) for item in policy.pod_anti_affinity),
+        tuple(_constraint(item, pod, policy, inputs.meter) for item in policy.spread),
+        tuple(_pod_term(item, pod, policy, inputs.meter) for item in policy.pod_affinity),
+        tuple(_pod_term(item, pod, policy, inputs.meter) for item in policy.pod_anti_affinity),
         arguments,
         tuple(_shares(policy, inputs)),
     )
@@ -248,8 +250,8 @@ def _wishes(policy: CompiledPolicy, inputs: Inputs, errors: list[str]) -> Iterab
         errors += [f"prefer[{place}].score: {error}" for error in failed]
 
 
-def _constraint(item: Spread, pod: Mapping[str, Any], policy: CompiledPolicy) -> Constraint:
-    selector = _selector(item, pod, policy, f"spread over `{item.topology_key}`")
+def _constraint(item: Spread, pod: Mapping[str, Any], policy: CompiledPolicy, meter: Meter) -> Constraint:
+    selector = _selector(item, pod, policy, f"spread over `{item.topology_key}`", meter)
     return spread_constraint(
         item.topology_key,
         item.max_skew,
@@ -261,16 +263,19 @@ def _constraint(item: Spread, pod: Mapping[str, Any], policy: CompiledPolicy) ->
     )
 
 
-def _pod_term(item: PodTerm, pod: Mapping[str, Any], policy: CompiledPolicy) -> WeightedPodTerm:
-    selector = _selector(item, pod, policy, f"pod affinity over `{item.topology_key}`")
+def _pod_term(item: PodTerm, pod: Mapping[str, Any], policy: CompiledPolicy, meter: Meter) -> WeightedPodTerm:
+    selector = _selector(item, pod, policy, f"pod affinity over `{item.topology_key}`", meter)
     term = pod_term(item.topology_key, selector, item.namespaces, item.namespace_selector)
     return (None if item.required else item.weight, term)
 
 
-def _selector(item: Spread | PodTerm, pod: Mapping[str, Any], policy: CompiledPolicy, what: str) -> dict[str, Any]:
+def _selector(
+    item: Spread | PodTerm, pod: Mapping[str, Any], policy: CompiledPolicy, what: str, meter: Meter
+) -> dict[str, Any]:
     """The pods that an entry counts, its keys written out with the pod's values. Raises PolicyFailed if it is none."""
     labels, mismatched = labels_of(pod), item.mismatch_label_keys if isinstance(item, PodTerm) else ()
     if item.label_selector is None and not item.match_label_keys:
+        meter.spend(LABEL * len(labels))
         return _own_workload(pod, labels, policy, what)
     selector = written_out(labels, item.label_selector, item.match_label_keys, mismatched)
     if selector is None:

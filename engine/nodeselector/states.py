@@ -8,11 +8,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from operator import and_, itemgetter, or_, xor
 from typing import Any, NamedTuple, TypeAlias
 
-from engine.names import MAX_NAME, is_label_value
+from engine.names import MAX_NAME, are_label_values, is_label_value
 
 Expression: TypeAlias = dict[str, Any]  # {"key": ..., "operator": ..., "values": [...]}
 SelectorTerm: TypeAlias = dict[str, list[Expression]]  # {"matchExpressions": [...], "matchFields": [...]}
@@ -232,13 +232,22 @@ def from_expression(expression: Mapping[str, Any]) -> LabelStates:
     return _remembered(operator, values) if short else _read(operator, values)
 
 
+def from_expressions(expressions: Sequence[Mapping[str, Any]]) -> LabelStates:
+    """What several match expressions on one label admit together; of thousands that are `NotIn`, all are one set."""
+    shut_out = [each.get("values") or () for each in expressions if each.get("operator") == "NotIn"]
+    if len(shut_out) < 2:
+        return all_of(map(from_expression, expressions))
+    others = [from_expression(each) for each in expressions if each.get("operator") != "NotIn"]
+    return all_of([_read("NotIn", tuple(chain.from_iterable(shut_out))) if all(shut_out) else NONE, *others])
+
+
 @lru_cache(maxsize=_REMEMBERED)
 def _remembered(operator: str, values: tuple[str, ...]) -> LabelStates:
     return _read(operator, values)
 
 
 def _read(operator: str, values: tuple[str, ...]) -> LabelStates:
-    if not all(map(is_label_value, values)):
+    if not are_label_values(values):
         return NONE
     match operator:
         case "In" if values:
@@ -314,7 +323,7 @@ def _covers(spans: tuple[Span, ...], number: int) -> bool:
 
 def canonical(absent: bool, others: bool, spans: tuple[Span, ...], odd: frozenset[str]) -> LabelStates:
     """The one spelling of the set: a span holds an integer if more than half of its spellings are in."""
-    digits = [value for value in odd if value.isdigit()] if len(odd) >= _MANY_SPELLINGS else []
+    digits = list(filter(str.isdigit, odd)) if len(odd) >= _MANY_SPELLINGS else []
     if len(digits) < _MANY_SPELLINGS:
         return LabelStates(absent, others, spans, odd)
     numbers: dict[int, set[str]] = {}

@@ -18,6 +18,7 @@ from engine.nodeselector.states import (
     SelectorTerm,
     all_of,
     from_expression,
+    from_expressions,
     is_any,
     label_key,
 )
@@ -166,9 +167,16 @@ def parse_term(selector_term: Mapping[str, Any]) -> Term:
     fields = selector_term.get("matchFields") or ()
     if not expressions and not fields:
         return NOWHERE
-    asked = [(label_key(expression.get("key") or ""), from_expression(expression)) for expression in expressions]
-    asked += [(NODE_NAME, from_field(field)) for field in fields]
-    return term_of(together(asked))
+    by_key: dict[str, list[Mapping[str, Any]]] = {}
+    for each in expressions:
+        by_key.setdefault(label_key(each.get("key") or ""), []).append(each)
+    asked = {
+        key: from_expression(several[0]) if len(several) == 1 else from_expressions(several)
+        for key, several in by_key.items()
+    }
+    if fields:
+        asked[NODE_NAME] = all_of(map(from_field, fields))
+    return term_of(asked)
 
 
 def together(asked: Iterable[tuple[str, LabelStates]]) -> dict[str, LabelStates]:

@@ -12,8 +12,8 @@ from engine.placement.json_patch import Operation, patch
 from engine.placement.placement import NOTHING, Placement, labels_of, placed
 from engine.placement.pod_affinity import Identity, WeightedPodTerm, pod_term, term_identity
 from engine.placement.pod_selector import WORKLOAD_LABELS, own_workload, written_out
-from engine.placement.preferred import WISHES, preferences
-from engine.placement.required import OF_POD, meanings, narrowed, own, paid
+from engine.placement.preferred import WISHES, preferences, wishes_of
+from engine.placement.required import OF_POD, meanings, narrowed, own, pay_for_terms
 from engine.placement.spread import (
     Constraint,
     combined_constraints,
@@ -45,8 +45,8 @@ __all__ = [
     "narrowed",  # the pod's nodeSelectorTerms with Terms worked in, None if that changes nothing; raises TooMany
     "own",  # the Terms of the nodes that a pod's own constraints admit
     "own_workload",  # the label selector of a pod's own workload
-    "paid",  # a node selector term of a pod, paid for before it is read
     "patch",  # the Operations that make a placement hold; raises TooMany
+    "pay_for_terms",  # pays for reading node selector terms of a pod, before any is
     "placed",  # the pod with a placement worked in; raises TooMany
     "pod_term",  # a pod affinity term, in Kubernetes' own fields
     "preferences",  # the weighted preferences that a pod lacks, in Kubernetes' own fields; raises TooMany
@@ -56,5 +56,6 @@ __all__ = [
     "tolerates",  # whether a toleration lets a pod onto a node with a taint
     "toleration_for",  # the narrowest toleration of a taint
     "united",  # weights by what they are for, added up
+    "wishes_of",  # what each of a pod's preferences weighs, and the Term that it is for
     "written_out",  # the one label selector of a policy's labelSelector, matchLabelKeys and mismatchLabelKeys
 ]

@@ -63,9 +63,10 @@ def own_workload(labels: Mapping[str, str], naming: Collection[str] | None = Non
     All its pods carry one template's labels, so it is these less the changing ones; unless only those of `naming` are
     known to be the same on all.
     """
-    own = {
-        key: value for key, value in labels.items() if (key not in CHANGING_LABELS if naming is None else key in naming)
-    }
+    if naming is None:
+        own = {key: value for key, value in labels.items() if key not in CHANGING_LABELS}
+    else:
+        own = {key: labels[key] for key in naming if key in labels}
     return _selector(own, ()) if own else None
 
 

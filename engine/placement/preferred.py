@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from engine.nodeselector import EVERYWHERE, MAX_TERMS, Meter, Term, TooMany, affordable, parse_term, work
-from engine.placement.required import Json, paid
+from engine.placement.required import Json, pay_for_terms
 from engine.placement.weights import capped, united
 
 WISHES = "preferences"
 """What there may be too many of, in TooMany's message."""
 
 
+def wishes_of(existing: Sequence[Json], meter: Meter | None = None) -> list[tuple[int, Term]]:
+    """What each of a pod's preferences weighs, and the nodes that it is for. The meter pays before any is read."""
+    if meter:
+        meter.spend(len(existing))
+    asked = [one.get("preference") or {} for one in existing]
+    pay_for_terms(asked, meter)
+    return [(one.get("weight") or 0, parse_term(term)) for one, term in zip(existing, asked, strict=True)]
+
+
 def preferences(
-    wanted: Sequence[tuple[int, Term]], existing: Iterable[Json] = (), meter: Meter | None = None
+    wanted: Sequence[tuple[int, Term]], existing: Sequence[Json] = (), meter: Meter | None = None
 ) -> list[dict[str, Any]]:
     """The weighted preferences that a pod lacks, in Kubernetes' own fields, heaviest first.
 
@@ -36,7 +45,7 @@ def preferences(
         if len(weights) > MAX_TERMS:
             raise TooMany(len(weights), WISHES)
     affordable(weights, WISHES)
-    present = united((one.get("weight") or 0, parse_term(paid(one.get("preference") or {}, meter))) for one in existing)
+    present = united(wishes_of(existing, meter))
     scaled = capped(weights)
     lacking = (one for one in scaled if scaled[one] > present.get(one, 0))
     ordered = sorted(lacking, key=lambda one: (-scaled[one], one.order()))

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from engine.names import REQUIRED
 from engine.nodeselector import (
+    EVERYWHERE,
     MAX_TERMS,
     MAX_VALUES,
     TERMS,
@@ -59,21 +60,39 @@ def own(pod: Json, meter: Meter | None = None) -> Terms:
 
 def meanings(pod: Json, meter: Meter | None = None) -> tuple[Term, ...]:
     """What each of a pod's required terms admits beside its nodeSelector; that alone, where there are no terms."""
-    selector, terms = _selected(pod), _required(pod)
-    return (selector,) if terms is None else tuple([selector & parse_term(paid(one, meter)) for one in terms])
+    selector, terms = _selected(pod, meter), _required(pod)
+    if terms is None:
+        return (selector,)
+    pay_for_terms(terms, meter, len(selector.requirements))
+    meant = map(parse_term, terms)
+    return tuple(meant if selector == EVERYWHERE else [selector & one for one in meant])
 
 
-EXPRESSION = 4
-"""What reading a match expression takes of a budget, in units; two values take one."""
+TERM, EXPRESSION, AGAIN = 8, 8, 2
+"""What reading a node selector term takes of a budget, in units, without its match expressions; one of these, or a
+label of a nodeSelector; and one more `NotIn` on the same key. Two values take one."""
 
 
-def paid(one: SelectorTerm, meter: Meter | None) -> SelectorTerm:
-    """A node selector term of a pod, paid for before anybody looks at what it says."""
+def pay_for_terms(terms: Sequence[SelectorTerm], meter: Meter | None, beside: int = 0) -> None:
+    """Pays for reading node selector terms of a pod, before anybody looks at what they say.
+
+    First for as many as there are, each of which meets the labels `beside` it, then for what they list: so that to find
+    out that it is too much takes no more than it costs.
+    """
     if meter:
-        expressions = (*(one.get("matchExpressions") or ()), *(one.get("matchFields") or ()))
-        meter.spend(EXPRESSION * (1 + len(expressions)))
-        meter.spend(sum([len(each.get("values") or ()) for each in expressions]) >> 1)
-    return one
+        meter.spend((TERM + (beside >> 1)) * len(terms))
+        listed = [one.get(field) or () for one in terms for field in ("matchExpressions", "matchFields")]
+        meter.spend(AGAIN * sum(map(len, listed)))
+        meter.spend(sum([len(each.get("values") or ()) for expressions in listed for each in expressions]) >> 1)
+        meter.spend((EXPRESSION - AGAIN) * sum(map(_apart, listed)))
+
+
+def _apart(expressions: Sequence[Mapping[str, Any]]) -> int:
+    """How many of these are read one by one: all `NotIn` on one key are read as one."""
+    if len(expressions) < 2:
+        return len(expressions)
+    keys = [each.get("key") for each in expressions if each.get("operator") == "NotIn"]
+    return len(expressions) - len(keys) + len(set(keys))
 
 
 def narrowed(
@@ -110,8 +129,10 @@ def narrowed(
     return [_extended(one, additions) for one, choices in planned for additions in product(*choices)]
 
 
-def _selected(pod: Json) -> Term:
+def _selected(pod: Json, meter: Meter | None) -> Term:
     selector = (pod.get("spec") or {}).get("nodeSelector") or {}
+    if meter:
+        meter.spend(EXPRESSION * len(selector))
     return term_of({label_key(key): one_of([value]) for key, value in selector.items()})
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from engine.names import is_dns_label, is_identifier, is_label_key, is_label_value, is_subdomain
+from engine.names import are_label_values, is_dns_label, is_identifier, is_label_key, is_label_value, is_subdomain
 
 
 @pytest.mark.parametrize("text", ["", "a", "A-b_c.9", "x" * 63, "007"])
@@ -15,6 +17,11 @@ def test_label_values(text: str) -> None:
 @pytest.mark.parametrize("text", ["x" * 64, "-a", "a-", "_", "a b", "é", "a/b", "a\n"])
 def test_no_label_values(text: str) -> None:
     assert not is_label_value(text)
+
+
+@given(st.lists(st.text("aZ9-_., é\n\x00", max_size=4) | st.sampled_from(["x" * 63, "x" * 64]), max_size=4))
+def test_several_label_values_are_what_each_is(texts: list[str]) -> None:
+    assert are_label_values(texts) == all(map(is_label_value, texts))
 
 
 @pytest.mark.parametrize("text", ["a", "a.b/c", "nvidia.com/gpu", "x" * 63, f"{'a.' * 126}a/{'x' * 63}"])

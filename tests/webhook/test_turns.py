@@ -114,3 +114,33 @@ def test_who_has_gone_or_waited_too_long_is_not_decided(monkeypatch: pytest.Monk
         return [*answers, await mine.wait(staying, 1)]
 
     assert asyncio.run(go()) == [True, False, True, False]
+
+
+def test_what_comes_while_a_long_one_is_decided_is_read_before_the_next_is_chosen() -> None:
+    """A request is read in several rounds of the loop; that it is, costs others no decision more."""
+
+    async def beside_a_crowd() -> int:
+        mine, decided, seen = Turns(), 0, []
+
+        async def crowd() -> None:
+            nonlocal decided
+            while await mine.mine(connection("crowd"), 0):
+                time.sleep(2 * turns.LONG_SECONDS)
+                decided += 1
+
+        async def read() -> None:
+            came = decided
+            for _ in range(turns.ROUNDS - 1):
+                await asyncio.sleep(0)
+            assert await mine.mine(connection("good"), 0)
+            seen.append(decided - came)
+
+        tasks = [asyncio.create_task(crowd()) for _ in range(10)]
+        for _ in range(5):
+            await asyncio.sleep(0.03)
+            await read()
+        for one in tasks:
+            one.cancel()
+        return max(seen)
+
+    assert asyncio.run(beside_a_crowd()) <= 1

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.nodeselector.states import (
     ABSENT,
@@ -20,7 +21,9 @@ from engine.nodeselector.states import (
     NONE,
     Inexpressible,
     LabelStates,
+    all_of,
     from_expression,
+    from_expressions,
     integers,
     integers_in,
     none_of,
@@ -258,3 +261,14 @@ def test_spans_of_integers_are_disjoint_and_ascending() -> None:
     assert integers_in([(1, 3), (5, 6), (4, 4), (9, 9), (8, 8)]).spans == ((1, 6), (8, 9))
     assert integers_in([(-5, 0), (last, last + 5)]).spans == ((0, 0), (last, last))
     assert integers_in([(1, 3), (5, 9), (6, 7), (7, 8)]).spans == ((1, 3), (5, 9))
+
+
+some_expressions = st.fixed_dictionaries(
+    {"key": st.just("k"), "operator": st.sampled_from(["NotIn", "NotIn", *OPERATORS])},
+    optional={"values": st.lists(st.sampled_from([*STRINGS, "7", "-x", "a,b", ""]), max_size=3)},
+)
+
+
+@given(st.lists(some_expressions, min_size=1, max_size=5))
+def test_several_expressions_on_one_label_admit_what_each_does(several: list[dict[str, Any]]) -> None:
+    assert from_expressions(several) == all_of(map(from_expression, several))
