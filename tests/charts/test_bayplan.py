@@ -397,6 +397,17 @@ def test_arguments_are_those_of_serve(helm: Path) -> None:
         ({"bundle": {"attestation": "{}"}}, "bundle.attestation needs bundle.archive"),
         ({"bundle": {"files": {"bundle.yaml": "x"}}}, "bayplan bundle BUNDLE -o helm-values"),
         ({"bundle": {"archive": "H4sIAAAA", "configMap": "x"}}, "one of them"),
+        ({"rolloutPercent": 101}, "rolloutPercent"),
+        ({"rolloutPercent": 25}, "rolloutPercent below 100 needs `previous` of a bundle"),
+        ({"bundle": {"previous": "oci://host/a:1"}}, "bundle.previous needs bundle.source"),
+        ({"bundle": {"shadow": "./folder"}}, "shadow"),
+        ({"moreBundles": [{"source": "oci://host/b:1"}]}, "owns"),
+        ({"moreBundles": [{"source": "oci://host/b:1", "owns": ["b-"]}]}, "each bundle says with `owns`"),
+        ({"moreBundles": [{"source": "oci://host/b:1", "owns": ["b-"], "archive": "H4sIAAAA"}]}, "archive"),
+        (
+            {"bundle": {"owns": ["b-"]}, "moreBundles": [{"source": "oci://host/b:1", "owns": ["a-", "b-b-"]}]},
+            "owns `b-` and `b-b-` of two bundles overlap",
+        ),
     ],
 )
 def test_mistakes_in_values_are_refused(helm: Path, values: Object, complaint: str) -> None:
@@ -449,6 +460,62 @@ def test_a_bundle_from_elsewhere_takes_the_place_of_an_archive(helm: Path) -> No
     assert writable == ["state"]
     assert volumes["state"]["emptyDir"]
     assert container_of(objects)["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_several_bundles_have_keys_constants_and_credentials_of_their_own(helm: Path) -> None:
+    more = {
+        "source": "git+https://git.example/team.git?branch=main",
+        "credentialsSecret": "team-git",
+        "allowedSigners": "team@example.com ssh-ed25519 AAAA\n",
+        "params": {"most": 9},
+        "owns": ["team-"],
+        "shadow": "git+https://git.example/team.git?branch=next",
+    }
+    own = {
+        "source": "oci://host/a:1.5.0",
+        "previous": "oci://host/a:1.4.0",
+        "params": {"most": 3},
+        "owns": ["a-", "aa-"],
+    }
+    objects = render(helm, {"bundle": own, "moreBundles": [more], "rolloutPercent": 0})
+    args = parser_of("serve").parse_args([arg for arg in container_of(objects)["args"] if arg != "serve"])
+    assert args.bundle == [own["source"], more["source"]]
+    assert args.rollout_bundle == 0
+    assert {(behind, name): said for behind, name, _, said in args.noted if name != "owns"} == {
+        (1, "poll"): 60.0,
+        (1, "timeout"): 60.0,
+        (1, "params"): "/etc/bayplan/params/params.yaml",
+        (1, "previous"): own["previous"],
+        (2, "poll"): 60.0,
+        (2, "timeout"): 60.0,
+        (2, "params"): "/etc/bayplan/params-1/params.yaml",
+        (2, "credentials"): "/etc/bayplan/credentials-1",
+        (2, "allowed_signers"): "/etc/bayplan/trust-1/allowed_signers",
+        (2, "shadow"): more["shadow"],
+    }
+    assert [(behind, said) for behind, name, _, said in args.noted if name == "owns"] == [
+        (1, "a-"),
+        (1, "aa-"),
+        (2, "team-"),
+    ]
+    mounts = {mount["name"]: mount["mountPath"] for mount in container_of(objects)["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in pod_of(objects)["volumes"]}
+    assert mounts.keys() == volumes.keys()
+    assert volumes["credentials-1"]["secret"] == {"secretName": "team-git"}
+    maps = {thing["metadata"]["name"]: thing["data"] for kind, thing in objects.items() if kind.startswith("ConfigMap")}
+    for name in ("params", "params-1", "trust-1"):
+        assert volumes[name]["configMap"]["name"] in maps
+    assert [yaml.safe_load(maps[f"placement-bayplan-params{at}"]["params.yaml"]) for at in ("", "-1")] == [
+        {"most": 3},
+        {"most": 9},
+    ]
+
+
+@pytest.mark.parametrize("before", [{}, {"moreBundles": None, "rolloutPercent": None}])
+def test_of_one_bundle_nothing_is_rolled_out(helm: Path, before: Object) -> None:
+    """Nor where values of an earlier release are used again, which lack what came since."""
+    args = container_of(render(helm, {"bundle": {"source": "oci://host/a:1"}, **before}))["args"]
+    assert not [arg for arg in args if arg.startswith(("--rollout-bundle", "--previous", "--shadow"))]
 
 
 def test_what_served_may_be_kept_in_a_claim(helm: Path) -> None:

@@ -34,6 +34,16 @@ whole: Helm merges maps, and a policy that was deleted would stay. */}}
 {{- default (.Files.Get "welcome.tar.gz" | b64enc) .Values.bundle.archive }}
 {{- end }}
 
+{{/* The sources of previous bundles, empty if there are none. */}}
+{{- define "bayplan.previous" -}}
+{{- range prepend (default list .Values.moreBundles) .Values.bundle }}{{ .previous }}{{ end }}
+{{- end }}
+
+{{/* Values of a release before this one may lack it. */}}
+{{- define "bayplan.rolloutPercent" -}}
+{{- hasKey .Values "rolloutPercent" | ternary .Values.rolloutPercent 100 }}
+{{- end }}
+
 {{/* What the API server checks before it calls: never looser than what the webhook leaves alone itself. The user comes
 first, so that no pod of anybody else can make a condition fail, which skips a webhook under `Ignore`. */}}
 {{- define "bayplan.matchConditions" -}}
