@@ -16,6 +16,7 @@ from delivery.folder import bundle_of, read_documents, streamed_documents
 from delivery.follower import Follower, followed
 from delivery.inventory import LiveInventory
 from delivery.keeper import HeldError
+from delivery.neighbours import Neighbours
 from delivery.oci import Reference, attach, pull, push, reference_of
 from delivery.once import bundle_as_read, bundle_at, bundle_from, commit_of
 from delivery.signature import (
@@ -48,6 +49,7 @@ __all__ = [
     "HeldError",  # what somebody wants of a source can't be had
     "LiveInventory",  # the Inventory of watched Nodes and files of pools
     "Manifest",  # what an archive says that it holds
+    "Neighbours",  # bundles that serve together, and what their policies do to each other
     "Overrides",  # constants that a cluster lays over a bundle's
     "Reference",  # an artifact in a registry, by tag, digest or range of versions
     "Rolling",  # that bundles decide about some workloads, and those before them about the others

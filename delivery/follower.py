@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from delivery import content
 from delivery.keeper import HeldError, Keeper
+from delivery.neighbours import Neighbours
 from delivery.rollout import Side
 from delivery.schedule import JITTER, Schedule
 from delivery.sources import SECONDS, Address, source_of
@@ -25,6 +26,7 @@ from delivery.status import Status
 from delivery.store import Decided, Kept, Store
 from delivery.transaction import Candidate, Demands, StepFailedError, asking, bug, candidate_of, conflicts_of
 from engine.bundle import Revision
+from engine.documents import Problem
 from engine.versions import version_of
 
 if TYPE_CHECKING:
@@ -83,11 +85,14 @@ class Follower:
         take: Callable[[Candidate, str, float], None],
         metrics: Metrics,
         store: Store | None = None,
+        beside: tuple[Neighbours, int] | None = None,
     ) -> None:
-        """`take` gets the candidate, a word for why, and since when it was worked on (`time.perf_counter`)."""
+        """`take` gets the candidate, a word for why, and since when it was worked on (`time.perf_counter`). `beside`
+        are bundles that serve together with this one, and its place among them."""
         self._followed, self._take, self._metrics = followed, take, metrics
         self._source, self._demands = followed.source, followed.demands
         self._what = f"bundle `{self._source.origin}`"
+        self._beside = beside
         self._active: Candidate | None = None
         self._state = ("", "")  # the source's version, and that of what is laid over it: of the active candidate,
         self._refused = ("", "")  # of what was refused for what it holds,
@@ -113,7 +118,8 @@ class Follower:
     @property
     def status(self) -> Status:
         """What there is to say of it now; one value, whole."""
-        return self._status
+        status, told = self._status, self._beside[0].warnings(self._beside[1]) if self._beside else ()
+        return replace(status, warnings=(*status.warnings, *told)) if told else status
 
     # from the start to the end
 
@@ -282,7 +288,9 @@ class Follower:
             if revision in self._served and before:
                 log.info("%s is back, after %s: it had been active before", revision, before.revision)
             self._served.add(revision)
-            self._unexamined = candidate if candidate.conflicts is None else None
+            self._unexamined = candidate if candidate.conflicts is None or self._beside else None
+            if self._beside:
+                self._beside[0].note(self._beside[1], candidate)
             self._note(last_successful_activation=now)
         self._active = candidate
         expires = candidate.vouched.expires if candidate.vouched else None
@@ -311,12 +319,16 @@ class Follower:
         if candidate is None:
             return
         try:
-            found = conflicts_of(candidate)
+            found = conflicts_of(candidate) if candidate.conflicts is None else ()
+            self._tell_conflicts(candidate, found)
+            if self._beside:
+                self._beside[0].examine()
         except Exception:
             log.exception("bug while examining %s, please report it; it stays active", candidate.revision)
-            return
+
+    def _tell_conflicts(self, candidate: Candidate, found: tuple[Problem, ...]) -> None:
         with self._lock:
-            if self._active is not candidate:
+            if self._active is not candidate or candidate.conflicts is not None:
                 return
             self._active = replace(candidate, conflicts=found)
             self._note(warnings=self._active.warnings)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 from urllib.parse import urlsplit
 
 from audit import DecisionLog
@@ -20,6 +20,7 @@ from delivery import (
     Demands,
     Follower,
     LiveInventory,
+    Neighbours,
     Overrides,
     Rolling,
     Stages,
@@ -135,8 +136,10 @@ def serve(options: Options, output: BinaryIO) -> None:
         }
         rolling = Rolling(options.rollout, previous) if previous else None
         activation = Activation(stages, metrics, [*map(Path, options.pools)], _names(options), rolling)
+        several = len(options.bundles) > 1
+        neighbours = Neighbours(len(options.bundles), _cluster(options)) if several else None
         followers = [
-            _follower(options, i, each.source, partial(activation.take, place=i), metrics)
+            _follower(options, i, each.source, partial(activation.take, place=i), metrics, neighbours)
             for i, each in enumerate(options.bundles)
         ]
         followers += [
@@ -217,12 +220,16 @@ def _names(options: Options) -> list[str]:
     return [each.source for each in options.bundles] if len(options.bundles) > 1 else [""]
 
 
+def _cluster(options: Options) -> Mapping[str, Any]:
+    """What expressions see as `cluster`."""
+    return {"name": options.cluster_name, "labels": dict(options.cluster_labels)}
+
+
 def _stages(options: Options, live: LiveInventory) -> Stages:
-    known = {"name": options.cluster_name, "labels": dict(options.cluster_labels)}
     build = partial(
         decider_of,
         mode=options.mode,
-        cluster=known,
+        cluster=_cluster(options),
         own_namespace=options.own_namespace,
         daemon_set_controllers=options.daemon_set_controllers,
     )
@@ -235,6 +242,7 @@ def _follower(
     source: str,
     take: Callable[[Candidate, str, float], None],
     metrics: Metrics,
+    neighbours: Neighbours | None = None,
     side: Literal["active", "previous", "shadow"] = "active",
 ) -> Follower:
     """Who follows a source for the bundle in a place, of which the same is asked whichever source it is. What a shadow
@@ -253,7 +261,7 @@ def _follower(
     asked = followed(read_address(source), bundle.poll_seconds, demands, credentials, bundle.timeout_seconds)
     if side != "shadow" and bundle.previous:
         asked = replace(asked, side=side, percent=options.rollout if side == "active" else 100 - options.rollout)
-    return Follower(asked, take, metrics, store)
+    return Follower(asked, take, metrics, store, (neighbours, place) if neighbours else None)
 
 
 def _certificate(options: Options, url: str, stack: contextlib.ExitStack) -> tuple[Certificate, bytes]:

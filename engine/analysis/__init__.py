@@ -9,6 +9,7 @@ Start with `examination.py`, whose docstring has the claims, and `stage.py` (a p
 pod). `witness.py` makes up pods on which claims are tried, `conflicts.py` searches; `cases.py` runs tests.
 """
 
+from engine.analysis.between import conflicts_between
 from engine.analysis.cases import Result, passing, run_tests
 from engine.analysis.conflicts import Conflict
 from engine.analysis.examination import Examination, examine, inventories_of
@@ -26,6 +27,7 @@ __all__ = [
     "Revisions",  # what changes from one revision of a bundle to another
     "Version",  # a Bundle and its Program
     "bumped",  # the next version after a change of some Level
+    "conflicts_between",  # for each of several Versions that decide together the Problems of its policies that give way
     "examine",  # the Examination of a bundle on inventories
     "inventories_of",  # the inventories of a bundle's own files, by name; raises BundleError, RequestError
     "is_enough",  # whether one version says that such a change was made since another

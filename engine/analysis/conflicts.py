@@ -129,9 +129,9 @@ class ConflictSearch:
 
     def _look(self, trial: Tried) -> None:
         decider, meter = trial.stage.decider, trial.stage.meter
-        for clash in _clashes(decider, trial.candidate.incoming, trial.evaluations, meter):
+        for clash in clashes_of(decider, trial.candidate.incoming, trial.evaluations, meter):
             if clash.names not in self.found and clash.names not in self.known:
-                self.found[clash.names] = _conflict(trial.stage, trial.candidate, clash)
+                self.found[clash.names] = conflict_of(trial.stage, trial.candidate, clash)
 
     def _try(self, candidate: Candidate) -> None:
         for trial in tried(candidate, self.stages):
@@ -225,12 +225,13 @@ def clashes(decider: Decider, incoming: IncomingPod, meter: Budget) -> list[Clas
     They are pairs with it; where no other policy alone is to blame but all together are, the fewest that are. Each of
     them alone leaves some pool. None for a pod that is refused or left alone for another reason.
     """
-    return _clashes(decider, incoming, decider.evaluations(incoming, meter), meter)
+    return clashes_of(decider, incoming, decider.evaluations(incoming, meter), meter)
 
 
-def _clashes(
+def clashes_of(
     decider: Decider, incoming: IncomingPod, evaluations: Sequence[PolicyEvaluation], meter: Budget
 ) -> list[Clash]:
+    """The same where it is known what each policy says of the pod."""
     pool_index = decider.pool_index
     enforced = (one for one in evaluations if one.policy.policy.mode == "enforce" and one.outcome == "applied")
     wanting = [one for one in enforced if one.nodes and alive(one.nodes, TRUE, pool_index, meter)]
@@ -290,7 +291,8 @@ def _met(evaluations: Sequence[PolicyEvaluation], meter: Budget) -> NodeSet | No
     return together
 
 
-def _conflict(stage: Stage, witness: Candidate, clash: Clash) -> Conflict:
+def conflict_of(stage: Stage, witness: Candidate, clash: Clash) -> Conflict:
+    """The conflict that a pod shows on a stage."""
     node_sets = {evaluation.policy.name: evaluation.nodes for evaluation in clash.evaluations}
     pools = {name: stage.pool_index.names(pools_reached(where, stage)) for name, where in node_sets.items() if where}
     return Conflict(tuple(pools), clash.evaluations[-1].policy.name, clash.refused, stage.name, witness, pools)

@@ -8,10 +8,11 @@ from pathlib import Path
 from delivery.activation import Activation, Stages, decider_of
 from delivery.content import SourceError
 from delivery.follower import Followed, Follower
+from delivery.neighbours import Neighbours
 from delivery.store import Store
 from delivery.transaction import Demands
 from engine.decision import Decider
-from engine.documents import Source, parse_manifests
+from engine.documents import Problem, Source, parse_manifests
 from engine.pools import Inventory, inventory_from_documents
 from telemetry import Metrics
 from tests.delivery import bundles
@@ -43,12 +44,14 @@ class Rig:
         self.metrics, self.shelves = Metrics("test"), (Shelf(), Shelf())
         build = partial(decider_of, mode="enforce", cluster={}, own_namespace="bayplan")
         self.activation = Activation(Stages(inventory, build), self.metrics, bundles=("oci://ml", "oci://net"))
+        neighbours = Neighbours(2, {"name": "", "labels": {}})
         self.ml, self.net = (
             Follower(
                 Followed(shelf, "test", 60.0, demands=demands),
                 partial(self.activation.take, place=place),
                 self.metrics,
                 Store(state, f"source {place}") if state else None,
+                (neighbours, place),
             )
             for place, (shelf, demands) in enumerate(zip(self.shelves, (ML, NET), strict=True))
         )
@@ -137,3 +140,34 @@ def test_what_is_known_of_one_that_stays_is_not_made_anew() -> None:
     after = rig.activation.decider
     assert isinstance(after, Decider)
     assert after.parts[0] is decider.parts[0]  # what is known for the one that stayed is not made anew
+
+
+def requires(name: str, policy: str, pool: str) -> dict[str, bytes]:
+    """A bundle with a policy that wants a pool, and the pools."""
+    spec = f"{{require: [{{expression: 'pool.name == \"{pool}\"'}}]}}"
+    text = HEAD.format(kind="PlacementPolicy", name=policy, spec=spec)
+    return {**tree(name, "1.0.0"), "p.yaml": text.encode(), "pools/a.yaml": bundles.POOLS.encode()}
+
+
+def conflicts(follower: Follower) -> list[Problem]:
+    return [one for one in follower.status.warnings if one.rule == "conflicting-policies"]
+
+
+def test_what_policies_of_both_do_to_each_other_is_told_where_the_one_is_that_gives_way() -> None:
+    rig = Rig()
+    rig.publish(requires("ml", "ml-gpu", "gpu"), requires("net", "net-general", "general"))
+    rig.ml.examine()
+    rig.net.examine()
+    assert conflicts(rig.ml) == []
+    (warning,) = conflicts(rig.net)
+    assert warning.message.startswith("`ml-gpu` and `net-general` together leave no pool to ")
+    rig.publish(net=requires("net", "net-gpu", "gpu"))
+    rig.net.examine()
+    assert (conflicts(rig.ml), conflicts(rig.net)) == ([], [])
+
+
+def test_before_both_are_there_nothing_is_told() -> None:
+    rig = Rig()
+    rig.publish(ml=requires("ml", "ml-gpu", "gpu"))
+    rig.ml.examine()
+    assert conflicts(rig.ml) == []
