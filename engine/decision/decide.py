@@ -22,7 +22,7 @@ from engine.decision.intent import TaintAnswers, pool_names, written
 from engine.decision.karpenter import dropped
 from engine.decision.part import Part, Settings, in_order, least_careful_mode, most_careful_mode, parts_of
 from engine.decision.redact import may_read_environment, redacted
-from engine.decision.shares import portions, with_shares, with_wishes
+from engine.decision.shares import portions, told_apart, with_shares, with_wishes
 from engine.decision.templates import anywhere, for_template
 from engine.decision.too_much import own_too_large, together_too_much
 from engine.evaluation import COMBINING_BUDGET, PodFacts, PolicyEvaluation, PoolFacts
@@ -150,7 +150,7 @@ class Decider:
         """What follows for a pod that policies are about: those of these parts."""
         evaluations = self.evaluations(incoming, meter, parts)
         decision = self._in_mode(incoming, evaluations, meter)
-        if not self._splits:
+        if not self._splits or told_apart(incoming):
             return decision
         dealt = any(policy.share and not policy.share.kept for policy in decision.policies)
         return self._portioned(decision, evaluations, meter) if dealt else decision

@@ -21,7 +21,7 @@ from engine.evaluation import NodeSet, PolicyEvaluation, WeightedNodes, alive, i
 from engine.names import PREFERRED
 from engine.nodeselector import TRUE, Terms, TooMany, both
 from engine.placement import MAX_WEIGHT, preferences, wishes_of
-from engine.pods import dealt, index_of
+from engine.pods import IncomingPod, dealt, index_of
 
 MOST_TRIED = 64
 """Choices of shares that are tried for a pod that has preferences of its own."""
@@ -263,14 +263,16 @@ def _wishing(given: Given, chosen: Mapping[str, Option]) -> Given:
 # Pods of one template
 
 
+def told_apart(incoming: IncomingPod) -> bool:
+    """Whether a pod is one of those of its workload, which has one share of each split."""
+    return bool(incoming.uid) or (incoming.owner is None and index_of(incoming) is not None)
+
+
 def portions(given: Given) -> Iterator[tuple[float, dict[str, int]]]:
     """Of pods that are not told apart yet, per cent by per cent the places of the shares that they are dealt.
 
-    Nothing, where a pod is known to have one share of each split.
+    Not for a pod that is `told_apart`.
     """
-    incoming = given.incoming
-    if incoming.uid or (incoming.owner is None and index_of(incoming) is not None):
-        return
     several: dict[str, list[tuple[int, int]]] = {}
     for one in given.evaluations:
         left = _dealt_to(given, one) if _splits(one) else []

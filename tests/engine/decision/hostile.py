@@ -109,7 +109,7 @@ def _least_size(shape: Shape) -> int:
     labels, expressions = 9 * shape.labels, shape.expressions * (30 + values)
     return (
         (shape.terms + shape.preferred) * expressions
-        + shape.pod_terms * (40 + labels)
+        + shape.pod_terms * (40 + labels + (expressions if shape.preferred else 0))
         + shape.containers * (5 * shape.arguments + shape.text)
         + shape.spread * (80 + 9 * min(20, shape.labels))
         + 30 * shape.tolerations
