@@ -17,13 +17,13 @@ from collections.abc import Sequence
 
 from audit import Finding, Tally, aggregated, changes, finding_of, now
 from cli.errors import CommandError
-from cli.inputs import A_BUNDLE, add_cluster, add_pods, add_pools, bundle_named, decider, names_cluster, running_pods
+from cli.inputs import add_bundles, add_cluster, add_pods, add_pools, decider, names_cluster, running_pods
 from cli.terminal import GREEN, RED, amount, styled, table
 from engine.decision import Decision, title
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--bundle", metavar="BUNDLE", type=bundle_named, required=True, help=A_BUNDLE)
+    add_bundles(parser)
     add_pods(parser)
     add_pools(parser)
     add_cluster(parser)

@@ -13,6 +13,7 @@ example:
   bayplan check policies/gpu policies/spot-first
   bayplan check policies/gpu --pools nodes.yaml --strict
   bayplan check policies/gpu --since origin/main
+  bayplan check policies/gpu policies/isolation --together
 """
 
 from __future__ import annotations
@@ -30,14 +31,24 @@ from cli.inputs import (
     Place,
     add_cluster,
     add_pools,
+    apart,
     as_read,
     bundle_named,
     given_cluster,
     given_inventory,
+    loaded,
     located,
 )
 from cli.terminal import GREEN, RED, amount, styled
-from engine.analysis import Conflict, Examination, examine, inventories_of, unraised_version
+from engine.analysis import (
+    Conflict,
+    Examination,
+    Version,
+    conflicts_between,
+    examine,
+    inventories_of,
+    unraised_version,
+)
 from engine.documents import BundleError, Problem, ordered
 from engine.pools import Inventory
 from engine.program import compile_bundle
@@ -74,6 +85,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--since", metavar="REF", help="refuse a version that says less than what changed since this revision of Git"
     )
+    parser.add_argument(
+        "--together", action="store_true", help="the bundles decide together: what do policies of one do to another's?"
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="say what could not be decided, too")
     parser.add_argument("-o", "--output", choices=["text", "json"], default="text", help="how to print (text)")
     add_pools(parser)
@@ -84,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
     pools = given_inventory(args)
     cluster = {field: value for field, value in given_cluster(args).items() if value}
     reports = [examined(path, pools, cluster) for path in args.bundles]
+    if args.together:
+        reports = _together(reports, pools, cluster)
     if args.since is not None:
         reports = [_since(report, args) for report in reports]
     if args.output == "json":
@@ -116,6 +132,18 @@ def examined(path: Place, pools: Inventory | None = None, cluster: Mapping[str, 
     return Report(
         path, str(bundle.revision), len(bundle.policies), told, found.conflicts, found.undecided, len(found.cut_short)
     )
+
+
+def _together(reports: Sequence[Report], pools: Inventory | None, cluster: Mapping[str, Any] | None) -> list[Report]:
+    """The reports, with what policies of one bundle do to those of another; of those that have errors, nothing."""
+    sound = [report for report in reports if not report.count("error")]
+    bundles = [loaded(report.path) for report in sound]
+    apart([report.path for report in sound], bundles)
+    versions = [Version(bundle, compile_bundle(bundle)) for bundle in bundles]
+    own = [pair for bundle in bundles for pair in inventories_of(bundle)]
+    found = conflicts_between(versions, own if pools is None else [("--pools", pools)], cluster)
+    more = {id(report): problems for report, problems in zip(sound, found, strict=True)}
+    return [replace(each, problems=ordered([*each.problems, *more.get(id(each), ())])) for each in reports]
 
 
 def _since(report: Report, args: argparse.Namespace) -> Report:

@@ -16,7 +16,7 @@ import argparse
 import json
 
 from cli.errors import CommandError
-from cli.inputs import A_BUNDLE, add_cluster, add_namespaces, add_pools, bundle_named, decider, manifests, namespaces
+from cli.inputs import add_bundles, add_cluster, add_namespaces, add_pools, decider, manifests, namespaces
 from cli.narrative import told
 from cli.pool_reasons import PoolReasons
 from engine.pods import pods_from_documents
@@ -24,7 +24,7 @@ from engine.pods import pods_from_documents
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pods", metavar="PODS", nargs="+", help="files, folders, or - for standard input")
-    parser.add_argument("--bundle", metavar="BUNDLE", type=bundle_named, required=True, help=A_BUNDLE)
+    add_bundles(parser)
     add_namespaces(parser)
     add_pools(parser)
     add_cluster(parser)

@@ -81,11 +81,35 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_bundles(parser: argparse.ArgumentParser) -> None:
+    """The argument that says which bundle decides, or which ones together."""
+    parser.add_argument(
+        "--bundle",
+        metavar="BUNDLE",
+        type=bundle_named,
+        required=True,
+        action="append",
+        help=f"{A_BUNDLE}; of several, all decide together",
+    )
+
+
 def decider(args: argparse.Namespace) -> Decider:
-    """The bundle on the pools, for the cluster, that the arguments name."""
-    program = compiled(args.bundle, loaded(args.bundle))
-    pools = inventory(args) if looks_at_pools(program) else read_inventory(args)
-    return Decider(program, pools, cluster=given_cluster(args), namespaces=(OWN_NAMESPACE,))
+    """The bundles on the pools, for the cluster, that the arguments name."""
+    bundles = [loaded(place) for place in args.bundle]
+    apart(args.bundle, bundles)
+    programs = [compiled(place, bundle) for place, bundle in zip(args.bundle, bundles, strict=True)]
+    pools = inventory(args) if any(map(looks_at_pools, programs)) else read_inventory(args)
+    return Decider(programs, pools, cluster=given_cluster(args), namespaces=(OWN_NAMESPACE,))
+
+
+def apart(places: Sequence[Place], bundles: Sequence[Bundle]) -> None:
+    """Refuse bundles that can't decide together: no two may have a policy of the same name."""
+    known: dict[str, Place] = {}
+    for place, bundle in zip(places, bundles, strict=True):
+        for policy in bundle.policies:
+            other = known.setdefault(policy.name, place)
+            if other is not place:
+                raise CommandError(f"{other} and {place} can't decide together: both have a policy `{policy.name}`")
 
 
 def looks_at_pools(program: Program) -> bool:

@@ -149,3 +149,24 @@ def test_what_could_not_be_decided(bayplan: Bayplan, bundle: Callable[..., Path]
     assert "undecided: `p`: no pod was found" in bayplan("check", folder, "-v").out
     (report,) = bayplan("check", folder, "-o", "json").json
     assert report["undecided"][0]["policy"] == "p"
+
+
+def test_bundles_that_decide_together_are_looked_at_together(bayplan: Bayplan, tmp_path: Path) -> None:
+    pools = "pools: [{name: a, selector: {pool: a}}, {name: b, selector: {pool: b}}]\n"
+    (tmp_path / "pools.yaml").write_text(f"apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\n{pools}")
+    head = "apiVersion: bayplan.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {spec}\n"
+    folders = []
+    for name in "ab":
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "bundle.yaml").write_text(head.format(kind="Bundle", name=name, spec="{version: 1.0.0}"))
+        spec = f"{{require: [{{expression: 'pool.name == \"{name}\"'}}]}}"
+        (folder / "policy.yaml").write_text(head.format(kind="PlacementPolicy", name=f"{name}-only", spec=spec))
+        folders.append(folder)
+    alone = bayplan("check", *folders, "--pools", tmp_path / "pools.yaml")
+    assert "conflicting-policies" not in alone.out
+    ran = bayplan("check", *folders, "--pools", tmp_path / "pools.yaml", "--together")
+    assert ran.status == 0
+    assert "`a-only` and `b-only` together leave no pool to a pod" in ran.out
+    (folders[1] / "policy.yaml").write_text("nonsense")  # what has errors is left out
+    assert bayplan("check", *folders, "--together").status == 1

@@ -267,3 +267,20 @@ def test_standard_input_that_is_no_text(bayplan: Bayplan) -> None:
     ran = bayplan("pools", "--pools", "-", stdin="a: \udcff")
     assert "standard input:1:4: error: the byte 0xff is not UTF-8" in ran.err
     assert ran.status == 2
+
+
+def test_several_bundles_decide_together(bayplan: Bayplan) -> None:
+    pods = sample("gpu", "examples", "training.yaml")
+    both = ("--bundle", sample("gpu"), "--bundle", sample("spot-first"))
+    ran = bayplan("explain", *both, "--pools", sample("gpu", "pools"), pods, "-o", "json", "-v")
+    assert ran.status == 0
+    decision = ran.json[0]
+    assert [one.partition("@")[0] for one in decision["revision"].split(", ")] == ["gpu", "spot-first"]
+    of = {one["name"]: one["revision"].partition("@")[0] for one in decision["policies"]}
+    assert (of["gpu-nodes"], of["never-spot"]) == ("gpu", "spot-first")
+    assert "gpu-nodes" in {reason["policy"] for reason in decision["whyNot"].values() if reason}
+    twice = bayplan("explain", "--bundle", sample("gpu"), "--bundle", sample("gpu"), pods)
+    assert twice.status == 2
+    assert "can't decide together: both have a policy `" in twice.err
+    audited = bayplan("audit", *both, "--pools", sample("gpu", "pools"), "--pods", pods)
+    assert audited.status == 1
