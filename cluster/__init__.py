@@ -5,7 +5,7 @@
 `FleetWatch` follows it. Start with `client.py`, then `reflector.py`; `objects.py` says what is kept.
 """
 
-from cluster.client import ClusterError, InCluster, connect, inside, own_namespace
+from cluster.client import ClusterError, InCluster, connect, inside, own_namespace, release_of
 from cluster.fleet import Fleet, FleetWatch, fleet_of
 from cluster.listing import listed
 from cluster.lookup import LookupFailedError
@@ -25,6 +25,7 @@ __all__ = [
     "inside",  # whether this process runs in a pod with a service account
     "listed",  # all objects under a path of the API, read once; raises ClusterError
     "own_namespace",  # the namespace of the pod that this process runs in, or None
+    "release_of",  # the release of Kubernetes that an API server is, empty where it does not say
     "replica_at",  # the Replica at an address; raises ClusterError
     "replicas_of",  # the Replicas that are pods of a Deployment; raises ClusterError
 ]

@@ -8,6 +8,7 @@ takes seconds.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from kubernetes.client import Configuration
 
 CONNECT_SECONDS = 5.0
+RELEASE_SECONDS = 5.0
+MOST_OF_RELEASE = 64 << 10
+"""How long an API server may take to say its release, and how many bytes."""
 CONNECTIONS = 32
 """So many stay open: one for each watch, one for each look-up that is under way."""
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -98,6 +102,19 @@ def connect(kubeconfig: str | None = None, context: str | None = None, in_cluste
     except Exception as error:
         where = f" in `{kubeconfig}`" if kubeconfig else ""
         raise ClusterError(f"there is no cluster to connect to{where}: {_said(error, kubeconfig)}") from error
+
+
+def release_of(cluster: Cluster) -> str:
+    """The release as the API server says it, `v1.36.3`; empty where it does not say so in time. Every user may ask."""
+    try:
+        response = cluster.get("/version", {}, RELEASE_SECONDS)
+        body = response.read(MOST_OF_RELEASE, decode_content=True)
+        response.close()
+        answer: Any = json.loads(body) if response.status == 200 else None
+    except (urllib3.exceptions.HTTPError, OSError, ValueError):
+        return ""
+    said = answer.get("gitVersion") if isinstance(answer, dict) else None
+    return said if isinstance(said, str) else ""
 
 
 def _by_the_official_client(mine: bool, path: str | None, context: str | None) -> Cluster:

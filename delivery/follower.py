@@ -229,7 +229,7 @@ class Follower:
             if self._active is None or laid == self._state[1]:
                 return False
             vouched = self._keeper.kept[0].vouched
-            candidate = candidate_of(self._active.content, self._demands, {}, vouched)
+            candidate = candidate_of(self._active.content, self._demands.once, {}, vouched)
             self._activate(candidate, cause, started, vouched)
             self._state = (self._state[0], laid)
         return True
@@ -408,7 +408,7 @@ class Follower:
         """Let a kept revision decide again. Raises HeldError where it can't any more."""
         started = time.perf_counter()
         try:
-            candidate = candidate_of(kept.content, self._demands, {}, kept.vouched)
+            candidate = candidate_of(kept.content, self._demands.once, {}, kept.vouched)
         except StepFailedError as failed:
             raise HeldError(f"{kept.revision} can't decide: the step `{failed.step}` failed: {failed}") from failed
         if candidate.revision.digest != kept.revision.digest:

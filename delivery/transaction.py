@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 from delivery.content import Content, SourceError
 from delivery.fingerprint import fingerprint_of
 from delivery.folder import bundle_of, text_of
+from delivery.requirements import unmet
 from engine.bundle import Bundle, Policy, Revision, overridden
 from engine.documents import BundleError, Problem, RequestError, Source
 from engine.program import Program, compile_bundle
@@ -115,7 +116,8 @@ class Demands:
 
     `vouch` is asked who speaks for it; `owns` are the beginnings that names of its policies must have one of, any if
     there are none, and `others` those of bundles that serve beside it, with what these are called; with `strict`, what
-    its policies do to each other stands in the way, and is not only told. `bayplan` is the version that this is.
+    its policies do to each other stands in the way, and is not only told. `bayplan` is the version that this is;
+    `kubernetes` gives that of the cluster, empty where it is not known.
     """
 
     vouch: Vouch | None = None
@@ -124,6 +126,12 @@ class Demands:
     others: Mapping[str, str] = field(default_factory=dict)
     strict: bool = False
     bayplan: str = ""
+    kubernetes: Callable[[], str] = lambda: ""
+
+    @property
+    def once(self) -> Demands:
+        """What is asked of a content that has served before: the cluster may be another release since."""
+        return replace(self, kubernetes=Demands().kubernetes)
 
 
 def candidate_of(content: Content, demands: Demands, seen: Mapping[str, str], now: float) -> Candidate:
@@ -184,6 +192,9 @@ def _sound(bundle: Bundle | None, problems: tuple[Problem, ...], demands: Demand
         step: Step = "limits" if errors & LIMITS else "fetch" if UNREADABLE in errors else "parse"
         told = BundleError(problems)
         raise StepFailedError(step, str(told), lasting=UNREADABLE not in errors, problems=told.problems) from told
+    lacking = unmet(bundle, demands.kubernetes()) if "kubernetes" in bundle.requires else ()
+    if lacking:
+        raise StepFailedError("parse", str(BundleError(lacking)), lasting=False, problems=lacking)
     strangers = [policy for policy in bundle.policies if demands.owns and not policy.name.startswith(demands.owns)]
     if strangers:
         expected = "a name that begins with " + " or ".join(f"`{prefix}`" for prefix in demands.owns)

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Literal
 from urllib.parse import urlsplit
 
 from audit import DecisionLog
-from cluster import FleetWatch, InCluster, Namespaces, connect, inside, own_namespace
+from cluster import FleetWatch, InCluster, Namespaces, connect, inside, own_namespace, release_of
 from delivery import (
     Activation,
     Candidate,
@@ -136,14 +136,15 @@ def serve(options: Options, output: BinaryIO) -> None:
         }
         rolling = Rolling(options.rollout, previous) if previous else None
         activation = Activation(stages, metrics, [*map(Path, options.pools)], _names(options), rolling)
+        release = partial(release_of, cluster) if cluster else str
         several = len(options.bundles) > 1
         neighbours = Neighbours(len(options.bundles), _cluster(options)) if several else None
         followers = [
-            _follower(options, i, each.source, partial(activation.take, place=i), metrics, neighbours)
+            _follower(options, i, each.source, partial(activation.take, place=i), metrics, release, neighbours)
             for i, each in enumerate(options.bundles)
         ]
         followers += [
-            _follower(options, i, source, partial(activation.take_previous, place=i), metrics, side="previous")
+            _follower(options, i, source, partial(activation.take_previous, place=i), metrics, release, side="previous")
             for i, source in previous.items()
         ]
         for reflector in reversed(reflectors):
@@ -159,7 +160,7 @@ def serve(options: Options, output: BinaryIO) -> None:
         stack.callback(decisions.close)
         shadowed = any(each.shadow for each in options.bundles)
         shadow = Shadow(activation, stages.build, metrics, decisions) if shadowed else None
-        for part in (certificate, activation, *followers, *_shadowing(options, shadow, metrics)):
+        for part in (certificate, activation, *followers, *_shadowing(options, shadow, metrics, release)):
             stack.callback(part.stop)
             part.start()
         refusals, strangers = Refusals(metrics, "admission"), Refusals(metrics, "health")
@@ -205,14 +206,18 @@ def serve(options: Options, output: BinaryIO) -> None:
         serving.run(admission_port, health_port)
 
 
-def _shadowing(options: Options, shadow: Shadow | None, metrics: Metrics) -> Iterator[Shadow | Follower]:
+def _shadowing(
+    options: Options, shadow: Shadow | None, metrics: Metrics, release: Callable[[], str]
+) -> Iterator[Shadow | Follower]:
     """The shadow and who follows its sources; what is wrong with that is told, and keeps nobody from serving."""
     if shadow is None:
         return
     yield shadow
     for place, each in enumerate(options.bundles):
         if each.shadow:
-            yield _follower(options, place, each.shadow, partial(shadow.take, place=place), metrics, side="shadow")
+            yield _follower(
+                options, place, each.shadow, partial(shadow.take, place=place), metrics, release, side="shadow"
+            )
 
 
 def _names(options: Options) -> list[str]:
@@ -242,11 +247,12 @@ def _follower(
     source: str,
     take: Callable[[Candidate, str, float], None],
     metrics: Metrics,
+    release: Callable[[], str],
     neighbours: Neighbours | None = None,
     side: Literal["active", "previous", "shadow"] = "active",
 ) -> Follower:
     """Who follows a source for the bundle in a place, of which the same is asked whichever source it is. What a shadow
-    was is not kept."""
+    was is not kept. `release` is the cluster's."""
     bundle = options.bundles[place]
     demands = Demands(
         vouch=bundle.trusted.vouch if bundle.trusted else None,
@@ -255,6 +261,7 @@ def _follower(
         others={prefix: other.source for other in options.bundles if other is not bundle for prefix in other.owns},
         strict=bundle.refuse_conflicts,
         bayplan=version("bayplan"),
+        kubernetes=release,
     )
     credentials = Path(bundle.credentials) if bundle.credentials else None
     store = Store(Path(options.state), source) if options.state and side != "shadow" else None

@@ -184,6 +184,34 @@ def test_another_bundle_that_needs_another_bayplan_is_refused(shelf: Shelf) -> N
     assert (status.step, status.message) == ("parse", "bundle `small` 1.0.0 requires bayplan >=2, and this is 1.4.0")
 
 
+def test_what_requires_another_kubernetes_is_refused_and_tried_again(shelf: Shelf) -> None:
+    release = ["v1.29.4"]
+    demands = Demands(kubernetes=lambda: release[0])
+    serving = Serving(shelf, demands)
+    shelf.publish(good("1.0.0"))
+    assert serving.ask().step == ""
+    wanting = dict(good("1.1.0"))
+    wanting["bundle.yaml"] = wanting["bundle.yaml"].replace(b"version:", b"requires: {kubernetes: '>=1.30'}, version:")
+    shelf.publish(wanting)
+    status = serving.ask()
+    assert (status.step, serving.version) == ("parse", "1.0.0")
+    assert "the bundle requires Kubernetes `>=1.30`, and this is 1.29.4" in status.message
+    release[0] = "v1.30.0-eks.1"  # the cluster was upgraded
+    assert (serving.ask().step, serving.version) == ("", "1.1.0")
+    release[0] = "v1.29.4"  # and back: what served once can be gone back to
+    shelf.publish(good("1.2.0"))
+    serving.ask()
+    serving.follower.rollback()
+    assert serving.version == "1.1.0"
+
+
+def test_where_the_kubernetes_is_not_known_it_is_not_asked_for(shelf: Shelf) -> None:
+    wanting = dict(good("1.1.0"))
+    wanting["bundle.yaml"] = wanting["bundle.yaml"].replace(b"version:", b"requires: {kubernetes: '>=9'}, version:")
+    shelf.publish(wanting)
+    assert Serving(shelf).ask().step == ""
+
+
 def test_names_that_are_not_its_own_are_refused(shelf: Shelf) -> None:
     shelf.publish(good("1.0.0"))
     status = Serving(shelf, Demands(owns=("tra", "te"))).ask()
