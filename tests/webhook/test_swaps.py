@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 
@@ -26,6 +26,7 @@ from telemetry import Metrics
 from tests.delivery import bundles
 from tests.delivery.bad_bundles import good
 from tests.delivery.shelf import Shelf
+from tests.delivery.test_several import tree
 from tests.webhook.reviews import Json, body, patch_of, pod, review
 from webhook.admission import Admission
 
@@ -106,18 +107,19 @@ async def asked(rig: Rig, enough: Callable[[int], bool]) -> tuple[list[tuple[str
 def expected(rig: Rig) -> dict[str, str]:
     """By revision, what it decides."""
     found = {}
-    for tree in TREES:
-        rig.shelf.publish(tree)
+    for files in TREES:
+        rig.shelf.publish(files)
         assert rig.follower.ask() is None
         revision, said = asyncio.run(rig.answer())
         found[revision] = said
-    assert len(set(found.values())) == len(TREES)
+    assert len(found) == len(TREES)
     return found
 
 
 def test_every_answer_is_one_revisions_and_right_while_revisions_are_swapped() -> None:
     rig = Rig()
     by_revision = expected(rig)
+    assert len(set(by_revision.values())) == len(TREES)
     done = threading.Event()
     with swapping(rig, lambda swaps: swaps >= SWAPS or done.is_set()) as swaps:
         answers, _ = asyncio.run(asked(rig, lambda _: swaps[0] >= SWAPS))
@@ -126,6 +128,58 @@ def test_every_answer_is_one_revisions_and_right_while_revisions_are_swapped() -
     assert {revision for revision, _ in answers} == set(by_revision)
     assert [said for revision, said in answers if said != by_revision[revision]] == []
     assert sum(one[0] != other[0] for one, other in pairwise(answers)) >= SWAPS // 4
+
+
+BESIDE = tree("net", "3.0.0", net_no="false"), tree("net", "3.1.0", net_no="true")
+BAD = tree("net", "6.6.6", net_no="nonsense")
+
+
+class TwoBundles(Rig):
+    """The same with a second bundle beside the first, from a source of its own, which is bad now and then."""
+
+    def __init__(self) -> None:
+        self.shelf, self.metrics, self.nodes, self.beside = Shelf(), Metrics("test"), 1, Shelf()
+        build = partial(decider_of, mode="enforce", cluster={}, own_namespace="bayplan")
+        stages = Stages(lambda: inventory(self.nodes), build)
+        self.activation = Activation(stages, self.metrics, bundles=("one", "other"))
+        self.follower = Follower(Followed(self.shelf, "test", 60.0), self.activation.take, self.metrics)
+        take = partial(self.activation.take, place=1)
+        self.other = Follower(Followed(self.beside, "test", 60.0), take, self.metrics)
+        self.admission = Admission(self.activation, self.metrics)
+        self.activation.first()
+        self.publish(BESIDE[0])
+        self.shelf.publish(TREES[0])
+        self.follower.ask()
+
+    def publish(self, files: dict[str, bytes]) -> None:
+        self.beside.publish(files)
+        self.other.ask()
+
+
+def test_of_two_bundles_that_are_swapped_each_answer_is_one_pairs_and_right() -> None:
+    rig = TwoBundles()
+    by_pair: dict[str, str] = {}
+    for files in BESIDE:
+        rig.publish(files)
+        by_pair |= expected(rig)
+    assert len(by_pair) == 6
+    done = threading.Event()
+
+    def swap_other() -> None:
+        for turn in count():
+            if done.wait(0.01):
+                return
+            rig.publish((BESIDE[0], BAD, BESIDE[1])[turn % 3])
+
+    thread = threading.Thread(target=swap_other)
+    thread.start()
+    with swapping(rig, lambda swaps: swaps >= SWAPS or done.is_set()) as swaps:
+        answers, _ = asyncio.run(asked(rig, lambda _: swaps[0] >= SWAPS))
+        done.set()
+    thread.join()
+    assert [said for revision, said in answers if said != by_pair[revision]] == []
+    assert len({revision for revision, _ in answers}) >= 4
+    assert rig.metrics.registry.get_sample_value("bayplan_activation_failures_total", {"step": "compile"})
 
 
 @pytest.mark.skipif(not NIGHTLY, reason="measures time: nightly")
