@@ -95,6 +95,7 @@ def _row(replica: str, bundle: Mapping[str, Any]) -> tuple[str, ...]:
     held = [word for word, there in (("pinned", bundle["pinned"]), ("suspended", bundle["suspended"])) if there]
     held += [f"{len(bundle['held_back'])} held back"] if bundle["held_back"] else []
     held += ["failing"] if bundle["code"] else []
+    held += ["previous"] * (bundle.get("side") == "previous")
     held += [f"{bundle['percent']} % of workloads"] if bundle.get("percent", 100) != 100 else []
     digest = str(bundle["digest"] or "").removeprefix("sha256:")[:8]
     revision = f"{bundle['name']}@{bundle['version']}+sha256:{digest}" if digest else "none"

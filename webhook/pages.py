@@ -69,7 +69,8 @@ def _one(bundles: Sequence[Operated], named: str) -> Operated:
     fitting = fitting or [one for one, its in told if its["side"] == "active" and named in ("", its["name"])]
     if len(fitting) == 1:
         return fitting[0]
-    known = ", ".join(f"`{name}`" for _, its in told for name in sorted({str(its["name"]), its["source"]}))
+    every = dict.fromkeys(name for _, its in told for name in sorted({str(its["name"]), its["source"]}))
+    known = ", ".join(f"`{name}`" for name in every)
     if fitting and named:
         raise HeldError(f"several bundles are called `{named}`, say its source: {known}")
     raise HeldError(f"there is no bundle `{named}`: {known}" if named else f"say which of the bundles: {known}")

@@ -55,6 +55,19 @@ def test_replicas_that_differ_fail_or_do_not_answer_are_told(capsys: pytest.Capt
     assert (told[1]["bundles"][0]["active_revision"], told[2]["message"]) == (None, "it can't be reached")
 
 
+def test_a_bundle_that_is_rolled_out_says_to_how_many(capsys: pytest.CaptureFixture[str]) -> None:
+    new, before = replace(FINE, percent=25), replace(FINE, source="oci://host/a", side="previous", percent=75)
+    bundles = [new.as_json(), before.as_json()]
+    assert show([Answer("a", bundles)], "text") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert "  25 % of workloads  " in said[1]
+    assert "  previous, 75 % of workloads  " in said[2]
+    for one in bundles:  # of a webhook that does not know of rollouts
+        del one["percent"], one["side"]
+    assert show([Answer("a", bundles)], "text") == 0
+    assert "workloads" not in capsys.readouterr().out
+
+
 @pytest.fixture
 def odd() -> Iterator[str]:
     """Something that answers, and is no webhook."""
