@@ -75,11 +75,13 @@ def show(answers: list[Answer], output: str) -> int:
 
 def _complaints(answers: list[Answer]) -> Iterator[str]:
     by_source: dict[str, set[str]] = {}
+    shares: dict[str, set[int]] = {}
     for answer in answers:
         if answer.problem:
             yield f"{answer.replica}: {answer.problem}"
         for bundle in answer.bundles:
             by_source.setdefault(bundle["source"], set()).add(str(bundle["active_revision"]))
+            shares.setdefault(bundle["source"], set()).add(bundle.get("percent", 100))
             if bundle["code"]:
                 step = bundle["code"].removesuffix("_failed")
                 yield f"{answer.replica}: the step `{step}` failed: {bundle['message']}"
@@ -89,6 +91,10 @@ def _complaints(answers: list[Answer]) -> Iterator[str]:
     for source, revisions in by_source.items():
         if len(revisions) > 1:
             yield f"{source}: not all replicas serve the same revision: {', '.join(sorted(revisions))}"
+    for source, percents in shares.items():
+        if len(percents) > 1:
+            told = " and ".join(f"{percent} %" for percent in sorted(percents))
+            yield f"{source}: not all replicas have it decide about the same workloads: {told} of them"
 
 
 def _row(replica: str, bundle: Mapping[str, Any]) -> tuple[str, ...]:

@@ -62,6 +62,8 @@ def test_a_bundle_that_is_rolled_out_says_to_how_many(capsys: pytest.CaptureFixt
     said = capsys.readouterr().out.splitlines()
     assert "  25 % of workloads  " in said[1]
     assert "  previous, 75 % of workloads  " in said[2]
+    assert show([Answer("a", bundles), Answer("b", [replace(new, percent=50).as_json(), bundles[1]])], "text") == 1
+    assert "not all replicas have it decide about the same workloads: 25 % and 50 % of them" in capsys.readouterr().out
     for one in bundles:  # of a webhook that does not know of rollouts
         del one["percent"], one["side"]
     assert show([Answer("a", bundles)], "text") == 0
