@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from engine.decision import without_marks
 from engine.documents import Manifest
 from engine.pods import MIRROR
 
@@ -14,9 +15,9 @@ FINISHED = ("Succeeded", "Failed")
 def as_created(pod: dict[str, Any]) -> dict[str, Any]:
     """A pod as it was before it was bound, for it is decided as if it were created again.
 
-    A mirror pod is created bound.
+    What names the revision that placed it is gone. A mirror pod is created bound.
     """
-    created = {key: value for key, value in pod.items() if key != "status"}
+    created = {key: value for key, value in without_marks(pod).items() if key != "status"}
     if isinstance(created.get("spec"), dict) and not _mirrors(pod.get("metadata")):
         created["spec"] = {key: value for key, value in created["spec"].items() if key != "nodeName"}
     return created

@@ -157,7 +157,7 @@ _REQUIRED, _PREFERRED = (
 FIELDS: Mapping[str, Callable[[Decision], Json]] = {
     "allowed": lambda d: d.allowed,
     "message": lambda d: d.message,
-    "unchanged": lambda d: not d.patch,
+    "unchanged": lambda d: not d.placement_patch,
     "pools": lambda d: sorted(d.pools.after),
     "untolerated": lambda d: sorted(d.pools.untolerated),
     "policies": lambda d: {policy.name: policy.outcome for policy in d.policies},
@@ -170,6 +170,6 @@ FIELDS: Mapping[str, Callable[[Decision], Json]] = {
     "topologySpreadConstraints": lambda d: _spec(d).get("topologySpreadConstraints") or [],
     "podAffinity": lambda d: _affinity(d, "podAffinity") or {},
     "podAntiAffinity": lambda d: _affinity(d, "podAntiAffinity") or {},
-    "patch": lambda d: list(d.patch),
+    "patch": lambda d: list(d.placement_patch),
 }
 """What each field of `expect` is held against."""

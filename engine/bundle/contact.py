@@ -8,7 +8,7 @@ from engine.documents import Bad, Map, Problem, Problems, Scalar, Value, bad, di
 
 PREFIX = "bayplan.dev/"
 OWNER, LINK = f"{PREFIX}owner", f"{PREFIX}link"
-MAX_OWNER, MAX_LINK = 63, 200
+MAX_OWNER, MAX_LINK = 63, 120
 """Characters: of what stands in a warning, which holds 256, the reason is to be read, too."""
 SCHEMES = ("https://", "http://", "mailto:")
 

@@ -324,6 +324,7 @@ BUNDLE = {
     "description": Field(text, ""),
     "requires": Field(record("`requires`", {"bayplan": Field(_range), "kubernetes": Field(_range)}), {}),
     "mode": Field(choice(*MODES), "enforce"),
+    "annotate": Field(boolean, False),
     "failurePolicy": Field(choice(*FAILURE_POLICIES)),
     "params": Field(mapping(lambda key, _: key.text if isinstance(key, Scalar) else BAD, constant), {}),
     "paramsSchema": Field(schema_of_params),

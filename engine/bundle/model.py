@@ -109,7 +109,8 @@ class Policy:
     """One PlacementPolicy. `span` is its name's place.
 
     `failure_policy` is what the policy says, or else its bundle, or else what its intents ask for: see `hard`.
-    `contact` is whom to ask about it: what its annotations say, or else its bundle's.
+    `contact` is whom to ask about it: what its annotations say, or else its bundle's. Its bundle says whether pods are
+    to `annotate` with its name.
     """
 
     name: str
@@ -134,6 +135,7 @@ class Policy:
     rollout: int = 100
     priority: int = 0
     contact: Contact = NOBODY
+    annotate: bool = False
 
     @property
     def hard(self) -> bool:

@@ -383,7 +383,9 @@ def _bundle(sources: tuple[Source, ...], found: _Found) -> Bundle | None:
         replace(policy, failure_policy=default) if default and policy.span not in found.outspoken else policy
         for policy in found.policies
     ]
-    policies = [replace(policy, contact=policy.contact.over(found.contact)) for policy in policies]
+    policies = [
+        replace(policy, contact=policy.contact.over(found.contact), annotate=said["annotate"]) for policy in policies
+    ]
     return Bundle(
         name=name,
         version=said["version"],

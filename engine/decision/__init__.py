@@ -13,6 +13,7 @@ from engine.decision.decision import Decision, PolicyOutcome, PoolNames, outcome
 from engine.decision.exclusion import Exclusion, why_not
 from engine.decision.first_look import makes_none
 from engine.decision.likeness import decided_alike, placed_alike
+from engine.decision.marks import without_marks
 from engine.decision.part import LEFT_ALONE, NO_POD
 from engine.decision.weigh import scaled_to
 from engine.decision.words import described_pod, listed, title
@@ -36,4 +37,5 @@ __all__ = [
     "scaled_to",  # weights made lighter in proportion, so that those of one node stay within a limit
     "title",  # a pod's workload as a heading
     "why_not",  # by name of a pool that a decision leaves out: its Exclusion
+    "without_marks",  # a pod without the annotations that name revision and policies
 ]

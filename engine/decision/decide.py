@@ -20,6 +20,7 @@ from engine.decision.combine import Given, PoliciesFailed, combined, denied, ref
 from engine.decision.decision import Decision, PolicyOutcome, Portion, policy_outcome
 from engine.decision.intent import TaintAnswers, pool_names, written
 from engine.decision.karpenter import dropped
+from engine.decision.marks import marked, marks
 from engine.decision.part import Part, Settings, in_order, least_careful_mode, most_careful_mode, parts_of
 from engine.decision.redact import may_read_environment, redacted
 from engine.decision.shares import portions, told_apart, with_shares, with_wishes
@@ -287,7 +288,17 @@ def _undecided(
 ) -> Decision:
     """The decision where what the pod asks for itself can't be weighed against policies: those that apply fail."""
     failed = [each.failed(reason, remedy) if each.outcome == "applied" else each for each in evaluations]
-    return refused(base, failed) or replace(base, message=reason, policies=tuple(map(policy_outcome, failed)))
+    refusal = refused(base, failed)
+    if refusal:
+        return refusal
+    pod, operations = marked(base.incoming.pod, {}, placing=False)
+    outcomes_of = tuple(map(policy_outcome, failed))
+    return replace(base, message=reason, policies=outcomes_of, patch=operations, placed=pod if operations else None)
+
+
+def _signs(evaluation: PolicyEvaluation) -> bool:
+    """Whether a policy that applies is named on the pod: it places pods, and its bundle wants so."""
+    return evaluation.policy.policy.annotate and not evaluation.policy.only_denies
 
 
 def _revision_of(parts: Sequence[Part]) -> Revision | JointRevision:
@@ -350,6 +361,8 @@ def _settled(base: Decision, given: Given) -> Decision:
     idle = without_effect(pod, intent, gave_way)
     policies = outcomes(given, met, intent, {**met.overruled, **idle}, gave_way, answers)
     effective = [one for one in intent.applied if one.policy.name not in idle]
+    naming = marks(str(base.revision), (one.policy.name for one in effective if _signs(one)))
+    patched, signing = marked(intent.patched, naming, placing=bool(intent.operations))
     tolerating = tolerating_policies(given, met, intent, answers)
     return replace(
         base,
@@ -357,7 +370,7 @@ def _settled(base: Decision, given: Given) -> Decision:
         policies=policies,
         pools=pools,
         placement=intent.placement,
-        patch=intent.operations,
-        placed=intent.patched if intent.operations else None,
+        patch=(*intent.operations, *signing),
+        placed=None if patched is pod else patched,
         warnings=tuple(dict.fromkeys(warnings)),
     )

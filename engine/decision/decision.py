@@ -12,6 +12,9 @@ from engine.nodeselector import EVERYWHERE, TRUE
 from engine.placement import NOTHING, Operation, Placement
 from engine.pods import IncomingPod, owner_of
 
+ANNOTATED = ("/metadata/", "/spec/template/metadata/")
+"""Where annotations are, of a pod and of a DaemonSet's pods."""
+
 
 class DealtShare(NamedTuple):
     """The share of a split that a pod has: its place in `split`, its per cents, what it asks for, and whether the pod
@@ -104,6 +107,11 @@ class Decision:
     audited: Decision | None = None
     portions: tuple[Portion, ...] = ()
     placed: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def placement_patch(self) -> tuple[Operation, ...]:
+        """The operations of `patch` that place the pod: all but those on annotations, which tell people of it."""
+        return tuple(one for one in self.patch if not one["path"].startswith(ANNOTATED))
 
     @property
     def answer_patch(self) -> tuple[Operation, ...]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from engine.decision.decision import Decision
 from engine.names import PREFERRED
 from engine.nodeselector import Term, TooMany, implies, parse_term
-from engine.placement import own
+from engine.placement import Operation, own
 
 Json = Mapping[str, Any]
 
@@ -21,7 +21,7 @@ def placed_alike(one: Decision, other: Decision) -> bool:
     """
     if one.refused or other.refused:
         return one.refused == other.refused
-    same = one.answer_patch == other.answer_patch or same_wishes(_answered(one), _answered(other))
+    same = _sent(one) == _sent(other) or same_wishes(_answered(one), _answered(other))
     return same and _portions_alike(one, other, placed_alike)
 
 
@@ -29,7 +29,7 @@ def decided_alike(one: Decision, other: Decision) -> bool:
     """As `placed_alike`, of what would be if both were enforced, and of what their audited policies would do."""
     if one.allowed != other.allowed:
         return False
-    if one.allowed and one.patch != other.patch and not same_wishes(one.patched, other.patched):
+    if one.allowed and one.placement_patch != other.placement_patch and not same_wishes(one.patched, other.patched):
         return False
     if not _portions_alike(one, other, decided_alike):
         return False
@@ -66,6 +66,11 @@ def same_wishes(one: Json, other: Json) -> bool:
     except TooMany:
         return False
     return wide == narrow or (implies(wide, narrow) and implies(narrow, wide))
+
+
+def _sent(decision: Decision) -> Sequence[Operation]:
+    """What is sent to the API server, but for the names of revision and policies."""
+    return decision.placement_patch if decision.answer_patch else ()
 
 
 def _answered(decision: Decision) -> Json:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from engine.decision.decision import Decision
+from engine.decision.marks import POLICIES, marked, marks_on
 from engine.placement import Operation, Placement, patch, placed
 from engine.pods import IncomingPod
 from engine.pools import TIMED_TAINTS
@@ -51,13 +52,14 @@ def for_template(decision: Decision) -> Decision:
     """
     incoming = decision.incoming
     pod = {**incoming.pod, "spec": _spec(incoming.template)}
-    now, operations = _worked_in(pod, decision.placement) if decision.patch else (pod, ())
+    now, operations = _worked_in(pod, decision.placement) if decision.placement_patch else (pod, ())
+    now, signing = _signed(now, incoming.template, decision, placing=bool(operations))
     audited = None if decision.audited is None else for_template(decision.audited)
     return replace(
         decision,
         incoming=replace(incoming, pod=pod),
-        patch=operations,
-        placed=now if operations else None,
+        patch=(*operations, *signing),
+        placed=None if now is pod else now,
         audited=audited,
     )
 
@@ -66,6 +68,21 @@ def _worked_in(pod: Json, placement: Placement) -> tuple[Json, tuple[Operation, 
     lasting = tuple(one for one in placement.tolerations if one.get("key") not in TIMED_TAINTS)
     now = placed(pod, Placement(placement.required, tolerations=lasting))
     return now, tuple({**operation, "path": f"{PREFIX}{operation['path']}"} for operation in patch(pod, now))
+
+
+def _signed(
+    pod: Json, template: Json | None, decision: Decision, *, placing: bool
+) -> tuple[Json, tuple[Operation, ...]]:
+    """The pod with the policies named on it, and the operations on the template.
+
+    The revision is not: another one that says the same of the DaemonSet would have all its pods replaced.
+    """
+    if not decision.allowed:
+        return pod, ()
+    names = {key: name for key, name in marks_on(decision.patched).items() if key == POLICIES}
+    _, operations = marked({"metadata": (template or {}).get("metadata") or {}}, names, placing=placing)
+    now, _ = marked(pod, names, placing=placing)
+    return now, tuple({**operation, "path": f"{PREFIX}{operation['path']}"} for operation in operations)
 
 
 def _spec(template: Json | None) -> Json:

@@ -31,6 +31,7 @@ from tests.engine.worlds import (
 )
 
 PLACES = ("/spec/affinity", "/spec/tolerations", "/spec/topologySpreadConstraints")
+NAMES = {"/metadata/annotations", "/metadata/annotations/bayplan.dev"}
 
 
 def patched(pod: Json, decision: Decision) -> Json:
@@ -242,7 +243,8 @@ def _most(policy: PolicySpec) -> int:
 
 def _stay_minimal(pod: Json, new: Json, decision: Decision) -> None:
     """What is there stays, in its order; what is added says something new."""
-    assert all(operation["path"].startswith(PLACES) for operation in decision.patch)
+    assert all(one["path"].startswith(PLACES) for one in decision.placement_patch)
+    assert {one["path"].partition("~1")[0] for one in decision.patch if one not in decision.placement_patch} <= NAMES
     selector = [
         {"key": key, "operator": "In", "values": [value]}
         for key, value in (pod["spec"].get("nodeSelector") or {}).items()

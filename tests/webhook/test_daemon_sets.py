@@ -42,7 +42,7 @@ def test_a_daemon_set_is_narrowed_and_logged() -> None:
     assert "karpenter.sh/nodepool" in str(narrowed["spec"]["template"]["spec"]["affinity"])
     assert narrowed["spec"]["selector"] == daemon_set()["spec"]["selector"]
     assert response["warnings"] == [
-        "the DaemonSet would get no pods, for it does not tolerate the taints of gpu "
+        "policy one: the DaemonSet would get no pods, for it does not tolerate the taints of gpu "
         "(nvidia.com/gpu=true:NoSchedule and team=ml:NoExecute), and nothing else is left"
     ]
     assert patch_of(answer(asked, narrowed)) == []

@@ -460,7 +460,8 @@ def test_pods_leave_dead_nodes_when_a_policy_says() -> None:
     """What the API server added is replaced in place; an author's own value is not; the shortest of several counts."""
     given = pod(tolerations=[{"key": "mine", "operator": "Exists"}, stays(300)])
     decision = decide(FAST, given=given)
-    assert decision.patch == ({"op": "replace", "path": "/spec/tolerations/1/tolerationSeconds", "value": 30},)
+    stays_less = {"op": "replace", "path": "/spec/tolerations/1/tolerationSeconds", "value": 30}
+    assert decision.placement_patch == (stays_less,)
     assert decision.message.endswith("one tolerates taints")
     assert decide(FAST, given=pod(tolerations=[stays(60)])).patch == ()
     assert patched(decide(FAST))["tolerations"] == [stays(30)]

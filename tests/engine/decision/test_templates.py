@@ -61,7 +61,7 @@ def test_what_is_required_is_written_into_the_template() -> None:
 
     assert decision.message.startswith("DaemonSet team/agent may run in gpu (1 of 3 pools)")
     assert outcomes(decision) == {"one": "applied", "two": "applied"}
-    assert [operation["path"] for operation in decision.patch] == [
+    assert [operation["path"] for operation in decision.placement_patch] == [
         "/spec/template/spec/affinity",
         "/spec/template/spec/tolerations",
     ]
@@ -101,9 +101,9 @@ def test_it_is_what_a_pod_of_that_template_would_get(spec: Json, policies: tuple
     bare = decide(*policies, given=pod(metadata={"labels": {"app": "agent"}}, **spec))
 
     assert decision.allowed == bare.allowed
-    prefixed = [{**one, "path": f"/spec/template{one['path']}"} for one in bare.patch]
-    assert list(decision.patch) == (prefixed if bare.allowed else [])
-    for operation in decision.patch:
+    prefixed = [{**one, "path": f"/spec/template{one['path']}"} for one in bare.placement_patch]
+    assert list(decision.placement_patch) == (prefixed if bare.allowed else [])
+    for operation in decision.placement_patch:
         assert operation["path"].startswith(("/spec/template/spec/affinity", "/spec/template/spec/tolerations"))
     if decision.allowed:
         assert decided(engine, applied(daemon_set(spec), decision)).patch == ()
@@ -143,7 +143,7 @@ def test_of_wishes_and_other_pods_nothing_follows() -> None:
     }
     assert {one.message for one in decision.policies if one.name != "four"} == {ONE_ON_EACH_NODE}
     assert "prefers" not in decision.message
-    assert [one["path"] for one in decision.patch] == ["/spec/template/spec/affinity"]
+    assert [one["path"] for one in decision.placement_patch] == ["/spec/template/spec/affinity"]
     assert PREFERRED not in str(decision.patch)
     assert decision.portions == ()
     plain = engine.decide(pods_from_documents([Manifest(Source("f", ""), {"kind": "Pod", **pod()})])[0])
@@ -187,7 +187,7 @@ def test_audit_mode_and_audited_policies_say_what_would_be_written() -> None:
     audited = decided(decider(f"{GOLD}\nmode: audit", bundle=TEMPLATE), daemon_set())
     assert audited.patch == ()
     assert audited.audited is not None
-    assert [one["path"] for one in audited.audited.patch] == ["/spec/template/spec/affinity"]
+    assert [one["path"] for one in audited.audited.placement_patch] == ["/spec/template/spec/affinity"]
     assert decided(decider(GOLD, bundle=TEMPLATE, mode="audit"), daemon_set()).patch
 
 
@@ -195,7 +195,7 @@ def test_what_is_left_alone_otherwise() -> None:
     assert "left alone" in decided(decider(GOLD), daemon_set()).message
     assert decided(decider(GOLD, bundle=TEMPLATE), daemon_set(namespace="kube-system")).patch == ()
     of_pods = decided(decider(GOLD, bundle="handsOn: {daemonSets: true}"), daemon_set())
-    assert [one["path"] for one in of_pods.patch] == [
+    assert [one["path"] for one in of_pods.placement_patch] == [
         f"/spec/affinity/nodeAffinity/{REQUIRED}/nodeSelectorTerms/0/matchExpressions"
     ]
     assert "template" not in of_pods.as_json()
