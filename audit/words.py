@@ -39,7 +39,9 @@ def effect(decision: Decision) -> str:
     """What would happen to the pod, in a few words."""
     if not decision.allowed:
         return "would be refused"
-    done = list(dict.fromkeys(CHANGED[_field(operation["path"])] for operation in decision.patch))
+    done = list(
+        dict.fromkeys(CHANGED[_field(operation["path"])] for operation in decision.placement_patch or decision.patch)
+    )
     before, after = len(decision.pools.before), len(decision.pools.after)
     where = [f"pools {before} → {after}"] if after < before else []
     waits = [_no_pods(decision)] if decision.pools.waits else []

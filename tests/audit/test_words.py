@@ -60,3 +60,7 @@ def test_pods_of_one_owner_that_fare_alike_are_one_line() -> None:
 
 def test_no_decision_is_no_line() -> None:
     assert aggregated([]) == []
+
+
+def test_that_a_pod_is_told_who_placed_it_is_no_effect_beside_others() -> None:
+    assert effect(decide(BASE, bundle="annotate: true")) == effect(decide(BASE))
