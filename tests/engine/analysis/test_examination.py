@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -275,9 +276,13 @@ def weighed(spec: dict[str, Any], item: dict[str, Any], incoming: IncomingPod) -
 
 
 def effect(decider: Decider, incoming: IncomingPod) -> Any:
-    """What becomes of a pod; that a policy could not be decided is said by each that could not, and places nothing."""
+    """What becomes of a pod; that a policy could not be decided is said by each that could not, and places nothing.
+
+    Nor does it place anything which of the policies that want the same are named by a warning.
+    """
     decision = decider.decide(incoming)
-    warnings = tuple(said for said in decision.warnings if "is left out, for it could not be decided" not in said)
+    told = (said for said in decision.warnings if "is left out, for it could not be decided" not in said)
+    warnings = tuple(re.sub(r"^policy p\d.*?: (?=the pod )", "", said) for said in told)
     return decision.allowed, decision.pools, decision.patch, warnings
 
 
