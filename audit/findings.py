@@ -2,7 +2,7 @@
 
 It says who it is about, who asked, what decided, what would follow and why, with the diff and what was looked at. It
 holds nothing of a pod's containers, so no environment: of the pod, only the fields that a patch touches, and what
-policies read. `finding.py` makes it of a Decision.
+policies read. `of_decision.py` makes it of a Decision.
 """
 
 from __future__ import annotations
@@ -129,12 +129,6 @@ class Effect:
         before, after = _in_order(self.before), _in_order(self.after)
         lines = unified(before, after, ("before", "after")) if self.patch else ()
         return tuple(line for line in lines if before or line != "-{}")
-
-    @property
-    def involved(self) -> tuple[str, ...]:
-        """The names of the policies that did something, or would have."""
-        loud = ("applied", "denied", "overruled", "failed", "audited")
-        return tuple(policy.name for policy in self.policies if policy.outcome in loud)
 
     def as_json(self, *, diff: bool = True) -> dict[str, Any]:
         """The effect as data; the diff can be left out, for it follows from `before` and `patch`."""

@@ -115,10 +115,6 @@ class Decider:
     def pool_facts(self) -> PoolFacts:
         return self.parts[0].pool_facts
 
-    def part_of(self, policy: str) -> Part:
-        """The part that a policy is of."""
-        return next(part for part in self.parts if any(one.name == policy for one in part.policies))
-
     def decide(self, incoming: IncomingPod, meter: Meter | None = None) -> Decision:
         """What follows for one pod. Never raises for what a bundle or a pod may hold, but for what a `meter` raises
         that is to pay for it, once it is known what it costs.
@@ -274,9 +270,7 @@ class Decider:
             return _undecided(base, evaluations, own_too_large(incoming.pod, error), words.FEWER)
         except BudgetExceeded as error:
             return _undecided(base, evaluations, own_too_large(incoming.pod, error))
-        given = Given(
-            incoming, self.pool_index, own_terms, evaluations, choices, self.parts[0].pool_facts.views, meter, meant
-        )
+        given = Given(incoming, self.pool_index, own_terms, evaluations, choices, self.pool_facts.views, meter, meant)
         try:
             return _combined(base, given)
         except BudgetExceeded:
