@@ -380,11 +380,13 @@ def _bundle(sources: tuple[Source, ...], found: _Found) -> Bundle | None:
     said = {**{key: given.default for key, given in BUNDLE.items()}, "version": "0.0.0", **read}
     default: FailurePolicy | None = said["failurePolicy"]
     policies = [
-        replace(policy, failure_policy=default) if default and policy.span not in found.outspoken else policy
+        replace(
+            policy,
+            failure_policy=default if default and policy.span not in found.outspoken else policy.failure_policy,
+            contact=policy.contact.over(found.contact),
+            annotate=said["annotate"],
+        )
         for policy in found.policies
-    ]
-    policies = [
-        replace(policy, contact=policy.contact.over(found.contact), annotate=said["annotate"]) for policy in policies
     ]
     return Bundle(
         name=name,
