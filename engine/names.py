@@ -39,18 +39,20 @@ RESERVED = frozenset(_KEPT | {"namespace", "return", "var", "void", "while"})
 
 def is_label_value(text: str) -> bool:
     """Empty, or at most 63 letters, digits, `-`, `_`, `.`, with a letter or digit at either end."""
-    return len(text) <= MAX_NAME and _is_value(text)
+    return len(text) <= MAX_NAME and _is_known_value(text)
 
 
-@lru_cache(maxsize=_REMEMBERED)
 def _is_value(text: str) -> bool:
     return not text or _LABEL.fullmatch(text) is not None
+
+
+_is_known_value = lru_cache(maxsize=_REMEMBERED)(_is_value)
 
 
 def are_label_values(texts: Sequence[str]) -> bool:
     """Whether each of these is a label value. Of thousands they are looked at together, and none is remembered."""
     if len(texts) < 2:
-        return all(len(text) <= MAX_NAME and (not text or _LABEL.fullmatch(text) is not None) for text in texts)
+        return all(len(text) <= MAX_NAME and _is_value(text) for text in texts)
     said = f",{','.join(texts)},"
     if not said.isascii() or said.count(",") != len(texts) + 1:
         return False
