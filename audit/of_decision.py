@@ -18,7 +18,7 @@ from audit.findings import (
     gravest,
 )
 from audit.inputs import inputs_of, requested, rules_of
-from engine.decision import Decider, Decision, PolicyOutcome, listed
+from engine.decision import NO_KNOWN_POOL, Decider, Decision, PolicyOutcome, listed
 from engine.nodeselector import TRUE
 from engine.pods import IncomingPod, owner_of
 from engine.pools import NODE_RESOURCES, Pool
@@ -30,7 +30,6 @@ QUIET = ("notMatched", "off")
 """Outcomes of policies that had nothing to do with a pod."""
 _TOUCHED = re.compile(r"^(/spec/template)?/(spec/\w+|metadata/annotations)")
 _OWN_ANNOTATION = "bayplan.dev/"
-_NO_KNOWN_POOL = "own constraints match no known pool"
 
 
 def finding_of(
@@ -167,8 +166,8 @@ def _follows(decision: Decision, pools: Sequence[Pool]) -> Iterator[Following]:
         yield Following("noPool", overruled[0])
     if not decision.allowed:
         return
-    if any(_NO_KNOWN_POOL in warning for warning in decision.warnings):
-        yield Following("noPool", "the pod's own constraints match no known pool")
+    if any(NO_KNOWN_POOL in warning for warning in decision.warnings):
+        yield Following("noPool", f"the pod's {NO_KNOWN_POOL}")
     if names.waits:
         taints = tuple(dict.fromkeys((*(one for some in names.taints for one in some), *names.stray_taints)))
         where = listed(names.untolerated) if names.untolerated else "nodes of no pool"

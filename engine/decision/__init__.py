@@ -16,11 +16,12 @@ from engine.decision.likeness import decided_alike, placed_alike
 from engine.decision.marks import without_marks
 from engine.decision.part import LEFT_ALONE, NO_POD
 from engine.decision.weigh import scaled_to
-from engine.decision.words import described_pod, listed, title
+from engine.decision.words import NO_KNOWN_POOL, described_pod, listed, title
 
 __all__ = [
     "EVALUATING",  # what evaluating one policy costs at least, in units
     "LEFT_ALONE",  # the namespaces whose pods are left alone, besides Bayplan's own
+    "NO_KNOWN_POOL",  # how the warning ends that a pod's own constraints match no pool
     "NO_POD",  # the arguments of a function that stand for the pod, where there is none
     "OWN_NAMESPACE",  # where Bayplan runs, if nothing else is said
     "Decider",  # a program on an inventory: decides about pods

@@ -15,6 +15,8 @@ from engine.pools import PoolIndex
 from engine.program import CompiledPolicy
 
 HELD = "it holds already"
+NO_KNOWN_POOL = "own constraints match no known pool"
+"""How the warning ends that a pod asks for no pool that there is."""
 ABOUT_NONE = "no node that is left is meant"
 TOO_LIGHT = "what is preferred weighs too little beside tiers"
 NO_TAINT = "no node that is left is known to have a taint that is named"
@@ -236,7 +238,7 @@ def warnings(
         if evaluation.policy.name in overruled_spread
     ]
     if unsatisfiable_alone:
-        told.append(f"{who}'s own constraints match no known pool")
+        told.append(f"{who}'s {NO_KNOWN_POOL}")
     return told
 
 
