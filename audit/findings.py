@@ -269,7 +269,8 @@ def gravest(outcomes: Iterable[FindingOutcome]) -> FindingOutcome:
 
 
 def patched(before: Json, patch: Iterable[Operation]) -> dict[str, Any]:
-    """The fields that a patch touches after its operations, as far as a decision's patches go: add and replace."""
+    """The fields that a patch touches after its operations, as far as a decision's patches go: add and replace,
+    and remove from maps."""
     after: Any = deepcopy(dict(before))
     for operation in patch:
         *way, last = [step.replace("~1", "/").replace("~0", "~") for step in operation["path"].split("/")[1:]]
@@ -277,7 +278,9 @@ def patched(before: Json, patch: Iterable[Operation]) -> dict[str, Any]:
         for step in way:
             inside = inside[int(step)] if isinstance(inside, list) else inside.setdefault(step, {})
         value = deepcopy(operation.get("value"))
-        if not isinstance(inside, list):
+        if operation["op"] == "remove":
+            del inside[last]
+        elif not isinstance(inside, list):
             inside[last] = value
         elif last == "-":
             inside.append(value)

@@ -91,6 +91,17 @@ def test_annotations_are_worked_in(path: str) -> None:
     assert patched({}, [operation]) == {"metadata": {"annotations": {"bayplan.dev/revision": "r"}}}
 
 
+def test_what_a_pods_author_wrote_in_our_name_is_removed_in_the_diff_too() -> None:
+    given = pod(metadata={"annotations": {"bayplan.dev/revision": "forged", "team": "ml"}})
+    decision = decide(GOLD, given=given)
+    finding = found(GOLD, given=given)
+    whole = jsonpatch.apply_patch(dict(given), list(decision.patch))
+    assert whole["metadata"]["annotations"] == {"team": "ml"}
+    assert finding.effect.before["metadata"] == {"annotations": {"bayplan.dev/revision": "forged"}}
+    assert finding.effect.after["metadata"] == {"annotations": {}}
+    assert any(line.startswith("-") and "forged" in line for line in finding.effect.diff)
+
+
 def test_nothing_of_a_pods_containers_is_in_a_finding() -> None:
     secret = "hunter2-very-secret"
     container = {"name": "c", "image": "i", "env": [{"name": "PASSWORD", "value": secret}], "args": [secret]}
