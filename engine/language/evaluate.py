@@ -22,7 +22,7 @@ from engine.language.functions.operators import is_in
 from engine.language.mistyped import mistyped
 from engine.language.overload import by_content
 from engine.language.regex import Pattern, matching
-from engine.language.syntax import Node
+from engine.language.syntax import Literal, Node
 from engine.language.values import (
     NO_VALUE,
     NOTHING,
@@ -52,6 +52,9 @@ def compile_expression(node: Node, names: Sequence[str]) -> Callable[..., object
     root that is called `name()` there is a function of the budget, called wherever `name` is read. A root that is a
     dict subclass may compute its fields (`__missing__`; `__contains__` and `get` too, where `has` and `.?` ask).
     """
+    if isinstance(node, Literal):
+        value = node.value
+        return lambda *_: value
     source, constants = codegen.source_of(node, names)
     namespace: dict[str, object] = {**_RUNTIME, **constants}
     exec(compile(source, codegen.FILENAME, "exec"), namespace)

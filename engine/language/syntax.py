@@ -8,6 +8,7 @@ tree can do its best with them; `has(a.b)` is a Has.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace as replace
@@ -130,27 +131,22 @@ class Bind(Node, frozen=True):
 
 def children(node: Node) -> tuple[Node, ...]:
     """The expressions directly inside, in source order."""
-    match node:
-        case Select() | Has():
-            return (node.operand,)
-        case Index():
-            return (node.operand, node.index)
-        case Call():
-            return node.args if node.target is None else (node.target, *node.args)
-        case ListLiteral():
-            return node.elements
-        case MapLiteral():
-            return tuple(part for key, value, _ in node.entries for part in (key, value))
-        case StructLiteral():
-            return tuple(value for _, value, _ in node.entries)
-        case Comprehension():
-            return (node.range, *node.body)
-        case OptionalMap():
-            return (node.target, node.body)
-        case Bind():
-            return (node.value, node.body)
-        case _:
-            return ()
+    return _CHILDREN[type(node)](node) if type(node) in _CHILDREN else ()
+
+
+_CHILDREN: dict[type[Node], Callable[[Any], tuple[Node, ...]]] = {
+    Select: lambda node: (node.operand,),
+    Has: lambda node: (node.operand,),
+    Index: lambda node: (node.operand, node.index),
+    Call: lambda node: node.args if node.target is None else (node.target, *node.args),
+    ListLiteral: lambda node: node.elements,
+    MapLiteral: lambda node: tuple(part for key, value, _ in node.entries for part in (key, value)),
+    StructLiteral: lambda node: tuple(value for _, value, _ in node.entries),
+    Comprehension: lambda node: (node.range, *node.body),
+    OptionalMap: lambda node: (node.target, node.body),
+    Bind: lambda node: (node.value, node.body),
+}
+"""By kind, for each part of each expression is looked at many times. What is not here has nothing inside."""
 
 
 def rebuilt(node: Node, change: Callable[[Node], Node]) -> Node:
@@ -192,20 +188,27 @@ def substituted(node: Node, variable: str, value: Node) -> Node:
             return rebuilt(node, lambda child: substituted(child, variable, value))
 
 
-def free_names(node: Node, bound: frozenset[str] = frozenset()) -> frozenset[str]:
+def free_names(node: Node) -> frozenset[str]:
     """The variables that an expression reads and does not bind itself; `.x` is never one that it binds."""
-    match node:
-        case Ident():
-            return frozenset() if node.name in bound else frozenset((node.name.removeprefix("."),))
-        case Comprehension():
-            inner = bound.union(node.variables)
-            return free_names(node.range, bound).union(*(free_names(part, inner) for part in node.body))
-        case OptionalMap():
-            return free_names(node.target, bound) | free_names(node.body, bound | {node.variable})
-        case Bind():
-            return free_names(node.value, bound) | free_names(node.body, bound | {node.variable})
-        case _:
-            return frozenset().union(*(free_names(child, bound) for child in children(node)))
+    names: set[str] = set()
+    nothing: frozenset[str] = frozenset()
+    left = [(node, nothing)]
+    while left:
+        part, bound = left.pop()
+        match part:
+            case Ident():
+                if part.name not in bound:
+                    names.add(part.name.removeprefix("."))
+            case Comprehension():
+                left.append((part.range, bound))
+                left += [(each, bound.union(part.variables)) for each in part.body]
+            case OptionalMap():
+                left += [(part.target, bound), (part.body, bound | {part.variable})]
+            case Bind():
+                left += [(part.value, bound), (part.body, bound | {part.variable})]
+            case _:
+                left += [(each, bound) for each in children(part)]
+    return frozenset(names)
 
 
 def shape(node: Node) -> str:
@@ -241,10 +244,12 @@ def shape(node: Node) -> str:
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """An expression and all its parts."""
-    yield node
-    for child in children(node):
-        yield from walk(child)
+    """An expression and all its parts, in source order: each before what is inside."""
+    left = [node]
+    while left:
+        part = left.pop()
+        yield part
+        left += reversed(children(part))
 
 
 OPERATORS = {

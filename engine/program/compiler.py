@@ -52,6 +52,7 @@ from engine.program.open_expressions import asked_truth, open_cases, open_truth
 from engine.program.reads import (
     beside_node,
     beyond_author,
+    free_names_by_part,
     reads_capacity_type,
     reads_namespace,
     reads_of,
@@ -347,7 +348,7 @@ class _Compiler:
     def _rule_of(self, excerpt: Excerpt, message: str, roots: Mapping[str, Type]) -> Rule | None:
         node = self._checked(excerpt, roots, BOOL)
         self._rules += [(node, excerpt)] if node else []
-        tree = self._once("tree", node, lambda: self._tree(node, excerpt)) if node else None
+        tree = self._once("tree", node, lambda: self._tree(node, excerpt, free_names_by_part(node))) if node else None
         if node is None or tree is None:
             return None
         return Rule(tree, message, excerpt.value, str(excerpt.whole), self._reads(node))
@@ -374,22 +375,25 @@ class _Compiler:
             return None
         return Score(None, cases, reads_pool, capacity, reads, computed)
 
-    def _tree(self, node: Node, excerpt: Excerpt) -> Tree | None:
-        """The expression taken apart at `&& || !` and `?:` as far as its parts depend on different things."""
-        free = free_names(node)
+    def _tree(self, node: Node, excerpt: Excerpt, names: Mapping[int, frozenset[str]]) -> Tree | None:
+        """The expression taken apart at `&& || !` and `?:` as far as its parts depend on different things.
+
+        `names` are those that each of these parts reads, by its `id`.
+        """
+        free = names[id(node)]
         if "node" not in free and ("pool" not in free or (free == {"pool"} and not says_without_pool(node))):
             return self._leaf(node, excerpt)
         match node:
             case Call(function="_&&_" | "_||_", args=(left, right)):
-                a, b = self._tree(left, excerpt), self._tree(right, excerpt)
+                a, b = self._tree(left, excerpt, names), self._tree(right, excerpt, names)
                 if a is None or b is None:
                     return None
                 return Both(a, b) if node.function == "_&&_" else Not(Both(Not(a), Not(b)))
             case Call(function="!_", args=(inner,)):
-                tree = self._tree(inner, excerpt)
+                tree = self._tree(inner, excerpt, names)
                 return Not(tree) if tree else None
             case Call(function="_?_:_", args=(test, yes, no)):
-                parts = [self._tree(part, excerpt) for part in (test, yes, no)]
+                parts = [self._tree(part, excerpt, names) for part in (test, yes, no)]
                 a, b, c = parts
                 return Choice(a, b, c) if a and b and c else None
             case _:
@@ -398,12 +402,12 @@ class _Compiler:
     def _leaf(self, node: Node, excerpt: Excerpt) -> Leaf | None:
         """The leaf of an expression: a new one, or the one that an equal expression has."""
         key = self._key(node)
-        if key in self.leaves and not reads_node(node):
-            return self.leaves[key]
         free = free_names(node)
+        if key in self.leaves and "node" not in free:
+            return self.leaves[key]
         reads_pod, reads_pool = bool(free & set(POD_NAMES)), "pool" in free
         (reads, computed), number = reads_of(node), len(self.leaves)
-        if reads_node(node):
+        if "node" in free:
             truth = compile_truth(node, NAMES, excerpt)
             if isinstance(truth, Problem):
                 self.problems.append(truth)

@@ -20,12 +20,28 @@ def says_without_pool(node: Node) -> bool:
             return False
 
 
+def free_names_by_part(node: Node) -> dict[int, frozenset[str]]:
+    """What an expression and each part that `&& || !` or `?:` join in it read, by its `id`: all in one walk."""
+    order, found = [node], dict[int, frozenset[str]]()
+    for part in order:
+        order += _joined(part)
+    for part in reversed(order):
+        joined = _joined(part)
+        found[id(part)] = frozenset().union(*(found[id(one)] for one in joined)) if joined else free_names(part)
+    return found
+
+
+def _joined(node: Node) -> tuple[Node, ...]:
+    return node.args if isinstance(node, Call) and node.function in ("_&&_", "_||_", "!_", "_?_:_") else ()
+
+
 def beside_node(node: Node, names: Sequence[str]) -> Iterator[Node]:
     """The largest parts of an expression that read something, but not `node`."""
-    if "node" in free_names(node):
+    free = free_names(node)
+    if "node" in free:
         for child in children(node):
             yield from beside_node(child, names)
-    elif free_names(node) and free_names(node) <= set(names):
+    elif free and free.issubset(names):
         yield node
 
 
