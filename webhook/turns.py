@@ -21,7 +21,8 @@ PATIENCE = 2e-7
 """Seconds that a review lets others pass for each of its bytes: a fifth of a second for a megabyte. No more, or a crowd
 of small ones would keep a larger one waiting for ever."""
 LONG_SECONDS = 0.005
-"""A decision that takes longer has kept others from being read: they are, in so many rounds, before the next one."""
+"""A decision that takes longer of the processor has kept others from being read: they are, before the next one. It is
+not long for having waited for other threads: in each round it would wait for them once more."""
 ROUNDS = 16
 """It takes some from what lies in a socket to a request that waits for its turn: to read and decrypt, to parse, to
 begin, and once more for each piece. Beside a hundred dear reviews, a good one waits half as long with 16 as with 4. A
@@ -86,9 +87,10 @@ class Turns:
         now = time.monotonic()
         if self._running is not None:
             origin, began = self._running
-            self._spent[origin] = self._spent.get(origin, 0.0) + now - began
+            took = time.thread_time() - began
+            self._spent[origin] = self._spent.get(origin, 0.0) + took
             self._running = None
-            self._rounds = ROUNDS if now - began > LONG_SECONDS else 0
+            self._rounds = ROUNDS if took > LONG_SECONDS else 0
         if self._rounds:
             self._rounds -= 1
             loop.call_soon(self._next)
@@ -103,7 +105,7 @@ class Turns:
             in_time = now - entry.since <= WAIT_SECONDS
             entry.turn.set_result(in_time)
             if in_time:
-                self._running = origin, now
+                self._running = origin, time.thread_time()
                 loop.call_soon(self._next)
                 return
         self._taken = False

@@ -24,6 +24,7 @@ from tests.cluster.apiserver import NAMESPACES, NODE_POOLS, ApiServer, Fault, Ha
 from tests.delivery import bundles
 from tests.e2e.processes import Process
 from tests.waiting import wait_for
+from tests.webhook import asking
 from tests.webhook.reviews import UID, Json, body, patch_of, pod, review
 from webhook.pair import development
 from webhook.server import address_of, listen
@@ -59,18 +60,18 @@ class Serve:
         (self.webhook,) = yaml.safe_load(self.config.read_text())["webhooks"]
         authority = ssl.create_default_context()
         authority.load_verify_locations(cadata=base64.b64decode(self.webhook["clientConfig"]["caBundle"]).decode())
-        self.client = httpx.Client(verify=authority)
+        self.client = asking.Client(verify=authority)
 
     def output(self) -> str:
         assert self.process.exit_status is None, self.process.output()
         return self.process.output()
 
     def ready(self) -> bool:
-        return httpx.get(f"{self.plain}/readyz").is_success
+        return asking.get(f"{self.plain}/readyz").is_success
 
     def status(self) -> str:
         """What /readyz says to whom may read it."""
-        return httpx.get(f"{self.plain}/readyz", headers=self.reader).text
+        return asking.get(f"{self.plain}/readyz", headers=self.reader).text
 
     def create(self, pod: Json, **request: Json) -> Json:
         answer = self.client.post(self.url, content=body(review(pod, **request)), headers=JSON)
@@ -139,7 +140,7 @@ def test_a_shadow_is_asked_about_what_was_answered(tmp_path: Path) -> None:
         assert line["difference"] == "refused"
         assert line["revision"].startswith("small@1.0.0")
         assert line["shadow"]["revision"].startswith("small@2.0.0")
-        assert 'bayplan_shadow_differences_total{difference="refused"} 1.0' in httpx.get(f"{serve.plain}/metrics").text
+        assert 'bayplan_shadow_differences_total{difference="refused"} 1.0' in asking.get(f"{serve.plain}/metrics").text
 
 
 def test_leaves_its_own_namespace_alone(tmp_path: Path) -> None:
@@ -172,7 +173,7 @@ def test_nodes_of_a_cluster_are_followed(tmp_path: Path) -> None:
             wait_for(lambda: gpu_pools(serve.create(TRAINEE)) == ["gpu-b"], "the pool to disappear")
             api.put("shop", {"team": "b"}, path=NAMESPACES)
             wait_for(lambda: "teams=" in serve.create(pod())["auditAnnotations"]["policies"], "the namespace's label")
-            metrics = httpx.get(f"{serve.plain}/metrics").text
+            metrics = asking.get(f"{serve.plain}/metrics").text
             assert 'bayplan_cache_objects{kind="nodes"} 1.0' in metrics
             assert 'bayplan_cache_synced{kind="namespaces"} 1.0' in metrics
             serve.client.close()
@@ -208,7 +209,7 @@ def test_a_namespace_that_cannot_be_read_fails_the_policies_that_read_it(tmp_pat
             reasons = {answer["status"]["message"].partition("(")[2].partition(")")[0] for answer in answers}
             assert reasons <= {why, "too many others are being read", "no answer in time"}
             assert not any(answer["allowed"] for answer in answers)
-            metrics = httpx.get(f"{serve.plain}/metrics").text
+            metrics = asking.get(f"{serve.plain}/metrics").text
             assert "bayplan_namespace_lookups_total{" in metrics
             assert "`young-" in serve.output()
             api.instead.clear()
@@ -255,7 +256,7 @@ def test_is_not_ready_before_nodes_are_listed(tmp_path: Path) -> None:
         serve = Serve(tmp_path, *arguments)
         try:
             wait_for(lambda: "403 nodes is forbidden" in serve.status(), "the reason")
-            assert httpx.get(f"{serve.plain}/healthz").is_success
+            assert asking.get(f"{serve.plain}/healthz").is_success
             assert serve.client.post(serve.url, content=body(review(TRAINEE)), headers=JSON).status_code == 503
             api.faults.clear()
             wait_for(serve.ready, "readiness")
@@ -290,7 +291,7 @@ def test_a_certificate_is_replaced(tmp_path: Path) -> None:
         def answers(authority: bytes) -> bool:
             trust = ssl.create_default_context(cadata=authority.decode())
             try:
-                return httpx.post(url, content=body(review(TRAINEE)), headers=JSON, verify=trust).is_success
+                return asking.post(url, content=body(review(TRAINEE)), headers=JSON, verify=trust).is_success
             except httpx.ConnectError:
                 return False
 
@@ -385,8 +386,8 @@ def test_a_bundle_is_told_of_rolled_back_and_pinned_over_restarts_and_without_it
         wait_for(lambda: operate(serve, tmp_path, "status")["code"] == "parse_failed", "the failure")
         assert "the step `parse` failed" in serve.status()
         assert serve.status().startswith("ok\n")
-        assert httpx.get(f"{serve.plain}/readyz").text == "ok\n"
-        metrics = httpx.get(f"{serve.plain}/metrics", headers=serve.reader).text
+        assert asking.get(f"{serve.plain}/readyz").text == "ok\n"
+        metrics = asking.get(f"{serve.plain}/metrics", headers=serve.reader).text
         assert 'bayplan_activation_failures_total{step="parse"} 1.0' in metrics
         assert "bayplan_bundle_failing 1.0" in metrics
         assert f'digest="{told["digest"].removeprefix("sha256:")}"' not in metrics
@@ -413,26 +414,26 @@ def test_nobody_is_told_or_obeyed_without_the_token(tmp_path: Path) -> None:
     with serving(tmp_path, *sources(tmp_path)) as serve:
         for method, path in (("GET", "status"), *(("POST", what) for what in ("rollback", "pin", "suspend", "resume"))):
             for headers in ({}, {"authorization": "Bearer no"}, {"x-bayplan-token": "no"}, {"x-bayplan-token": ""}):
-                answer = httpx.request(method, f"{serve.plain}/{path}", headers=headers)
+                answer = asking.request(method, f"{serve.plain}/{path}", headers=headers)
                 flag = "--status-token-file" if method == "GET" else "--operator-token-file"
                 assert (answer.status_code, answer.json()) == (401, {"message": f"this needs the token of {flag}"})
-        assert httpx.get(f"{serve.plain}/status", headers={"x-bayplan-token": "let-me-read"}).is_success
-        assert httpx.get(f"{serve.plain}/rollback", headers=serve.reader).status_code == 405
-        assert httpx.post(f"{serve.plain}/other", headers=serve.reader).status_code in (404, 422)
-        refused = httpx.post(f"{serve.plain}/rollback?revision=9.9.9", headers=serve.reader)
+        assert asking.get(f"{serve.plain}/status", headers={"x-bayplan-token": "let-me-read"}).is_success
+        assert asking.get(f"{serve.plain}/rollback", headers=serve.reader).status_code == 405
+        assert asking.post(f"{serve.plain}/other", headers=serve.reader).status_code in (404, 422)
+        refused = asking.post(f"{serve.plain}/rollback?revision=9.9.9", headers=serve.reader)
         assert refused.status_code == 409
         assert "`9.9.9` is no revision that was kept: small@1.0.0" in refused.json()["message"]
-        assert httpx.post(f"{serve.plain}/pin?bundle=large", headers=serve.reader).status_code == 409
+        assert asking.post(f"{serve.plain}/pin?bundle=large", headers=serve.reader).status_code == 409
 
 
 def test_who_may_look_need_not_be_obeyed(tmp_path: Path) -> None:
     (tmp_path / "operator").write_text("let-me-decide")
     with serving(tmp_path, *sources(tmp_path), "--operator-token-file", tmp_path / "operator") as serve:
         operator = {"authorization": "Bearer let-me-decide"}
-        assert httpx.get(f"{serve.plain}/status", headers=serve.reader).is_success
-        assert httpx.post(f"{serve.plain}/suspend", headers=serve.reader).status_code == 401
-        assert httpx.post(f"{serve.plain}/suspend", headers=operator).is_success
-        assert httpx.get(f"{serve.plain}/status", headers=operator).json()["bundles"][0]["suspended"]
+        assert asking.get(f"{serve.plain}/status", headers=serve.reader).is_success
+        assert asking.post(f"{serve.plain}/suspend", headers=serve.reader).status_code == 401
+        assert asking.post(f"{serve.plain}/suspend", headers=operator).is_success
+        assert asking.get(f"{serve.plain}/status", headers=operator).json()["bundles"][0]["suspended"]
 
 
 def test_constants_of_the_cluster_are_laid_over(tmp_path: Path) -> None:
@@ -483,7 +484,7 @@ def test_several_bundles_decide_together_and_are_operated_one_by_one(tmp_path: P
         assert (by_policy["no-node-names"], by_policy["other-names"]) == ("small@1.0.0", "other@3.0.0")
 
         def order(what: str) -> httpx.Response:
-            return httpx.post(f"{serve.plain}/{what}", headers=serve.reader)
+            return asking.post(f"{serve.plain}/{what}", headers=serve.reader)
 
         assert order("pin").status_code == 409
         assert "say which of the bundles" in order("pin").json()["message"]
@@ -492,7 +493,7 @@ def test_several_bundles_decide_together_and_are_operated_one_by_one(tmp_path: P
         (other / "policy.yaml").write_text("nonsense")
         bundles.write(small, "1.1.0")
         wait_for(lambda: serve.create(TRAINEE)["auditAnnotations"]["revision"].startswith("small@1.1.0"), "the next")
-        metrics = httpx.get(f"{serve.plain}/metrics", headers=serve.reader).text
+        metrics = asking.get(f"{serve.plain}/metrics", headers=serve.reader).text
         assert metrics.count("bayplan_bundle_info{") == 2
         assert 'bayplan_policy_evaluations_total{bundle="other"' in metrics
 
@@ -519,18 +520,18 @@ def test_a_bundle_is_rolled_out_to_some_workloads(tmp_path: Path) -> None:
 
         by_workload = {f"app-{i}": version(f"app-{i}") for i in range(30)}
         assert set(by_workload.values()) == {"1.0.0", "1.1.0"}
-        told = httpx.get(f"{serve.plain}/status", headers=serve.reader).json()["bundles"]
+        told = asking.get(f"{serve.plain}/status", headers=serve.reader).json()["bundles"]
         assert [(each["version"], each["side"], each["percent"]) for each in told] == [
             ("1.1.0", "active", 50),
             ("1.0.0", "previous", 50),
         ]
-        metrics = httpx.get(f"{serve.plain}/metrics", headers=serve.reader).text
+        metrics = asking.get(f"{serve.plain}/metrics", headers=serve.reader).text
         sides = re.findall(r'bayplan_rollout_decisions_total{side="(\w+)"} (\d+)', metrics)
         assert sum(int(float(count)) for _, count in sides) == 30
-        pinned = httpx.post(f"{serve.plain}/pin", headers=serve.reader).json()["bundles"]  # the active one is meant
+        pinned = asking.post(f"{serve.plain}/pin", headers=serve.reader).json()["bundles"]  # the active one is meant
         assert [bool(each["pinned"]) for each in pinned] == [True, False]
         bundles.write(new, "1.2.0")
-        named = httpx.post(f"{serve.plain}/resume?bundle=small", headers=serve.reader)
+        named = asking.post(f"{serve.plain}/resume?bundle=small", headers=serve.reader)
         assert named.status_code == 200
         wait_for(lambda: {version(name) for name in by_workload} == {"1.0.0", "1.2.0"}, "the next one")
         after = {name: version(name) for name in by_workload}

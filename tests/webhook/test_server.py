@@ -27,7 +27,7 @@ from engine.pods import IncomingPod
 from telemetry import Metrics, Refusals
 from tests.delivery.bundles import decider
 from tests.waiting import wait_for
-from tests.webhook import hostile
+from tests.webhook import asking, hostile
 from tests.webhook.reviews import body, patch_of, pod, review
 from tests.webhook.test_admission import Holder
 from webhook import app
@@ -77,7 +77,7 @@ class Running:
         self.thread = threading.Thread(target=self.serving.run, args=self.sockets, kwargs={"signals": False})
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, verify=self.trust, headers=JSON)
+        return asking.Client(base_url=self.url, verify=self.trust, headers=JSON)
 
     def end(self) -> None:
         self.serving.end()
@@ -102,7 +102,7 @@ def running(folder: Path, **how: Any) -> Iterator[Running]:
 
 def _answers(server: Running) -> bool:
     try:
-        return httpx.get(f"{server.plain}/healthz").is_success
+        return asking.get(f"{server.plain}/healthz").is_success
     except httpx.TransportError:
         return False
 
@@ -121,7 +121,7 @@ def test_admission_goes_over_tls(server: Running) -> None:
             assert answer.headers["content-type"] == "application/json"
             assert patch_of(answer.json()["response"])
     with pytest.raises(httpx.TransportError):
-        httpx.post(server.url.replace("https", "http") + "/mutate", content=TRAINEE)
+        asking.post(server.url.replace("https", "http") + "/mutate", content=TRAINEE)
 
 
 def test_the_query_that_the_api_server_adds_is_no_matter(server: Running) -> None:
@@ -207,15 +207,15 @@ def test_a_crowd_is_answered(server: Running) -> None:
 
 
 def test_readiness_says_what_it_waits_for(server: Running) -> None:
-    assert httpx.get(f"{server.plain}/readyz").text == "ok\n"
+    assert asking.get(f"{server.plain}/readyz").text == "ok\n"
     server.unready = ["nodes: 403 no"]
     try:
-        answer = httpx.get(f"{server.plain}/readyz", headers=READER)
+        answer = asking.get(f"{server.plain}/readyz", headers=READER)
         assert (answer.status_code, answer.text) == (503, "nodes: 403 no\n")
         for stranger in ({}, {"authorization": "Bearer let-me"}, {"authorization": "Basic let-me-read"}):
-            answer = httpx.get(f"{server.plain}/readyz", headers=stranger)
+            answer = asking.get(f"{server.plain}/readyz", headers=stranger)
             assert (answer.status_code, "403" in answer.text) == (503, False)
-        assert httpx.get(f"{server.plain}/healthz").status_code == 200
+        assert asking.get(f"{server.plain}/healthz").status_code == 200
     finally:
         server.unready = []
 
@@ -223,7 +223,7 @@ def test_readiness_says_what_it_waits_for(server: Running) -> None:
 def test_metrics_can_be_read(server: Running) -> None:
     with server.client() as client:
         client.post("/mutate", content=TRAINEE)
-    answer = httpx.get(f"{server.plain}/metrics")
+    answer = asking.get(f"{server.plain}/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert 'bayplan_admission_requests_total{operation="CREATE",outcome="mutated"}' in answer.text
     assert "process_resident_memory_bytes" in answer.text
@@ -231,7 +231,7 @@ def test_metrics_can_be_read(server: Running) -> None:
 
 
 def test_the_plain_port_does_not_admit(server: Running) -> None:
-    assert httpx.post(f"{server.plain}/mutate", content=TRAINEE).status_code == 404
+    assert asking.post(f"{server.plain}/mutate", content=TRAINEE).status_code == 404
 
 
 def test_ends_though_connections_stay_open(tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ def test_probes_and_metrics_wait_for_no_decision(tmp_path: Path) -> None:
         answer = ThreadPoolExecutor(1).submit(client.post, "/mutate", content=TRAINEE, timeout=30.0)
         assert slow.began.wait(10)
         for path in ("/healthz", "/readyz", "/metrics"):
-            assert httpx.get(f"{server.plain}{path}").is_success
+            assert asking.get(f"{server.plain}{path}").is_success
         assert not answer.done()
         assert answer.result().status_code == 200
 
@@ -380,7 +380,7 @@ def test_what_the_api_server_can_make_of_a_pod_is_read(server: Running) -> None:
 def test_what_gets_no_review_is_counted(server: Running) -> None:
     def count(reason: str) -> float:
         time.sleep(0.3)  # metrics may be a little old
-        text = httpx.get(f"{server.plain}/metrics").text
+        text = asking.get(f"{server.plain}/metrics").text
         found = re.search(rf'bayplan_refusals_total\{{port="admission",reason="{reason}"\}} (\S+)', text)
         return float(found[1]) if found else 0.0
 
@@ -405,9 +405,9 @@ def test_what_gets_no_review_is_counted(server: Running) -> None:
 def test_strangers_get_no_name_of_a_policy(server: Running) -> None:
     with server.client() as client:
         assert client.post("/mutate", content=TRAINEE).status_code == 200
-    assert 'policy="training"' not in httpx.get(f"{server.plain}/metrics").text
-    assert "bayplan_admission_requests_total{" in httpx.get(f"{server.plain}/metrics").text
-    assert 'policy="training"' in httpx.get(f"{server.plain}/metrics", headers=READER).text
+    assert 'policy="training"' not in asking.get(f"{server.plain}/metrics").text
+    assert "bayplan_admission_requests_total{" in asking.get(f"{server.plain}/metrics").text
+    assert 'policy="training"' in asking.get(f"{server.plain}/metrics", headers=READER).text
 
 
 def client_pair(name: str, folder: Path) -> tuple[bytes, ssl.SSLContext]:
@@ -443,7 +443,7 @@ def test_only_clients_with_a_certificate_are_answered(tmp_path: Path) -> None:
 
         def answers(context: ssl.SSLContext) -> bool:
             try:
-                return httpx.post(f"{server.url}/mutate", content=TRAINEE, headers=JSON, verify=context).is_success
+                return asking.post(f"{server.url}/mutate", content=TRAINEE, headers=JSON, verify=context).is_success
             except httpx.TransportError:
                 return False
 

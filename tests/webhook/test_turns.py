@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -17,13 +17,20 @@ def connection(origin: str) -> Connection:
     return Connection(origin, Phase.BUSY, 0.0, lambda: None)
 
 
+def work(seconds: float) -> None:
+    """Keep the processor for so long."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
 async def order(asked: Sequence[tuple[str, int]], seconds: float = 0.0) -> list[tuple[str, int]]:
     """In which order reviews that come at once are decided; each takes so long."""
     mine, done = Turns(), []
 
     async def decide(origin: str, size: int) -> None:
         if await mine.mine(connection(origin), size):
-            time.sleep(seconds)  # a decision gives nobody else the loop
+            work(seconds)  # a decision gives nobody else the loop
             done.append((origin, size))
 
     async with asyncio.TaskGroup() as group:
@@ -58,7 +65,7 @@ def test_but_not_for_ever() -> None:
         async def stream() -> None:
             nonlocal passed
             while await mine.mine(connection("a"), 0):
-                time.sleep(0.001)
+                work(0.001)
                 passed += 1
 
         crowd = [asyncio.create_task(stream()) for _ in range(3)]
@@ -125,7 +132,7 @@ def test_what_comes_while_a_long_one_is_decided_is_read_before_the_next_is_chose
         async def crowd() -> None:
             nonlocal decided
             while await mine.mine(connection("crowd"), 0):
-                time.sleep(2 * turns.LONG_SECONDS)
+                work(2 * turns.LONG_SECONDS)
                 decided += 1
 
         async def read() -> None:
@@ -144,3 +151,24 @@ def test_what_comes_while_a_long_one_is_decided_is_read_before_the_next_is_chose
         return max(seen)
 
     assert asyncio.run(beside_a_crowd()) <= 1
+
+
+def test_who_only_waited_for_others_was_not_long() -> None:
+    """A thread that compiles takes turns with the loop: each round then costs a wait for it."""
+
+    async def rounds(decide: Callable[[float], None]) -> int:
+        mine, heard, at = Turns(), 0, []
+
+        async def one() -> None:
+            assert await mine.mine(connection("a"), 0)
+            at.append(heard)
+            decide(2 * turns.LONG_SECONDS)
+
+        tasks = [asyncio.create_task(one()) for _ in range(3)]
+        while not all(task.done() for task in tasks):
+            heard += 1
+            await asyncio.sleep(0)
+        return at[2] - at[1]
+
+    assert asyncio.run(rounds(time.sleep)) <= 2
+    assert asyncio.run(rounds(work)) >= turns.ROUNDS
