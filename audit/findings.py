@@ -27,6 +27,8 @@ FINDING_OUTCOMES: tuple[FindingOutcome, ...] = get_args(FindingOutcome)
 
 Consequence = Literal["noPool", "taint", "capacity", "unseen", "leaves"]
 CONSEQUENCES: tuple[Consequence, ...] = get_args(Consequence)
+LOUD = ("applied", "denied", "overruled", "failed", "audited")
+"""Outcomes of policies that had a say."""
 API_VERSION, KIND = "bayplan.dev/v1alpha1", "Finding"
 
 
@@ -117,6 +119,11 @@ class Effect:
     before: Json = field(default_factory=dict)
     follows: tuple[Following, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def involved(self) -> tuple[str, ...]:
+        """The names of the policies that did something, or would."""
+        return tuple(one.name for one in self.policies if one.outcome in LOUD)
 
     @property
     def after(self) -> Json:

@@ -33,10 +33,12 @@ def inputs_of(policies: Iterable[CompiledPolicy], incoming: IncomingPod, pools: 
     paths: dict[FieldPath, None] = {}
     reads: dict[Read, None] = {}
     for policy in policies:
-        paths |= dict.fromkeys(_paths(policy))
+        paths |= dict.fromkeys(paths_of(policy))
         for rule in rules_of(policy):
             for leaf in leaves_of(rule.tree):
                 reads |= dict.fromkeys(sorted(leaf.reads | (leaf.seen or frozenset())))
+        for wish in policy.prefer:
+            reads |= dict.fromkeys(sorted(wish.score.reads | wish.score.seen if wish.score else ()))
     roots = {
         "pod": without_environment(incoming.pod),
         "namespaceObject": incoming.namespace,
@@ -55,11 +57,13 @@ def rules_of(policy: CompiledPolicy) -> Iterator[Rule]:
     yield from policy.fallback
 
 
-def _paths(policy: CompiledPolicy) -> Iterator[FieldPath]:
+def paths_of(policy: CompiledPolicy) -> Iterator[FieldPath]:
+    """The fields of the pod, and of what surrounds it, that a policy's selectors and expressions read."""
     for selector, root in ((policy.pod_selector, "pod"), (policy.namespace_selector, "namespaceObject")):
         yield from ((root, "metadata", "labels", requirement.key) for requirement in selector.requirements)
     yield from (path for one in (*policy.match_conditions, *policy.deny) for path in one.reads)
     yield from (path for rule in rules_of(policy) for path in rule.reads)
+    yield from (path for wish in policy.prefer if wish.score for path in wish.score.paths)
     yield from (path for one in policy.tolerate for path in one.reads)
 
 

@@ -1,18 +1,260 @@
-"""Pods that run already, as they were when they were created: what a replay decides about."""
+"""A replay: the pods and workloads that exist, decided as if they were created now, and what that comes to.
+
+Pods are gathered first and each kind of them is decided once (see `folding.py`), when all is known that surrounds them,
+Namespaces among it; what is alike for pods of one workload is one Finding. So what a replay keeps grows with the
+workloads, not with the pods. A workload that has pods is told by these; one that has none (it is suspended, or scaled
+to zero, or only a manifest), by its template. Law 8: it is `Decider.decide` that decides.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.decision import without_marks
+from audit.findings import Finding, Following, Workload
+from audit.folding import BARE, Controller, Fold, Pod, pod_of
+from audit.nodes import Place, admits
+from audit.of_decision import finding_of, workload_of
+from engine.decision import Decider, Decision, without_marks
 from engine.documents import Manifest
-from engine.pods import MIRROR
+from engine.nodeselector import TRUE, Terms, TooMany
+from engine.placement import own
+from engine.pods import MIRROR, IncomingPod, incoming_of, namespace_of, unlisted
+
+Json = Mapping[str, Any]
 
 FINISHED = ("Succeeded", "Failed")
+MADE = {("apps", "ReplicaSet"), ("batch", "Job")}
+"""Group and kind of what other controllers make: it is told of as these."""
+GENERATIONS = 4
+"""So many controllers behind a pod are looked at."""
 
 
-def as_created(pod: dict[str, Any]) -> dict[str, Any]:
+@dataclass(slots=True)
+class Kind:
+    """Pods of which the same is decided: an example, its place in messages, and the names of all by their node."""
+
+    pod: Json
+    place: str
+    controller: Controller
+    names: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def pods(self) -> int:
+        return sum(map(len, self.names.values()))
+
+
+@dataclass(slots=True)
+class Row:
+    """A finding with its pods: how many are in which pool, and the names of those where they would not be let any more,
+    by pool. An empty name is of nodes of no pool."""
+
+    finding: Finding
+    pods: int = 0
+    placed: Counter[str] = field(default_factory=Counter)
+    leaving: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, other: Row) -> None:
+        """The pods of another row, as well."""
+        self.pods += other.pods
+        self.placed += other.placed
+        for pool, names in other.leaving.items():
+            self.leaving.setdefault(pool, []).extend(names)
+
+    def told(self) -> Finding:
+        """The finding with its pods, and which of them would have to leave."""
+        finding = self.finding.with_pods(self.pods, dict(sorted(self.placed.items())))
+        if not self.leaving:
+            return finding
+        counts = {pool: len(names) for pool, names in sorted(self.leaving.items())}
+        where = ", ".join(f"{count} in {pool or 'no pool'}" for pool, count in counts.items())
+        number = sum(counts.values())
+        text = f"{number} of {self.pods} pods run where they would not be let any more: {where}"
+        leaves = Following("leaves", text, tuple(counts), pods=number)
+        return replace(finding, effect=replace(finding.effect, follows=(*finding.effect.follows, leaves)))
+
+
+class Replay:
+    """Decides what it is given, once it is asked for `rows`. `places` are nodes by name, as far as they are known;
+    `time` is when it is, RFC 3339."""
+
+    def __init__(
+        self, decider: Decider, *, time: str, cluster: str = "", places: Mapping[str, Place] | None = None
+    ) -> None:
+        self._decider, self._time, self._cluster = decider, time, cluster
+        self._places = places or {}
+        self._fold = Fold(decider)
+        self._templates = any(program.hands_on.daemon_sets == "template" for program in decider.programs)
+        self._namespaces: dict[str, Json] = {}
+        self._kinds: dict[object, Kind] = {}
+        self._workloads: list[tuple[str, Json]] = []
+        self._makers: dict[tuple[str, str, str, str], Workload | None] = {}
+        self.pods = 0
+
+    def take(self, data: object, place: str = "") -> None:
+        """An object, or a list of them; what has nothing to do with pods is left out. Of two Namespaces of one name
+        the later counts. Raises RequestError, whose path begins with `place`, for what is no object.
+        """
+        for where, one in unlisted(place, data):
+            kind = one.get("kind")
+            if kind == "Pod":
+                self._pod(pod_of(one), one, where)
+            elif kind == "Namespace":
+                name, seen = namespace_of(where, one)
+                self._namespaces[name] = seen
+            else:
+                self._workloads.append((where, one))
+
+    def _pod(self, pod: Pod | None, data: Json, place: str) -> None:
+        """A pod; one that is too odd to be folded is a kind of its own."""
+        if _finished(data.get("status")):
+            return
+        self.pods += 1
+        key: object = self.pods if pod is None else self._fold.key(pod)
+        kind = self._kinds.get(key)
+        if kind is None:
+            kind = self._kinds[key] = Kind(data, place, pod.controller if pod else BARE)
+        kind.names.setdefault(pod.node if pod else "", []).append(pod.name if pod else "")
+
+    def rows(self) -> list[Row]:
+        """One for each workload and what it comes to. Raises RequestError for what the API server would not take."""
+        for _, workload in self._workloads:
+            self._note_maker(workload)
+        rows = joined(self._of_kind(kind) for kind in self._kinds.values())
+        having: Counter[Workload] = Counter()
+        for row in rows:
+            having[row.finding.workload] += row.pods
+        templates = list(self._of_templates(having))
+        instead = {row.finding.workload for row in templates}
+        return [*(row for row in rows if row.finding.workload not in instead), *joined(templates)]
+
+    def findings(self) -> list[Finding]:
+        """As `rows`, in order of the workloads."""
+        return in_order(row.told() for row in self.rows())
+
+    def _of_kind(self, kind: Kind) -> Row:
+        incoming = incoming_of(kind.place, as_created(kind.pod), self._namespaces)
+        assert incoming is not None
+        decision = self._decider.decide(incoming)
+        row = Row(self._found(decision, self._whose(incoming, kind.controller)), kind.pods)
+        terms = _terms(decision)
+        for node, names in kind.names.items() if self._places else ():
+            place = self._places.get(node)
+            if place is None:
+                continue
+            row.placed[place.pool] += len(names)
+            if terms is not None and not admits(terms, node, place.labels):
+                row.leaving.setdefault(place.pool, []).extend(names)
+        return row
+
+    def _found(self, decision: Decision, whose: Workload) -> Finding:
+        finding = finding_of(self._decider, decision, time=self._time, cluster=self._cluster)
+        return finding if whose == finding.workload else replace(finding, workload=whose)
+
+    def _of_templates(self, having: Mapping[Workload, int]) -> Iterator[Row]:
+        """What is decided about templates: of workloads without pods, and of DaemonSets if it is these that count."""
+        there = {_workload(data) for _, data in self._workloads}
+        for place, data in self._workloads:
+            incoming = incoming_of(place, data, self._namespaces)
+            if incoming is None or _is_over(data):
+                continue
+            mine = _workload(data)
+            whose = (self._behind(mine) if mine.name else None) or workload_of(incoming)
+            of_daemon_set = self._templates and incoming.template is not None
+            made = whose != mine
+            if (whose in having and not of_daemon_set) or (made and (whose in there or asked_for(data) == 0)):
+                continue
+            yield Row(self._found(self._decider.decide(incoming), whose), having.get(whose, asked_for(data)))
+
+    # whose pods they are
+
+    def _note_maker(self, data: Json) -> None:
+        """Who made a ReplicaSet or a Job; None where nobody did."""
+        mine = _workload(data)
+        if (_group(mine.api_version), mine.kind) in MADE:
+            maker = next((each for each in _references(data) if each.get("controller")), None)
+            said = [str(maker.get(key) or "") for key in ("apiVersion", "kind", "name")] if maker else []
+            self._makers[_identity(mine)] = Workload(said[0], said[1], mine.namespace, said[2]) if said else None
+
+    def _whose(self, incoming: IncomingPod, controller: Controller) -> Workload:
+        """Whose pod it is: said by the objects that made it, where they are known, or else by its name and labels."""
+        if controller == BARE:
+            return workload_of(incoming)
+        direct = Workload(controller.version, controller.kind, incoming.namespace_name, controller.name)
+        return self._behind(direct) or workload_of(incoming)
+
+    def _behind(self, whose: Workload) -> Workload | None:
+        """The workload behind one that others may have made; None where it is not known who did."""
+        for _ in range(GENERATIONS):
+            identity = _identity(whose)
+            if identity not in self._makers:
+                return None if (_group(whose.api_version), whose.kind) in MADE else whose
+            maker = self._makers[identity]
+            if maker is None:
+                return whose
+            whose = maker
+        return whose
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings in order of clusters and workloads."""
+    return sorted(findings, key=lambda one: (one.cluster, one.workload, one.outcome, one.effect.reason))
+
+
+def joined(rows: Iterable[Row]) -> list[Row]:
+    """Rows of one workload that come to the same, as one."""
+    found: dict[str, Row] = {}
+    for row in rows:
+        key = alike(row.finding)
+        if key in found:
+            found[key].add(row)
+        else:
+            found[key] = row
+    return list(found.values())
+
+
+def alike(finding: Finding) -> str:
+    """What is equal for findings that come to the same for one workload, whichever of its pods they are about."""
+    data = finding.as_json(diff=False)
+    for key in ("time", "pods", "example", "placed", "inputs", "template", "asked"):
+        del data[key]
+    return json.dumps(data, sort_keys=True, default=str)
+
+
+def _terms(decision: Decision) -> Terms | None:
+    """The nodes that a pod would be let on if all policies were enforced; None where none of them says which, or it is
+    not let in at all."""
+    would = decision.audited or decision
+    says = any(policy.outcome in ("applied", "satisfied") for policy in would.policies)
+    if not says or not would.allowed:
+        return None
+    try:
+        terms = own(would.patched)
+    except TooMany:
+        return None
+    return None if terms == TRUE else terms
+
+
+def asked_for(workload: Json) -> int:
+    """How many pods a workload asks for: none where it is suspended, and of a DaemonSet, which the nodes decide."""
+    spec = workload.get("spec") or {}
+    kind = workload.get("kind")
+    if spec.get("suspend") is True or kind == "DaemonSet":
+        return 0
+    if kind in ("CronJob", "Job"):
+        inner = (_at(_at(spec, "jobTemplate"), "spec") if kind == "CronJob" else spec) or {}
+        return _number(inner.get("parallelism"))
+    return _number(spec.get("replicas"))
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 1
+
+
+def as_created(pod: Json) -> dict[str, Any]:
     """A pod as it was before it was bound, for it is decided as if it were created again.
 
     What names the revision that placed it is gone. A mirror pod is created bound.
@@ -46,3 +288,41 @@ def _finished(status: object) -> bool:
 def _mirrors(metadata: object) -> bool:
     annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
     return isinstance(annotations, dict) and MIRROR in annotations
+
+
+def _is_over(workload: Json) -> bool:
+    """Whether a Job is over, so that it makes no more pods."""
+    status = workload.get("status")
+    if workload.get("kind") != "Job" or not isinstance(status, Mapping):
+        return False
+    conditions = status.get("conditions")
+    return any(
+        isinstance(one, Mapping) and one.get("type") in ("Complete", "Failed") and one.get("status") == "True"
+        for one in (conditions if isinstance(conditions, list) else ())
+    )
+
+
+def _workload(data: Json) -> Workload:
+    """What an object is called."""
+    metadata = _at(data, "metadata") or {}
+    words = (data.get("apiVersion"), data.get("kind"), metadata.get("namespace") or "default", metadata.get("name"))
+    return Workload(*(str(word or "") for word in words))
+
+
+def _identity(whose: Workload) -> tuple[str, str, str, str]:
+    """The same whatever version of the API names it."""
+    return _group(whose.api_version), whose.kind, whose.namespace, whose.name
+
+
+def _group(version: str) -> str:
+    return version.rpartition("/")[0]
+
+
+def _references(data: Json) -> list[Json]:
+    references = (_at(data, "metadata") or {}).get("ownerReferences")
+    return [one for one in references if isinstance(one, Mapping)] if isinstance(references, list) else []
+
+
+def _at(value: Any, key: str) -> Json | None:
+    inner = value.get(key) if isinstance(value, Mapping) else None
+    return inner if isinstance(inner, Mapping) else None

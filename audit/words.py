@@ -1,22 +1,22 @@
-"""What decisions come to in a few words, one line for each workload and effect."""
+"""What decisions come to in a few words, for tables: what becomes of the pods, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
-from engine.decision import Decision, title
+from audit.findings import Effect, Finding
+from engine.decision import Decision, PoolNames, listed
+from engine.placement import Operation
 
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What would happen alike to some pods of one owner; `pods` is how many, `policies` are those with a part in it."""
-
-    owner: str
-    effect: str
-    policies: tuple[str, ...]
-    refused: bool
-    pods: int
+STAYS, REFUSED, ANNOTATIONS = "stays as it is", "would be refused", "annotations"
+CHANGED = {
+    "affinity": "affinity",
+    "tolerations": "tolerations",
+    "topologySpreadConstraints": "spread constraints",
+    "annotations": ANNOTATIONS,
+}
+LONGEST = 160
+"""Characters of a reason in a table."""
 
 
 def changes(decision: Decision) -> bool:
@@ -26,50 +26,79 @@ def changes(decision: Decision) -> bool:
     return bool(decision.patch) or not decision.allowed or failed or (audited is not None and changes(audited))
 
 
-def aggregated(decisions: Iterable[Decision]) -> list[Tally]:
-    """One line for each owner and effect, in order of the owners."""
-    counts: dict[tuple[str, str, tuple[str, ...], bool], int] = {}
-    for decision in decisions:
-        key = (title(decision.incoming), effect(decision), _involved(decision), not decision.allowed)
-        counts[key] = counts.get(key, 0) + 1
-    return sorted((Tally(*key, pods) for key, pods in counts.items()), key=lambda f: (f.owner, f.effect))
-
-
 def effect(decision: Decision) -> str:
-    """What would happen to the pod, in a few words."""
-    if not decision.allowed:
-        return "would be refused"
-    done = list(
-        dict.fromkeys(CHANGED[_field(operation["path"])] for operation in decision.placement_patch or decision.patch)
-    )
-    before, after = len(decision.pools.before), len(decision.pools.after)
-    where = [f"pools {before} → {after}"] if after < before else []
-    waits = [_no_pods(decision)] if decision.pools.waits else []
-    waits += [f"needs a node that nobody has seen: {decision.pools.unseen}"] if decision.pools.unseen else []
-    told = ", ".join(["gets " + ", ".join(done)] * bool(done) + where + waits)
-    if not told and decision.audited is not None and changes(decision.audited):
+    """What would happen to the pod of a decision, in a few words."""
+    daemon = decision.incoming.template is not None
+    told = _told(decision.patch, decision.pools, daemon=daemon) if decision.allowed else REFUSED
+    if told == STAYS and decision.audited is not None and changes(decision.audited):
         return f"audited: {effect(decision.audited)}"
-    return told or "stays as it is"
+    return told
 
 
-def _no_pods(decision: Decision) -> str:
-    """What it means that a pod tolerates no node that is left; of a DaemonSet's template, none is made there."""
-    return "would stay Pending" if decision.incoming.template is None else "would get no pods"
+def worth_telling(finding: Finding) -> bool:
+    """Whether there is something to say about a finding, but that nothing changes."""
+    overruled = any(policy.outcome == "overruled" for policy in finding.effect.policies)
+    return finding.outcome != "unchanged" or bool(finding.effect.follows) or overruled
+
+
+def what_happens(finding: Finding) -> str:
+    """What would happen to the pods of a finding, in a few words."""
+    if finding.enforced is not None:
+        audited, enforced = _of_effect(finding.effect, finding), _of_effect(finding.enforced, finding)
+        return enforced if audited == enforced else f"audited: {audited}"
+    return _of_effect(finding.effect, finding)
+
+
+def pending(finding: Finding) -> bool:
+    """Whether its pods would wait for nodes that do not come, for whatever reason."""
+    return finding.outcome != "denied" and (finding.outcome == "unschedulable" or finding.effect.pools.waits)
+
+
+def why(finding: Finding) -> str:
+    """Why, in a few words: what keeps the pods out or waiting, what could not be decided, or what policies ask for."""
+    one = finding.effect
+    return _short(listed(list(dict.fromkeys(filter(None, _reasons(one)))))) if finding.outcome != "unchanged" else ""
+
+
+def _reasons(one: Effect) -> Iterable[str]:
+    follows = [each.text for each in one.follows if each.what in ("noPool", "taint", "capacity")]
+    match one.outcome:
+        case "denied":
+            said = [each.message or each.error for each in one.policies if each.outcome in ("denied", "overruled")]
+            return said or [each.error for each in one.policies if each.outcome == "failed"] or [one.reason]
+        case "unschedulable":
+            return follows
+        case "failed":
+            return [f"{each.name}: {each.error}" for each in one.policies if each.outcome == "failed"]
+    writing = [each for each in one.policies if each.outcome in ("applied", "audited")]
+    return [rule.message for each in writing for rule in each.rules]
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def _of_effect(one: Effect, finding: Finding) -> str:
+    daemon = finding.template and finding.workload.kind == "DaemonSet"
+    if one.outcome == "denied":
+        return REFUSED
+    told = _told(one.patch, one.pools, daemon=daemon)
+    small = any(each.what == "capacity" for each in one.follows)
+    parts = [told] if told != STAYS or not small else []
+    return ", ".join([*parts, *(["fits on no node"] if small else [])])
+
+
+def _told(patch: Sequence[Operation], pools: PoolNames, *, daemon: bool) -> str:
+    fields = dict.fromkeys(CHANGED[_field(operation["path"])] for operation in patch)
+    done = [each for each in fields if each != ANNOTATIONS] or list(fields)
+    before, after = len(pools.before), len(pools.after)
+    where = [f"pools {before} → {after}"] if after < before else []
+    waits = ["would get no pods" if daemon else "would stay Pending"] if pools.waits else []
+    waits += [f"needs a node that nobody has seen: {pools.unseen}"] if pools.unseen else []
+    return ", ".join(["gets " + ", ".join(done)] * bool(done) + where + waits) or STAYS
 
 
 def _field(path: str) -> str:
     """The field of a pod, or of a DaemonSet's template, that an operation is about."""
     return path.removeprefix("/spec/template").split("/")[2]
-
-
-CHANGED = {
-    "affinity": "affinity",
-    "tolerations": "tolerations",
-    "topologySpreadConstraints": "spread constraints",
-    "annotations": "annotations",
-}
-
-
-def _involved(decision: Decision) -> tuple[str, ...]:
-    loud = ("applied", "denied", "overruled", "failed", "audited")
-    return tuple(policy.name for policy in decision.policies if policy.outcome in loud)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ from delivery import ARCHIVES, SourceError, bundle_as_read, read_documents, stre
 from engine.bundle import Bundle
 from engine.decision import OWN_NAMESPACE, Decider
 from engine.documents import BundleError, Manifest, Problem, Source
-from engine.pods import IncomingPod, pods_from_documents
+from engine.pods import IncomingPod, pods_from_documents, unlisted
 from engine.pools import POOL_LABELS, Census, Inventory, inventory_from_documents, live_inventory
 from engine.program import Program, compile_bundle
 
+Json = Mapping[str, Any]
 Place = Path | str
 """Where a bundle is: a path, or an address."""
 A_BUNDLE = "a folder, an archive, git+… or oci://…"
@@ -95,11 +96,18 @@ def add_bundles(parser: argparse.ArgumentParser) -> None:
 
 def decider(args: argparse.Namespace) -> Decider:
     """The bundles on the pools, for the cluster, that the arguments name."""
+    return decider_and_nodes(args)[0]
+
+
+def decider_and_nodes(args: argparse.Namespace) -> tuple[Decider, Sequence[Json]]:
+    """The same, and the Nodes that the pools are known from, as far as there are some."""
     bundles = [loaded(place) for place in args.bundle]
     apart(args.bundle, bundles)
     programs = [compiled(place, bundle) for place, bundle in zip(args.bundle, bundles, strict=True)]
-    pools = inventory(args) if any(map(looks_at_pools, programs)) else read_inventory(args)
-    return Decider(programs, pools, cluster=given_cluster(args), namespaces=(OWN_NAMESPACE,))
+    pools, nodes = _read(args)
+    if any(map(looks_at_pools, programs)):
+        _told_if_none(pools)
+    return Decider(programs, pools, cluster=given_cluster(args), namespaces=(OWN_NAMESPACE,)), nodes
 
 
 def apart(places: Sequence[Place], bundles: Sequence[Bundle]) -> None:
@@ -231,20 +239,36 @@ def _unusable(path: Place, error: BundleError) -> CommandError:
 def inventory(args: argparse.Namespace, *, live: bool = False) -> Inventory:
     """The pools that the arguments of `add_pools` name; where they name no cluster, kubectl's if `live`, else none."""
     pools = read_inventory(args, live=live)
+    _told_if_none(pools)
+    return pools
+
+
+def _told_if_none(pools: Inventory) -> None:
     if not pools.pools:
         see = "no node that is known belongs to one: see --pool-label" if pools.strays else "see --pools"
         print(f"bayplan: no pools are known, so what is said of `pool` holds of none: {see}", file=sys.stderr)
-    return pools
 
 
 def read_inventory(args: argparse.Namespace, *, live: bool = False) -> Inventory:
     """As `inventory`, without a word where there are no pools."""
+    return _read(args, live=live)[0]
+
+
+def _read(args: argparse.Namespace, *, live: bool = False) -> tuple[Inventory, Sequence[Json]]:
+    """The pools, and the Nodes among what they are known from."""
     found, labels = documents(args.pools), (*args.pool_label, *POOL_LABELS)
-    return _live(args, found, labels) if live or names_cluster(args) else inventory_from_documents(found, labels)
+    nodes = [one for each in found for _, one in unlisted("", each.data) if one.get("kind") == "Node"]
+    if live or names_cluster(args):
+        pools, more = _live(args, found, labels)
+        return pools, [*nodes, *more]
+    return inventory_from_documents(found, labels), nodes
 
 
-def _live(args: argparse.Namespace, found: Sequence[Manifest], labels: Sequence[str]) -> Inventory:
-    """The pools of the cluster that the arguments name, and of files beside it, as the webhook sees them there."""
+def _live(
+    args: argparse.Namespace, found: Sequence[Manifest], labels: Sequence[str]
+) -> tuple[Inventory, Sequence[Json]]:
+    """The pools of the cluster that the arguments name, and of files beside it, as the webhook sees them there; and the
+    cluster's Nodes."""
     from cluster import ClusterError, fleet_of
 
     try:
@@ -253,7 +277,7 @@ def _live(args: argparse.Namespace, found: Sequence[Manifest], labels: Sequence[
         raise CommandError(
             str(error) + ("" if names_cluster(args) else "; with --pools FILE none is needed")
         ) from error
-    return live_inventory(found, fleet, Census(labels))
+    return live_inventory(found, fleet, Census(labels)), fleet.nodes
 
 
 def given_inventory(args: argparse.Namespace) -> Inventory | None:
@@ -265,13 +289,19 @@ def names_cluster(args: argparse.Namespace) -> bool:
     return bool(args.context or args.kubeconfig)
 
 
-def of_cluster(args: argparse.Namespace, path: str, kind: str) -> tuple[Manifest, ...]:
-    """All objects of one kind in the cluster that the arguments name."""
-    from cluster import ClusterError, listed
+def of_cluster(
+    args: argparse.Namespace, path: str, kind: str, version: str = "v1", *, refusals: bool = False
+) -> tuple[Manifest, ...]:
+    """All objects of one kind in the cluster that the arguments name. With `refusals`, raises RefusedError."""
+    from cluster import ClusterError, RefusedError, listed
 
     source = Source(f"cluster {args.context or args.kubeconfig}", "")
     try:
-        return tuple(Manifest(source, item) for item in listed(args.kubeconfig, args.context, path, kind))
+        return tuple(Manifest(source, item) for item in listed(args.kubeconfig, args.context, path, kind, version))
+    except RefusedError as error:
+        if refusals:
+            raise
+        raise CommandError(str(error)) from error
     except ClusterError as error:
         raise CommandError(str(error)) from error
 

@@ -7,7 +7,7 @@
 
 from cluster.client import ClusterError, InCluster, connect, inside, own_namespace, release_of
 from cluster.fleet import Fleet, FleetWatch, fleet_of
-from cluster.listing import listed
+from cluster.listing import RefusedError, listed
 from cluster.lookup import LookupFailedError
 from cluster.objects import Namespaces
 from cluster.replicas import Replica, replica_at, replicas_of
@@ -19,6 +19,7 @@ __all__ = [
     "InCluster",  # whether to use the pod's own service account: auto, yes or no
     "LookupFailedError",  # why an object could not be read while a request waited for it
     "Namespaces",  # Namespaces of the cluster, watched, and looked up where a watch is late
+    "RefusedError",  # the ClusterError of an answer with another status than 200
     "Replica",  # a running webhook, asked over its plain port
     "connect",  # the Cluster that arguments, service account or kubeconfig name; raises ClusterError
     "fleet_of",  # the Fleet of a cluster, read once; raises ClusterError

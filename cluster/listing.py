@@ -26,14 +26,14 @@ class RefusedError(ClusterError):
         self.status = status
 
 
-def listed(kubeconfig: str | None, context: str | None, path: str, kind: str) -> list[Json]:
-    """All objects under a path of the API (`/api/v1/nodes`), each with the kind that lists leave out.
+def listed(kubeconfig: str | None, context: str | None, path: str, kind: str, version: str = "v1") -> list[Json]:
+    """All objects under a path of the API (`/api/v1/nodes`), each with the version and kind that lists leave out.
 
-    Raises ClusterError where there is no cluster, or no list as its answer.
+    Raises ClusterError where there is no cluster, or no list as its answer; RefusedError for any status but 200.
     """
     cluster = connect(kubeconfig, context, "no")
     try:
-        return [{"apiVersion": "v1", "kind": kind, **item} for item in _items(cluster, path)]
+        return [{"apiVersion": version, "kind": kind, **item} for item in _items(cluster, path)]
     finally:
         cluster.close()
 

@@ -23,7 +23,7 @@ from engine.pods.authors import (
 from engine.pods.controllers import user_of
 from engine.pods.dealing import dealt, index_of
 from engine.pods.incoming import IncomingPod
-from engine.pods.manifests import pod_of_daemon_set, pods_from_documents
+from engine.pods.manifests import incoming_of, namespace_of, pod_of_daemon_set, pods_from_documents, unlisted
 from engine.pods.namespaces import NAME_LABEL, named, namespace_object
 from engine.pods.owner import free_owner, owner_of
 from engine.pods.redaction import reads_environment, redactor, withheld, without_environment
@@ -43,11 +43,13 @@ __all__ = [
     "claims_mirror",  # whether a pod says that it mirrors a static one
     "dealt",  # the shares of a split, in the order in which a pod gets them
     "free_owner",  # the owner that may label each of its pods as it likes, empty where there is none
+    "incoming_of",  # the IncomingPod of one object, None for what makes no pods; raises RequestError
     "index_of",  # the index of a pod of a StatefulSet or indexed Job, or None
     "made_by_daemon_set_controller",  # whether the DaemonSet controller asked for a pod, and it looks like it
     "made_by_kubelet",  # whether the kubelet of the node that a mirror pod names asked for it
     "named",  # the `namespaceObject` of a Namespace's name, with the label that holds it
     "namespace_object",  # a Namespace as Kubernetes shows it to policies
+    "namespace_of",  # the name of a Namespace in a file, and what policies see of it; raises RequestError
     "owner_of",  # the Owner (apiVersion, kind, name) of a pod, None for a bare one
     "pod_of_daemon_set",  # the IncomingPod that stands for those of a DaemonSet; raises RequestError
     "pods_from_documents",  # the IncomingPods of files; raises RequestError
@@ -56,6 +58,7 @@ __all__ = [
     "redactor",  # a function that hides values of one pod's environment in texts
     "requests_of",  # what the scheduler will count for a pod, by resource; raises RequestError
     "rolled_out",  # whether a policy's rollout, in percent, has reached a pod's workload
+    "unlisted",  # the objects of a document, those of lists one by one; raises RequestError
     "user_name",  # who asked for a pod, empty where that is not known
     "user_of",  # `userInfo` of the request by which a pod's controller makes it
     "with_quantities_as_text",  # a pod whose quantities are text where they were numbers

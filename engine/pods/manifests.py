@@ -14,6 +14,7 @@ from engine.pods.namespaces import named
 from engine.pods.shape import NAMESPACE, POD, WORKLOAD, Object, check_object
 
 DEFAULT_NAMESPACE = "default"
+NOTHING: Object = {}
 
 
 def pods_from_documents(
@@ -26,14 +27,10 @@ def pods_from_documents(
     that request's, the pod's own if empty.
     Raises RequestError (file and field path) for a pod or workload that the API server would not take.
     """
-    objects = [(place, data) for document in documents for place, data in _objects(document)]
-    namespaces = {
-        str(data["metadata"]["name"]): named(str(data["metadata"]["name"]), data)
-        for place, data in objects
-        if data.get("kind") == "Namespace" and _has_name(data, place)
-    }
+    objects = [one for document in documents for one in unlisted(f"{document.source.name}: ", document.data)]
+    namespaces = dict(namespace_of(place, data) for place, data in objects if data.get("kind") == "Namespace")
     incoming_pods = (
-        _incoming(place, data, namespaces, namespace or DEFAULT_NAMESPACE, request or {}) for place, data in objects
+        incoming_of(place, data, namespaces, namespace or DEFAULT_NAMESPACE, request or {}) for place, data in objects
     )
     found = (incoming for incoming in incoming_pods if incoming is not None)
     return tuple(replace(incoming, uid=uid) if uid else incoming for incoming in found)
@@ -47,19 +44,15 @@ def pod_of_daemon_set(workload: Object, namespace: Object, *, dry_run: bool, unk
     if (workload.get("apiVersion"), workload.get("kind")) != DAEMON_SET:
         raise RequestError("kind", "expected `DaemonSet` of `apps/v1`")
     name = str(namespace["metadata"]["name"])
-    incoming = _incoming("", workload, {name: namespace}, name, {"dryRun": dry_run})
+    incoming = incoming_of("", workload, {name: namespace}, name, {"dryRun": dry_run})
     assert incoming is not None
     return replace(incoming, namespace_unknown=unknown)
 
 
-def _objects(document: Manifest) -> Iterator[tuple[str, Object]]:
-    """The objects of a document, those in lists one by one, each with its place for messages."""
-    if not isinstance(document.data, Mapping):
-        raise RequestError(document.source.name, "the document is not an object")
-    yield from _unlisted(f"{document.source.name}: ", document.data)
-
-
-def _unlisted(place: str, data: Object) -> Iterator[tuple[str, Object]]:
+def unlisted(place: str, data: object) -> Iterator[tuple[str, Object]]:
+    """The objects of a document, those in lists one by one, each with its place for messages. Raises RequestError."""
+    if not isinstance(data, Mapping):
+        raise RequestError(place.removesuffix(": "), "the document is not an object")
     kind, items = data.get("kind") or "", data.get("items")
     if not isinstance(kind, str):
         raise RequestError(f"{place}kind", "this must be text")
@@ -71,20 +64,29 @@ def _unlisted(place: str, data: Object) -> Iterator[tuple[str, Object]]:
         if not isinstance(item, Mapping):
             raise RequestError(inside.rstrip("."), "this is not an object")
         typed = {"apiVersion": data.get("apiVersion"), "kind": kind.removesuffix("List"), **item}
-        yield from _unlisted(inside, typed if kind != "List" else item)
+        yield from unlisted(inside, typed if kind != "List" else item)
 
 
-def _has_name(data: Object, place: str) -> bool:
+def namespace_of(place: str, data: Object) -> tuple[str, Object]:
+    """The name of a Namespace, and what expressions see of it. Raises RequestError, its path under `place`."""
     check_object(data, NAMESPACE, place)
     metadata = data.get("metadata")
     if isinstance(metadata, Mapping) and isinstance(metadata.get("name"), str):
-        return True
+        return metadata["name"], named(metadata["name"], data)
     raise RequestError(f"{place}metadata.name", "the namespace has no name")
 
 
-def _incoming(
-    place: str, data: Object, namespaces: Mapping[str, Object], namespace: str, request: Object
+def incoming_of(
+    place: str,
+    data: Object,
+    namespaces: Mapping[str, Object],
+    namespace: str = DEFAULT_NAMESPACE,
+    request: Object = NOTHING,
 ) -> IncomingPod | None:
+    """The pod of one object, or the one that a workload would make; None for what is neither.
+
+    `namespaces` are Namespaces by name, as expressions see them. Raises RequestError, its path under `place`.
+    """
     template = None if data.get("kind") == "Pod" else pod_template(data)
     if template is None and data.get("kind") != "Pod":
         return None

@@ -366,14 +366,16 @@ class _Compiler:
             return None
         reads, computed = reads_of(node)
         reads_pool, capacity = "pool" in free_names(node), reads_capacity_type(node)
+        told = (self._reads(node), (seen_of(node) if reads_pool else None) or frozenset())
         if not reads_node(node):
             there = open_cases(node) if reads_pool else None
-            return Score(self._function(node, NAMES), None, reads_pool, capacity, reads, computed, there)
+            function = self._function(node, NAMES)
+            return Score(function, None, reads_pool, capacity, reads, computed, there, *told)
         cases = compile_cases(node, NAMES, excerpt)
         if isinstance(cases, Problem):
             self.problems.append(cases)
             return None
-        return Score(None, cases, reads_pool, capacity, reads, computed)
+        return Score(None, cases, reads_pool, capacity, reads, computed, None, *told)
 
     def _tree(self, node: Node, excerpt: Excerpt, names: Mapping[int, frozenset[str]]) -> Tree | None:
         """The expression taken apart at `&& || !` and `?:` as far as its parts depend on different things.

@@ -54,6 +54,7 @@ class Score:
 
     `reads` is what its text says that it reads of a pool; `computed`, that there are computed keys besides. Where the
     function is undecided on a pool, `open` says what it is on which of its nodes.
+    `paths` are fields of the pod, and `seen` is what it can depend on of a pool, as far as its text tells.
     """
 
     function: Function | None
@@ -63,6 +64,8 @@ class Score:
     reads: Reads
     computed: bool
     open: CasesOf | None = None
+    paths: tuple[FieldPath, ...] = ()
+    seen: Reads = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,25 +1,16 @@
-"""audit.words: decisions as lines, one for each owner and effect."""
+"""audit.words: decisions and findings in a few words."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from audit.words import Tally, aggregated, changes, effect
+from audit.of_decision import finding_of
+from audit.words import STAYS, changes, effect, what_happens, why, worth_telling
 from tests.engine.builders import BASE, GOLD, decide, decider, incoming, pod
 
 TOLERATES = "tolerate: [{expression: 'taint.key == \"team\"'}]"
 DENIES = "deny: [{expression: 'true', message: not here}]"
-DENIES_B = DENIES.replace("true", 'pod.metadata.labels.app == "b"')
 AUDITED = f"{GOLD}\nmode: audit"
-
-
-def of(owner: str, **labels: str) -> dict[str, Any]:
-    """A pod of a Deployment's ReplicaSet."""
-    reference = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": f"{owner}-5d9c", "controller": True, "uid": "1"}
-    labels |= {"app": owner, "pod-template-hash": "5d9c"}
-    return pod(metadata={"labels": labels, "ownerReferences": [reference]})
 
 
 @pytest.mark.parametrize(
@@ -46,20 +37,31 @@ def test_a_policy_that_fails_or_gives_way_is_worth_a_line_though_the_pod_stays()
     assert (nowhere.patch, effect(nowhere), changes(nowhere)) == ((), "stays as it is", True)
 
 
-def test_pods_of_one_owner_that_fare_alike_are_one_line() -> None:
-    engine = decider(f"{GOLD}\npodSelector: {{matchLabels: {{tier: gold}}}}", DENIES_B)
-    pods = [of("b"), of("a", tier="gold"), of("a", tier="gold"), of("a"), of("b", tier="gold"), pod()]
-    assert aggregated(engine.decide(incoming(one)) for one in pods) == [
-        Tally("Deployment team/a", "gets affinity, pools 3 → 1, would stay Pending", ("one",), False, 2),
-        Tally("Deployment team/a", "stays as it is", (), False, 1),
-        Tally("Deployment team/b", "would be refused", ("two",), True, 1),
-        Tally("Deployment team/b", "would be refused", ("one", "two"), True, 1),
-        Tally("Pod team/web-0", "stays as it is", (), False, 1),
-    ]
-
-
-def test_no_decision_is_no_line() -> None:
-    assert aggregated([]) == []
+@pytest.mark.parametrize(
+    ("specs", "said", "because"),
+    [
+        (
+            (GOLD,),
+            "gets affinity, pools 3 → 1, would stay Pending",
+            "what is left is gpu, and it does not tolerate nvidia.com/gpu=",
+        ),
+        ((BASE,), "gets affinity, pools 3 → 2", ""),
+        ((DENIES,), "would be refused", "not here"),
+        ((AUDITED,), "audited: gets affinity, pools 3 → 1, would stay Pending", "what is left is gpu"),
+        (
+            ("deny: [{expression: 'size(pod.metadata.labels.nobody) > 1'}]\nfailurePolicy: Ignore",),
+            STAYS,
+            "one: policies/one.yaml:7:17: no such",
+        ),
+        ((f"{GOLD}\npodSelector: {{matchLabels: {{app: other}}}}",), STAYS, ""),
+    ],
+)
+def test_a_finding_in_a_few_words(specs: tuple[str, ...], said: str, because: str) -> None:
+    engine = decider(*specs)
+    finding = finding_of(engine, engine.decide(incoming(pod())), time="")
+    assert what_happens(finding) == said
+    assert why(finding).startswith(because)
+    assert worth_telling(finding) == (said != STAYS or bool(because))
 
 
 def test_that_a_pod_is_told_who_placed_it_is_no_effect_beside_others() -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from .conftest import Bayplan, sample
@@ -39,19 +40,22 @@ def test_running_pods_are_decided_as_if_created_now_and_told_by_owner(bayplan: B
     )
     ran = bayplan(*SPOT, "--pods", pods)
     assert ran.status == 1
-    header, line, _, total = ran.out.splitlines()
-    assert header.split() == ["OWNER", "PODS", "EFFECT", "POLICIES"]
+    header, line, _, policy, _, total, verdict = ran.out.splitlines()
+    assert header.split() == ["OWNER", "PODS", "EFFECT", "POLICIES", "WHY"]
     assert line.split("  ")[0] == "Deployment shop/resize"
     assert "  2  " in line
     assert "gets affinity, tolerations, spread constraints" in line
-    assert line.endswith("spot-first")
+    assert "  spot-first" in line
+    assert policy == "spot-first  1 would change"
     assert total == "3 pods of 2 workloads: 2 would change, 0 would be refused"
+    assert verdict == "ready to enforce: 1 workload unchanged, 1 changed as intended"
 
 
 def test_nothing_to_tell(bayplan: Bayplan, tmp_path: Path) -> None:
     pods = listing(tmp_path, running("web-1", {"app": "web"}, "web"))
     ran = bayplan(*SPOT, "--pods", pods)
-    assert (ran.status, ran.out) == (0, "1 pod of 1 workload: 0 would change, 0 would be refused\n")
+    told = "1 pod of 1 workload: 0 would change, 0 would be refused\nready to enforce: 1 workload unchanged\n"
+    assert (ran.status, ran.out) == (0, told)
     assert "stays as it is" in bayplan(*SPOT, "--pods", pods, "--all").out
 
 
@@ -73,8 +77,11 @@ def test_refusals_and_audited_policies_are_findings(bayplan: Bayplan) -> None:
     where = sample("scheduling-classes")
     ran = bayplan("audit", "--bundle", where, "--pools", where / "pools" / "fleet.yaml", "--pods", where / "examples")
     assert "Pod shop/typo" in ran.out
-    assert "would be refused" in ran.out
-    assert ran.out.endswith("4 would change, 1 would be refused\n")
+    assert ran.out.splitlines()[-3:] == [
+        "7 pods of 5 workloads: 6 would change, 1 would be refused",
+        "not ready to enforce: 0 workloads unchanged, 4 changed as intended, 1 would be refused",
+        "  Pod shop/typo (1 pod) would be refused: there is no such scheduling class",
+    ]
 
 
 WAITING = """
@@ -90,20 +97,66 @@ def test_pods_that_would_stay_pending_have_a_total_of_their_own(bayplan: Bayplan
     pods = listing(tmp_path, running("web-1", {"app": "web"}, "web"), running("web-2", {"app": "web"}, "web"))
     bundle = sample("spot-first")
     audit = ("audit", "--bundle", bundle, "--pools", tmp_path / "tainted.yaml", "--pods", pods)
-    _, line, _, total = bayplan(*audit).out.splitlines()
+    _, line, _, total, verdict = bayplan(*audit).out.splitlines()
     assert line.split() == ["Deployment", "shop/web", "2", "would", "stay", "Pending"]
     assert total == "2 pods of 1 workload: 0 would change, 0 would be refused, 2 would stay Pending"
-    told = [decision["pools"] for decision in bayplan(*audit, "-o", "json").json]
-    assert [(one["wouldStayPending"], one["taints"]) for one in told] == [(True, {"gpu": ["gpu:NoSchedule"]})] * 2
+    assert verdict == "ready to enforce: 1 workload unchanged"
+    (told,) = [finding["pools"] for finding in bayplan(*audit, "-o", "json").json["items"]]
+    assert (told["wouldStayPending"], told["taints"]) == (True, {"gpu": ["gpu:NoSchedule"]})
 
 
-def test_json_has_the_decisions_of_explain(bayplan: Bayplan) -> None:
-    where = sample("gpu")
-    common = ("--bundle", where, "--pools", where / "pools" / "gke.yaml")
-    audited = bayplan("audit", *common, "--pods", where / "examples", "-o", "json")
-    explained = bayplan("explain", *common, where / "examples", "-o", "json")
-    assert audited.json == explained.json
-    assert audited.status == 1
+def test_json_has_the_findings_and_what_they_come_to(bayplan: Bayplan) -> None:
+    where = sample("scheduling-classes")
+    about = ("audit", "--bundle", where, "--pools", where / "pools" / "fleet.yaml", "--pods", where / "examples")
+    whole = bayplan(*about, "-o", "json").json
+    lines = [json.loads(line) for line in bayplan(*about, "-o", "jsonl").out.splitlines()]
+    same = [{**finding, "time": ""} for finding in whole["items"]]
+    assert same == [{**finding, "time": ""} for finding in lines]
+    assert (whole["kind"], whole["ready"], whole["pods"]) == ("FindingList", False, 7)
+    assert whole["workloads"] == {"denied": 1, "unschedulable": 0, "failed": 0, "changed": 4, "unchanged": 0}
+    assert whole["policies"][-1] == {
+        "name": "scheduling-class",
+        "workloads": {"changed": 3, "denied": 1},
+        "reasons": [],
+    }
+
+
+def test_a_pipeline_may_be_held_for_some_of_it_only(bayplan: Bayplan) -> None:
+    where = sample("scheduling-classes")
+    about = ("audit", "--bundle", where, "--pools", where / "pools" / "fleet.yaml", "--pods", where / "examples")
+    statuses = {"denied": 1, "unschedulable,failed": 0, "changed, denied": 1, "none": 0, "unseen,leaves": 0}
+    for what, status in statuses.items():
+        assert bayplan(*about, "--fail-on", what).status == status, what
+    ran = bayplan(*about, "--fail-on", "denied,unplaced")
+    assert ran.status == 2
+    assert "`unplaced` is none of denied, unschedulable, failed, changed, noPool, taint" in ran.err
+
+
+@pytest.mark.parametrize("by", ["namespace", "policy", "pool"])
+def test_the_table_may_be_grouped_otherwise(bayplan: Bayplan, by: str) -> None:
+    where = sample("scheduling-classes")
+    about = ("audit", "--bundle", where, "--pools", where / "pools" / "fleet.yaml", "--pods", where / "examples")
+    header, *lines = bayplan(*about, "--by", by).out.splitlines()
+    assert header.split()[:3] == [by.upper(), "WORKLOADS", "PODS"]
+    groups = {line.split()[0] for line in lines[: lines.index("")]}
+    expected = {
+        "namespace": {"media", "recommendations", "shop", "streaming"},
+        "policy": {"classless", "instance-diverse", "io-heavy", "scheduling-class"},
+    }
+    assert groups == expected.get(by, groups)
+    assert len(groups) > 1
+
+
+def test_where_pods_run_is_known_of_nodes(bayplan: Bayplan, tmp_path: Path) -> None:
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "node-1", "labels": {"karpenter.sh/nodepool": "general"}},
+    }
+    (tmp_path / "nodes.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [node]}))
+    pods = listing(tmp_path, running("web-1", {"app": "web"}, "web"))
+    ran = bayplan("audit", "--bundle", sample("gpu"), "--pools", tmp_path / "nodes.json", "--pods", pods, "-o", "json")
+    assert ran.json["items"][0]["placed"] == {"general": 1}
 
 
 def test_it_must_be_told_which_pods(bayplan: Bayplan) -> None:
@@ -138,7 +191,7 @@ def test_pods_for_which_nobody_has_seen_a_node_have_one_as_well(bayplan: Bayplan
     (tmp_path / "pools.yaml").write_text(WAITING.replace("taints: [{key: gpu, effect: NoSchedule}]", "gpus: 8"))
     pods = listing(tmp_path, running("web-1", {"app": "web"}, "web"), running("web-2", {"app": "web"}, "web"))
     about = ("--bundle", bundle, "--pools", tmp_path / "pools.yaml")
-    *_, line, _, total = bayplan("audit", *about, "--pods", pods).out.splitlines()
+    _, line, _, _, _, total, _ = bayplan("audit", *about, "--pods", pods).out.splitlines()
     assert "gets affinity, needs a node that nobody has seen: `stedy In [true]`" in line
     assert total.endswith(": 2 would change, 0 would be refused, 2 would need nodes that nobody has seen")
     told = bayplan("explain", *about, sample("gpu") / "examples" / "training.yaml").out

@@ -149,15 +149,22 @@ def test_audit_of_a_cluster_reads_pods_nodes_and_namespaces(bayplan: Bayplan, tm
     ]
     inside = running("billing-1", {"app": "billing"}, "billing")
     inside["metadata"]["namespace"] = "acme-prod"
+    template = {"spec": {"containers": [{"name": "main", "image": "x"}]}}
+    nightly: dict[str, Any] = {"metadata": {"name": "nightly", "namespace": "acme-prod"}}
+    nightly["spec"] = {"suspend": True, "jobTemplate": {"spec": {"template": template}}}
     lists: Lists = {
         "/api/v1/nodes": nodes,
         "/api/v1/namespaces": NAMESPACES,
         "/api/v1/pods": [inside, running("web", {})],
+        "/apis/batch/v1/cronjobs": [nightly],
     }
     with cluster(tmp_path, lists) as path:
         words = ("audit", "--bundle", sample("tenant-isolation"), "--kubeconfig", path, "-o", "json")
         ran = bayplan(*words)
-    assert [(d["pod"]["name"], d["pools"]["after"]) for d in ran.json] == [("billing-1", ["acme"]), ("web", ["shared"])]
+    found = [(one["example"], one["pods"], one["pools"]["after"]) for one in ran.json["items"]]
+    assert found == [("billing-1", 1, ["acme"]), ("nightly-28000000-", 0, ["acme"]), ("web", 1, ["shared"])]
+    assert "Deployments without pods are left out: " in ran.err
+    assert "CronJobs" not in ran.err
     assert ran.status == 1
 
 

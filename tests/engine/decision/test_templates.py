@@ -9,7 +9,7 @@ from typing import Any
 import jsonpatch
 import pytest
 
-from audit import aggregated
+from audit.words import effect
 from engine.decision import Decider, Decision
 from engine.decision.templates import ONE_ON_EACH_NODE
 from engine.documents import Manifest, Source
@@ -118,7 +118,7 @@ def test_where_its_pools_are_tainted_it_gets_no_pods() -> None:
     assert [warning.partition(",")[0] for warning in decision.warnings] == [
         "policy one: the DaemonSet would get no pods"
     ]
-    assert aggregated([decision])[0].effect.endswith(", would get no pods")
+    assert effect(decision).endswith(", would get no pods")
     plain = decide(GOLD)
     assert " would stay Pending, for it does not tolerate " in plain.message
     nowhere = {"nodeSelector": {"karpenter.sh/nodepool": "none", "cloud.google.com/gke-nodepool": "none"}}
