@@ -151,6 +151,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         "one; `all`, whole; or `none`; those in which a policy failed always are (default: changed)",
     )
     serving.add_argument(
+        "--events",
+        action="store_true",
+        help="write Kubernetes Events about pods that are refused, to their controllers, and about pods that will wait "
+        "(default: nothing is written to the cluster)",
+    )
+    serving.add_argument(
         "--shutdown-delay",
         type=float,
         default=0.0,
@@ -196,8 +202,11 @@ def run(args: argparse.Namespace) -> int:
         log_decisions=args.log_decisions,
         shutdown_delay=args.shutdown_delay,
         state=args.state,
+        events=args.events,
         rollout=100 if args.rollout_bundle is None else args.rollout_bundle,
     )
+    if options.events and not options.watches:
+        raise CommandError("--events goes with a cluster to write them to: say --context or --kubeconfig")
     try:
         serve(options, sys.stdout.buffer)
     except ClusterError as error:

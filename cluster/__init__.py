@@ -1,11 +1,13 @@
 """Access to a cluster: clients, lists and watches of its API server, and what it has that pools are known from.
 
 `connect` finds a `Cluster`, as kubectl or a pod's service account would; `listed` reads all objects of a kind once, a
-`Reflector` keeps a copy of them up to date. What pools are known from is a `Fleet`: `fleet_of` reads it once, a
-`FleetWatch` follows it. Start with `client.py`, then `reflector.py`; `objects.py` says what is kept.
+`Reflector` keeps a copy of them up to date; `Events` are all that is written. What pools are known from is a `Fleet`:
+`fleet_of` reads it once, a `FleetWatch` follows it. Start with `client.py`, then `reflector.py`; `objects.py` says what
+is kept.
 """
 
 from cluster.client import ClusterError, InCluster, connect, inside, own_namespace, release_of
+from cluster.events import EventFailedError, Events, Sought, Subject
 from cluster.fleet import Fleet, FleetWatch, fleet_of
 from cluster.listing import RefusedError, listed
 from cluster.lookup import LookupFailedError
@@ -14,6 +16,8 @@ from cluster.replicas import Replica, replica_at, replicas_of
 
 __all__ = [
     "ClusterError",  # the error of a cluster that there is no way to
+    "EventFailedError",  # why the API server took no event, or did not say which pods there are
+    "Events",  # events of the core API, written and counted on, and the pods that they are about
     "Fleet",  # the Nodes of a cluster, the custom resources of who makes them, and what could not be read
     "FleetWatch",  # the Fleet of a cluster, followed while it changes
     "InCluster",  # whether to use the pod's own service account: auto, yes or no
@@ -21,6 +25,8 @@ __all__ = [
     "Namespaces",  # Namespaces of the cluster, watched, and looked up where a watch is late
     "RefusedError",  # the ClusterError of an answer with another status than 200
     "Replica",  # a running webhook, asked over its plain port
+    "Sought",  # a pod that was asked for, and may be there by now
+    "Subject",  # what an event is about
     "connect",  # the Cluster that arguments, service account or kubeconfig name; raises ClusterError
     "fleet_of",  # the Fleet of a cluster, read once; raises ClusterError
     "inside",  # whether this process runs in a pod with a service account

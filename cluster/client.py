@@ -64,8 +64,9 @@ class Cluster:
         headers: Mapping[str, str],
         read_seconds: float,
         connect_seconds: float = CONNECT_SECONDS,
+        body: bytes | None = None,
     ) -> urllib3.BaseHTTPResponse:
-        """The same by any method, with more headers."""
+        """The same by any method, with more headers, and with a body."""
         url = f"{self.url}{path}" + (f"?{urlencode(query)}" if query else "")
         headers = {"Accept": "application/json", "User-Agent": "bayplan", **headers}
         if authorization := self._authorization():
@@ -73,6 +74,7 @@ class Cluster:
         return self._pool.request(
             method,
             url,
+            body=body,
             headers=headers,
             timeout=urllib3.Timeout(connect=connect_seconds, read=read_seconds),
             preload_content=False,

@@ -130,6 +130,12 @@ class Metrics(Collector):
         self.shadow_dropped = Counter(
             "bayplan_shadow_dropped", "Pods that the shadow was not asked about.", registry=registry
         )
+        self.events = Counter(
+            "bayplan_events",
+            "Events about pods that are refused or will wait, by what became of them.",
+            ("result",),
+            registry=registry,
+        )
         Gauge("bayplan_build_info", "The running version.", ("version",), registry=registry).labels(version).set(1)
 
     def admission(self, operation: str, outcome: str, seconds: float) -> None:

@@ -86,7 +86,7 @@ class Admission:
     decisions: DecisionLog | None = field(default=None, repr=False)
     log_decisions: LogDecisions = "changed"
     lookup_seconds: float = 1.5
-    shadow: Watches | None = field(default=None, repr=False)
+    watchers: tuple[Watches, ...] = field(default=(), repr=False)
 
     async def answer(self, body: bytes | bytearray) -> Answer:
         """Answer one review."""
@@ -124,8 +124,8 @@ class Admission:
             answer = Answer(200, review.encode(respond(request.uid, decision, outcome)))
             self._count(decision)
             self._record(request, decision, outcome, not unknown, time.perf_counter() - started)
-            if self.shadow is not None:
-                self.shadow.offer(request.uid, request.dry_run is True, decision, size)
+            for watcher in self.watchers:
+                watcher.offer(request.uid, request.dry_run is True, decision, size)
             return answer, outcome if decision.mode != "audit" else "audit"
         except Exception as error:
             bug = error

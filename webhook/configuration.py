@@ -56,10 +56,12 @@ def configuration(
     only: Sequence[str] = (),
     daemon_set_controllers: Iterable[str] = DAEMON_SET_CONTROLLERS,
     hands_on: Sequence[HandsOn] = (),
+    *,
+    events: bool = False,
 ) -> str:
     """The configuration as YAML. `url` is that of `/mutate`, `authority` the PEM of who signed its certificate;
     `only` the namespaces whose pods are sent, all if empty; `daemon_set_controllers` the users of that controller;
-    `hands_on` what each bundle wants sent besides.
+    `hands_on` what each bundle wants sent besides; with `events`, answers have effects, but for those to dry runs.
 
     Left out is what the webhook would leave alone anyway, and nothing else: pods that the DaemonSet controller made,
     mirror pods that their node's kubelet made, and the namespaces kube-system, kube-node-lease and the webhook's own.
@@ -85,7 +87,7 @@ def configuration(
             **more,
             "namespaceSelector": {"matchExpressions": copy.deepcopy(namespaces)},
             "failurePolicy": failure_policy,
-            "sideEffects": "None",
+            "sideEffects": "NoneOnDryRun" if events else "None",
             "reinvocationPolicy": "IfNeeded",
             "timeoutSeconds": TIMEOUT_SECONDS,
             "admissionReviewVersions": ["v1"],

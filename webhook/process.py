@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Literal
 from urllib.parse import urlsplit
 
 from audit import DecisionLog
-from cluster import FleetWatch, InCluster, Namespaces, connect, inside, own_namespace, release_of
+from cluster import Events, FleetWatch, InCluster, Namespaces, connect, inside, own_namespace, release_of
 from delivery import (
     Activation,
     Candidate,
@@ -40,6 +40,7 @@ from webhook.app import Mutate, admission_app, counted
 from webhook.certificates import Certificate
 from webhook.configuration import configuration
 from webhook.health import Health, HealthApp
+from webhook.notices import Notices
 from webhook.pair import development, development_folder
 from webhook.server import Port, Serving, address_of, listen
 from webhook.shadow import Shadow
@@ -97,6 +98,7 @@ class Options:
     shutdown_delay: float = 0.0
     state: str | None = None
     rollout: int = 100
+    events: bool = False
 
     @property
     def own_namespace(self) -> str:
@@ -160,7 +162,10 @@ def serve(options: Options, output: BinaryIO) -> None:
         stack.callback(decisions.close)
         shadowed = any(each.shadow for each in options.bundles)
         shadow = Shadow(activation, stages.build, metrics, decisions) if shadowed else None
-        for part in (certificate, activation, *followers, *_shadowing(options, shadow, metrics, release)):
+        notices = Notices(Events(cluster), metrics) if options.events and cluster else None
+        watchers = tuple(each for each in (shadow, notices) if each is not None)
+        beside = (*_shadowing(options, shadow, metrics, release), *((notices,) if notices else ()))
+        for part in (certificate, activation, *followers, *beside):
             stack.callback(part.stop)
             part.start()
         refusals, strangers = Refusals(metrics, "admission"), Refusals(metrics, "health")
@@ -172,7 +177,7 @@ def serve(options: Options, output: BinaryIO) -> None:
                 failure_policy=options.failure_policy,
                 decisions=decisions,
                 log_decisions=options.log_decisions,
-                shadow=shadow,
+                watchers=watchers,
             ),
             refusals,
         )
@@ -201,6 +206,9 @@ def serve(options: Options, output: BinaryIO) -> None:
         metrics.live("bayplan_tls_cert_expiry_timestamp_seconds", expires, certificate.expiry)
         if shadow:
             metrics.live("bayplan_shadow_queue_depth", "Pods that wait for the shadow.", shadow.depth)
+        if notices:
+            waiting = "Events that are to be written, and pods that are to be looked for."
+            metrics.live("bayplan_events_queue_depth", waiting, notices.depth)
         gc.collect()
         _settle()
         serving.run(admission_port, health_port)
@@ -292,6 +300,7 @@ def _tell(options: Options, url: str, authority: bytes, hands_on: Sequence[Hands
         options.dev_namespaces,
         options.daemon_set_controllers,
         hands_on,
+        events=options.events,
     )
     if options.dev_config:
         Path(options.dev_config).write_text(text)

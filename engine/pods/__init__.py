@@ -20,7 +20,7 @@ from engine.pods.authors import (
     made_by_kubelet,
     user_name,
 )
-from engine.pods.controllers import user_of
+from engine.pods.controllers import user_of, vouched_owner
 from engine.pods.dealing import dealt, index_of
 from engine.pods.incoming import IncomingPod
 from engine.pods.manifests import incoming_of, namespace_of, pod_of_daemon_set, pods_from_documents, unlisted
@@ -61,6 +61,7 @@ __all__ = [
     "unlisted",  # the objects of a document, those of lists one by one; raises RequestError
     "user_name",  # who asked for a pod, empty where that is not known
     "user_of",  # `userInfo` of the request by which a pod's controller makes it
+    "vouched_owner",  # the owner reference of a pod that its controller asked for, or None
     "with_quantities_as_text",  # a pod whose quantities are text where they were numbers
     "withheld",  # an error without its words, its place only
     "without_environment",  # a pod without the values of its environment

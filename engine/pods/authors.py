@@ -17,10 +17,9 @@ from engine.pods.incoming import IncomingPod
 Json = Any
 Object = Mapping[str, Json]
 
-DAEMON_SET_CONTROLLERS = (
-    "system:serviceaccount:kube-system:daemon-set-controller",
-    "system:kube-controller-manager",
-)
+CONTROLLER_MANAGER = "system:kube-controller-manager"
+"""The user of all controllers where they share one."""
+DAEMON_SET_CONTROLLERS = ("system:serviceaccount:kube-system:daemon-set-controller", CONTROLLER_MANAGER)
 """The users that the DaemonSet controller has: its own, or the controller manager's where its controllers share one."""
 NODE_USER = "system:node:"
 """What begins a kubelet's user; the node's name follows."""

@@ -14,8 +14,8 @@ from typing import Any
 
 from engine.documents import RequestError
 from engine.names import REQUIRED
-from engine.pods.authors import NODE_USER, NODES, claims_mirror
-from engine.pods.incoming import Owner
+from engine.pods.authors import CONTROLLER_MANAGER, NODE_USER, NODES, claims_mirror, user_name
+from engine.pods.incoming import IncomingPod, Owner
 
 Json = Any
 Object = Mapping[str, Json]
@@ -63,6 +63,16 @@ def user_of(pod: Object) -> Pod:
         return {"username": "", "uid": "", "groups": []}
     groups = [_SERVICE_ACCOUNTS, f"{_SERVICE_ACCOUNTS}:kube-system", _AUTHENTICATED]
     return {"username": f"system:serviceaccount:kube-system:{name}", "uid": "", "groups": groups}
+
+
+def vouched_owner(incoming: IncomingPod) -> Object | None:
+    """The owner reference that a pod's controller wrote: what it names exists. None where somebody else asked for the
+    pod, who may write there what they like, or where the controller is none of Kubernetes' own."""
+    references = (incoming.pod.get("metadata") or {}).get("ownerReferences") or ()
+    reference = next((each for each in references if each.get("controller")), None)
+    account = _account(reference) if reference else None
+    users = (f"system:serviceaccount:kube-system:{account}", CONTROLLER_MANAGER)
+    return reference if account and user_name(incoming) in users else None
 
 
 def _account(reference: Object) -> str | None:

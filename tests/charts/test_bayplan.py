@@ -252,6 +252,25 @@ def test_rights_are_to_read_what_is_watched_and_nothing_else(helm: Path) -> None
     assert may == {(path.split("/")[2] if path.startswith("/apis/") else "", path.split("/")[-1]) for path in paths}
 
 
+def test_events_are_written_only_where_they_are_asked_for(helm: Path) -> None:
+    without, asked = render(helm), render(helm, {"events": True, "webhook": {"handsOnDaemonSets": "template"}})
+    more = [rule for rule in asked["ClusterRole"]["rules"] if rule not in without["ClusterRole"]["rules"]]
+    assert more == [
+        {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+    ]
+    effects = [
+        {webhook["sideEffects"] for webhook in objects["MutatingWebhookConfiguration"]["webhooks"]}
+        for objects in (without, asked)
+    ]
+    assert effects == [{"None"}, {"NoneOnDryRun"}]
+    told = []
+    for objects in (without, asked):
+        command, *rest = container_of(objects)["args"]
+        told.append(parser_of(command).parse_args(rest).events)
+    assert told == [False, True]
+
+
 def test_pods_meet_the_restricted_security_standard(helm: Path) -> None:
     objects = render(helm)
     pod, container = pod_of(objects)["securityContext"], container_of(objects)["securityContext"]
@@ -383,6 +402,7 @@ def test_arguments_are_those_of_serve(helm: Path) -> None:
         ({"replica": 3}, "replica"),
         ({"mode": "enforced"}, "mode"),
         ({"webhook": {"failurePolicy": "ignore"}}, "failurePolicy"),
+        ({"events": "yes"}, "events"),
         ({"webhook": {"timeoutSeconds": 31}}, "timeoutSeconds"),
         ({"service": {"port": 0}}, "port"),
         ({"service": {"port": 65536}}, "port"),

@@ -26,6 +26,8 @@ class ApiServer:
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.authorizations: list[str] = []
+        self.written: list[tuple[str, str, str, Json]] = []
+        """Method, path, media type and body of what was asked for that is no GET."""
         self.faults: deque[Fault] = deque()
         self.changed = threading.Condition()
         self.version = 1
@@ -186,6 +188,19 @@ class Handler(BaseHTTPRequestHandler):
             self._watch(parts.path, int(query["resourceVersion"]))
         else:
             self._list(parts.path, query)
+
+    def do_PATCH(self) -> None:
+        self.do_POST()
+
+    def do_POST(self) -> None:
+        """Take whatever it is, as the API server takes events."""
+        api = self.server.api
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        api.written.append((self.command, self.path, self.headers["Content-Type"], body))
+        if api.faults:
+            api.faults.popleft()(self)
+        else:
+            self.whole(201 if self.command == "POST" else 200, json.dumps(body).encode())
 
     def whole(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         """Answer with a whole body."""

@@ -31,6 +31,11 @@ def test_pods_that_are_created_are_sent_to_the_url() -> None:
     assert webhook["admissionReviewVersions"] == ["v1"]
 
 
+def test_who_writes_events_says_that_answers_have_effects_but_for_dry_runs() -> None:
+    hands_on = [HandsOn("template")]
+    assert {each["sideEffects"] for each in parsed(events=True, hands_on=hands_on)["webhooks"]} == {"NoneOnDryRun"}
+
+
 def test_namespaces_that_are_left_alone_are_not_sent() -> None:
     (webhook,) = parsed()["webhooks"]
     (expression,) = webhook["namespaceSelector"]["matchExpressions"]

@@ -352,6 +352,7 @@ def test_what_keeps_it_from_starting_is_said(tmp_path: Path) -> None:
     assert "--tls-cert and --tls-key, or --dev" in refused(*arguments)
     assert "go together" in refused(*arguments, "--tls-cert", "x")
     assert "is not an https URL" in refused(*arguments, "--dev", "--dev-url", "http://x")
+    assert "--events goes with a cluster" in refused(*arguments, "--dev", "--events")
     assert "is not KEY=VALUE" in refused(*arguments, *pair, "--cluster-label", "x")
     assert "nowhere.crt" in refused(*arguments, *PORTS, "--tls-cert", tmp_path / "nowhere.crt", "--tls-key", pair[-1])
     assert "nowhere" in refused("--bundle", tmp_path / "nowhere", *PORTS, *pair, "--pools", arguments[-1])

@@ -56,7 +56,7 @@ class Bench:
         self.shadow = Shadow(cast("Activation", self.holder), self.build, self.metrics, self.decisions)
         candidate = Candidate(Content("1", "here", {}), Bundle("other", "1.0.0"), other.program)
         self.shadow.take(candidate, "bundle", 0.0)
-        self.admission = Admission(self.holder, self.metrics, decisions=self.decisions, shadow=self.shadow)
+        self.admission = Admission(self.holder, self.metrics, decisions=self.decisions, watchers=(self.shadow,))
         if started:
             self.shadow.start()
 

@@ -97,6 +97,6 @@ timeoutSeconds: {{ .Values.webhook.timeoutSeconds }}
 # another webhook may add affinity or tolerations after this one
 reinvocationPolicy: IfNeeded
 matchPolicy: Equivalent
-sideEffects: None
+sideEffects: {{ .Values.events | ternary "NoneOnDryRun" "None" }}
 {{- end }}
 {{- end }}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from engine.documents import Manifest, RequestError, Source
 from engine.pods.authors import DAEMON_SET_CONTROLLERS, made_by_daemon_set_controller
-from engine.pods.controllers import NODE, pod_of_workload, pod_template, user_of, workload_name
+from engine.pods.controllers import NODE, pod_of_workload, pod_template, user_of, vouched_owner, workload_name
 from engine.pods.incoming import IncomingPod, Owner
 from engine.pods.manifests import pods_from_documents
 from engine.pods.owner import owner_of
@@ -226,6 +227,27 @@ def test_who_creates_it() -> None:
         "groups": ["system:nodes", "system:authenticated"],
     }
     assert user_of({**static, "spec": {}}) == nobody
+
+
+@pytest.mark.parametrize(
+    ("user", "believed"),
+    [
+        ("system:serviceaccount:kube-system:replicaset-controller", True),
+        ("system:kube-controller-manager", True),
+        ("system:serviceaccount:kube-system:job-controller", False),
+        ("system:serviceaccount:team:replicaset-controller", False),
+        ("john", False),
+        ("", False),
+    ],
+)
+def test_an_owner_is_vouched_for_by_the_controller_of_its_kind_alone(user: str, believed: bool) -> None:
+    pod, _ = made(workload("Deployment"))
+    incoming = IncomingPod(pod, {"metadata": {"name": "x"}}, {"userInfo": {"username": user}})
+    owner = pod["metadata"]["ownerReferences"][0]
+    assert vouched_owner(incoming) == (owner if believed else None)
+    forged = {**pod, "metadata": {**pod["metadata"], "ownerReferences": [{**owner, "apiVersion": "apps.example/v1"}]}}
+    assert vouched_owner(replace(incoming, pod=forged)) is None
+    assert vouched_owner(replace(incoming, pod={})) is None
 
 
 def test_a_daemon_sets_pod_in_a_file_is_left_alone_by_its_shape() -> None:
