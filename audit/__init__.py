@@ -12,8 +12,9 @@ from audit.findings import Finding
 from audit.lines import MAX_LINE, bounded
 from audit.moves import MOVE_OUTCOMES, Move, moved
 from audit.nodes import places_of
+from audit.original import as_asked_for
 from audit.records import DecisionLog, now
-from audit.replay import Replay, replayed
+from audit.replay import Replay, as_created, replayed
 from audit.summary import FAILING, GROUPINGS, Summary
 from audit.words import what_happens, why, worth_telling
 
@@ -27,6 +28,8 @@ __all__ = [
     "Move",  # what two revisions of a bundle make of pods of one owner, where that is not the same
     "Replay",  # decides pods and workloads as if they were created now: Findings by workload; raises RequestError
     "Summary",  # what Findings come to together: totals, lines for tables, and whether a bundle is ready to enforce
+    "as_asked_for",  # a running pod as its workload's template, or `kubectl apply`, says, and who says so
+    "as_created",  # a running pod as it was before it was bound
     "as_yaml",  # plain data as YAML that people read
     "bounded",  # a line of the log as JSON within a size, with what is left out counted
     "moved",  # the Moves of pods that were decided by one revision and by the next

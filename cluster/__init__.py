@@ -9,7 +9,7 @@ is kept.
 from cluster.client import ClusterError, InCluster, connect, inside, own_namespace, release_of
 from cluster.events import EventFailedError, Events, Sought, Subject
 from cluster.fleet import Fleet, FleetWatch, fleet_of
-from cluster.listing import RefusedError, listed
+from cluster.listing import RefusedError, found, listed
 from cluster.lookup import LookupFailedError
 from cluster.objects import Namespaces
 from cluster.replicas import Replica, replica_at, replicas_of
@@ -29,6 +29,7 @@ __all__ = [
     "Subject",  # what an event is about
     "connect",  # the Cluster that arguments, service account or kubeconfig name; raises ClusterError
     "fleet_of",  # the Fleet of a cluster, read once; raises ClusterError
+    "found",  # the one object under a path of the API, read once; raises ClusterError
     "inside",  # whether this process runs in a pod with a service account
     "listed",  # all objects under a path of the API, read once; raises ClusterError
     "own_namespace",  # the namespace of the pod that this process runs in, or None

@@ -38,6 +38,18 @@ def listed(kubeconfig: str | None, context: str | None, path: str, kind: str, ve
         cluster.close()
 
 
+def found(kubeconfig: str | None, context: str | None, path: str, kind: str) -> Json:
+    """The one object under a path of the API. Raises ClusterError; RefusedError for any status but 200."""
+    cluster = connect(kubeconfig, context, "no")
+    try:
+        answer = _answer(cluster, path, {})
+    finally:
+        cluster.close()
+    if not isinstance(answer, dict) or answer.get("kind") != kind:
+        raise ClusterError(f"{cluster.url}{path} answered 200, but with no {kind}")
+    return answer
+
+
 def kept(cluster: Cluster, kind: Kind[T], path: str) -> list[T]:
     """What is kept of all objects of a kind under one of its paths, sorted by namespace and name.
 
@@ -63,6 +75,14 @@ def _items(cluster: Cluster, path: str) -> Iterator[Json]:
 
 
 def _page(cluster: Cluster, path: str, query: Json) -> Json:
+    answer = _answer(cluster, path, query)
+    if not isinstance(answer, dict) or "items" not in answer or not _are_objects(answer["items"]):
+        raise ClusterError(f"{cluster.url}{path} answered 200, but with no list of objects")
+    return answer
+
+
+def _answer(cluster: Cluster, path: str, query: Json) -> Any:
+    """The JSON of an answer, None where it is none."""
     try:
         response = cluster.get(path, query, SILENCE_SECONDS)
         body = response.read(decode_content=True)
@@ -77,8 +97,6 @@ def _page(cluster: Cluster, path: str, query: Json) -> Json:
         said = answer.get("message", "") if isinstance(answer, dict) else ""
         text = f"{cluster.url}{path} answered {response.status}{f': {said}' if said else ''}"
         raise RefusedError(text, response.status)
-    if not isinstance(answer, dict) or "items" not in answer or not _are_objects(answer["items"]):
-        raise ClusterError(f"{cluster.url}{path} answered 200, but with no list of objects")
     return answer
 
 

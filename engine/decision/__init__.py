@@ -13,10 +13,10 @@ from engine.decision.decision import Decision, PolicyOutcome, PoolNames, outcome
 from engine.decision.exclusion import Exclusion, why_not
 from engine.decision.first_look import makes_none
 from engine.decision.likeness import decided_alike, placed_alike
-from engine.decision.marks import without_marks
+from engine.decision.marks import marks_on, without_marks
 from engine.decision.part import LEFT_ALONE, NO_POD
 from engine.decision.weigh import scaled_to
-from engine.decision.words import NO_KNOWN_POOL, described_pod, listed, title
+from engine.decision.words import NO_KNOWN_POOL, described_pod, listed, placing_policies, title
 
 __all__ = [
     "EVALUATING",  # what evaluating one policy costs at least, in units
@@ -33,8 +33,10 @@ __all__ = [
     "described_pod",  # a pod in words: its workload, or its name
     "listed",  # names as a sentence lists them
     "makes_none",  # why a required term makes Karpenter drop a pod, empty if it does not
+    "marks_on",  # the annotations of a pod that name revision and policies
     "outcome_of",  # denied, mutated or unchanged
     "placed_alike",  # whether two decisions tell the API server the same
+    "placing_policies",  # the names of policies that say where a decision's pod may run
     "scaled_to",  # weights made lighter in proportion, so that those of one node stay within a limit
     "title",  # a pod's workload as a heading
     "why_not",  # by name of a pool that a decision leaves out: its Exclusion

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from engine.decision.contradiction import contradicted
-from engine.decision.decision import PolicyOutcome, PoolNames, Portion
+from engine.decision.decision import Decision, PolicyOutcome, PoolNames, Portion
 from engine.evaluation import NodeSet, PolicyEvaluation, WeightedNodes, alive, intersection, reach
 from engine.nodeselector import TRUE, Meter, Terms, TooMany
 from engine.pods import IncomingPod, owner_of
@@ -15,6 +15,7 @@ from engine.pools import PoolIndex
 from engine.program import CompiledPolicy
 
 HELD = "it holds already"
+HELD_OUTCOME = ("satisfied", HELD)
 NO_KNOWN_POOL = "own constraints match no known pool"
 """How the warning ends that a pod asks for no pool that there is."""
 ABOUT_NONE = "no node that is left is meant"
@@ -268,6 +269,12 @@ def asking(policy: CompiledPolicy) -> str:
 def undecided(error: str, remedy: str) -> str:
     """That a policy failed, for what, and what to do."""
     return f"could not be decided: {error}{'; ' if remedy else ''}{remedy}"
+
+
+def placing_policies(decision: Decision) -> list[str]:
+    """The names of the policies that say where a pod may run, also of those whose wish it met already, sorted."""
+    told = decision.policies
+    return sorted(one.name for one in told if one.outcome == "applied" or (one.outcome, one.message) == HELD_OUTCOME)
 
 
 def title(incoming: IncomingPod) -> str:

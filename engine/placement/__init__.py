@@ -8,7 +8,7 @@ policy: `engine.decision` says what is intended.
 Start with `placement.py`, then `required.py` (required node affinity, the hard part) and `json_patch.py`.
 """
 
-from engine.placement.json_patch import Operation, patch
+from engine.placement.json_patch import FIELDS, Operation, patch
 from engine.placement.placement import NOTHING, Placement, labels_of, placed
 from engine.placement.pod_affinity import Identity, WeightedPodTerm, pod_term, term_identity
 from engine.placement.pod_selector import WORKLOAD_LABELS, own_workload, written_out
@@ -26,6 +26,7 @@ from engine.placement.weights import MAX_WEIGHT, united
 
 __all__ = [
     "COVERING",  # what asking one toleration whether it covers another takes of a budget
+    "FIELDS",  # the fields of a pod's spec that a patch can name
     "MAX_WEIGHT",  # 100, the largest weight of a preference
     "NOTHING",  # the Placement that changes nothing
     "OF_POD",  # "node selector terms of the pod": what there is too much of, in messages

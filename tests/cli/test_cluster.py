@@ -22,12 +22,17 @@ Lists = dict[str, list[dict[str, Any]]]
 
 
 class _Server(BaseHTTPRequestHandler):
-    """Lists of one object a page, as an API server gives them: without kinds."""
+    """Lists of one object a page, as an API server gives them: without kinds; and each object by its name, with it."""
 
     lists: ClassVar[Lists] = {}
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
+        kind, _, name = url.path.rpartition("/")
+        if kind in self.lists and url.path not in self.lists:
+            one = next((each for each in self.lists[kind] if each["metadata"]["name"] == name), None)
+            self._answer(200 if one else 404, one or {"kind": "Status", "message": f'"{name}" not found'})
+            return
         if url.path not in self.lists:
             self._answer(403, {"kind": "Status", "message": f"you may not list {url.path}"})
             return
