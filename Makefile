@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test lint format wheel controlplane mutants bench-decide bench-serve bench-follow bench-bundles lock clean
+.PHONY: help setup demo test lint format wheel controlplane mutants bench-decide bench-serve bench-follow bench-bundles bench-replay lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench-follow: setup ## what following a cluster of 5,000 nodes costs: readiness,
 
 bench-bundles: setup ## what following a bundle in Git costs: a look, a fetch, memory
 	@$(BIN)/python -m benchmarks.bundles
+
+bench-replay: setup ## how long an audit of a dump of 100,000 pods takes, by one process and by two
+	@$(BIN)/python -m benchmarks.replay
 
 lock: ## rewrite requirements.lock (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock -q

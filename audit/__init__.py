@@ -13,8 +13,10 @@ from audit.lines import MAX_LINE, bounded
 from audit.moves import MOVE_OUTCOMES, Move, moved
 from audit.nodes import places_of
 from audit.original import as_asked_for
+from audit.parallel import LostError, gather, rows
 from audit.records import DecisionLog, now
-from audit.replay import Replay, as_created, replayed
+from audit.replay import Replay, as_created, in_order, replayed
+from audit.selection import Selection, selector_of
 from audit.summary import FAILING, GROUPINGS, Summary
 from audit.words import what_happens, why, worth_telling
 
@@ -25,17 +27,23 @@ __all__ = [
     "MOVE_OUTCOMES",  # all that may become of a pod from one revision to the next
     "DecisionLog",  # JSON lines on their way to a stream, from a thread of its own
     "Finding",  # what a decision comes to for pods of one workload, as a value and as JSON
+    "LostError",  # a process of a replay ended
     "Move",  # what two revisions of a bundle make of pods of one owner, where that is not the same
     "Replay",  # decides pods and workloads as if they were created now: Findings by workload; raises RequestError
+    "Selection",  # which pods a Replay is about: of some namespaces, with some labels
     "Summary",  # what Findings come to together: totals, lines for tables, and whether a bundle is ready to enforce
     "as_asked_for",  # a running pod as its workload's template, or `kubectl apply`, says, and who says so
     "as_created",  # a running pod as it was before it was bound
     "as_yaml",  # plain data as YAML that people read
     "bounded",  # a line of the log as JSON within a size, with what is left out counted
+    "gather",  # give a Replay what is to be decided, by several processes; raises RequestError, LostError
+    "in_order",  # findings in order of their workloads
     "moved",  # the Moves of pods that were decided by one revision and by the next
     "now",  # the time in RFC 3339, UTC, with microseconds
     "places_of",  # nodes by name, each with the pool that it belongs to
     "replayed",  # documents with running pods as they were created, finished ones left out
+    "rows",  # what a Replay comes to, by several processes; raises RequestError, LostError
+    "selector_of",  # a label selector as kubectl takes it; raises ValueError
     "unified",  # the lines of a unified diff of two objects as YAML
     "what_happens",  # what would happen to the pods of a Finding, in a few words
     "why",  # why, in a few words

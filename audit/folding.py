@@ -81,6 +81,11 @@ class Pod(msgspec.Struct, gc=False):
         return _text(self.metadata.get("name"))
 
     @property
+    def namespace(self) -> str:
+        """Empty where it says none."""
+        return _text(self.metadata.get("namespace"))
+
+    @property
     def node(self) -> str:
         """The name of its node, empty where it has none."""
         return _text(self.spec.get("nodeName"))

@@ -1,9 +1,9 @@
 """A replay: the pods and workloads that exist, decided as if they were created now, and what that comes to.
 
-Pods are gathered first and each kind of them is decided once (see `folding.py`), when all is known that surrounds them,
-Namespaces among it; what is alike for pods of one workload is one Finding. So what a replay keeps grows with the
-workloads, not with the pods. A workload that has pods is told by these; one that has none (it is suspended, or scaled
-to zero, or only a manifest), by its template. Law 8: it is `Decider.decide` that decides.
+Pods are gathered first (see `gathering.py`), and each kind of them is decided once, when all is known that surrounds
+them, Namespaces among it; what is alike for pods of one workload is one Finding. A workload that has pods is told by
+these; one that has none (it is suspended, or scaled to zero, or only a manifest), by its template. Law 8: it is
+`Decider.decide` that decides.
 """
 
 from __future__ import annotations
@@ -15,36 +15,23 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from audit.findings import Finding, Following, Workload
-from audit.folding import BARE, Controller, Fold, Pod, pod_of
+from audit.folding import BARE, Controller, Fold
+from audit.gathering import Gathered, Kind, is_finished
 from audit.nodes import Place, admits
 from audit.of_decision import finding_of, workload_of
+from audit.selection import EVERYTHING, Selection
 from engine.decision import Decider, Decision, without_marks
 from engine.documents import Manifest
 from engine.nodeselector import TRUE, Terms, TooMany
 from engine.placement import own
-from engine.pods import MIRROR, IncomingPod, incoming_of, namespace_of, unlisted
+from engine.pods import MIRROR, IncomingPod, incoming_of
 
 Json = Mapping[str, Any]
 
-FINISHED = ("Succeeded", "Failed")
 MADE = {("apps", "ReplicaSet"), ("batch", "Job")}
 """Group and kind of what other controllers make: it is told of as these."""
 GENERATIONS = 4
 """So many controllers behind a pod are looked at."""
-
-
-@dataclass(slots=True)
-class Kind:
-    """Pods of which the same is decided: an example, its place in messages, and the names of all by their node."""
-
-    pod: Json
-    place: str
-    controller: Controller
-    names: dict[str, list[str]] = field(default_factory=dict)
-
-    @property
-    def pods(self) -> int:
-        return sum(map(len, self.names.values()))
 
 
 @dataclass(slots=True)
@@ -78,65 +65,35 @@ class Row:
 
 
 class Replay:
-    """Decides what it is given, once it is asked for `rows`. `places` are nodes by name, as far as they are known;
-    `time` is when it is, RFC 3339."""
+    """Decides what it is `given`. `places` are nodes by name, as far as they are known; `time` is when it is, RFC 3339;
+    `selection` says which pods are meant."""
 
     def __init__(
-        self, decider: Decider, *, time: str, cluster: str = "", places: Mapping[str, Place] | None = None
+        self,
+        decider: Decider,
+        *,
+        time: str,
+        cluster: str = "",
+        places: Mapping[str, Place] | None = None,
+        selection: Selection = EVERYTHING,
     ) -> None:
         self._decider, self._time, self._cluster = decider, time, cluster
-        self._places = places or {}
-        self._fold = Fold(decider)
+        self._places, self._selection = places or {}, selection
         self._templates = any(program.hands_on.daemon_sets == "template" for program in decider.programs)
-        self._namespaces: dict[str, Json] = {}
-        self._kinds: dict[object, Kind] = {}
-        self._workloads: list[tuple[str, Json]] = []
         self._makers: dict[tuple[str, str, str, str], Workload | None] = {}
-        self.pods = 0
+        self._namespaces: Mapping[str, Json] = {}
+        self.given = Gathered(Fold(decider), selection)
 
-    def take(self, data: object, place: str = "") -> None:
-        """An object, or a list of them; what has nothing to do with pods is left out. Of two Namespaces of one name
-        the later counts. Raises RequestError, whose path begins with `place`, for what is no object.
-        """
-        for where, one in unlisted(place, data):
-            kind = one.get("kind")
-            if kind == "Pod":
-                self._pod(pod_of(one), one, where)
-            elif kind == "Namespace":
-                name, seen = namespace_of(where, one)
-                self._namespaces[name] = seen
-            else:
-                self._workloads.append((where, one))
-
-    def _pod(self, pod: Pod | None, data: Json, place: str) -> None:
-        """A pod; one that is too odd to be folded is a kind of its own."""
-        if _finished(data.get("status")):
-            return
-        self.pods += 1
-        key: object = self.pods if pod is None else self._fold.key(pod)
-        kind = self._kinds.get(key)
-        if kind is None:
-            kind = self._kinds[key] = Kind(data, place, pod.controller if pod else BARE)
-        kind.names.setdefault(pod.node if pod else "", []).append(pod.name if pod else "")
-
-    def rows(self) -> list[Row]:
-        """One for each workload and what it comes to. Raises RequestError for what the API server would not take."""
-        for _, workload in self._workloads:
+    def begin(self) -> list[Kind]:
+        """The kinds of pods that are to be decided, now that nothing more comes."""
+        self._namespaces = self.given.namespaces
+        for _, workload in self.given.workloads:
             self._note_maker(workload)
-        rows = joined(self._of_kind(kind) for kind in self._kinds.values())
-        having: Counter[Workload] = Counter()
-        for row in rows:
-            having[row.finding.workload] += row.pods
-        templates = list(self._of_templates(having))
-        instead = {row.finding.workload for row in templates}
-        return [*(row for row in rows if row.finding.workload not in instead), *joined(templates)]
+        return self.given.kinds
 
-    def findings(self) -> list[Finding]:
-        """As `rows`, in order of the workloads."""
-        return in_order(row.told() for row in self.rows())
-
-    def _of_kind(self, kind: Kind) -> Row:
-        incoming = incoming_of(kind.place, as_created(kind.pod), self._namespaces)
+    def of_kind(self, kind: Kind) -> Row:
+        """What is decided about some pods. Raises RequestError for what the API server would not take."""
+        incoming = incoming_of(kind.place, as_created(kind.data), self._namespaces)
         assert incoming is not None
         decision = self._decider.decide(incoming)
         row = Row(self._found(decision, self._whose(incoming, kind.controller)), kind.pods)
@@ -150,16 +107,26 @@ class Replay:
                 row.leaving.setdefault(place.pool, []).extend(names)
         return row
 
+    def rows(self, of_kinds: Iterable[Row]) -> list[Row]:
+        """One for each workload and what it comes to, of those of all kinds. Raises RequestError as `of_kind`."""
+        rows = joined(of_kinds)
+        having: Counter[Workload] = Counter()
+        for row in rows:
+            having[row.finding.workload] += row.pods
+        templates = list(self._of_templates(having))
+        instead = {row.finding.workload for row in templates}
+        return [*(row for row in rows if row.finding.workload not in instead), *joined(templates)]
+
     def _found(self, decision: Decision, whose: Workload) -> Finding:
         finding = finding_of(self._decider, decision, time=self._time, cluster=self._cluster)
         return finding if whose == finding.workload else replace(finding, workload=whose)
 
     def _of_templates(self, having: Mapping[Workload, int]) -> Iterator[Row]:
         """What is decided about templates: of workloads without pods, and of DaemonSets if it is these that count."""
-        there = {_workload(data) for _, data in self._workloads}
-        for place, data in self._workloads:
+        there = {_workload(data) for _, data in self.given.workloads}
+        for place, data in self.given.workloads:
             incoming = incoming_of(place, data, self._namespaces)
-            if incoming is None or _is_over(data):
+            if incoming is None or _is_over(data) or not self._selection.has(incoming.pod):
                 continue
             mine = _workload(data)
             whose = (self._behind(mine) if mine.name else None) or workload_of(incoming)
@@ -277,12 +244,8 @@ def replayed(found: Iterable[Manifest]) -> Iterator[Manifest]:
             yield from replayed(Manifest(manifest.source, item) for item in typed)
         elif data.get("kind") != "Pod":
             yield manifest
-        elif not _finished(data.get("status")):
+        elif not is_finished(data):
             yield Manifest(manifest.source, as_created(data), manifest.value)
-
-
-def _finished(status: object) -> bool:
-    return isinstance(status, dict) and status.get("phase") in FINISHED
 
 
 def _mirrors(metadata: object) -> bool:

@@ -16,18 +16,26 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import NamedTuple
 
 from audit import (
     FAILING,
     GROUPINGS,
     Finding,
+    LostError,
     Replay,
+    Selection,
     Summary,
+    gather,
+    in_order,
     now,
     places_of,
+    rows,
+    selector_of,
     what_happens,
     why,
     worth_telling,
@@ -39,13 +47,14 @@ from cli.inputs import (
     add_pods,
     add_pools,
     decider_and_nodes,
-    manifests,
     names_cluster,
     namespaces,
-    of_cluster,
+    pieces_at,
+    told_without_lines,
 )
-from cli.terminal import GREEN, RED, amount, styled, table
-from engine.documents import Manifest
+from cli.terminal import GREEN, RED, amount, progress, styled, table
+from delivery import Batch
+from engine.documents import BundleError, Manifest
 
 WORKLOADS = (
     ("/api/v1/replicationcontrollers", "v1", "ReplicationController"),
@@ -59,6 +68,7 @@ WORKLOADS = (
 """What a cluster is asked for beside its pods: path, version and kind. Controllers of other kinds are told by pods."""
 FORBIDDEN = (401, 403, 404)
 """Answers of an API server that does not show, or does not know, a kind."""
+MOST_JOBS = 64
 MOST_BLOCKERS = 10
 """Lines about what keeps a bundle from being enforced."""
 NOTHING = "none"
@@ -76,6 +86,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_pods(parser)
     add_pools(parser)
     add_cluster(parser)
+    parser.add_argument(
+        "-n",
+        "--in",
+        metavar="NAME",
+        dest="within",
+        action="append",
+        default=[],
+        help="pods of this namespace; may be repeated",
+    )
+    parser.add_argument(
+        "-l", "--selector", metavar="LABELS", default="", help="pods with these labels, as kubectl has it"
+    )
     parser.add_argument("--all", action="store_true", help="tell of workloads that stay as they are, too")
     parser.add_argument("--by", choices=GROUPINGS, default="owner", help="what the table is grouped by (owner)")
     parser.add_argument(
@@ -84,6 +106,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=_failing,
         default=frozenset(FAILING[: FAILING.index("changed") + 1]),
         help=f"exit with 1 for these: {', '.join(FAILING)}; or {NOTHING}",
+    )
+    parser.add_argument(
+        "--jobs", metavar="N", type=_jobs, default=1, help="processes that share the work (1); 0 for as many as cores"
     )
     parser.add_argument("-o", "--output", choices=[*FORMATS], default="text", help="how to print (text)")
 
@@ -96,6 +121,13 @@ def run(args: argparse.Namespace) -> int:
     return int(summary.failing(args.fail_on))
 
 
+def _jobs(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= MOST_JOBS:
+        raise argparse.ArgumentTypeError(f"`{text}` is not between 0 and {MOST_JOBS}")
+    return number or len(os.sched_getaffinity(0))
+
+
 def _failing(text: str) -> frozenset[str]:
     words = {word.strip() for word in text.split(",")} - {"", NOTHING}
     for word in sorted(words.difference(FAILING)):
@@ -103,29 +135,69 @@ def _failing(text: str) -> frozenset[str]:
     return frozenset(words)
 
 
+def selected(args: argparse.Namespace) -> Selection:
+    """Which pods are meant."""
+    try:
+        return Selection(frozenset(args.within), selector_of(args.selector))
+    except ValueError as error:
+        raise CommandError(f"--selector: {error}") from error
+
+
 def _replayed(args: argparse.Namespace) -> list[Finding]:
     """The findings about the pods and workloads that the arguments name."""
     decider, nodes = decider_and_nodes(args)
     places = places_of(nodes, decider.pool_index)
-    replay = Replay(decider, time=now(), cluster=args.cluster_name, places=places)
-    for found in (manifests(args.pods) if args.pods else _of_cluster(args), namespaces(args)):
-        for manifest in found:
-            replay.take(manifest.data, f"{manifest.source.name}: ")
-    return replay.findings()
+    replay = Replay(decider, time=now(), cluster=args.cluster_name, places=places, selection=selected(args))
+    found = chain(_from_files(args.pods) if args.pods else _of_cluster(args), namespaces(args))
+    try:
+        with progress() as tell:
+            gather(replay.given, found, args.jobs, lambda pods: tell(f"{pods:,} pods read"))
+            pods = replay.given.pods
+            every = rows(replay, args.jobs, lambda kinds: tell(f"{pods:,} pods read, {kinds:,} kinds of them decided"))
+    except LostError as error:
+        raise CommandError(str(error)) from error
+    return in_order(row.told() for row in every)
 
 
-def _of_cluster(args: argparse.Namespace) -> Iterable[Manifest]:
+def _from_files(paths: Iterable[str]) -> Iterator[Manifest | Batch]:
+    """What is in files; where one is wrong no line is shown, for it may be a pod's environment."""
+    try:
+        for path in paths:
+            yield from pieces_at(path)
+    except BundleError as error:
+        raise told_without_lines(error) from error
+
+
+def _of_cluster(args: argparse.Namespace) -> Iterator[Batch]:
     """The pods of a cluster, and the workloads as far as they may be read."""
-    from cluster import RefusedError
+    from cluster import ClusterError, RefusedError, pages
 
-    yield from of_cluster(args, "/api/v1/pods", "Pod")
+    spaces = sorted(set(args.within)) or [""]
+    try:
+        for space in spaces:
+            for page in pages(
+                args.kubeconfig, args.context, _within("/api/v1/pods", space), "Pod", labels=args.selector
+            ):
+                yield Batch(f"cluster {args.context or args.kubeconfig}", page.start, page.data)
+    except ClusterError as error:
+        raise CommandError(str(error)) from error
     for path, version, kind in WORKLOADS:
         try:
-            yield from of_cluster(args, path, kind, version, refusals=True)
+            for space in spaces:
+                for page in pages(args.kubeconfig, args.context, _within(path, space), kind, version):
+                    yield Batch(f"cluster {args.context or args.kubeconfig}", page.start, page.data)
         except RefusedError as refusal:
             if refusal.status not in FORBIDDEN:
                 raise CommandError(str(refusal)) from refusal
             print(f"bayplan: {kind}s without pods are left out: {refusal}", file=sys.stderr)
+        except ClusterError as error:
+            raise CommandError(str(error)) from error
+
+
+def _within(path: str, namespace: str) -> str:
+    """The path of a list in one namespace."""
+    before, _, resource = path.rpartition("/")
+    return f"{before}/namespaces/{namespace}/{resource}" if namespace else path
 
 
 # How they are shown

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import CommandError
-from delivery import ARCHIVES, SourceError, bundle_as_read, read_documents, streamed_documents
+from delivery import ARCHIVES, Batch, SourceError, bundle_as_read, pieces, pieces_of, read_documents, streamed_documents
 from engine.bundle import Bundle
 from engine.decision import OWN_NAMESPACE, Decider
 from engine.documents import BundleError, Manifest, Problem, Source
@@ -150,8 +150,28 @@ def manifests(paths: Sequence[str]) -> tuple[Manifest, ...]:
     try:
         return documents(paths)
     except BundleError as error:
-        told = [f"{problem.span}: {problem.message}" for problem in error.problems]
-        raise CommandError("\nbayplan: ".join(told)) from error
+        raise told_without_lines(error) from error
+
+
+def told_without_lines(error: BundleError) -> CommandError:
+    """What is wrong with files that may hold pods."""
+    told = [f"{problem.span}: {problem.message}" for problem in error.problems]
+    return CommandError("\nbayplan: ".join(told))
+
+
+def pieces_at(path: str) -> Iterator[Manifest | Batch]:
+    """As `documents`, of one path and piece by piece, so that it may be large."""
+    if path == "-":
+        if sys.stdin is None:
+            raise CommandError("standard input is closed")
+        yield from pieces_of(sys.stdin.buffer, "standard input")
+    elif path.startswith(DESCRIPTORS) and Path(path).exists() and not Path(path).is_file():
+        with open(path, "rb") as stream:
+            yield from pieces_of(stream, path)
+    elif not Path(path).exists():
+        raise CommandError(f"{path}: no such file or folder")
+    else:
+        yield from pieces(path)
 
 
 def namespaces(args: argparse.Namespace) -> tuple[Manifest, ...]:
@@ -289,19 +309,13 @@ def names_cluster(args: argparse.Namespace) -> bool:
     return bool(args.context or args.kubeconfig)
 
 
-def of_cluster(
-    args: argparse.Namespace, path: str, kind: str, version: str = "v1", *, refusals: bool = False
-) -> tuple[Manifest, ...]:
-    """All objects of one kind in the cluster that the arguments name. With `refusals`, raises RefusedError."""
-    from cluster import ClusterError, RefusedError, listed
+def of_cluster(args: argparse.Namespace, path: str, kind: str) -> tuple[Manifest, ...]:
+    """All objects of one kind in the cluster that the arguments name."""
+    from cluster import ClusterError, listed
 
     source = Source(f"cluster {args.context or args.kubeconfig}", "")
     try:
-        return tuple(Manifest(source, item) for item in listed(args.kubeconfig, args.context, path, kind, version))
-    except RefusedError as error:
-        if refusals:
-            raise
-        raise CommandError(str(error)) from error
+        return tuple(Manifest(source, item) for item in listed(args.kubeconfig, args.context, path, kind))
     except ClusterError as error:
         raise CommandError(str(error)) from error
 

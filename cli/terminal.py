@@ -6,8 +6,9 @@ import os
 import shutil
 import sys
 import textwrap
+import time
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import IO, Any, cast
 
@@ -15,6 +16,8 @@ from engine.documents import printable, printable_lines
 
 _OURS = os.urandom(8).hex()
 """Stands behind the escape character of our own colours: whoever wrote what is shown can't know it."""
+EVERY_SECONDS = 0.2
+"""Between two lines of progress."""
 RED, GREEN, BOLD, FAINT = "31", "32", "1", "2"
 
 
@@ -44,6 +47,29 @@ class _Safe:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """What is called with how far something is, and shows it now and then in the last line of a terminal, if standard
+    error is one; afterwards it is gone."""
+    shown = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    again = f"\033{_OURS}[1G\033{_OURS}[K"
+    last = 0.0
+
+    def tell(text: str) -> None:
+        nonlocal last
+        if shown and time.monotonic() - last >= EVERY_SECONDS:
+            last = time.monotonic()
+            sys.stderr.write(f"{again}{text}")
+            sys.stderr.flush()
+
+    try:
+        yield tell
+    finally:
+        if last:
+            sys.stderr.write(again)
+            sys.stderr.flush()
 
 
 def wrapped(text: str, indent: str = "", further: str = "") -> str:

@@ -9,7 +9,7 @@ is kept.
 from cluster.client import ClusterError, InCluster, connect, inside, own_namespace, release_of
 from cluster.events import EventFailedError, Events, Sought, Subject
 from cluster.fleet import Fleet, FleetWatch, fleet_of
-from cluster.listing import RefusedError, found, listed
+from cluster.listing import RefusedError, found, listed, pages
 from cluster.lookup import LookupFailedError
 from cluster.objects import Namespaces
 from cluster.replicas import Replica, replica_at, replicas_of
@@ -33,6 +33,7 @@ __all__ = [
     "inside",  # whether this process runs in a pod with a service account
     "listed",  # all objects under a path of the API, read once; raises ClusterError
     "own_namespace",  # the namespace of the pod that this process runs in, or None
+    "pages",  # the same page by page, as texts of lists; raises ClusterError
     "release_of",  # the release of Kubernetes that an API server is, empty where it does not say
     "replica_at",  # the Replica at an address; raises ClusterError
     "replicas_of",  # the Replicas that are pods of a Deployment; raises ClusterError

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+import msgspec
 import urllib3
 
 from cluster.client import Cluster, ClusterError, connect, plain
@@ -26,14 +27,14 @@ class RefusedError(ClusterError):
         self.status = status
 
 
-def listed(kubeconfig: str | None, context: str | None, path: str, kind: str, version: str = "v1") -> list[Json]:
-    """All objects under a path of the API (`/api/v1/nodes`), each with the version and kind that lists leave out.
+def listed(kubeconfig: str | None, context: str | None, path: str, kind: str) -> list[Json]:
+    """All objects under a path of the API (`/api/v1/nodes`), each with the kind that lists leave out.
 
-    Raises ClusterError where there is no cluster, or no list as its answer; RefusedError for any status but 200.
+    Raises ClusterError where there is no cluster, or no list as its answer.
     """
     cluster = connect(kubeconfig, context, "no")
     try:
-        return [{"apiVersion": version, "kind": kind, **item} for item in _items(cluster, path)]
+        return [{"apiVersion": "v1", "kind": kind, **item} for item in _items(cluster, path)]
     finally:
         cluster.close()
 
@@ -42,12 +43,58 @@ def found(kubeconfig: str | None, context: str | None, path: str, kind: str) -> 
     """The one object under a path of the API. Raises ClusterError; RefusedError for any status but 200."""
     cluster = connect(kubeconfig, context, "no")
     try:
-        answer = _answer(cluster, path, {})
+        answer = _json(_body(cluster, path, {}))
     finally:
         cluster.close()
     if not isinstance(answer, dict) or answer.get("kind") != kind:
         raise ClusterError(f"{cluster.url}{path} answered 200, but with no {kind}")
     return answer
+
+
+class Page(NamedTuple):
+    """Some objects of a kind: the text of a JSON list of them, each with the version and kind that lists leave out.
+    `start` is the number of the first."""
+
+    start: int
+    data: bytes
+
+
+def pages(
+    kubeconfig: str | None, context: str | None, path: str, kind: str, version: str = "v1", labels: str = ""
+) -> Iterator[Page]:
+    """As `listed`, page by page, so that no more is in memory; of objects that a label selector selects."""
+    head = json.dumps({"apiVersion": version, "kind": kind})[:-1].encode()
+    query = {"limit": str(PAGE)} | ({"labelSelector": labels} if labels else {})
+    cluster = connect(kubeconfig, context, "no")
+    start = 0
+    try:
+        while True:
+            try:
+                page = _pages.decode(_body(cluster, path, query))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                text = f"{cluster.url}{path} answered 200, but with no list of objects"
+                raise ClusterError(text) from error
+            texts = [bytes(item).strip() for item in page.items or ()]
+            data = b",".join(head + (b"}" if text[1:].strip() == b"}" else b"," + text[1:]) for text in texts)
+            yield Page(start, b"[%b]" % data)
+            if not page.metadata.following:
+                return
+            start += len(texts)
+            query["continue"] = page.metadata.following
+    finally:
+        cluster.close()
+
+
+class _About(msgspec.Struct, gc=False):
+    following: str = msgspec.field(name="continue", default="")
+
+
+class _Pages(msgspec.Struct, gc=False):
+    items: list[msgspec.Raw] | None
+    metadata: _About = msgspec.field(default_factory=_About)
+
+
+_pages = msgspec.json.Decoder(_Pages)
 
 
 def kept(cluster: Cluster, kind: Kind[T], path: str) -> list[T]:
@@ -75,29 +122,34 @@ def _items(cluster: Cluster, path: str) -> Iterator[Json]:
 
 
 def _page(cluster: Cluster, path: str, query: Json) -> Json:
-    answer = _answer(cluster, path, query)
+    answer = _json(_body(cluster, path, query))
     if not isinstance(answer, dict) or "items" not in answer or not _are_objects(answer["items"]):
         raise ClusterError(f"{cluster.url}{path} answered 200, but with no list of objects")
     return answer
 
 
-def _answer(cluster: Cluster, path: str, query: Json) -> Any:
-    """The JSON of an answer, None where it is none."""
+def _body(cluster: Cluster, path: str, query: Json) -> bytes:
+    """What an answer with status 200 holds."""
     try:
         response = cluster.get(path, query, SILENCE_SECONDS)
         body = response.read(decode_content=True)
         response.release_conn()
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise ClusterError(f"{cluster.url} can't be reached: {plain(error)}") from error
-    try:
-        answer: Any = json.loads(body)
-    except ValueError:
-        answer = None
     if response.status != 200:
+        answer = _json(body)
         said = answer.get("message", "") if isinstance(answer, dict) else ""
         text = f"{cluster.url}{path} answered {response.status}{f': {said}' if said else ''}"
         raise RefusedError(text, response.status)
-    return answer
+    return body
+
+
+def _json(body: bytes) -> Any:
+    """What a body holds, None if it is no JSON."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
 
 
 def _are_objects(items: object) -> bool:

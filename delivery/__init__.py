@@ -11,6 +11,7 @@ from delivery.activation import Activation, Rolling, Stages, decider_of
 from delivery.archive import Manifest, opened, packed
 from delivery.content import Content, SourceError
 from delivery.credentials import Credentials, read_credentials
+from delivery.dumps import Batch, pieces, pieces_of
 from delivery.fingerprint import Fingerprint, fingerprint_of
 from delivery.folder import bundle_of, read_documents, streamed_documents
 from delivery.follower import Follower, followed
@@ -40,6 +41,7 @@ __all__ = [
     "Activation",  # the Decider that is active, kept up to date with its sources
     "Address",  # a source as somebody wrote it, taken apart
     "BadKeyError",  # a key that can't be read
+    "Batch",  # objects of a large file, as the text of a JSON list
     "Candidate",  # a Content that passed every step before the swap, with its Program
     "Content",  # the files of a bundle as a source has them, and what speaks for them
     "Credentials",  # what a source is shown, from a folder of files
@@ -75,6 +77,8 @@ __all__ = [
     "followed",  # an address as it is followed by default
     "opened",  # what an archive holds; raises SourceError
     "packed",  # the archive of a bundle's files
+    "pieces",  # the Manifests of a file or folder, or Batches of large ones; raises BundleError, RequestError
+    "pieces_of",  # the same of a stream that is open
     "private_key",  # a private key from PEM; raises BadKeyError
     "pull",  # the archive of an artifact in a registry, compared with its digests; raises SourceError
     "push",  # put an archive into a registry; raises SourceError

@@ -44,15 +44,22 @@ class Found(NamedTuple):
 
 
 def read_file(path: str | os.PathLike[str], limit: int) -> bytearray:
-    """The bytes of a file; more than `limit` where there are more, but not all of them.
+    """The bytes of a file; more than `limit` where there are more, but not all of them. Raises OSError."""
+    with open_regular(path) as file:
+        return read_stream(file, limit)
 
-    Raises OSError with the reason; what is no regular file is not opened.
-    """
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """A file, to be read. Raises OSError with the reason; what is no regular file is not opened."""
     _regular(os.stat(path))
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        _regular(os.fstat(descriptor))  # it may be another one by now
-        return read_stream(file, limit)
+    file = os.fdopen(descriptor, "rb")
+    try:
+        _regular(os.fstat(file.fileno()))  # it may be another one by now
+    except OSError:
+        file.close()
+        raise
+    return file
 
 
 def read_stream(stream: BinaryIO, limit: int) -> bytearray:

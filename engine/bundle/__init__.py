@@ -34,7 +34,7 @@ from engine.bundle.model import (
 from engine.bundle.overrides import overridden
 from engine.bundle.params import Schema, schema_like
 from engine.bundle.reader import parse_bundle
-from engine.bundle.selector import Selector
+from engine.bundle.selector import LabelRequirement, Selector
 
 __all__ = [
     "FAILURE_POLICIES",  # all of FailurePolicy
@@ -47,6 +47,7 @@ __all__ = [
     "FailurePolicy",  # what an error makes of a policy: Ignore or Fail
     "HandsOn",  # what of system pods is not left alone after all
     "JointRevision",  # the Revisions of bundles that decide together
+    "LabelRequirement",  # what a Selector asks of one label
     "Mode",  # enforce, audit or off
     "Named",  # a variable or a match condition: name and expression
     "Outcome",  # what became of a policy for one pod, in one word

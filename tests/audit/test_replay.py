@@ -14,7 +14,8 @@ import pytest
 from audit.findings import Finding
 from audit.nodes import places_of
 from audit.of_decision import finding_of
-from audit.replay import Replay, alike, as_created, replayed
+from audit.parallel import rows
+from audit.replay import Replay, alike, as_created, in_order, replayed
 from engine.decision import Decider, Decision
 from engine.documents import Manifest, RequestError, Source
 from engine.pods import IncomingPod, incoming_of
@@ -118,8 +119,8 @@ def replay(engine: Decider, *objects: Any, nodes: bool = True) -> list[Finding]:
     places = places_of(NODES, engine.pool_index) if nodes else {}
     replay = Replay(engine, time=TIME, places=places)
     for one in objects:
-        replay.take(one, "dump.json: ")
-    return replay.findings()
+        replay.given.take(one, "dump.json: ")
+    return in_order(row.told() for row in rows(replay, 1, lambda _: None))
 
 
 def told(findings: list[Finding]) -> list[tuple[str, str, int]]:
