@@ -31,6 +31,8 @@ _JSON = re.compile(rb"\s*\{\s*\"")
 _FIELD = re.compile(r'\s*"(apiVersion|kind|metadata)"\s*:\s*("(?:[^"\\]*)"|\{[^{}]*\})\s*,')
 _ITEMS = re.compile(r'\s*"items"\s*:\s*\[')
 _OPEN, _SPACE, _BETWEEN = re.compile(r"\s*\{"), re.compile(r"\s*"), re.compile(r"\s*(,|(?=\]))\s*")
+ESCAPE = 6
+"""Characters of an escape, and of the longest word: where less follows, what is wrong may be that it was cut."""
 _HEAD = 1 << 16
 """Characters within which a list says that it is one."""
 _decode = json.JSONDecoder().raw_decode
@@ -258,6 +260,6 @@ def _why(error: Exception) -> str:
     """What is wrong, without the place, which counts from what was left of the file."""
     if not isinstance(error, json.JSONDecodeError):
         return "this is no JSON: it is nested too deep"
-    if error.msg.startswith("Unterminated") or not error.doc[error.pos + 1 :].strip():
+    if error.msg.startswith("Unterminated") or not error.doc[error.pos + ESCAPE :].strip():
         return "the file ends in the middle of an object: it is not whole"
     return f"this is no JSON: {error.msg}"
