@@ -90,7 +90,7 @@ class _Compiler:
     variables that they read so far, `_rules` its rules so far, `_words` what its variables say, if it is one of a few
     words. `_by_namespace` are its variables that read more of the Namespace than its name, `_reads_namespace` whether
     any expression did since that was last False; `_fields` what its variables read. `_refuses` is whether the policy
-    refuses pods for which the expressions at work are an error, `_denies` whether these are its `deny`.
+    refuses pods for which the expressions at work are an error, `_denies` whether these are its `deny` or read by it.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -220,7 +220,9 @@ class _Compiler:
         """The policy's variables, each of which sees those before it."""
         functions: dict[str, Function] = {}
         fields: dict[str, Type] = {}
+        denied = self._denied(policy)
         for named in policy.variables:
+            self._denies = named.name in denied
             roots = {**self._roots, "variables": ObjectType("variables", fields=dict(fields))}
             self._reads_namespace = False
             node = self._checked(named.excerpt, roots, None)
@@ -232,7 +234,19 @@ class _Compiler:
                 self._ledger.name(named.name)
                 self._fields[named.name] = fields_read(node, self._fields)
                 functions[named.name] = self._function(node, NAMES)
+        self._denies = False
         return functions, {**self._roots, "variables": ObjectType("variables", fields=fields)}
+
+    def _denied(self, policy: Policy) -> set[str]:
+        """The variables that its `deny` reads, also by way of others."""
+        names: set[str] = set()
+        for item in policy.deny:
+            node, _ = self._parsed(item.excerpt)
+            names |= variables_read(node) if node else set()
+        for named in reversed(policy.variables if names else ()):
+            node, _ = self._parsed(named.excerpt)
+            names |= variables_read(node) if node and named.name in names else set()
+        return names
 
     def _parsed(self, excerpt: Excerpt) -> tuple[Node | None, tuple[Problem, ...]]:
         """The tree of an expression, the same one for the same text, or None and what is wrong with it."""

@@ -8,6 +8,9 @@ GOOD = 'require: [{expression: \'"a" in pool.zones && node.zone == "a"\'}]'
 MIXED = "require: [{expression: '\"spot\" in pool.capacityTypes'}]"
 READS = "require: [{expression: 'true'}]\nmatchConditions: [{name: n, expression: '!has(pod.spec.affinity)'}]"
 
+VARIABLE = "variables:\n  - {name: own, expression: 'pod.spec.?tolerations.orValue([])'}\n"
+NAMED = "deny: [{expression: has(pod.spec.nodeName)}]\n"
+
 CREATED, THEN = "namespaceObject.metadata.creationTimestamp", 'timestamp("2026-01-01T00:00:00Z")'
 BORN = f"has({CREATED})"
 
@@ -51,6 +54,19 @@ def test_warnings(spec: str, rules: list[str]) -> None:
     [
         ("deny: [{expression: 'size(pod.spec.?tolerations.orValue([])) > 2'}]", True),
         ("deny: [{expression: 'has(pod.spec.tolerations)'}]", True),
+        (VARIABLE + "deny: [{expression: 'size(variables.own) > 2'}]", True),
+        (
+            VARIABLE + "  - {name: many, expression: 'size(variables.own) > 2'}\ndeny: [{expression: variables.many}]",
+            True,
+        ),
+        (VARIABLE + "matchConditions: [{name: n, expression: 'size(variables.own) > 2'}]\n" + NAMED, False),
+        (
+            VARIABLE
+            + "  - {name: many, expression: 'size(variables.own) > 2'}\n"
+            + NAMED
+            + "require: [{expression: variables.many}]",
+            False,
+        ),
         ("deny: [{expression: 'has(pod.spec.affinity)'}]", False),
         ("require: [{expression: 'size(pod.spec.?tolerations.orValue([])) == 0'}]", False),
         ("deny: [{expression: has(pod.spec.nodeName)}]\n" + READS.replace("affinity", "tolerations"), False),
