@@ -1009,7 +1009,7 @@ def incoming(pod: Mapping[str, Any], uid: str = "1") -> IncomingPod:
 
 def a_world(dice: random.Random, *, nodes: int = 24, topology: bool = True) -> World:
     """Up to three pools, one to three policies, and nodes: mostly such as the pools could have."""
-    pools = tuple(a_pool(dice, name) for name in dice.sample("pqg", dice.choice([0, 1, 2, 2, 3])))
+    pools = tuple(a_pool(dice, name, gaps=True) for name in dice.sample("pqg", dice.choice([0, 1, 2, 2, 3])))
     policies = tuple(
         a_policy(dice, name, topology=topology) for name in dice.sample(["one", "two", "three"], dice.randint(1, 3))
     )
