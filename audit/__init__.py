@@ -13,6 +13,7 @@ from audit.lines import MAX_LINE, bounded
 from audit.moves import MOVE_OUTCOMES, Move, moved
 from audit.nodes import places_of
 from audit.original import as_asked_for
+from audit.pages import as_html
 from audit.parallel import LostError, gather, rows
 from audit.records import DecisionLog, now
 from audit.replay import Replay, as_created, in_order, replayed
@@ -34,6 +35,7 @@ __all__ = [
     "Summary",  # what Findings come to together: totals, lines for tables, and whether a bundle is ready to enforce
     "as_asked_for",  # a running pod as its workload's template, or `kubectl apply`, says, and who says so
     "as_created",  # a running pod as it was before it was bound
+    "as_html",  # a Summary as one HTML page to forward
     "as_yaml",  # plain data as YAML that people read
     "bounded",  # a line of the log as JSON within a size, with what is left out counted
     "gather",  # give a Replay what is to be decided, by several processes; raises RequestError, LostError

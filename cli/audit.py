@@ -9,6 +9,7 @@ Exit status: 0 nothing that --fail-on names, 1 something of it (by default: anyt
 example:
   bayplan audit --bundle policies/spot-first --context staging
   bayplan audit --bundle policies/spot-first --context staging --fail-on denied,unschedulable,failed
+  bayplan audit --bundle policies/spot-first --context staging -o html > report.html
   bayplan audit --bundle policies/spot-first --pools policies/spot-first/pools/mixed.yaml --pods manifests/
 """
 
@@ -30,6 +31,7 @@ from audit import (
     Replay,
     Selection,
     Summary,
+    as_html,
     gather,
     in_order,
     now,
@@ -75,10 +77,12 @@ NOTHING = "none"
 
 
 class View(NamedTuple):
-    """How findings are to be shown: grouped by what, and those that stay as they are, too."""
+    """How findings are to be shown: grouped by what, and those that stay as they are, too; `source` says where the pods
+    were read from."""
 
     by: str
     everything: bool
+    source: str = ""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -117,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.pods and not names_cluster(args):
         raise CommandError("say which pods: --pods FILE…, or --context NAME for those of a cluster")
     summary = Summary.of(_replayed(args))
-    FORMATS[args.output](summary, View(args.by, args.all))
+    FORMATS[args.output](summary, View(args.by, args.all, _source(args)))
     return int(summary.failing(args.fail_on))
 
 
@@ -126,6 +130,15 @@ def _jobs(text: str) -> int:
     if not 0 <= number <= MOST_JOBS:
         raise argparse.ArgumentTypeError(f"`{text}` is not between 0 and {MOST_JOBS}")
     return number or len(os.sched_getaffinity(0))
+
+
+def _source(args: argparse.Namespace) -> str:
+    """Where the pods were read from, and which of them, in words."""
+    whence = (
+        ", ".join(map(str, args.pods)) if args.pods else f"context {args.context}" if args.context else "the cluster"
+    )
+    some = [f"namespace {name}" for name in args.within] + [f"labels {args.selector}"] * bool(args.selector)
+    return ", ".join([whence, *some])
 
 
 def _failing(text: str) -> frozenset[str]:
@@ -212,6 +225,12 @@ def _as_lines(summary: Summary, _: View) -> None:
         print(json.dumps(one.as_json(), ensure_ascii=False, separators=(",", ":")))
 
 
+def _as_html(summary: Summary, view: View) -> None:
+    sys.stdout.flush()
+    sys.stdout.buffer.write(as_html(summary, view.source))
+    sys.stdout.buffer.flush()
+
+
 def _as_text(summary: Summary, view: View) -> None:
     told = [one for one in summary.findings if view.everything or worth_telling(one)]
     lines = summary.lines(view.by, told)  # type: ignore[arg-type]
@@ -243,5 +262,10 @@ def _as_text(summary: Summary, view: View) -> None:
         print(f"  and {rest:,} more")
 
 
-FORMATS: Mapping[str, Callable[[Summary, View], None]] = {"text": _as_text, "json": _as_json, "jsonl": _as_lines}
+FORMATS: Mapping[str, Callable[[Summary, View], None]] = {
+    "text": _as_text,
+    "json": _as_json,
+    "jsonl": _as_lines,
+    "html": _as_html,
+}
 """By the word that asks for it: what prints a summary."""

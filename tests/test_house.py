@@ -30,7 +30,17 @@ ENGINE = [
     "engine.pools",
     "engine.program",
 ]
-FACES = [*ENGINE, "audit", "cluster", "delivery", "delivery.oci", "delivery.signature", "telemetry", "webhook"]
+FACES = [
+    *ENGINE,
+    "audit",
+    "audit.report",
+    "cluster",
+    "delivery",
+    "delivery.oci",
+    "delivery.signature",
+    "telemetry",
+    "webhook",
+]
 CODE = ["engine", "telemetry", "cluster", "delivery", "audit", "webhook", "cli", "benchmarks", "tools"]
 OTHER_TESTS = {"charts", "conformance", "controlplane", "e2e", "tools"}
 """Folders of tests that are about no package: chart, the language's definition, the real control plane, `tools`."""

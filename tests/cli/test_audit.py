@@ -196,3 +196,12 @@ def test_pods_for_which_nobody_has_seen_a_node_have_one_as_well(bayplan: Bayplan
     assert total.endswith(": 2 would change, 0 would be refused, 2 would need nodes that nobody has seen")
     told = bayplan("explain", *about, sample("gpu") / "examples" / "training.yaml").out
     assert "nobody has declared or seen a node with `stedy In" in " ".join(told.split())
+
+
+def test_a_page_to_forward(bayplan: Bayplan) -> None:
+    pods = sample("spot-first", "examples")
+    ran = bayplan(*SPOT, "--pods", pods, "-o", "html")
+    assert ran.out.startswith('<!DOCTYPE html>\n<html lang="en">')
+    assert ran.out.endswith("</html>")
+    assert f"<dd>{pods}</dd>" in ran.out
+    assert bayplan(*SPOT, "--pods", pods).status == ran.status
