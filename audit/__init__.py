@@ -7,7 +7,9 @@ revision to the next; `DecisionLog` writes a line for each decision, `bounded` i
 changed. Start with `findings.py`, then `of_decision.py` and `replay.py`.
 """
 
+from audit.capacity import Amounts, Load, loads_of
 from audit.difference import as_yaml, unified
+from audit.drift import descheduler, drift_of, script
 from audit.findings import Finding
 from audit.lines import MAX_LINE, bounded
 from audit.moves import MOVE_OUTCOMES, Move, moved
@@ -26,8 +28,10 @@ __all__ = [
     "GROUPINGS",  # what findings may be grouped by: owner, namespace, policy or pool
     "MAX_LINE",  # bytes of a line of the log
     "MOVE_OUTCOMES",  # all that may become of a pod from one revision to the next
+    "Amounts",  # pods, and what they ask for or a pool has
     "DecisionLog",  # JSON lines on their way to a stream, from a thread of its own
     "Finding",  # what a decision comes to for pods of one workload, as a value and as JSON
+    "Load",  # what is asked of a pool before and after, and what it has
     "LostError",  # a process of a replay ended
     "Move",  # what two revisions of a bundle make of pods of one owner, where that is not the same
     "Replay",  # decides pods and workloads as if they were created now: Findings by workload; raises RequestError
@@ -38,13 +42,17 @@ __all__ = [
     "as_html",  # a Summary as one HTML page to forward
     "as_yaml",  # plain data as YAML that people read
     "bounded",  # a line of the log as JSON within a size, with what is left out counted
+    "descheduler",  # a policy file of the descheduler that evicts pods that drifted
+    "drift_of",  # the pods of Rows that would not be let where they run
     "gather",  # give a Replay what is to be decided, by several processes; raises RequestError, LostError
     "in_order",  # findings in order of their workloads
+    "loads_of",  # the Loads that findings come to
     "moved",  # the Moves of pods that were decided by one revision and by the next
     "now",  # the time in RFC 3339, UTC, with microseconds
     "places_of",  # nodes by name, each with the pool that it belongs to
     "replayed",  # documents with running pods as they were created, finished ones left out
     "rows",  # what a Replay comes to, by several processes; raises RequestError, LostError
+    "script",  # the commands that move pods that drifted
     "selector_of",  # a label selector as kubectl takes it; raises ValueError
     "unified",  # the lines of a unified diff of two objects as YAML
     "what_happens",  # what would happen to the pods of a Finding, in a few words

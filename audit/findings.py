@@ -48,6 +48,10 @@ class Workload(NamedTuple):
         """`Deployment shop/web`."""
         return f"{self.kind} {self.namespace}/{self.name}"
 
+    def as_json(self) -> dict[str, str]:
+        """As data: `apiVersion`, `kind`, `namespace`, `name`."""
+        return {"apiVersion": self.api_version, "kind": self.kind, "namespace": self.namespace, "name": self.name}
+
 
 class Asked(NamedTuple):
     """The request of an admission: its uid, what was asked for, and by whom."""
@@ -223,18 +227,13 @@ class Finding:
 
     def as_json(self, *, diff: bool = True) -> dict[str, Any]:
         """The finding as data: keys may come, none will be renamed (docs/audit.md)."""
-        asked, workload = self.asked, self.workload
+        asked = self.asked
         data: dict[str, Any] = {
             "apiVersion": API_VERSION,
             "kind": KIND,
             "time": self.time,
             "cluster": self.cluster,
-            "workload": {
-                "apiVersion": workload.api_version,
-                "kind": workload.kind,
-                "namespace": workload.namespace,
-                "name": workload.name,
-            },
+            "workload": self.workload.as_json(),
             "pods": self.pods,
             "example": self.example,
             "template": self.template,

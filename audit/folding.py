@@ -91,6 +91,11 @@ class Pod(msgspec.Struct, gc=False):
         return _text(self.spec.get("nodeName"))
 
     @property
+    def created(self) -> str:
+        """When it was created, RFC 3339; empty where it does not say."""
+        return _text(self.metadata.get("creationTimestamp"))
+
+    @property
     def controller(self) -> Controller:
         return _controller(bytes(self.metadata.get("ownerReferences", b"null")))
 
@@ -106,7 +111,7 @@ def read_pod(text: bytes | msgspec.Raw) -> Pod | None:
     """The pod of a JSON text; None for anything else, and for what is too odd to be told by its texts."""
     try:
         pod = _pods.decode(text)
-        _ = pod.name, pod.node, pod.controller, _texts.decode(pod.metadata.get("annotations", b"null"))
+        _ = pod.name, pod.node, pod.created, pod.controller, _texts.decode(pod.metadata.get("annotations", b"null"))
         _texts.decode(pod.metadata.get("labels", b"null"))
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

@@ -27,14 +27,15 @@ _objects = msgspec.json.Decoder(list[msgspec.Raw])
 
 @dataclass(slots=True)
 class Kind:
-    """Pods of which the same is decided: an example (as JSON, if it came so), its place in messages, and the names of
-    all by their node."""
+    """Pods of which the same is decided: an example (as JSON, if it came so), its place in messages, the names of all
+    by their node, and when the youngest was created, RFC 3339."""
 
     pod: Json | bytes
     place: str
     controller: Controller
     order: Order
     names: dict[str, list[str]] = field(default_factory=dict)
+    youngest: str = ""
 
     @property
     def data(self) -> Json:
@@ -110,6 +111,7 @@ class Gathered:
             example = given if isinstance(given, Mapping) else bytes(given)
             kind = self._kinds[key] = Kind(example, place, pod.controller if pod else BARE, order)
         kind.names.setdefault(pod.node if pod else "", []).append(pod.name if pod else "")
+        kind.youngest = max(kind.youngest, pod.created if pod else "")
 
     def _next(self) -> Order:
         self._number += 1
@@ -129,6 +131,7 @@ class Gathered:
             first, second = sorted((mine, kind), key=lambda one: one.order)
             for node, names in second.names.items():
                 first.names.setdefault(node, []).extend(names)
+            first.youngest = max(first.youngest, second.youngest)
             self._kinds[key] = first
 
     @property

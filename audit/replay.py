@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from audit.findings import Finding, Following, Workload
-from audit.folding import BARE, Controller, Fold
+from audit.folding import BARE, OWN_LABELS, Controller, Fold
 from audit.gathering import Gathered, Kind, is_finished
 from audit.nodes import Place, admits
 from audit.of_decision import finding_of, workload_of
@@ -36,18 +36,29 @@ GENERATIONS = 4
 
 @dataclass(slots=True)
 class Row:
-    """A finding with its pods: how many are in which pool, and the names of those where they would not be let any more,
-    by pool. An empty name is of nodes of no pool."""
+    """A finding with its pods: how many run, how many of them in which pool, and the names of those where they would
+    not be let any more, by pool. An empty name is of nodes of no pool.
+
+    `homes` are the pools in which they may be: those of nodes that are known and would do, and those of which no node
+    is known. `labels` are those that all have, `youngest` says when the last one was created.
+    """
 
     finding: Finding
     pods: int = 0
+    running: int = 0
     placed: Counter[str] = field(default_factory=Counter)
     leaving: dict[str, list[str]] = field(default_factory=dict)
+    homes: tuple[str, ...] = ()
+    labels: frozenset[tuple[str, str]] = frozenset()
+    youngest: str = ""
 
     def add(self, other: Row) -> None:
         """The pods of another row, as well."""
         self.pods += other.pods
+        self.running += other.running
         self.placed += other.placed
+        self.labels &= other.labels
+        self.youngest = max(self.youngest, other.youngest)
         for pool, names in other.leaving.items():
             self.leaving.setdefault(pool, []).extend(names)
 
@@ -80,6 +91,8 @@ class Replay:
         self._decider, self._time, self._cluster = decider, time, cluster
         self._places, self._selection = places or {}, selection
         self._templates = any(program.hands_on.daemon_sets == "template" for program in decider.programs)
+        self._peopled = frozenset(place.pool for place in self._places.values())
+        self._admitting: dict[Terms, frozenset[str]] = {}
         self._makers: dict[tuple[str, str, str, str], Workload | None] = {}
         self._namespaces: Mapping[str, Json] = {}
         self.given = Gathered(Fold(decider), selection)
@@ -96,8 +109,12 @@ class Replay:
         incoming = incoming_of(kind.place, as_created(kind.data), self._namespaces)
         assert incoming is not None
         decision = self._decider.decide(incoming)
-        row = Row(self._found(decision, self._whose(incoming, kind.controller)), kind.pods)
+        row = Row(self._found(decision, self._whose(incoming, kind.controller)), kind.pods, youngest=kind.youngest)
+        row.running = sum(len(names) for node, names in kind.names.items() if node)
+        labels = incoming.pod["metadata"].get("labels") or {}
+        row.labels = frozenset((key, value) for key, value in labels.items() if key not in OWN_LABELS)
         terms = _terms(decision)
+        row.homes = self._homes(row.finding, terms)
         for node, names in kind.names.items() if self._places else ():
             place = self._places.get(node)
             if place is None:
@@ -117,6 +134,16 @@ class Replay:
         instead = {row.finding.workload for row in templates}
         return [*(row for row in rows if row.finding.workload not in instead), *joined(templates)]
 
+    def _homes(self, finding: Finding, terms: Terms | None) -> tuple[str, ...]:
+        pools = finding.effect.pools
+        left = [name for name in pools.after if name not in pools.untolerated]
+        if terms is None or not self._places:
+            return tuple(left)
+        if terms not in self._admitting:
+            some = (one.pool for name, one in self._places.items() if admits(terms, name, one.labels))
+            self._admitting[terms] = frozenset(some)
+        return tuple(name for name in left if name in self._admitting[terms] or name not in self._peopled)
+
     def _found(self, decision: Decision, whose: Workload) -> Finding:
         finding = finding_of(self._decider, decision, time=self._time, cluster=self._cluster)
         return finding if whose == finding.workload else replace(finding, workload=whose)
@@ -134,7 +161,10 @@ class Replay:
             made = whose != mine
             if (whose in having and not of_daemon_set) or (made and (whose in there or asked_for(data) == 0)):
                 continue
-            yield Row(self._found(self._decider.decide(incoming), whose), having.get(whose, asked_for(data)))
+            decision = self._decider.decide(incoming)
+            finding = self._found(decision, whose)
+            homes = self._homes(finding, _terms(decision))
+            yield Row(finding, having.get(whose, asked_for(data)), homes=homes)
 
     # whose pods they are
 

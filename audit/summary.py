@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from audit.capacity import Load
+from audit.drift import Drift
 from audit.findings import API_VERSION, CONSEQUENCES, FINDING_OUTCOMES, Finding, FindingOutcome, Workload, gravest
 from audit.words import pending, what_happens, why
 
@@ -68,16 +70,19 @@ class PolicyTotal:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """All findings of a replay, or of several. `workloads` says how each fares, by what hurts most."""
+    """All findings of a replay, or of several. `workloads` says how each fares, by what hurts most. `loads` are what is
+    asked of each pool, and `drifts` the running pods that would not be let where they are, as far as that was asked."""
 
     findings: tuple[Finding, ...]
     workloads: dict[Who, FindingOutcome]
+    loads: tuple[Load, ...] = ()
+    drifts: tuple[Drift, ...] = ()
 
     @staticmethod
-    def of(findings: Iterable[Finding]) -> Summary:
+    def of(findings: Iterable[Finding], loads: Iterable[Load] = (), drifts: Iterable[Drift] = ()) -> Summary:
         """The summary of findings, of any number of clusters."""
         found = tuple(findings)
-        return Summary(found, _fares((_who(one), one.outcome) for one in found))
+        return Summary(found, _fares((_who(one), one.outcome) for one in found), tuple(loads), tuple(drifts))
 
     @property
     def pods(self) -> int:
@@ -170,6 +175,8 @@ class Summary:
             "pods": self.pods,
             "workloads": {one: self.counted(one) for one in FINDING_OUTCOMES},
             "policies": policies,
+            "capacity": [one.as_json() for one in self.loads],
+            "drift": [one.as_json() for one in self.drifts],
             "items": [one.as_json() for one in self.findings],
         }
 

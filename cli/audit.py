@@ -19,24 +19,30 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
 from audit import (
     FAILING,
     GROUPINGS,
+    Amounts,
     Finding,
+    Load,
     LostError,
     Replay,
     Selection,
     Summary,
     as_html,
+    descheduler,
+    drift_of,
     gather,
     in_order,
+    loads_of,
     now,
     places_of,
     rows,
+    script,
     selector_of,
     what_happens,
     why,
@@ -78,11 +84,13 @@ NOTHING = "none"
 
 class View(NamedTuple):
     """How findings are to be shown: grouped by what, and those that stay as they are, too; `source` says where the pods
-    were read from."""
+    were read from; and over how many seconds pods are to be moved, in which context of the kubeconfig."""
 
     by: str
     everything: bool
     source: str = ""
+    seconds: float = 0
+    context: str = ""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -114,14 +122,21 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", metavar="N", type=_jobs, default=1, help="processes that share the work (1); 0 for as many as cores"
     )
+    parser.add_argument(
+        "--over",
+        metavar="SECONDS",
+        type=float,
+        default=0,
+        help="with -o restarts: over how long pods are moved (at once)",
+    )
     parser.add_argument("-o", "--output", choices=[*FORMATS], default="text", help="how to print (text)")
 
 
 def run(args: argparse.Namespace) -> int:
     if not args.pods and not names_cluster(args):
         raise CommandError("say which pods: --pods FILE…, or --context NAME for those of a cluster")
-    summary = Summary.of(_replayed(args))
-    FORMATS[args.output](summary, View(args.by, args.all, _source(args)))
+    summary = _replayed(args)
+    FORMATS[args.output](summary, View(args.by, args.all, _source(args), args.over, args.context or ""))
     return int(summary.failing(args.fail_on))
 
 
@@ -156,7 +171,7 @@ def selected(args: argparse.Namespace) -> Selection:
         raise CommandError(f"--selector: {error}") from error
 
 
-def _replayed(args: argparse.Namespace) -> list[Finding]:
+def _replayed(args: argparse.Namespace) -> Summary:
     """The findings about the pods and workloads that the arguments name."""
     decider, nodes = decider_and_nodes(args)
     places = places_of(nodes, decider.pool_index)
@@ -169,7 +184,8 @@ def _replayed(args: argparse.Namespace) -> list[Finding]:
             every = rows(replay, args.jobs, lambda kinds: tell(f"{pods:,} pods read, {kinds:,} kinds of them decided"))
     except LostError as error:
         raise CommandError(str(error)) from error
-    return in_order(row.told() for row in every)
+    findings = in_order(row.told() for row in every)
+    return Summary.of(findings, loads_of(every, decider.pool_index.pools, places), drift_of(every))
 
 
 def _from_files(paths: Iterable[str]) -> Iterator[Manifest | Batch]:
@@ -232,7 +248,7 @@ def _as_html(summary: Summary, view: View) -> None:
 
 
 def _as_text(summary: Summary, view: View) -> None:
-    told = [one for one in summary.findings if view.everything or worth_telling(one)]
+    told: list[Finding] = [one for one in summary.findings if view.everything or worth_telling(one)]
     lines = summary.lines(view.by, told)  # type: ignore[arg-type]
     if lines:
         several = view.by != "owner"
@@ -249,11 +265,22 @@ def _as_text(summary: Summary, view: View) -> None:
         ]
         print(table(rows, (view.by.upper(), *(["WORKLOADS"] * several), "PODS", "EFFECT", "POLICIES", "WHY")))
         print()
+    if view.by == "pool" and summary.loads:
+        print(table([_load_row(one) for one in summary.loads], LOAD_HEADER))
+        print()
+    noted = [(one.pool or "nodes of no pool", "; ".join(one.notes)) for one in summary.loads if one.notes]
+    if noted:
+        print(table(noted))
+        print()
     policies = [(one.name, one.text) for one in summary.by_policy()]
     if policies:
         print(table(policies))
         print()
     print(summary.total)
+    if summary.drifts:
+        pods = amount(sum(one.pods for one in summary.drifts), "pod")
+        where = amount(len(summary.drifts), "workload")
+        print(f"{pods} of {where} would not be let where they run: `-o restarts` prints what moves them")
     print(styled(summary.verdict, GREEN if summary.ready else RED))
     for one in summary.blockers[:MOST_BLOCKERS]:
         print(f"  {one.workload.title} ({amount(one.pods, 'pod')}) {what_happens(one)}: {why(one)}")
@@ -262,10 +289,40 @@ def _as_text(summary: Summary, view: View) -> None:
         print(f"  and {rest:,} more")
 
 
+def _load_row(one: Load) -> Sequence[str]:
+    """What is asked of a pool in a line."""
+    nodes = "?" if one.nodes is None else f"{one.nodes:,}"
+    kinds = ("pods", "cpu", "memory", "gpus")
+    return (one.pool or "-", nodes, *(_change(kind, one.before, one.after, one.room) for kind in kinds))
+
+
+def _change(kind: str, before: Amounts, after: Amounts, room: Amounts) -> str:
+    """`12 → 15 of 16`."""
+    was, will, has = (getattr(amounts, kind) for amounts in (before, after, room))
+    unit = 2**30 if kind == "memory" else 1
+    told = f"{was / unit:,.4g}" if was == will else f"{was / unit:,.4g} → {will / unit:,.4g}"
+    return told if has is None else f"{told} of {has / unit:,.4g}"
+
+
+LOAD_HEADER = ("POOL", "NODES", "PODS", "CPU", "MEMORY (GiB)", "GPUS")
+
+
+def _as_script(summary: Summary, view: View) -> None:
+    for line in script(summary.drifts, view.seconds, view.context):
+        print(line)
+
+
+def _as_descheduler(summary: Summary, _: View) -> None:
+    for line in descheduler(summary.drifts, now()):
+        print(line)
+
+
 FORMATS: Mapping[str, Callable[[Summary, View], None]] = {
     "text": _as_text,
     "json": _as_json,
     "jsonl": _as_lines,
     "html": _as_html,
+    "restarts": _as_script,
+    "descheduler": _as_descheduler,
 }
 """By the word that asks for it: what prints a summary."""
