@@ -25,6 +25,8 @@ COMMANDS = {
     "pull": "take the archive of a bundle out of a registry",
     "diff": "say what changes from one revision of a bundle to another",
     "pools": "list pools as policies see them",
+    "schema": "write the JSON Schema of a bundle's documents, for editors",
+    "crds": "write the definitions of policies as objects of a cluster",
     "serve": "answer the API server as its admission webhook",
     "status": "say which revisions running webhooks serve",
     "rollback": "have them go back to the revision before",

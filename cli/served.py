@@ -39,8 +39,8 @@ def add_bundles(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="SOURCE",
         help="the bundle: a folder, an archive, git+https://HOST/REPOSITORY//FOLDER?branch=NAME (or tag, semver, "
-        "commit), or oci://REGISTRY/REPOSITORY:TAG (or @sha256:…, ?semver=); of several, what stands behind one is "
-        "about that one alone, and what stands before the first about all",
+        "commit), oci://REGISTRY/REPOSITORY:TAG (or @sha256:…, ?semver=), or objects://NAME, which are in the cluster; "
+        "of several, what stands behind one is about that one alone, and what stands before the first about all",
     )
     bundles = parser.add_argument_group("bundle")
     bundles.add_argument(

@@ -2,8 +2,8 @@
 
 `connect` finds a `Cluster`, as kubectl or a pod's service account would; `listed` reads all objects of a kind once, a
 `Reflector` keeps a copy of them up to date; `Events` are all that is written. What pools are known from is a `Fleet`:
-`fleet_of` reads it once, a `FleetWatch` follows it. Start with `client.py`, then `reflector.py`; `objects.py` says what
-is kept.
+`fleet_of` reads it once, a `FleetWatch` follows it; a `PolicyWatch` follows policies that are objects. Start with
+`client.py`, then `reflector.py`; `objects.py` says what is kept.
 """
 
 from cluster.client import ClusterError, InCluster, connect, inside, own_namespace, release_of
@@ -12,9 +12,11 @@ from cluster.fleet import Fleet, FleetWatch, fleet_of
 from cluster.listing import RefusedError, found, listed, pages
 from cluster.lookup import LookupFailedError
 from cluster.objects import Namespaces
+from cluster.policies import MAX_SPEC, Policies, PolicyWatch
 from cluster.replicas import Replica, replica_at, replicas_of
 
 __all__ = [
+    "MAX_SPEC",  # how many bytes of JSON are read of one object of a bundle
     "ClusterError",  # the error of a cluster that there is no way to
     "EventFailedError",  # why the API server took no event, or did not say which pods there are
     "Events",  # events of the core API, written and counted on, and the pods that they are about
@@ -23,6 +25,8 @@ __all__ = [
     "InCluster",  # whether to use the pod's own service account: auto, yes or no
     "LookupFailedError",  # why an object could not be read while a request waited for it
     "Namespaces",  # Namespaces of the cluster, watched, and looked up where a watch is late
+    "Policies",  # the objects of a bundle at one time
+    "PolicyWatch",  # the objects of a bundle in a cluster, followed
     "RefusedError",  # the ClusterError of an answer with another status than 200
     "Replica",  # a running webhook, asked over its plain port
     "Sought",  # a pod that was asked for, and may be there by now

@@ -15,6 +15,7 @@ is asked for again every few seconds, for it may appear; one that vanishes takes
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import math
 import random
@@ -66,7 +67,8 @@ class Kind(Generic[T]):
     """A kind of objects: where they are listed, and how one of them becomes what is kept of it.
 
     `others` are the paths of older versions of its API, looked at where the first is not there. Of an `optional` kind
-    there may be no API, or no right to read it.
+    there may be no API, or no right to read it. `query` says which of them, by labels or fields; `page` is how many are
+    listed at a time, 0 for as many as usual.
     """
 
     name: str
@@ -75,6 +77,8 @@ class Kind(Generic[T]):
     keep: Callable[[Any], T]
     others: tuple[str, ...] = ()
     optional: bool = False
+    query: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    page: int = 0
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -164,6 +168,8 @@ class Reflector(Generic[T]):
         self.synced = False
         self.unread = False
         """Of an optional kind: it may not be read, or could not be in all this time."""
+        self.absent = False
+        """Of an optional kind: there is no such API."""
         self.problem = f"{kind.name} are being listed"
         self._path = kind.path
         self._began = time.monotonic()
@@ -275,7 +281,7 @@ class Reflector(Generic[T]):
         gone = bool(self._items) or not self.synced or self.unread
         if self._items:
             log.warning("%s: the API is gone, and so are they", self.kind.name)
-        self._items, self.synced, self.unread = {}, True, False
+        self._items, self.synced, self.unread, self.absent = {}, True, False, True
         self.problem = f"the cluster has no {self.kind.name}"
         self._metrics.cache_synced.labels(self.kind.name).set(1)
         if gone:
@@ -305,7 +311,7 @@ class Reflector(Generic[T]):
 
     def _list(self) -> None:
         found: dict[str, T] = {}
-        query = {"limit": str(self._timing.page)}
+        query = {"limit": str(self.kind.page or self._timing.page)}
         while True:
             with self._answer(query, self._timing.list_silence) as response:
                 page = self._pages.decode(_whole(response))
@@ -317,9 +323,9 @@ class Reflector(Generic[T]):
             query["continue"] = page.metadata.continue_
         if self._stop.is_set():
             return
-        different = found != self._items or not self.synced or self.unread
+        different = found != self._items or not self.synced or self.unread or self.absent
         self._items, self._version = found, page.metadata.resource_version
-        self.synced, self.unread = True, False
+        self.synced, self.unread, self.absent = True, False, False
         self._metrics.cache_synced.labels(self.kind.name).set(1)
         self._contact()
         if different:
@@ -369,7 +375,7 @@ class Reflector(Generic[T]):
         return self.kind.keep(self._objects.decode(raw))
 
     def _answer(self, query: dict[str, str], silence: float) -> _Answer:
-        response = self._cluster.get(self._path, query, silence)
+        response = self._cluster.get(self._path, {**self.kind.query, **query}, silence)
         if response.status == 200:
             return _Answer(self, response)
         with _Answer(self, response):

@@ -30,6 +30,7 @@ from engine.documents import Problem
 from engine.versions import version_of
 
 if TYPE_CHECKING:
+    from cluster import PolicyWatch
     from telemetry import Metrics
 
 LOCAL_SECONDS = 0.5
@@ -65,12 +66,16 @@ def followed(
     demands: Demands,
     credentials: Path | None = None,
     timeout_seconds: float = SECONDS,
+    watch: PolicyWatch | None = None,
 ) -> Followed:
     """How a source is followed: what is here twice a second, what is elsewhere every `poll_seconds`, more or less.
 
-    `credentials` is a folder; one question takes at most `timeout_seconds`. Raises BundleError.
+    `credentials` is a folder; one question takes at most `timeout_seconds`; `watch` follows objects, so that asking
+    costs nothing. Raises BundleError.
     """
-    source = source_of(address, credentials, timeout_seconds)
+    source = source_of(address, credentials, timeout_seconds, watch)
+    if watch:
+        return Followed(source, address.kind, LOCAL_SECONDS, jitter=0.0, demands=demands)
     if address.local:
         return Followed(source, address.kind, LOCAL_SECONDS, jitter=0.0, local=True, demands=demands)
     return Followed(source, address.kind, poll_seconds, demands=demands)
@@ -114,6 +119,11 @@ class Follower:
     def local(self) -> bool:
         """Whether its source can be asked at once."""
         return self._followed.local
+
+    @property
+    def active(self) -> Candidate | None:
+        """What decides now."""
+        return self._active
 
     @property
     def status(self) -> Status:

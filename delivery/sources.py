@@ -6,6 +6,7 @@ One grammar for every command:
 - `git+https://host/repo.git//sub/folder?branch=main`, or `tag=v1.2.0`, `semver=^1.2`, `commit=<40 hexadecimal digits>`,
   none of them for the default branch; `git+ssh://git@host:port/repo.git//sub`, `git+file:///path//sub`
 - `oci://registry/repository:tag`, `oci://registry/repository@sha256:<64 digits>`, `oci://registry/repository?semver=^1.2`
+- `objects://name`, the Bundle of that name in the cluster, with the PlacementPolicies whose label says so
 
 Credentials are never part of it: they would be shown wherever the source is named.
 """
@@ -16,18 +17,22 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 from urllib.parse import unquote
 
 from delivery import content
 from delivery.archive import ArchiveSource
 from delivery.folder_source import FolderSource
 from engine.documents import BundleError, Problem, Source, Span, did_you_mean, printable
+from engine.names import is_label_value, is_subdomain
 from engine.versions import VersionRange
 
-Kind = Literal["folder", "archive", "git", "oci"]
+if TYPE_CHECKING:  # whoever reads a folder does without
+    from cluster import PolicyWatch
+
+Kind = Literal["folder", "archive", "git", "oci", "objects"]
 ARCHIVES = (".tar.gz", ".tgz")
-SCHEMES = ("git+https://", "git+ssh://", "git+file://", "git+http://", "oci://")
+SCHEMES = ("git+https://", "git+ssh://", "git+file://", "git+http://", "oci://", "objects://")
 WANTED = ("branch", "tag", "semver", "commit")
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 WRITTEN = "source"
@@ -51,9 +56,9 @@ _NO_REFERENCE = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-/]|/$|\.$|\
 class Address:
     """A source as somebody wrote it, taken apart.
 
-    `location` is a path; of a repository its URL, for git to understand; of an artifact `registry/repository`. `folder`
-    is the one inside a repository, empty for all of it. `wanted` says which state: `branch`, `tag`, `semver`, `commit`
-    or `digest`, and its value; both empty where nothing is said.
+    `location` is a path; of a repository its URL, for git to understand; of an artifact `registry/repository`; of
+    objects the bundle's name. `folder` is the one inside a repository, empty for all of it. `wanted` says which state:
+    `branch`, `tag`, `semver`, `commit` or `digest`, and its value; both empty where nothing is said.
     """
 
     text: str
@@ -73,10 +78,13 @@ def read_address(text: str, flag: str = "--bundle") -> Address:
     return _Reader(Source(flag, text)).address()
 
 
-def source_of(address: Address, credentials: Path | None = None, seconds: float = SECONDS) -> content.Source:
+def source_of(
+    address: Address, credentials: Path | None = None, seconds: float = SECONDS, watch: PolicyWatch | None = None
+) -> content.Source:
     """The source of an address.
 
-    `credentials` is a folder of files, read at each use; `seconds` is how long a look or a fetch may take.
+    `credentials` is a folder of files, read at each use; `seconds` is how long a look or a fetch may take. Objects are
+    followed by `watch`; without, kubectl's cluster is asked once.
     """
     if address.kind == "folder":
         return FolderSource(address.location)
@@ -86,6 +94,10 @@ def source_of(address: Address, credentials: Path | None = None, seconds: float 
         from delivery.git import GitSource
 
         return GitSource(address, credentials, seconds)
+    if address.kind == "objects":
+        from delivery.objects import ObjectSource, once
+
+        return ObjectSource(watch) if watch else once(address.location, seconds)
     from delivery.oci import OciSource, reference_of
 
     return OciSource(reference_of(address.location, address.wanted), credentials, seconds)
@@ -118,9 +130,18 @@ class _Reader:
             self._wrong(
                 "an address of a source has no fragment", at, len(self._text), hint="say `?branch=…` or `?tag=…`"
             )
+        if scheme == "objects://":
+            return self._objects(len(scheme))
         path, mark, query = self._text.partition("?")
         wanted = self._wanted(query, len(path) + 1, scheme) if mark else ("", "")
         return self._oci(path, scheme, wanted) if scheme == "oci://" else self._git(path, scheme, wanted)
+
+    def _objects(self, start: int) -> Address:
+        name = self._text[start:]
+        if not is_label_value(name) or not is_subdomain(name):
+            what = "lower-case letters, digits, `-` and `.`, 63 at most"
+            self._wrong(f"`{name}` is no name of a Bundle", start, len(self._text), what)
+        return Address(self._text, "objects", name)
 
     def _git(self, path: str, scheme: str, wanted: tuple[str, str]) -> Address:
         start = len(scheme)

@@ -13,7 +13,9 @@ from typing import Any, BinaryIO, Literal
 from urllib.parse import urlsplit
 
 from audit import DecisionLog
-from cluster import Events, FleetWatch, InCluster, Namespaces, connect, inside, own_namespace, release_of
+from cluster import (
+    Events, FleetWatch, InCluster, Namespaces, PolicyWatch, connect, inside, own_namespace, release_of,
+)
 from delivery import (
     Activation,
     Candidate,
@@ -106,9 +108,17 @@ class Options:
         return self.namespace or own_namespace() or OWN_NAMESPACE
 
     @property
+    def followed_objects(self) -> dict[str, str]:
+        """The sources that are objects of the cluster, and the names of the bundles there."""
+        said = [source for one in self.bundles for source in (one.source, one.shadow, one.previous) if source]
+        found = {source: read_address(source) for source in said}
+        return {source: address.location for source, address in found.items() if address.kind == "objects"}
+
+    @property
     def watches(self) -> bool:
-        """Whether a cluster is watched: always without files of pools, else where one is named or this runs in one."""
-        asked = bool(self.kubeconfig or self.context) or self.in_cluster == "yes"
+        """Whether a cluster is watched: always without files of pools, or for policies that are objects of it; else
+        where one is named or this runs in one."""
+        asked = bool(self.kubeconfig or self.context) or self.in_cluster == "yes" or bool(self.followed_objects)
         return asked or not self.pools or (self.in_cluster == "auto" and inside())
 
 
@@ -133,6 +143,8 @@ def serve(options: Options, output: BinaryIO) -> None:
         reflectors = [*fleet.reflectors, namespaces.reflector] if fleet and namespaces else []
         live = LiveInventory(fleet.take if fleet else None, (*options.pool_labels, *POOL_LABELS), options.pools)
         stages = _stages(options, live)
+        objects = {s: PolicyWatch(cluster, name, metrics) for s, name in options.followed_objects.items() if cluster}
+        reflectors += [reflector for watch in objects.values() for reflector in watch.reflectors]
         previous = {
             i: each.previous for i, each in enumerate(options.bundles) if each.previous and options.rollout < 100
         }
@@ -141,12 +153,13 @@ def serve(options: Options, output: BinaryIO) -> None:
         release = partial(release_of, cluster) if cluster else str
         several = len(options.bundles) > 1
         neighbours = Neighbours(len(options.bundles), _cluster(options)) if several else None
+        follow = partial(_follower, options, metrics, release, objects)
         followers = [
-            _follower(options, i, each.source, partial(activation.take, place=i), metrics, release, neighbours)
+            follow(i, each.source, partial(activation.take, place=i), neighbours)
             for i, each in enumerate(options.bundles)
         ]
         followers += [
-            _follower(options, i, source, partial(activation.take_previous, place=i), metrics, release, side="previous")
+            follow(i, source, partial(activation.take_previous, place=i), side="previous")
             for i, source in previous.items()
         ]
         for reflector in reversed(reflectors):
@@ -164,7 +177,7 @@ def serve(options: Options, output: BinaryIO) -> None:
         shadow = Shadow(activation, stages.build, metrics, decisions) if shadowed else None
         notices = Notices(Events(cluster), metrics) if options.events and cluster else None
         watchers = tuple(each for each in (shadow, notices) if each is not None)
-        beside = (*_shadowing(options, shadow, metrics, release), *((notices,) if notices else ()))
+        beside = (*_shadowing(options, shadow, follow), *((notices,) if notices else ()))
         for part in (certificate, activation, *followers, *beside):
             stack.callback(part.stop)
             part.start()
@@ -214,18 +227,14 @@ def serve(options: Options, output: BinaryIO) -> None:
         serving.run(admission_port, health_port)
 
 
-def _shadowing(
-    options: Options, shadow: Shadow | None, metrics: Metrics, release: Callable[[], str]
-) -> Iterator[Shadow | Follower]:
+def _shadowing(options: Options, shadow: Shadow | None, follow: Callable[..., Follower]) -> Iterator[Shadow | Follower]:
     """The shadow and who follows its sources; what is wrong with that is told, and keeps nobody from serving."""
     if shadow is None:
         return
     yield shadow
     for place, each in enumerate(options.bundles):
         if each.shadow:
-            yield _follower(
-                options, place, each.shadow, partial(shadow.take, place=place), metrics, release, side="shadow"
-            )
+            yield follow(place, each.shadow, partial(shadow.take, place=place), side="shadow")
 
 
 def _names(options: Options) -> list[str]:
@@ -251,16 +260,17 @@ def _stages(options: Options, live: LiveInventory) -> Stages:
 
 def _follower(
     options: Options,
+    metrics: Metrics,
+    release: Callable[[], str],
+    objects: Mapping[str, PolicyWatch],
     place: int,
     source: str,
     take: Callable[[Candidate, str, float], None],
-    metrics: Metrics,
-    release: Callable[[], str],
     neighbours: Neighbours | None = None,
     side: Literal["active", "previous", "shadow"] = "active",
 ) -> Follower:
     """Who follows a source for the bundle in a place, of which the same is asked whichever source it is. What a shadow
-    was is not kept. `release` is the cluster's."""
+    was is not kept. `release` is the cluster's; `objects` are watched, by the source that they are."""
     bundle = options.bundles[place]
     demands = Demands(
         vouch=bundle.trusted.vouch if bundle.trusted else None,
@@ -273,7 +283,8 @@ def _follower(
     )
     credentials = Path(bundle.credentials) if bundle.credentials else None
     store = Store(Path(options.state), source) if options.state and side != "shadow" else None
-    asked = followed(read_address(source), bundle.poll_seconds, demands, credentials, bundle.timeout_seconds)
+    watch = objects.get(source)
+    asked = followed(read_address(source), bundle.poll_seconds, demands, credentials, bundle.timeout_seconds, watch)
     if side != "shadow" and bundle.previous:
         asked = replace(asked, side=side, percent=options.rollout if side == "active" else 100 - options.rollout)
     return Follower(asked, take, metrics, store, (neighbours, place) if neighbours else None)

@@ -5,9 +5,20 @@ expressions are still text, as `Excerpt`s; `engine.program` compiles them.
 
 Start with `model.py` (what a bundle is); `fields.py` has the tables of all fields, `reader.py` puts the documents of
 the files together, `params.py` checks constants against their schema, `overrides.py` lays others over them,
-`selector.py` matches labels.
+`selector.py` matches labels. `definitions.py` makes custom resources of the tables.
 """
 
+from engine.bundle.definitions import (
+    BUNDLE_LABEL,
+    BUNDLES,
+    POLICIES,
+    RESOURCES,
+    Resource,
+    canonical,
+    definition,
+    document_schema,
+    whole_schema,
+)
 from engine.bundle.model import (
     FAILURE_POLICIES,
     MODES,
@@ -37,8 +48,12 @@ from engine.bundle.reader import parse_bundle
 from engine.bundle.selector import LabelRequirement, Selector
 
 __all__ = [
+    "BUNDLES",  # the Resource of what a bundle's policies share
+    "BUNDLE_LABEL",  # the label of an object that says of which bundle it is
     "FAILURE_POLICIES",  # all of FailurePolicy
     "MODES",  # all of Mode, from the least careful to the most careful
+    "POLICIES",  # the Resource of policies
+    "RESOURCES",  # all kinds of a bundle's documents that are objects of a cluster, too
     "SYSTEM_NAMESPACES",  # namespaces whose pods are left alone unless `handsOn` names them
     "Bundle",  # policies, exemptions, tests and constants, and the files that they were read from
     "Case",  # one case of a Test: a pod and what to expect
@@ -54,6 +69,7 @@ __all__ = [
     "PodTerm",  # an entry of `podAffinity` or `podAntiAffinity`
     "Policy",  # one PlacementPolicy
     "Preference",  # an entry of `prefer`: an expression with a weight of 1 to 100, or a score
+    "Resource",  # a kind of objects of a cluster
     "Revision",  # what exactly is active: name, version, SHA-256 of the files, and of what was laid over
     "Schema",  # what a constant of `params` may be
     "Selector",  # a Kubernetes label selector
@@ -61,7 +77,11 @@ __all__ = [
     "Spread",  # an entry of `spread`: a topology spread constraint
     "Test",  # one PlacementTest: cases, and the pools that they run on
     "Tolerance",  # an entry of `tolerate`: an expression, and for how long
+    "canonical",  # the document that an object of a cluster stands for
+    "definition",  # the CustomResourceDefinition of a Resource
+    "document_schema",  # the JsonSchema of a document, by its kind
     "overridden",  # the Bundle with constants of a cluster's; raises BundleError
     "parse_bundle",  # the Bundle of files, and everything that is wrong with them
     "schema_like",  # what may take the place of a constant where a bundle has no schema: data of the same kind
+    "whole_schema",  # a JsonSchema as a document of its own
 ]

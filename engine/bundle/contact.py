@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from engine.documents import Bad, Map, Problem, Problems, Scalar, Value, bad, did_you_mean, label_key, mapping, text
+from engine.documents import (
+    Bad,
+    Map,
+    Problem,
+    Problems,
+    Scalar,
+    Value,
+    bad,
+    described,
+    did_you_mean,
+    label_key,
+    mapping,
+    schema_of,
+    text,
+)
 
 PREFIX = "bayplan.dev/"
 OWNER, LINK = f"{PREFIX}owner", f"{PREFIX}link"
@@ -31,6 +45,7 @@ class Contact(NamedTuple):
 
 
 NOBODY = Contact()
+_annotations = mapping(label_key, text)
 
 
 def contact_in(annotations: Any) -> Contact:
@@ -38,9 +53,10 @@ def contact_in(annotations: Any) -> Contact:
     return Contact(annotations.get(OWNER, ""), annotations.get(LINK, ""))
 
 
+@described(schema_of(_annotations))
 def annotated(value: Value, problems: Problems) -> dict[str, str] | Bad:
     """A document's annotations. Those of PREFIX are checked, for people read them beside a refusal."""
-    read: dict[str, str] | Bad = mapping(label_key, text)(value, problems)
+    read: dict[str, str] | Bad = _annotations(value, problems)
     for key, given in value.entries if isinstance(value, Map) else ():
         if not isinstance(key, Scalar) or not key.text.startswith(PREFIX) or not isinstance(given, Scalar):
             continue

@@ -1,4 +1,8 @@
-"""Tables of the fields of a bundle's documents, and the shapes that read them."""
+"""Tables of the fields of a bundle's documents, and the shapes that read them.
+
+They stand in one file, for they are one vocabulary: what a field is called, takes and is about is looked up here by
+whoever reads documents, explains them to editors, or defines them as custom resources.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +48,7 @@ from engine.documents import (
     checked,
     choice,
     constant,
+    described,
     distinct,
     expression,
     filled,
@@ -203,59 +208,118 @@ def _pod_term(read: Read, value: Map, problems: Problems) -> Any:
 _condition_name = checked(is_label_key, "name", "a condition's name", "letters, digits, `-`, `_` and `.`, at most 63")
 _weight = integer(1, 100)
 
-EXPRESSION = {"expression": Field(expression, required=True), "message": Field(text, "")}
-TOLERANCE = {**EXPRESSION, "seconds": Field(integer(0, INT32))}
-CONDITION = {"name": Field(_condition_name, required=True), "expression": Field(expression, required=True)}
-VARIABLE = {"name": Field(identifier, required=True), "expression": Field(expression, required=True)}
-PREFERENCE = {**EXPRESSION, "weight": Field(_weight), "score": Field(expression)}
-SHARE = {
-    "share": Field(integer(0, 100), required=True),
-    **EXPRESSION,
-    "whenUnsatisfiable": Field(choice("DoNotSchedule", "ScheduleAnyway"), "DoNotSchedule"),
+EXPRESSION = {
+    "expression": Field(
+        expression, required=True, about="An expression of CEL. What it may read depends on its place."
+    ),
+    "message": Field(text, "", about="What people are told when it decides."),
 }
+TOLERANCE = {
+    **EXPRESSION,
+    "seconds": Field(
+        integer(0, INT32), about="How long pods stay on a node that gets such a NoExecute taint; for ever without it."
+    ),
+}
+CONDITION = {
+    "name": Field(_condition_name, required=True, about="A name for messages, given once."),
+    "expression": Field(
+        expression, required=True, about="An expression of CEL over `pod`, `namespaceObject`, `request` and the like."
+    ),
+}
+VARIABLE = {
+    "name": Field(identifier, required=True, about="Expressions use it as `variables.<name>`."),
+    "expression": Field(expression, required=True, about="An expression of CEL, evaluated when it is used."),
+}
+PREFERENCE = {
+    **EXPRESSION,
+    "weight": Field(_weight, about="How much it counts, from 1 to 100. Either this or `score`."),
+    "score": Field(expression, about="An expression of CEL that gives the weight, cut to 0 to 100."),
+}
+SHARE = {
+    "share": Field(integer(0, 100), required=True, about="Per cent of the pods; those of a split are 100 together."),
+    **EXPRESSION,
+    "whenUnsatisfiable": Field(
+        choice("DoNotSchedule", "ScheduleAnyway"),
+        "DoNotSchedule",
+        about="DoNotSchedule (default): it is required. ScheduleAnyway: it is preferred. The same for all shares.",
+    ),
+}
+_COUNTED = "Which pods count, as in Kubernetes. With neither this nor matchLabelKeys, those of the pod's own workload."
+_COUNTED_KEYS = "Labels of which the pod's own values are asked for."
 SPREAD = {
-    "topologyKey": Field(label_key, required=True),
-    "maxSkew": Field(integer(1, INT32), 1),
-    "whenUnsatisfiable": Field(choice("DoNotSchedule", "ScheduleAnyway"), required=True),
-    "labelSelector": Field(label_selector),
-    "matchLabelKeys": Field(distinct(label_key), ()),
-    "minDomains": Field(integer(1, INT32)),
-    "nodeAffinityPolicy": Field(choice("Honor", "Ignore")),
-    "nodeTaintsPolicy": Field(choice("Honor", "Ignore")),
+    "topologyKey": Field(label_key, required=True, about="The label of nodes over whose values pods are spread."),
+    "maxSkew": Field(integer(1, INT32), 1, about="By how many pods the values may differ. Default: 1."),
+    "whenUnsatisfiable": Field(
+        choice("DoNotSchedule", "ScheduleAnyway"), required=True, about="Whether pods wait or go elsewhere."
+    ),
+    "labelSelector": Field(label_selector, about=_COUNTED),
+    "matchLabelKeys": Field(distinct(label_key), (), about=_COUNTED_KEYS),
+    "minDomains": Field(integer(1, INT32), about="How many values there must be. Only with DoNotSchedule."),
+    "nodeAffinityPolicy": Field(choice("Honor", "Ignore"), about="Whether nodes that the pod excludes count."),
+    "nodeTaintsPolicy": Field(choice("Honor", "Ignore"), about="Whether nodes whose taints keep the pod away count."),
 }
 POD_TERM = {
-    "topologyKey": Field(label_key, required=True),
-    "labelSelector": Field(label_selector),
-    "matchLabelKeys": Field(distinct(label_key), ()),
-    "mismatchLabelKeys": Field(distinct(label_key), ()),
-    "weight": Field(_weight),
-    "required": Field(boolean, False),
-    "namespaces": Field(distinct(namespace_name), ()),
-    "namespaceSelector": Field(label_selector),
+    "topologyKey": Field(label_key, required=True, about="The label of nodes by which nodes are the same place."),
+    "labelSelector": Field(label_selector, about=_COUNTED),
+    "matchLabelKeys": Field(distinct(label_key), (), about=_COUNTED_KEYS),
+    "mismatchLabelKeys": Field(distinct(label_key), (), about="Labels of which the pod's own values are shut out."),
+    "weight": Field(_weight, about="How much it counts, from 1 to 100. Either this or `required: true`."),
+    "required": Field(boolean, False, about="Whether pods wait where it can't be had."),
+    "namespaces": Field(distinct(namespace_name), (), about="Namespaces whose pods count. Default: the pod's own."),
+    "namespaceSelector": Field(label_selector, about="The same by labels; an empty one means all."),
 }
 
 _expressions = items(record("an expression's entry", EXPRESSION, _expression))
 _pod_terms = items(record("a pod affinity term", POD_TERM, _pod_term))
+_ABOUT_MODE = "enforce (default), audit (decided and recorded, never patched) or off. The most careful one wins."
+_ABOUT_FAILURE = "When the policy can't be decided for a pod: Fail refuses the pod, Ignore leaves the policy out."
+_ABOUT_PODS = "The pods that it is about, by their labels. Default: all."
+_ABOUT_NAMESPACES = "The namespaces whose pods it is about, by their labels. Default: all."
+_ABOUT_CONDITIONS = "Expressions of CEL that must all be true of a pod."
 POLICY = {
-    "description": Field(text, ""),
-    "podSelector": Field(label_selector, {}),
-    "namespaceSelector": Field(label_selector, {}),
-    "matchConditions": Field(items(record("a match condition", CONDITION, _named)), ()),
-    "variables": Field(items(record("a variable", VARIABLE, _named)), ()),
-    "require": Field(_expressions, ()),
-    "split": Field(some(record("a share", SHARE, _share)), ()),
-    "prefer": Field(items(record("a preference", PREFERENCE, _preference)), ()),
-    "fallback": Field(_expressions, ()),
-    "tolerate": Field(items(record("an entry of `tolerate`", TOLERANCE, _tolerance)), ()),
-    "spread": Field(items(record("a spread constraint", SPREAD, _spread)), ()),
-    "podAffinity": Field(_pod_terms, ()),
-    "podAntiAffinity": Field(_pod_terms, ()),
-    "deny": Field(_expressions, ()),
-    "whenEmpty": Field(choice(*WHEN_EMPTY), "deny"),
-    "failurePolicy": Field(choice(*FAILURE_POLICIES)),
-    "mode": Field(choice(*MODES), "enforce"),
-    "rollout": Field(integer(0, 100), 100),
-    "priority": Field(integer(-INT32 - 1, INT32), 0),
+    "description": Field(text, "", about="For people: what it is for."),
+    "podSelector": Field(label_selector, {}, about=_ABOUT_PODS),
+    "namespaceSelector": Field(label_selector, {}, about=_ABOUT_NAMESPACES),
+    "matchConditions": Field(items(record("a match condition", CONDITION, _named)), (), about=_ABOUT_CONDITIONS),
+    "variables": Field(
+        items(record("a variable", VARIABLE, _named)), (), about="What several expressions share, by name."
+    ),
+    "require": Field(
+        _expressions, (), about="The pool, and the node, must satisfy every one: becomes required node affinity."
+    ),
+    "split": Field(
+        some(record("a share", SHARE, _share)), (), about="Each pod falls into one share and goes to its nodes."
+    ),
+    "prefer": Field(
+        items(record("a preference", PREFERENCE, _preference)), (), about="Becomes preferred node affinity, by weight."
+    ),
+    "fallback": Field(
+        _expressions, (), about="Tiers, the best first, above all that is preferred. Nodes of none stay allowed."
+    ),
+    "tolerate": Field(
+        items(record("an entry of `tolerate`", TOLERANCE, _tolerance)),
+        (),
+        about="Which taints of the nodes that are left are tolerated. Default: none.",
+    ),
+    "spread": Field(
+        items(record("a spread constraint", SPREAD, _spread)),
+        (),
+        about="Topology spread constraints, as in Kubernetes.",
+    ),
+    "podAffinity": Field(_pod_terms, (), about="Which pods it goes near to."),
+    "podAntiAffinity": Field(_pod_terms, (), about="Which pods it keeps away from."),
+    "deny": Field(_expressions, (), about="Refuses a pod as it is, if one of them is true."),
+    "whenEmpty": Field(
+        choice(*WHEN_EMPTY),
+        "deny",
+        about="Where no node is left: deny (default) refuses the pod; warn and ignore leave the policy out.",
+    ),
+    "failurePolicy": Field(choice(*FAILURE_POLICIES), about=_ABOUT_FAILURE),
+    "mode": Field(choice(*MODES), "enforce", about=_ABOUT_MODE),
+    "rollout": Field(integer(0, 100), 100, about="Per cent of workloads; each stays on its side while it grows."),
+    "priority": Field(
+        integer(-INT32 - 1, INT32), 0, about="Who is taken first where not all can be had: the higher. Default: 0."
+    ),
 }
 
 
@@ -276,6 +340,7 @@ def _exemption(read: Read, value: Map, problems: Problems) -> Any:
     )
 
 
+@described({"type": ["boolean", "string"], "enum": [True, False, "template"]})
 def _daemon_sets(value: Value, problems: Problems) -> Any:
     """`template`, or true for their pods."""
     if isinstance(value, Scalar) and isinstance(value.value, bool):
@@ -295,6 +360,11 @@ def _is_version(said: str) -> bool:
     return version_of(said) is not None and not said.startswith("v")
 
 
+@described({"type": "string"})
+def _any_key(value: Value, _: Problems) -> Any:
+    return value.text if isinstance(value, Scalar) else BAD
+
+
 def _is_range(said: str) -> bool:
     try:
         return bool(VersionRange(said))
@@ -306,51 +376,71 @@ _range = checked(_is_range, "version-range", "a range of versions", "as in `>=1.
 
 
 EXEMPTION = {
-    "name": Field(object_name, required=True),
-    "reason": Field(filled, required=True),
-    "policies": Field(distinct(object_name), ()),
-    "podSelector": Field(label_selector, {}),
-    "namespaceSelector": Field(label_selector, {}),
-    "matchConditions": Field(items(record("a match condition", CONDITION, _named)), ()),
+    "name": Field(object_name, required=True, about="Told in decisions."),
+    "reason": Field(filled, required=True, about="Why: told in decisions and in the audit."),
+    "policies": Field(distinct(object_name), (), about="The policies that it is about. Default: all of the bundle."),
+    "podSelector": Field(label_selector, {}, about=_ABOUT_PODS),
+    "namespaceSelector": Field(label_selector, {}, about=_ABOUT_NAMESPACES),
+    "matchConditions": Field(items(record("a match condition", CONDITION, _named)), (), about=_ABOUT_CONDITIONS),
 }
 HANDS_ON = {
-    "daemonSets": Field(_daemon_sets, "no"),
-    "namespaces": Field(distinct(choice(*SYSTEM_NAMESPACES)), ()),
+    "daemonSets": Field(_daemon_sets, "no", about="true: pods of DaemonSets; template: DaemonSets, by their template."),
+    "namespaces": Field(
+        distinct(choice(*SYSTEM_NAMESPACES)), (), about="Namespaces that are otherwise left alone, and here are not."
+    ),
+}
+REQUIRES = {
+    "bayplan": Field(_range, about="A range of versions of Bayplan, as in `>=0.1`."),
+    "kubernetes": Field(_range, about="A range of versions of Kubernetes, as in `>=1.30`."),
 }
 BUNDLE = {
     "version": Field(
-        checked(_is_version, "version", "a semantic version", "as in `1.2.0` or `1.2.0-rc.1`"), required=True
+        checked(_is_version, "version", "a semantic version", "as in `1.2.0` or `1.2.0-rc.1`"),
+        required=True,
+        about="A semantic version, part of the revision that decisions name.",
     ),
-    "description": Field(text, ""),
-    "requires": Field(record("`requires`", {"bayplan": Field(_range), "kubernetes": Field(_range)}), {}),
-    "mode": Field(choice(*MODES), "enforce"),
-    "annotate": Field(boolean, False),
-    "failurePolicy": Field(choice(*FAILURE_POLICIES)),
-    "params": Field(mapping(lambda key, _: key.text if isinstance(key, Scalar) else BAD, constant), {}),
-    "paramsSchema": Field(schema_of_params),
-    "exemptions": Field(items(record("an exemption", EXEMPTION, _exemption)), ()),
-    "handsOn": Field(record("`handsOn`", HANDS_ON, _hands_on), HandsOn()),
-    "workloadLabels": Field(distinct(label_key), ()),
+    "description": Field(text, "", about="For people: what it is for."),
+    "requires": Field(record("`requires`", REQUIRES), {}, about="The versions that it is written for."),
+    "mode": Field(choice(*MODES), "enforce", about=_ABOUT_MODE),
+    "annotate": Field(
+        boolean, False, about="Whether its name, its revision and the policies are written on pods that it places."
+    ),
+    "failurePolicy": Field(choice(*FAILURE_POLICIES), about=f"{_ABOUT_FAILURE} For policies that say nothing of it."),
+    "params": Field(
+        mapping(_any_key, constant), {}, about="Constants, by name: expressions use them as `params.<name>`."
+    ),
+    "paramsSchema": Field(
+        schema_of_params, about="What the constants must be: type, items, properties, additionalProperties, required."
+    ),
+    "exemptions": Field(
+        items(record("an exemption", EXEMPTION, _exemption)), (), about="Pods that policies leave alone, and why."
+    ),
+    "handsOn": Field(
+        record("`handsOn`", HANDS_ON, _hands_on), HandsOn(), about="What of the system's pods is not left alone."
+    ),
+    "workloadLabels": Field(
+        distinct(label_key), (), about="More labels that name a workload, by which pods of operators are counted."
+    ),
 }
 
 _objects = items(any_object)
 EXPECT = {
-    "allowed": Field(boolean),
-    "message": Field(filled),
-    "unchanged": Field(boolean),
-    "pools": Field(items(filled)),
-    "untolerated": Field(items(filled)),
-    "policies": Field(mapping(object_name, choice(*OUTCOMES))),
-    "shares": Field(mapping(object_name, integer(0, 100))),
-    "overruled": Field(items(object_name)),
-    "warnings": Field(items(filled)),
-    "nodeAffinity": Field(_objects),
-    "preferred": Field(_objects),
-    "tolerations": Field(_objects),
-    "topologySpreadConstraints": Field(_objects),
-    "podAffinity": Field(any_object),
-    "podAntiAffinity": Field(any_object),
-    "patch": Field(_objects),
+    "allowed": Field(boolean, about="Whether the pod is let in."),
+    "message": Field(filled, about="A part of the sentence that explains the decision."),
+    "unchanged": Field(boolean, about="Whether the pod stays as it is."),
+    "pools": Field(items(filled), about="The names of the pools that are left."),
+    "untolerated": Field(items(filled), about="Of these, the ones whose taints bar the pod."),
+    "policies": Field(mapping(object_name, choice(*OUTCOMES)), about="What becomes of policies, by name."),
+    "shares": Field(mapping(object_name, integer(0, 100)), about="Per cents of the pod's share, by policy."),
+    "overruled": Field(items(object_name), about="The names of the policies that are overruled."),
+    "warnings": Field(items(filled), about="Parts of the warnings, in order."),
+    "nodeAffinity": Field(_objects, about="The required terms afterwards, exactly."),
+    "preferred": Field(_objects, about="The preferred terms afterwards, exactly."),
+    "tolerations": Field(_objects, about="The tolerations that are added, exactly."),
+    "topologySpreadConstraints": Field(_objects, about="Those afterwards, exactly."),
+    "podAffinity": Field(any_object, about="That afterwards, exactly."),
+    "podAntiAffinity": Field(any_object, about="That afterwards, exactly."),
+    "patch": Field(_objects, about="The operations of the patch, exactly."),
 }
 
 
@@ -384,6 +474,7 @@ def _case(read: Read, value: Map, problems: Problems) -> Any:
     )
 
 
+@described({"type": ["string", "array"], "items": {"type": "string"}})
 def _paths(value: Value, problems: Problems) -> Any:
     return items(filled)(value, problems) if isinstance(value, List) else _one(filled(value, problems))
 
@@ -393,30 +484,45 @@ def _one(said: Any) -> Any:
 
 
 CASE = {
-    "name": Field(filled, required=True),
-    "pod": Field(any_object),
-    "file": Field(filled),
-    "namespace": Field(namespace_name),
-    "request": Field(any_object, {}),
-    "uid": Field(filled, ""),
-    "expect": Field(record("an expectation", EXPECT, _expect), required=True),
+    "name": Field(filled, required=True, about="What the case shows."),
+    "pod": Field(any_object, about="A Pod or a workload. Either this or `file`."),
+    "file": Field(filled, about="The same in a file of the bundle, by its path."),
+    "namespace": Field(namespace_name, about="The namespace of a pod that says none."),
+    "request": Field(any_object, {}, about="Who asks, and how: instead of the controller's own request."),
+    "uid": Field(filled, "", about="The request's, by which a pod falls into a share of a split."),
+    "expect": Field(
+        record("an expectation", EXPECT, _expect), required=True, about="What must follow; what it leaves out is free."
+    ),
+}
+CLUSTER = {
+    "name": Field(filled, "", about="`cluster.name` in expressions."),
+    "labels": Field(any_object, {}, about="`cluster.labels` in expressions."),
 }
 TEST = {
-    "pools": Field(_paths, ()),
-    "params": Field(BUNDLE["params"].shape, {}),
-    "cluster": Field(record("a cluster", {"name": Field(filled, ""), "labels": Field(any_object, {})}), {}),
-    "namespaces": Field(_objects, ()),
-    "cases": Field(some(record("a case", CASE, _case)), required=True),
+    "pools": Field(_paths, (), about="Inventories: a file of the bundle, or a list of them, by path."),
+    "params": Field(BUNDLE["params"].shape, {}, about="Constants instead of the bundle's own."),
+    "cluster": Field(record("a cluster", CLUSTER), {}, about="What expressions see as `cluster`."),
+    "namespaces": Field(_objects, (), about="Namespaces with their labels."),
+    "cases": Field(some(record("a case", CASE, _case)), required=True, about="Pods, and what must follow for each."),
 }
 SPECS: Mapping[str, tuple[str, Mapping[str, Field]]] = {
     "Bundle": ("a bundle", BUNDLE),
     "PlacementPolicy": ("a policy", POLICY),
     "PlacementTest": ("a test", TEST),
 }
+_SPEC = {
+    "Bundle": "What all its policies share.",
+    "PlacementPolicy": "Which pods it is about, and what placement it intends for them.",
+    "PlacementTest": "Pods, and where they must be placed.",
+}
 METADATA = {
-    "name": Field(object_name, required=True),
-    "labels": Field(mapping(label_key, text), {}),
-    "annotations": Field(annotated, {}),
+    "name": Field(object_name, required=True, about="Its name, as decisions tell it."),
+    "labels": Field(mapping(label_key, text), {}, about="Labels, as on any object."),
+    "annotations": Field(
+        annotated,
+        {},
+        about="Annotations, as on any object: `bayplan.dev/owner` and `bayplan.dev/link` say whom to ask.",
+    ),
 }
 
 
@@ -425,10 +531,10 @@ def document_shape(kind: str) -> Shape:
     what, spec = SPECS[kind]
     metadata = record(f"{what}'s metadata", METADATA)
     fields = {
-        "apiVersion": Field(choice(API_VERSION), required=True),
-        "kind": Field(choice(kind), required=True),
-        "metadata": Field(metadata, required=True),
-        "spec": Field(record(what, spec, lambda read, value, _: (read, value)), required=True),
+        "apiVersion": Field(choice(API_VERSION), required=True, about="The version of this format."),
+        "kind": Field(choice(kind), required=True, about="What the document is."),
+        "metadata": Field(metadata, required=True, about="Its name, labels and annotations."),
+        "spec": Field(record(what, spec, lambda read, value, _: (read, value)), required=True, about=_SPEC[kind]),
     }
     return record(what, fields)
 

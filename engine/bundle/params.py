@@ -20,6 +20,7 @@ from engine.documents import (
     Value,
     bad,
     choice,
+    described,
     filled,
     head,
     items,
@@ -70,17 +71,18 @@ def _schema(read: Read, value: Map, problems: Problems) -> Any:
     )
 
 
+@described({"type": "object"})
 def _inner(value: Value, problems: Problems) -> Any:
     return _shape(value, problems)
 
 
 _FIELDS = {
-    "type": Field(choice("object", "array", *SCALARS), "object"),
-    "description": Field(text, ""),
-    "items": Field(_inner),
-    "properties": Field(mapping(filled, _inner), {}),
-    "additionalProperties": Field(_inner),
-    "required": Field(items(filled), ()),
+    "type": Field(choice("object", "array", *SCALARS), "object", about="What it is. Default: object."),
+    "description": Field(text, "", about="For people: what it is for."),
+    "items": Field(_inner, about="Of an array: what its items are, a schema like this one."),
+    "properties": Field(mapping(filled, _inner), {}, about="Of an object: what its fields are, by name."),
+    "additionalProperties": Field(_inner, about="Of an object: what fields of any name are."),
+    "required": Field(items(filled), (), about="The fields that must be there."),
 }
 _shape = record("a schema", _FIELDS, _schema)
 schema_of_params = _shape

@@ -93,19 +93,22 @@ def _requirement(read: Read, value: Map, problems: Problems) -> Any:
 label_selector: Shape = record(
     "a label selector",
     {
-        "matchLabels": Field(mapping(label_key, label_value)),
+        "matchLabels": Field(mapping(label_key, label_value), about="Labels that there must be, with their values."),
         "matchExpressions": Field(
             items(
                 record(
                     "a selector's expression",
                     {
-                        "key": Field(label_key, required=True),
-                        "operator": Field(choice(IN, NOT_IN, EXISTS, DOES_NOT_EXIST), required=True),
-                        "values": Field(items(label_value)),
+                        "key": Field(label_key, required=True, about="The label."),
+                        "operator": Field(
+                            choice(IN, NOT_IN, EXISTS, DOES_NOT_EXIST), required=True, about="How it is asked for."
+                        ),
+                        "values": Field(items(label_value), about="For In and NotIn: the values."),
                     },
                     _requirement,
                 )
-            )
+            ),
+            about="Requirements, all of which must hold.",
         ),
     },
     lambda read, _, __: {

@@ -13,6 +13,7 @@ from engine.documents.composer import oversize, parse_documents
 from engine.documents.manifests import Manifest, parse_manifests
 from engine.documents.problems import BundleError, Problem, RequestError, did_you_mean, ordered
 from engine.documents.quantity import nanos, parse_quantity, spelled, written
+from engine.documents.schema import JsonSchema, described, schema_of
 from engine.documents.shapes import (
     API_VERSION,
     BAD,
@@ -48,6 +49,7 @@ from engine.documents.shapes import (
 from engine.documents.showing import printable, printable_json, printable_lines
 from engine.documents.source import Excerpt, Source, Span
 from engine.documents.tree import List, Map, Plain, Scalar, Value, kind_of
+from engine.documents.writing import as_yaml
 
 __all__ = [
     "API_VERSION",  # the `apiVersion` of Bayplan's own documents
@@ -57,6 +59,7 @@ __all__ = [
     "BundleError",  # a bundle that can't be used: all its problems
     "Excerpt",  # a text read from a source, with the place of each character
     "Field",  # a field of a record: its Shape, its default, whether it is required
+    "JsonSchema",  # what a Shape reads, in the words of JSON Schema
     "List",  # a sequence of Values, with its place
     "Manifest",  # one Kubernetes object of a file, as plain data and with places
     "Map",  # a mapping of Values in source order, with its place
@@ -71,11 +74,13 @@ __all__ = [
     "Span",  # a stretch of a Source: offsets of code points, the end not included
     "Value",  # a Scalar, List or Map
     "any_object",  # a Shape: any map, as plain data
+    "as_yaml",  # plain data as YAML that `parse_documents` reads as the same
     "bad",  # appends a Problem and gives BAD
     "boolean",  # a Shape: true or false
     "checked",  # a Shape: text that passes a test
     "choice",  # a Shape: one of a few words
     "constant",  # a Shape: any data that CEL can hold
+    "described",  # has a Shape say what it reads
     "did_you_mean",  # a hint with the nearest known name, or an empty string
     "distinct",  # a Shape: a list without repetitions
     "expression",  # a Shape: an expression's Excerpt, unparsed
@@ -101,6 +106,7 @@ __all__ = [
     "printable_json",  # a line of JSON, with escapes likewise
     "printable_lines",  # the same, its lines kept
     "record",  # a Shape made from a table of Fields
+    "schema_of",  # the JsonSchema of a Shape
     "some",  # a Shape: a list that is not empty
     "spelled",  # an amount in billionths as the API server writes it
     "text",  # a Shape: text

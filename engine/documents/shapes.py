@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from engine.documents.problems import Problem, did_you_mean
 from engine.documents.scalars import core
+from engine.documents.schema import Described, JsonSchema, described, schema_of
 from engine.documents.source import Span
 from engine.documents.tree import List, Map, Plain, Scalar, Value, kind_of, older_meaning, plain
 from engine.names import is_dns_label, is_identifier, is_label_key, is_label_value, is_subdomain
@@ -38,11 +39,12 @@ INT64 = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a record: how it is read, whether it must be there, and what it is when it isn't."""
+    """One field of a record: how it is read, whether it must be there, what it is when it isn't, what it is about."""
 
     shape: Shape
     default: Any = None
     required: bool = False
+    about: str = ""
 
 
 def record(
@@ -69,7 +71,18 @@ def record(
                 read[name] = said
         return make(read, value, problems)
 
-    return read_record
+    return Described(read_record, _schema(fields))
+
+
+def _schema(fields: Mapping[str, Field]) -> JsonSchema:
+    """The schema of a map with these fields."""
+    properties = {
+        name: {**schema_of(field.shape), **({"description": field.about} if field.about else {})}
+        for name, field in fields.items()
+    }
+    required = [name for name, field in fields.items() if field.required]
+    needed = {"required": required} if required else {}
+    return {"type": "object", "properties": properties, **needed, "additionalProperties": False}
 
 
 def _unknown(key: Scalar, what: str, known: Iterable[str], problems: Problems) -> None:
@@ -100,6 +113,7 @@ def bad(problems: Problems, rule: str, message: str, span: Span, expected: str =
 # Scalars
 
 
+@described({"type": "string"})
 def text(value: Value, problems: Problems) -> str | Bad:
     """Text. A number or `true` must be quoted to be one."""
     if isinstance(value, Scalar) and isinstance(value.value, str):
@@ -108,14 +122,16 @@ def text(value: Value, problems: Problems) -> str | Bad:
     return _wrong_type(value, "text", problems, hint)
 
 
+@described({"type": "string", "minLength": 1})
 def filled(value: Value, problems: Problems) -> str | Bad:
     """Text that is not empty."""
-    said = text(value, problems)
+    said: str | Bad = text(value, problems)
     if isinstance(said, str) and not said.strip():
         return bad(problems, "empty-text", "the text is empty", value.span)
     return said
 
 
+@described({"type": ["string", "boolean", "number"], "minLength": 1})
 def expression(value: Value, problems: Problems) -> Any:
     """An expression of CEL, unparsed: an Excerpt. Any scalar will do, `true` and `50` are expressions."""
     if not isinstance(value, Scalar):
@@ -125,6 +141,7 @@ def expression(value: Value, problems: Problems) -> Any:
     return value.excerpt
 
 
+@described({"type": "boolean"})
 def boolean(value: Value, problems: Problems) -> bool | Bad:
     """`true` or `false`, of which YAML 1.1 has more spellings."""
     if isinstance(value, Scalar) and isinstance(value.value, bool):
@@ -152,9 +169,10 @@ def integer(low: int, high: int) -> Shape:
             return bad(problems, "out-of-range", f"{number:,} is out of range", value.span, expected)
         return number
 
-    return read_integer
+    return Described(read_integer, {"type": "integer", "minimum": low, "maximum": high})
 
 
+@described({"type": "number", "minimum": 0})
 def number(value: Value, problems: Problems) -> float | int | Bad:
     """A number that is not negative, and finite."""
     said = value.value if isinstance(value, Scalar) else None
@@ -177,7 +195,7 @@ def choice(*words: str) -> Shape:
         hint = did_you_mean(value.text, words) if not older else ""
         return bad(problems, "unknown-word", f"`{value.text}` is not a choice", value.span, _alternatives(words), hint)
 
-    return read_choice
+    return Described(read_choice, {"type": "string", "enum": list(words)})
 
 
 def _alternatives(words: Iterable[str]) -> str:
@@ -196,7 +214,7 @@ def checked(test: Callable[[str], bool], rule: str, what: str, expected: str) ->
         hint = f'quote it: "{value.text}"' if isinstance(value, Scalar) and fits else ""
         return _wrong_type(value, f"text: {expected}", problems, hint)
 
-    return read_checked
+    return Described(read_checked, {"type": "string"})
 
 
 label_key = checked(
@@ -233,7 +251,7 @@ def items(shape: Shape) -> Shape:
             return _wrong_type(value, "a list", problems)
         return tuple(said for item in value.items if (said := shape(item, problems)) is not BAD)
 
-    return read_items
+    return Described(read_items, {"type": "array", "items": schema_of(shape)})
 
 
 def some(shape: Shape) -> Shape:
@@ -245,7 +263,7 @@ def some(shape: Shape) -> Shape:
         said: tuple[Any, ...] | Bad = items(shape)(value, problems)
         return said
 
-    return read_some
+    return Described(read_some, {"type": "array", "items": schema_of(shape), "minItems": 1})
 
 
 def distinct(shape: Shape) -> Shape:
@@ -261,7 +279,7 @@ def distinct(shape: Shape) -> Shape:
                 seen.add(item.text if isinstance(item, Scalar) else "")
         return tuple(dict.fromkeys(said)) if isinstance(said, tuple) else BAD
 
-    return read_distinct
+    return Described(read_distinct, {"type": "array", "items": schema_of(shape), "uniqueItems": True})
 
 
 def mapping(key: Shape, shape: Shape) -> Shape:
@@ -273,9 +291,10 @@ def mapping(key: Shape, shape: Shape) -> Shape:
         read = ((key(name, problems), shape(item, problems)) for name, item in value.entries)
         return {name: item for name, item in read if name is not BAD and item is not BAD}
 
-    return read_mapping
+    return Described(read_mapping, {"type": "object", "additionalProperties": schema_of(shape)})
 
 
+@described({})
 def constant(value: Value, problems: Problems) -> Plain | Bad:
     """Any data, as CEL can hold it: integers of 64 bits; warns where older YAML reads something else."""
     if isinstance(value, List):
@@ -292,6 +311,7 @@ def constant(value: Value, problems: Problems) -> Plain | Bad:
     return said
 
 
+@described({"type": "object"})
 def any_object(value: Value, problems: Problems) -> Plain | Bad:
     """A Kubernetes object or a part of one, as plain data, unchecked but for being a map."""
     return plain(value) if isinstance(value, Map) else _wrong_type(value, "a map", problems)

@@ -14,6 +14,7 @@ from engine.pools.apart import is_own_label
 from engine.pools.census import Census
 from engine.pools.index import HARD_EFFECTS, Group, PoolIndex, members
 from engine.pools.inventory import inventory_from_documents, inventory_problems, live_inventory
+from engine.pools.inventory_file import inventory_schema
 from engine.pools.nodes import NODE_RESOURCES, is_of_one_value
 from engine.pools.pool import Fact, Inventory, Pool, Remark, Taint, capacity_types, open_marker
 from engine.pools.providers import (
@@ -56,6 +57,7 @@ __all__ = [
     "capacity_types",  # the capacity types that a pool's nodes may have; None where that is not known
     "inventory_from_documents",  # the Inventory that files describe; raises BundleError and RequestError
     "inventory_problems",  # what is wrong with a file that describes pools
+    "inventory_schema",  # the JsonSchema of a document of kind Inventory
     "is_of_one_value",  # whether each instance type has one value of a label
     "is_own_label",  # whether people are likely to have given nodes a label, or a taint, to tell them apart
     "is_transient",  # whether taints of a key say only how a node is at the moment

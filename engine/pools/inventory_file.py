@@ -13,6 +13,7 @@ from engine.documents import (
     INT32,
     Bad,
     Field,
+    JsonSchema,
     Map,
     Problem,
     Problems,
@@ -24,6 +25,7 @@ from engine.documents import (
     bad,
     boolean,
     choice,
+    described,
     did_you_mean,
     filled,
     head,
@@ -35,6 +37,7 @@ from engine.documents import (
     number,
     parse_quantity,
     record,
+    schema_of,
     some,
     text,
 )
@@ -48,6 +51,7 @@ _DERIVED = {**POOL_FIELDS, "capacityTypes": "karpenter.sh/capacity-type"}
 """Fields of `pool` that follow from its labels and values: the label to give instead."""
 
 
+@described({"type": ["string", "number"]})
 def _amount(value: Value, problems: Problems) -> Fraction | Bad:
     said = value.text if isinstance(value, Scalar) and not isinstance(value.value, bool) else ""
     try:
@@ -59,11 +63,17 @@ def _amount(value: Value, problems: Problems) -> Fraction | Bad:
     return amount
 
 
+@described({"type": "string", "minLength": 1})
 def _provider(value: Value, problems: Problems) -> str | Bad:
     """Any word; what only looks like one of ours is a typo."""
     said = filled(value, problems)
     near = did_you_mean(said, BY_NAME) if isinstance(said, str) and said not in BY_NAME else ""
     return bad(problems, "unknown-provider", f"`{said}` is not a provider", value.span, hint=near) if near else said
+
+
+@described({"type": "object"})
+def _unread(*_: object) -> None:
+    """Labels of the document itself mean nothing."""
 
 
 def _pool(read: Read, value: Map, problems: Problems) -> Any:
@@ -130,36 +140,45 @@ def _taint(read: Read, *_: object) -> Any:
 
 
 TAINT = {
-    "key": Field(label_key, required=True),
-    "value": Field(label_value, ""),
-    "effect": Field(choice(*TAINT_EFFECTS), required=True),
-    "partial": Field(boolean, False),
+    "key": Field(label_key, required=True, about="The taint's key."),
+    "value": Field(label_value, "", about="Its value."),
+    "effect": Field(choice(*TAINT_EFFECTS), required=True, about="What it does to pods."),
+    "partial": Field(boolean, False, about="Whether only some nodes of the pool have it."),
 }
 POOL = {
-    "name": Field(filled, required=True),
-    "provider": Field(_provider),
-    "selector": Field(mapping(label_key, label_value), required=True),
-    "labels": Field(mapping(label_key, label_value), {}),
-    "values": Field(mapping(label_key, some(label_value)), {}),
-    "present": Field(items(label_key), ()),
-    "absent": Field(items(label_key), ()),
-    "annotations": Field(mapping(label_key, text), {}),
-    "taints": Field(items(record("a taint", TAINT, _taint))),
-    "nodes": Field(integer(0, INT32)),
-    "readyNodes": Field(integer(0, INT32)),
-    "cpu": Field(_amount),
-    "memory": Field(_amount),
-    "gpus": Field(integer(0, INT32)),
-    "weight": Field(integer(0, INT32)),
-    "price": Field(number),
+    "name": Field(filled, required=True, about="Its name, as decisions tell it."),
+    "provider": Field(_provider, about="Who makes its nodes: says which labels the portable words are."),
+    "selector": Field(mapping(label_key, label_value), required=True, about="The labels that identify its nodes."),
+    "labels": Field(mapping(label_key, label_value), {}, about="Labels that every node carries, with this value."),
+    "values": Field(mapping(label_key, some(label_value)), {}, about="The values that a label has on its nodes."),
+    "present": Field(items(label_key), (), about="Labels that every node carries, with some value."),
+    "absent": Field(items(label_key), (), about="Labels that no node carries."),
+    "annotations": Field(mapping(label_key, text), {}, about="For expressions, as `pool.annotations`."),
+    "taints": Field(items(record("a taint", TAINT, _taint)), about="The taints of its nodes."),
+    "nodes": Field(integer(0, INT32), about="How many there are now; 0 for one that scales from zero."),
+    "readyNodes": Field(integer(0, INT32), about="How many of them are ready."),
+    "cpu": Field(_amount, about="Cores of its largest node."),
+    "memory": Field(_amount, about="Memory of its largest node: bytes, or as in `64Gi`."),
+    "gpus": Field(integer(0, INT32), about="GPUs of its largest node."),
+    "weight": Field(integer(0, INT32), about="For expressions, as `pool.weight`."),
+    "price": Field(number, about="Per hour."),
+}
+_METADATA = {
+    "name": Field(filled, about="Its name."),
+    "labels": Field(_unread, about="Labels, as on any object."),
 }
 INVENTORY = {
-    "apiVersion": Field(choice(API_VERSION), required=True),
-    "kind": Field(choice("Inventory"), required=True),
-    "metadata": Field(record("an inventory's metadata", {"name": Field(filled), "labels": Field(lambda *_: None)})),
-    "pools": Field(items(record("a pool", POOL, _pool)), required=True),
+    "apiVersion": Field(choice(API_VERSION), required=True, about="The version of this format."),
+    "kind": Field(choice("Inventory"), required=True, about="What the document is."),
+    "metadata": Field(record("an inventory's metadata", _METADATA), about="Its name and labels."),
+    "pools": Field(items(record("a pool", POOL, _pool)), required=True, about="The pools."),
 }
 INVENTORY_DOCUMENT: Shape = record("an inventory", INVENTORY)
+
+
+def inventory_schema() -> JsonSchema:
+    """What such a document is."""
+    return schema_of(INVENTORY_DOCUMENT)
 
 
 def explain_derived(problems: Problems) -> Problems:

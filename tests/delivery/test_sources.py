@@ -51,6 +51,7 @@ DIGEST = "sha256:" + "0f" * 32
         (f"oci://localhost:5000/gpu@{DIGEST}", "oci", "localhost:5000/gpu", "", ("digest", DIGEST)),
         ("oci://registry.example/gpu?semver=^1.2", "oci", "registry.example/gpu", "", ("semver", "^1.2")),
         ("oci://[::1]:5000/gpu:a", "oci", "[::1]:5000/gpu", "", ("tag", "a")),
+        ("objects://gpu.eu-1", "objects", "gpu.eu-1", "", ("", "")),
     ],
 )
 def test_a_source_is_understood(text: str, kind: str, location: str, folder: str, wanted: tuple[str, str]) -> None:
@@ -68,6 +69,11 @@ def test_a_source_is_understood(text: str, kind: str, location: str, folder: str
         ("https://host/repo.git", 1, "did you mean `git+https://`?"),
         ("ssh://git@host/repo.git", 1, "did you mean `git+ssh://`?"),
         ("git://host/repo.git", 1, "`git://` is no kind of source"),
+        ("objects://", 11, "is no name of a Bundle"),
+        ("objects://GPU", 11, "`GPU` is no name of a Bundle"),
+        ("objects://gpu?tag=1", 11, "is no name of a Bundle"),
+        ("objects://" + "a" * 64, 11, "is no name of a Bundle"),
+        ("object://gpu", 1, "did you mean `objects://`?"),
         ("oc://host/repo:1", 1, "did you mean `oci://`?"),
         ("ext::sh -c id://x", 1, "is no kind of source"),
         ("git+http://host/repo.git", 1, "without encryption"),

@@ -94,7 +94,7 @@ def admission(
     mode: str = "enforce",
     failure_policy: str = "Fail",
     reinvocation_policy: str = "IfNeeded",
-    bundle: Path = BUNDLE,
+    bundle: Path | str = BUNDLE,
     more: Sequence[str | Path] = (),
 ) -> Iterator[Serving]:
     """Run the webhook and have the API server send it the pods of namespaces, the first of which exists already.

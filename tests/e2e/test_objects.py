@@ -1,0 +1,118 @@
+"""Policies as objects of a cluster: defined, explained, applied, refused, told of, lost and back."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from .controlplane import ControlPlane, Json, wait_for
+from .pods import pod
+from .serving import BAYPLAN, Serving, admission
+
+POLICIES = "/apis/bayplan.dev/v1alpha1/placementpolicies"
+BUNDLES = "/apis/bayplan.dev/v1alpha1/bundles"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+LABEL = "bayplan.dev/bundle"
+
+
+def crds() -> str:
+    return subprocess.run([BAYPLAN, "crds"], capture_output=True, text=True, check=True).stdout
+
+
+def define(cluster: ControlPlane) -> None:
+    cluster.kubectl("apply", "--server-side", "-f", "-", stdin=crds())
+    wait_for(lambda: all(cluster.request("GET", path).is_success for path in (BUNDLES, POLICIES)), "the kinds")
+
+
+@pytest.fixture
+def defined(cluster: ControlPlane) -> Iterator[ControlPlane]:
+    """The control plane with the kinds, which are gone afterwards."""
+    define(cluster)
+    yield cluster
+    for plural in ("placementpolicies", "bundles"):
+        cluster.request("DELETE", f"{DEFINITIONS}/{plural}.bayplan.dev")
+    wait_for(lambda: not cluster.request("GET", POLICIES).is_success, "the kinds to be gone")
+
+
+def test_every_field_is_explained(defined: ControlPlane) -> None:
+    told = wait_for(
+        lambda: defined.kubectl("explain", "placementpolicy.spec.prefer.weight", check=False).stdout,
+        "kubectl to know of the kind",
+    )
+    assert "How much it counts, from 1 to 100" in told
+    assert "FIELD: weight <integer>" in told
+    spec = defined.kubectl("explain", "bundles.spec").stdout
+    assert "Constants, by name: expressions use them as `params.<name>`." in spec
+    conditions = defined.kubectl("get", "crd", "placementpolicies.bayplan.dev", "-o", "json").stdout
+    said = {each["type"]: each["status"] for each in json.loads(conditions)["status"]["conditions"]}
+    assert said.get("NonStructuralSchema", "False") == "False"
+
+
+BUNDLE = {
+    "apiVersion": "bayplan.dev/v1alpha1",
+    "kind": "Bundle",
+    "metadata": {"name": "objects"},
+    "spec": {"version": "1.0.0", "params": {"zones": ["a", "b"]}},
+}
+
+
+def policy(name: str, spec: Json, bundle: str = "objects") -> Json:
+    metadata = {"name": name, "labels": {LABEL: bundle}}
+    return {"apiVersion": "bayplan.dev/v1alpha1", "kind": "PlacementPolicy", "metadata": metadata, "spec": spec}
+
+
+def in_zones(params: str = "params.zones") -> Json:
+    return {"require": [{"expression": f"node.zone in {params}", "message": "only there"}]}
+
+
+def zones(made: Json) -> list[str]:
+    """The zones that a pod was confined to."""
+    affinity = made["spec"].get("affinity", {}).get("nodeAffinity", {})
+    terms = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {}).get("nodeSelectorTerms", [])
+    found = [each["values"] for term in terms for each in term["matchExpressions"] if each["key"].endswith("/zone")]
+    return sorted(value for values in found for value in values)
+
+
+def placed(cluster: ControlPlane, namespace: str) -> list[str]:
+    return zones(cluster.create_pod(namespace, pod("probe"), dry_run=True))
+
+
+def wait_placed(cluster: ControlPlane, namespace: str, wanted: list[str], serving: Serving) -> None:
+    wait_for(lambda: placed(cluster, namespace) == wanted, f"pods to be confined to {wanted}", serving.tail)
+
+
+def ready(cluster: ControlPlane, name: str, path: str = POLICIES) -> Json:
+    """The condition Ready of an object, with the generation that it is of."""
+    thing = cluster.api("GET", f"{path}/{name}")
+    status = thing.get("status", {})
+    found = [each for each in status.get("conditions", []) if each["type"] == "Ready"]
+    current = found and found[0].get("observedGeneration") == thing["metadata"]["generation"]
+    return found[0] if current else {}
+
+
+def test_policies_decide_one_wrong_one_takes_nothing_down_and_kinds_may_vanish(
+    defined: ControlPlane, namespace: str
+) -> None:
+    cluster = defined
+    cluster.apply(BUNDLE, policy("zones", in_zones()))
+    with admission(cluster, namespace, bundle="objects://objects") as serving:
+        wait_placed(cluster, namespace, ["a", "b"], serving)
+        cluster.apply({**BUNDLE, "spec": {"version": "1.1.0", "params": {"zones": ["a"]}}})
+        wait_placed(cluster, namespace, ["a"], serving)
+        cluster.apply(policy("wrong", in_zones("parms.zones")), policy("zones", in_zones('["c"]')))
+        wait_for(lambda: "there is no variable `parms` here" in serving.tail(), "the wrong one to be told of")
+        assert placed(cluster, namespace) == ["a"]
+        cluster.kubectl("delete", "placementpolicy", "wrong")
+        wait_placed(cluster, namespace, ["c"], serving)
+
+        cluster.request("DELETE", f"{DEFINITIONS}/placementpolicies.bayplan.dev")
+        wait_for(lambda: "the step `look` failed" in serving.tail(), "the missing kind to be told of", serving.tail)
+        assert placed(cluster, namespace) == ["c"]
+        define(cluster)
+        wait_for(lambda: "has no policies" in serving.tail(), "the kind to be back", serving.tail)
+        assert placed(cluster, namespace) == ["c"]
+        cluster.apply(policy("zones", in_zones('["d"]')))
+        wait_placed(cluster, namespace, ["d"], serving)
