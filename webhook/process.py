@@ -14,7 +14,15 @@ from urllib.parse import urlsplit
 
 from audit import DecisionLog
 from cluster import (
-    Events, FleetWatch, InCluster, Namespaces, PolicyWatch, connect, inside, own_namespace, release_of,
+    Events,
+    FleetWatch,
+    InCluster,
+    Namespaces,
+    PolicyWatch,
+    connect,
+    inside,
+    own_namespace,
+    release_of,
 )
 from delivery import (
     Activation,

@@ -19,6 +19,7 @@ from cli.main import main, parser_of
 from cluster.objects import NAMESPACES, NODES, RESOURCES
 from delivery import Content, Manifest, bundle_of, packed, read_address, source_of
 from delivery.folder import load_bundle
+from engine.bundle import BUNDLES, POLICIES
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "bayplan"
@@ -250,6 +251,27 @@ def test_rights_are_to_read_what_is_watched_and_nothing_else(helm: Path) -> None
     may = {(group, resource) for rule in rules for group in rule["apiGroups"] for resource in rule["resources"]}
     paths = [path for kind in (NODES, NAMESPACES, *RESOURCES) for path in kind.paths]
     assert may == {(path.split("/")[2] if path.startswith("/apis/") else "", path.split("/")[-1]) for path in paths}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"bundle": {"source": "objects://gpu"}},
+        {"bundle": {"source": "oci://registry.example/gpu:1", "shadow": "objects://next"}},
+        {
+            "bundle": {"owns": ["gpu-"]},
+            "moreBundles": [{"source": "objects://net", "owns": ["net-"]}],
+        },
+    ],
+)
+def test_policies_that_are_objects_may_be_read_where_they_are_a_source(helm: Path, values: Object) -> None:
+    without, asked = render(helm), render(helm, values)
+    more = [rule for rule in asked["ClusterRole"]["rules"] if rule not in without["ClusterRole"]["rules"]]
+    assert [rule["resources"] for rule in more] == [[POLICIES.plural, BUNDLES.plural]]
+    assert [(rule["apiGroups"], rule["verbs"]) for rule in more] == [(["bayplan.dev"], ["get", "list", "watch"])]
+    command, *rest = container_of(asked)["args"]
+    said = parser_of(command).parse_args(rest)
+    assert "objects://" in str(said)
 
 
 def test_events_are_written_only_where_they_are_asked_for(helm: Path) -> None:

@@ -145,6 +145,7 @@ def test_where_nobody_says_which_kinds_there_are_none_is_taken_to_stay(kinds: Ap
 def test_a_status_that_can_not_be_written_is_told_of(kinds: ApiServer, tmp_path: Path) -> None:
     cluster = connect(kinds.kubeconfig(tmp_path))
     thing = {"kind": "PlacementPolicy", "metadata": {"name": "a", "uid": "1"}}
+    kinds.faults.append(lambda handler: handler.whole(501, b"{}"))
     with pytest.raises(ClusterError, match="the status of PlacementPolicy `a` can't be written: 501"):
         write_status(cluster, thing, {})
     cluster.close()

@@ -39,6 +39,13 @@ whole: Helm merges maps, and a policy that was deleted would stay. */}}
 {{- range prepend (default list .Values.moreBundles) .Values.bundle }}{{ .previous }}{{ end }}
 {{- end }}
 
+{{/* Not empty if any source is objects of the cluster. */}}
+{{- define "bayplan.objects" -}}
+{{- range prepend (default list .Values.moreBundles) .Values.bundle }}
+{{- range list .source .shadow .previous }}{{ if hasPrefix "objects://" (default "" .) }}{{ . }}{{ end }}{{ end }}
+{{- end }}
+{{- end }}
+
 {{/* Values of a release before this one may lack it. */}}
 {{- define "bayplan.rolloutPercent" -}}
 {{- hasKey .Values "rolloutPercent" | ternary .Values.rolloutPercent 100 }}
