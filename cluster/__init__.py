@@ -12,7 +12,7 @@ from cluster.fleet import Fleet, FleetWatch, fleet_of
 from cluster.listing import RefusedError, found, listed, pages
 from cluster.lookup import LookupFailedError
 from cluster.objects import Namespaces
-from cluster.policies import MAX_SPEC, Policies, PolicyWatch
+from cluster.policies import MAX_SPEC, Policies, PolicyWatch, write_status
 from cluster.replicas import Replica, replica_at, replicas_of
 
 __all__ = [
@@ -41,4 +41,5 @@ __all__ = [
     "release_of",  # the release of Kubernetes that an API server is, empty where it does not say
     "replica_at",  # the Replica at an address; raises ClusterError
     "replicas_of",  # the Replicas that are pods of a Deployment; raises ClusterError
+    "write_status",  # have an object of a bundle say what became of it; raises ClusterError
 ]

@@ -32,6 +32,7 @@ from delivery.signature import (
     verified,
 )
 from delivery.sources import ARCHIVES, Address, read_address, source_of
+from delivery.statuses import Statuses
 from delivery.store import Store
 from delivery.transaction import Candidate, Demands, Overrides, StepFailedError, candidate_of
 from delivery.trusted import Trusted
@@ -59,6 +60,7 @@ __all__ = [
     "SourceError",  # a source can't say what it has, or hand it out
     "Stages",  # the steps to a Decider: take, build
     "Statement",  # what is signed of an archive: bundle, version, and until when
+    "Statuses",  # what became of objects of a cluster, told on them
     "StepFailedError",  # a step of an activation failed: which one, and why
     "Store",  # the last good revisions of a source on disk
     "Trust",  # whose signatures count for a source, and whether one is required

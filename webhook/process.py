@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -34,6 +35,7 @@ from delivery import (
     Overrides,
     Rolling,
     Stages,
+    Statuses,
     Store,
     Trusted,
     decider_of,
@@ -185,7 +187,12 @@ def serve(options: Options, output: BinaryIO) -> None:
         shadow = Shadow(activation, stages.build, metrics, decisions) if shadowed else None
         notices = Notices(Events(cluster), metrics) if options.events and cluster else None
         watchers = tuple(each for each in (shadow, notices) if each is not None)
-        beside = (*_shadowing(options, shadow, follow), *((notices,) if notices else ()))
+        statuses = [
+            Statuses(objects[each.source], follower, time.time)
+            for each, follower in zip(options.bundles, followers, strict=False)
+            if each.source in objects
+        ]
+        beside = (*statuses, *_shadowing(options, shadow, follow), *((notices,) if notices else ()))
         for part in (certificate, activation, *followers, *beside):
             stack.callback(part.stop)
             part.start()

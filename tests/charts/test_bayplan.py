@@ -267,8 +267,11 @@ def test_rights_are_to_read_what_is_watched_and_nothing_else(helm: Path) -> None
 def test_policies_that_are_objects_may_be_read_where_they_are_a_source(helm: Path, values: Object) -> None:
     without, asked = render(helm), render(helm, values)
     more = [rule for rule in asked["ClusterRole"]["rules"] if rule not in without["ClusterRole"]["rules"]]
-    assert [rule["resources"] for rule in more] == [[POLICIES.plural, BUNDLES.plural]]
-    assert [(rule["apiGroups"], rule["verbs"]) for rule in more] == [(["bayplan.dev"], ["get", "list", "watch"])]
+    kinds = [POLICIES.plural, BUNDLES.plural]
+    assert more == [
+        {"apiGroups": ["bayplan.dev"], "resources": kinds, "verbs": ["get", "list", "watch"]},
+        {"apiGroups": ["bayplan.dev"], "resources": [f"{kind}/status" for kind in kinds], "verbs": ["patch"]},
+    ]
     command, *rest = container_of(asked)["args"]
     said = parser_of(command).parse_args(rest)
     assert "objects://" in str(said)

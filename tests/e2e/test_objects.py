@@ -105,8 +105,15 @@ def test_policies_decide_one_wrong_one_takes_nothing_down_and_kinds_may_vanish(
         cluster.apply(policy("wrong", in_zones("parms.zones")), policy("zones", in_zones('["c"]')))
         wait_for(lambda: "there is no variable `parms` here" in serving.tail(), "the wrong one to be told of")
         assert placed(cluster, namespace) == ["a"]
+        wait_for(lambda: ready(cluster, "wrong").get("status") == "False", "it to say so itself", serving.tail)
+        said = ready(cluster, "wrong")
+        assert said["reason"] == "Refused"
+        assert said["message"].startswith("policies/wrong.yaml:")
+        assert "there is no variable `parms` here" in said["message"]
+        wait_for(lambda: ready(cluster, "zones").get("reason") == "BundleRefused", "the other to wait", serving.tail)
         cluster.kubectl("delete", "placementpolicy", "wrong")
         wait_placed(cluster, namespace, ["c"], serving)
+        wait_for(lambda: ready(cluster, "zones").get("status") == "True", "what decides to say so", serving.tail)
 
         cluster.request("DELETE", f"{DEFINITIONS}/placementpolicies.bayplan.dev")
         wait_for(lambda: "the step `look` failed" in serving.tail(), "the missing kind to be told of", serving.tail)
