@@ -20,10 +20,11 @@ from audit.parallel import LostError, gather, rows
 from audit.records import DecisionLog, now
 from audit.replay import Replay, as_created, in_order, replayed
 from audit.selection import Selection, selector_of
-from audit.summary import FAILING, GROUPINGS, Summary
+from audit.summary import BLOCKING, FAILING, GROUPINGS, Line, Summary
 from audit.words import what_happens, why, worth_telling
 
 __all__ = [
+    "BLOCKING",  # outcomes that keep a bundle from being enforced
     "FAILING",  # outcomes and consequences that a pipeline may be held for
     "GROUPINGS",  # what findings may be grouped by: owner, namespace, policy or pool
     "MAX_LINE",  # bytes of a line of the log
@@ -31,6 +32,7 @@ __all__ = [
     "Amounts",  # pods, and what they ask for or a pool has
     "DecisionLog",  # JSON lines on their way to a stream, from a thread of its own
     "Finding",  # what a decision comes to for pods of one workload, as a value and as JSON
+    "Line",  # findings of one group that come to the same, for tables
     "Load",  # what is asked of a pool before and after, and what it has
     "LostError",  # a process of a replay ended
     "Move",  # what two revisions of a bundle make of pods of one owner, where that is not the same

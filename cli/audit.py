@@ -19,22 +19,17 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import NamedTuple
 
 from audit import (
     FAILING,
     GROUPINGS,
-    Amounts,
     Finding,
-    Load,
     LostError,
     Replay,
     Selection,
     Summary,
-    as_html,
-    descheduler,
     drift_of,
     gather,
     in_order,
@@ -42,12 +37,9 @@ from audit import (
     now,
     places_of,
     rows,
-    script,
     selector_of,
-    what_happens,
-    why,
-    worth_telling,
 )
+from cli.audit_formats import FORMATS, View
 from cli.errors import CommandError
 from cli.inputs import (
     add_bundles,
@@ -60,7 +52,7 @@ from cli.inputs import (
     pieces_at,
     told_without_lines,
 )
-from cli.terminal import GREEN, RED, amount, progress, styled, table
+from cli.terminal import amount, progress
 from delivery import Batch
 from engine.documents import BundleError, Manifest
 
@@ -77,24 +69,14 @@ WORKLOADS = (
 FORBIDDEN = (401, 403, 404)
 """Answers of an API server that does not show, or does not know, a kind."""
 MOST_JOBS = 64
-MOST_BLOCKERS = 10
-"""Lines about what keeps a bundle from being enforced."""
 NOTHING = "none"
 
 
-class View(NamedTuple):
-    """How findings are to be shown: grouped by what, and those that stay as they are, too; `source` says where the pods
-    were read from; and over how many seconds pods are to be moved, in which context of the kubeconfig."""
-
-    by: str
-    everything: bool
-    source: str = ""
-    seconds: float = 0
-    context: str = ""
-
-
 def add(parser: argparse.ArgumentParser) -> None:
-    add_bundles(parser)
+    add_bundles(parser, required=False)
+    parser.add_argument(
+        "--merge", metavar="FILE", nargs="+", default=[], help="findings that `-o jsonl` printed, instead of deciding"
+    )
     add_pods(parser)
     add_pools(parser)
     add_cluster(parser)
@@ -133,10 +115,17 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if not args.pods and not names_cluster(args):
+    if args.merge:
+        summary = Summary.of(_merged(args.merge))
+    elif not args.bundle:
+        raise CommandError("say which bundle: --bundle BUNDLE, or --merge FILE… for findings that are there already")
+    elif not args.pods and not names_cluster(args):
         raise CommandError("say which pods: --pods FILE…, or --context NAME for those of a cluster")
-    summary = _replayed(args)
-    FORMATS[args.output](summary, View(args.by, args.all, _source(args), args.over, args.context or ""))
+    else:
+        summary = _replayed(args)
+    folders = [str(one) for one in args.bundle or () if os.path.isdir(one)]
+    view = View(args.by, args.all, _source(args), args.over, args.context or "", args.fail_on, folders)
+    FORMATS[args.output](summary, view)
     return int(summary.failing(args.fail_on))
 
 
@@ -149,11 +138,51 @@ def _jobs(text: str) -> int:
 
 def _source(args: argparse.Namespace) -> str:
     """Where the pods were read from, and which of them, in words."""
+    if args.merge:
+        return ", ".join(args.merge)
     whence = (
         ", ".join(map(str, args.pods)) if args.pods else f"context {args.context}" if args.context else "the cluster"
     )
     some = [f"namespace {name}" for name in args.within] + [f"labels {args.selector}"] * bool(args.selector)
     return ", ".join([whence, *some])
+
+
+def _merged(paths: Sequence[str]) -> list[Finding]:
+    """The findings in files, one a line. Of a workload that several files tell of, the latest counts."""
+    latest: dict[tuple[str, ...], tuple[str, str]] = {}
+    found: dict[tuple[tuple[str, ...], str], list[Finding]] = {}
+    for path in dict.fromkeys(paths):
+        for one in _findings_in(path):
+            who = (one.cluster, *one.workload)
+            latest[who] = max(latest.get(who, ("", "")), (one.time, path))
+            found.setdefault((who, path), []).append(one)
+    told_of = {who for who, _ in found}
+    again = len(found) - len(told_of)
+    if again:
+        workloads = amount(again, "workload is", "workloads are")
+        print(
+            f"bayplan: {workloads} told of in several files, and the latest counts; of several clusters? then "
+            "audit each with its --cluster-name",
+            file=sys.stderr,
+        )
+    return in_order(one for who, (_, path) in latest.items() for one in found[who, path])
+
+
+def _findings_in(path: str) -> Iterator[Finding]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    try:
+                        yield Finding.from_json(json.loads(line))
+                    except (ValueError, TypeError, RecursionError) as error:
+                        raise CommandError(
+                            f"{path}:{number}: {error}; expected a line of `bayplan audit -o jsonl`"
+                        ) from None
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{path}: this is no UTF-8") from error
 
 
 def _failing(text: str) -> frozenset[str]:
@@ -227,102 +256,3 @@ def _within(path: str, namespace: str) -> str:
     """The path of a list in one namespace."""
     before, _, resource = path.rpartition("/")
     return f"{before}/namespaces/{namespace}/{resource}" if namespace else path
-
-
-# How they are shown
-
-
-def _as_json(summary: Summary, _: View) -> None:
-    print(json.dumps(summary.as_json(), indent=2, ensure_ascii=False))
-
-
-def _as_lines(summary: Summary, _: View) -> None:
-    for one in summary.findings:
-        print(json.dumps(one.as_json(), ensure_ascii=False, separators=(",", ":")))
-
-
-def _as_html(summary: Summary, view: View) -> None:
-    sys.stdout.flush()
-    sys.stdout.buffer.write(as_html(summary, view.source))
-    sys.stdout.buffer.flush()
-
-
-def _as_text(summary: Summary, view: View) -> None:
-    told: list[Finding] = [one for one in summary.findings if view.everything or worth_telling(one)]
-    lines = summary.lines(view.by, told)  # type: ignore[arg-type]
-    if lines:
-        several = view.by != "owner"
-        rows = [
-            (
-                one.group,
-                *([f"{one.workloads:,}"] * several),
-                f"{one.pods:,}",
-                one.effect,
-                ", ".join(one.policies),
-                one.why,
-            )
-            for one in lines
-        ]
-        print(table(rows, (view.by.upper(), *(["WORKLOADS"] * several), "PODS", "EFFECT", "POLICIES", "WHY")))
-        print()
-    if view.by == "pool" and summary.loads:
-        print(table([_load_row(one) for one in summary.loads], LOAD_HEADER))
-        print()
-    noted = [(one.pool or "nodes of no pool", "; ".join(one.notes)) for one in summary.loads if one.notes]
-    if noted:
-        print(table(noted))
-        print()
-    policies = [(one.name, one.text) for one in summary.by_policy()]
-    if policies:
-        print(table(policies))
-        print()
-    print(summary.total)
-    if summary.drifts:
-        pods = amount(sum(one.pods for one in summary.drifts), "pod")
-        where = amount(len(summary.drifts), "workload")
-        print(f"{pods} of {where} would not be let where they run: `-o restarts` prints what moves them")
-    print(styled(summary.verdict, GREEN if summary.ready else RED))
-    for one in summary.blockers[:MOST_BLOCKERS]:
-        print(f"  {one.workload.title} ({amount(one.pods, 'pod')}) {what_happens(one)}: {why(one)}")
-    rest = len(summary.blockers) - MOST_BLOCKERS
-    if rest > 0:
-        print(f"  and {rest:,} more")
-
-
-def _load_row(one: Load) -> Sequence[str]:
-    """What is asked of a pool in a line."""
-    nodes = "?" if one.nodes is None else f"{one.nodes:,}"
-    kinds = ("pods", "cpu", "memory", "gpus")
-    return (one.pool or "-", nodes, *(_change(kind, one.before, one.after, one.room) for kind in kinds))
-
-
-def _change(kind: str, before: Amounts, after: Amounts, room: Amounts) -> str:
-    """`12 → 15 of 16`."""
-    was, will, has = (getattr(amounts, kind) for amounts in (before, after, room))
-    unit = 2**30 if kind == "memory" else 1
-    told = f"{was / unit:,.4g}" if was == will else f"{was / unit:,.4g} → {will / unit:,.4g}"
-    return told if has is None else f"{told} of {has / unit:,.4g}"
-
-
-LOAD_HEADER = ("POOL", "NODES", "PODS", "CPU", "MEMORY (GiB)", "GPUS")
-
-
-def _as_script(summary: Summary, view: View) -> None:
-    for line in script(summary.drifts, view.seconds, view.context):
-        print(line)
-
-
-def _as_descheduler(summary: Summary, _: View) -> None:
-    for line in descheduler(summary.drifts, now()):
-        print(line)
-
-
-FORMATS: Mapping[str, Callable[[Summary, View], None]] = {
-    "text": _as_text,
-    "json": _as_json,
-    "jsonl": _as_lines,
-    "html": _as_html,
-    "restarts": _as_script,
-    "descheduler": _as_descheduler,
-}
-"""By the word that asks for it: what prints a summary."""

@@ -82,13 +82,13 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_bundles(parser: argparse.ArgumentParser) -> None:
+def add_bundles(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """The argument that says which bundle decides, or which ones together."""
     parser.add_argument(
         "--bundle",
         metavar="BUNDLE",
         type=bundle_named,
-        required=True,
+        required=required,
         action="append",
         help=f"{A_BUNDLE}; of several, all decide together",
     )

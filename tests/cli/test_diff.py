@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from cli.comment import MARKER, MOST
+from cli.comment import MARKER
 from cli.main import main
+from cli.markdown import MOST
 
 from .conftest import Bayplan, Ran, sample
 
