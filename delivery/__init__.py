@@ -20,6 +20,7 @@ from delivery.keeper import HeldError
 from delivery.neighbours import Neighbours
 from delivery.oci import Reference, attach, pull, push, reference_of
 from delivery.once import bundle_as_read, bundle_at, bundle_from, commit_of
+from delivery.rollout import Rollout
 from delivery.signature import (
     BadKeyError,
     SignatureError,
@@ -56,6 +57,7 @@ __all__ = [
     "Overrides",  # constants that a cluster lays over a bundle's
     "Reference",  # an artifact in a registry, by tag, digest or range of versions
     "Rolling",  # that bundles decide about some workloads, and those before them about the others
+    "Rollout",  # a bundle and the one before it, each deciding about some workloads
     "SignatureError",  # who vouches for a bundle is not enough: fault, field, reason, remedy
     "SourceError",  # a source can't say what it has, or hand it out
     "Stages",  # the steps to a Decider: take, build

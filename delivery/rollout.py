@@ -43,6 +43,10 @@ class Rollout:
         self.count(side)
         return (self.new if side == "active" else self.previous).decide(incoming)
 
+    def decided_by(self, decision: Decision) -> Decider:
+        """The side that made a decision."""
+        return self.previous if decision.revision == self.previous.revision != self.new.revision else self.new
+
     @property
     def programs(self) -> tuple[Program, ...]:
         """Those that are new."""

@@ -51,6 +51,9 @@ class Decider:
 
     Of several programs no two may have a policy of the same name. Each has its own constants and exemptions, is about
     the system pods that it says itself, and is as careful as it says; their policies meet like those of one.
+
+    `settings` is what it was made with besides programs and pools; `reading_environment` names the policies that may
+    read a pod's environment.
     """
 
     def __init__(
@@ -65,22 +68,22 @@ class Decider:
         daemon_set_controllers: Iterable[str] = DAEMON_SET_CONTROLLERS,
     ) -> None:
         known = {"name": "", "labels": {}, **(cluster or {})}
-        self._settings = Settings(mode, known, params or {}, frozenset(namespaces), frozenset(daemon_set_controllers))
+        self.settings = Settings(mode, known, params or {}, frozenset(namespaces), frozenset(daemon_set_controllers))
         programs = (program,) if isinstance(program, Program) else tuple(program)
         self._settle(programs, PoolIndex(inventory), ())
 
     def _settle(self, programs: tuple[Program, ...], index: PoolIndex, last: Sequence[Part]) -> None:
         common = least_careful_mode(*(program.mode for program in programs))
         self.programs, self.pool_index = programs, index
-        self.mode = most_careful_mode(self._settings.mode, common)
-        self.parts = parts_of(programs, common, self._settings, index, last)
+        self.mode = most_careful_mode(self.settings.mode, common)
+        self.parts = parts_of(programs, common, self.settings, index, last)
         self.policies = in_order(policy for part in self.parts for policy in part.policies)
         self.revision = _revision_of(self.parts)
         self._templates = any(part.templates for part in self.parts)
         self._place = {policy.name: i for i, policy in enumerate(self.policies)}
         self._resting = [resting(policy) for policy in self.policies]
         self._splits = any(policy.split for policy in self.policies)
-        self._telling = frozenset(
+        self.reading_environment = frozenset(
             policy.name for part in self.parts for policy in part.policies if may_read_environment(policy, part.program)
         )
 
@@ -94,7 +97,7 @@ class Decider:
             decider._settle(tuple(programs), index, self.parts)
         else:
             decider.pool_index = index
-            decider.parts = parts_of(self.programs, self.parts[0].mode, self._settings, index, self.parts)
+            decider.parts = parts_of(self.programs, self.parts[0].mode, self.settings, index, self.parts)
         return decider
 
     # of the only program, or the first
@@ -216,7 +219,7 @@ class Decider:
         if not any(outcome.error for outcome in all_outcomes):
             return decision
         told = [warning for warning in self._left_out(decision) if warning not in decision.warnings]
-        return redacted(replace(decision, warnings=(*decision.warnings, *told)), self._telling)
+        return redacted(replace(decision, warnings=(*decision.warnings, *told)), self.reading_environment)
 
     def _left_out(self, decision: Decision) -> Iterator[str]:
         """That policies are left out of a decision, for they failed."""

@@ -22,7 +22,7 @@ from engine.pods.authors import (
 )
 from engine.pods.controllers import user_of, vouched_owner
 from engine.pods.dealing import dealt, index_of
-from engine.pods.incoming import IncomingPod
+from engine.pods.incoming import IncomingPod, Owner
 from engine.pods.manifests import incoming_of, namespace_of, pod_of_daemon_set, pods_from_documents, unlisted
 from engine.pods.namespaces import NAME_LABEL, named, namespace_object
 from engine.pods.owner import free_owner, owner_of
@@ -38,6 +38,7 @@ __all__ = [
     "NODES",  # the group of kubelets
     "NODE_USER",  # what begins a kubelet's user name
     "IncomingPod",  # a pod with its Namespace, its request and its owner
+    "Owner",  # the workload that a pod belongs to
     "check_pod",  # raises RequestError for a pod that the API server could not decode
     "claims_daemon_set",  # whether a pod says that something called DaemonSet controls it
     "claims_mirror",  # whether a pod says that it mirrors a static one

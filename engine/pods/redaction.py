@@ -110,16 +110,27 @@ def _maps(value: Any, field: str) -> Iterator[Mapping[str, Any]]:
 
 
 def without_environment(pod: Mapping[str, Any]) -> dict[str, Any]:
-    """The pod with every value of its environment taken out, and kubectl's copy of the manifest, which repeats them."""
-    metadata: Mapping[str, Any] = pod.get("metadata") or {}
-    kept = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != LAST_APPLIED}
-    spec = dict(pod.get("spec") or {})
-    for group in CONTAINERS:
-        if isinstance(spec.get(group), Sequence):
-            spec[group] = [_without_values(container) for container in spec[group]]
-    return {**pod, "metadata": {**metadata, "annotations": kept}, "spec": spec}
+    """The pod with every value of its environment taken out, and kubectl's copy of the manifest, which repeats them.
+
+    What is not there is not added: to policies that read neither, it is the same pod.
+    """
+    clean = dict(pod)
+    metadata, spec = pod.get("metadata"), pod.get("spec")
+    if isinstance(metadata, Mapping) and isinstance(metadata.get("annotations"), Mapping):
+        kept = {key: value for key, value in metadata["annotations"].items() if key != LAST_APPLIED}
+        clean["metadata"] = {**metadata, "annotations": kept}
+    if isinstance(spec, Mapping):
+        bare = {field: [*map(_without_values, spec[field])] for field in CONTAINERS if _listed(spec.get(field))}
+        clean["spec"] = {**spec, **bare}
+    return clean
 
 
-def _without_values(container: Mapping[str, Any]) -> dict[str, Any]:
-    environment = [{"name": str(entry.get("name", "")), "value": ""} for entry in container.get("env") or ()]
-    return {**container, "env": environment}
+def _without_values(container: Any) -> Any:
+    if not isinstance(container, Mapping) or not _listed(container.get("env")):
+        return container
+    names = (entry.get("name", "") if isinstance(entry, Mapping) else "" for entry in container["env"])
+    return {**container, "env": [{"name": str(name), "value": ""} for name in names]}
+
+
+def _listed(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
