@@ -174,14 +174,15 @@ class Fold:
         return blake2b(b"\0".join(parts), digest_size=16).digest()
 
     def _told(self, annotations: bytes) -> bytes:
-        """The annotations that count."""
+        """The annotations that count, and whether there are any: without, a patch that adds one adds the map, too."""
         read = self._annotations or ()
+        own = _texts.decode(annotations) or {}
         kept = [
             (key.encode(), bytes(value))
-            for key, value in (_texts.decode(annotations) or {}).items()
+            for key, value in own.items()
             if key in read or key == MIRROR or key.startswith(OURS)
         ]
-        return b"\0".join(part for pair in kept for part in pair)
+        return b"\0".join([b"+" if own else b"", *(part for pair in kept for part in pair)])
 
     def _labelled(self, labels: bytes, spec: bytes) -> bytes:
         """The labels without those by which a controller tells its pods apart, unless the pod names them itself."""

@@ -426,6 +426,9 @@ def _bundle_changes(old: Bundle, new: Bundle) -> Iterator[BundleChange]:
         yield BundleChange("mode", old.mode, new.mode, "major" if "enforce" in (old.mode, new.mode) else "minor")
     if old.hands_on != new.hands_on:
         yield BundleChange("handsOn", _hands_on(old), _hands_on(new), "major")
+    if old.annotates != new.annotates:
+        before, after = (str(each.annotates).lower() for each in (old, new))
+        yield BundleChange("annotate", before, after, "minor")
     if old.requires != new.requires:
         yield BundleChange("requires", _pairs(old.requires), _pairs(new.requires), "minor")
     yield from _params(old, new)

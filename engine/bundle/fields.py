@@ -403,7 +403,7 @@ BUNDLE = {
     "requires": Field(record("`requires`", REQUIRES), {}, about="The versions that it is written for."),
     "mode": Field(choice(*MODES), "enforce", about=_ABOUT_MODE),
     "annotate": Field(
-        boolean, False, about="Whether its name, its revision and the policies are written on pods that it places."
+        boolean, True, about="Whether its name, its revision and the policies are written on pods that it places."
     ),
     "failurePolicy": Field(choice(*FAILURE_POLICIES), about=f"{_ABOUT_FAILURE} For policies that say nothing of it."),
     "params": Field(

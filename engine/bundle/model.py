@@ -135,7 +135,7 @@ class Policy:
     rollout: int = 100
     priority: int = 0
     contact: Contact = NOBODY
-    annotate: bool = False
+    annotate: bool = True
 
     @property
     def hard(self) -> bool:
@@ -292,6 +292,11 @@ class Bundle:
     warnings: tuple[Problem, ...] = field(default=(), repr=False)
     span: Span | None = field(default=None, repr=False, compare=False)
     overrides: str = ""
+
+    @property
+    def annotates(self) -> bool:
+        """Whether pods that are placed are to name its policies."""
+        return any(policy.annotate for policy in self.policies)
 
     @property
     def revision(self) -> Revision:

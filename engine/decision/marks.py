@@ -21,6 +21,8 @@ MAX_VALUE = 1_000
 """Characters of one of them."""
 MAX_ANNOTATIONS = 256 * 1024
 """Bytes that all annotations of an object may have together; with more, the API server refuses it."""
+MOST_BYTES = 4
+"""Of one character, in UTF-8."""
 
 
 def marks(revision: str, policies: Iterable[str]) -> dict[str, str]:
@@ -83,7 +85,9 @@ def _fits(rest: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
     """Whether the API server takes as many annotations."""
     if not wanted:
         return True
-    texts = (text for each in (rest, wanted) for pair in each.items() for text in pair if isinstance(text, str))
+    texts = [text for each in (rest, wanted) for pair in each.items() for text in pair if isinstance(text, str)]
+    if MOST_BYTES * sum(map(len, texts)) <= MAX_ANNOTATIONS:
+        return True
     return sum(len(text.encode(errors="replace")) for text in texts) <= MAX_ANNOTATIONS
 
 

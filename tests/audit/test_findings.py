@@ -69,7 +69,7 @@ def test_a_field_of_the_wrong_kind_is_refused() -> None:
 
 def test_the_diff_follows_from_the_patch() -> None:
     finding = found(GOLD)
-    assert finding.effect.diff[:3] == ("--- before", "+++ after", "@@ -1 +1,7 @@")
+    assert finding.effect.diff[:3] == ("--- before", "+++ after", "@@ -1 +1,9 @@")
     assert all(line.startswith("+") for line in finding.effect.diff[3:])
     assert finding.as_json()["diff"] == list(finding.effect.diff)
     assert found(DENIES).effect.diff == ()
@@ -80,7 +80,8 @@ def test_a_patch_is_worked_in_as_json_patch_has_it() -> None:
     decision = decide(GOLD, "tolerate: [{expression: 'taint.key == \"team\"'}]", given=pod(**own))
     whole = jsonpatch.apply_patch(dict(decision.incoming.pod), list(decision.patch))
     effect = Effect("changed", "", patch=decision.patch, before={"spec": own})
-    assert effect.after == {"spec": {key: whole["spec"][key] for key in own}}
+    named = {"annotations": whole["metadata"]["annotations"]}
+    assert effect.after == {"spec": {key: whole["spec"][key] for key in own}, "metadata": named}
     assert effect.before == {"spec": own}
 
 
@@ -93,8 +94,8 @@ def test_annotations_are_worked_in(path: str) -> None:
 
 def test_what_a_pods_author_wrote_in_our_name_is_removed_in_the_diff_too() -> None:
     given = pod(metadata={"annotations": {"bayplan.dev/revision": "forged", "team": "ml"}})
-    decision = decide(GOLD, given=given)
-    finding = found(GOLD, given=given)
+    decision = decide(GOLD, given=given, bundle="annotate: false")
+    finding = found(GOLD, given=given, bundle="annotate: false")
     whole = jsonpatch.apply_patch(dict(given), list(decision.patch))
     assert whole["metadata"]["annotations"] == {"team": "ml"}
     assert finding.effect.before["metadata"] == {"annotations": {"bayplan.dev/revision": "forged"}}

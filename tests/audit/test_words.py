@@ -65,4 +65,4 @@ def test_a_finding_in_a_few_words(specs: tuple[str, ...], said: str, because: st
 
 
 def test_that_a_pod_is_told_who_placed_it_is_no_effect_beside_others() -> None:
-    assert effect(decide(BASE, bundle="annotate: true")) == effect(decide(BASE))
+    assert effect(decide(BASE, bundle="annotate: false")) == effect(decide(BASE))

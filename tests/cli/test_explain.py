@@ -44,7 +44,7 @@ def test_reads_like_a_person_explaining(bayplan: Bayplan) -> None:
     assert "scheduling-class  applied  a class runs on its own pools\n" in ran.out
     assert "not about this pod: classless, instance-diverse, io-heavy\n" in ran.out
     assert "\n  +    - {key: scheduling-class, operator: Equal, value: high-memory, effect: NoSchedule}\n" in ran.out
-    assert "the patch, 5 operations (RFC 6902)" in ran.out
+    assert "the patch, 6 operations (RFC 6902)" in ran.out
 
 
 def test_a_refusal_says_who_and_why(bayplan: Bayplan) -> None:

@@ -132,7 +132,7 @@ def test_audit_comes_first_and_enforcing_is_an_upgrade(release: Release, namespa
         cluster.api("DELETE", f"/api/v1/namespaces/{namespace}/pods", gracePeriodSeconds="0")
         cluster.wait_all_bound(namespace, "app=web", 1)
     (patch,) = cluster.admission_patches(namespace)
-    assert [operation["path"] for operation in patch] == ["/spec/topologySpreadConstraints"]
+    assert [operation["path"] for operation in patch] == ["/spec/topologySpreadConstraints", "/metadata/annotations"]
     assert patch == decision["patch"]
 
 

@@ -445,6 +445,7 @@ def test_an_answered_pod_needs_no_other_answer(labels: dict[str, str], spec: Jso
         assert patch_of(_answer(ENFORCE, patched)) == []
         assert {operation["path"].split("/")[2] for operation in patch_of(first)} <= {
             "affinity",
+            "annotations",
             "tolerations",
             "topologySpreadConstraints",
         }

@@ -255,9 +255,9 @@ def test_exemptions_count_for_whom_they_are_about() -> None:
 
 
 def test_the_bundle_itself() -> None:
-    after = {"mode": "audit", "requires": {"bayplan": ">=1"}, "handsOn": {"daemonSets": True}}
+    after = {"mode": "audit", "requires": {"bayplan": ">=1"}, "handsOn": {"daemonSets": True}, "annotate": False}
     levels = {one.field: one.level for one in changes({"a": WIDE}, {"a": WIDE}, {}, after).bundle}
-    assert levels == {"mode": "major", "handsOn": "major", "requires": "minor"}
+    assert levels == {"mode": "major", "handsOn": "major", "requires": "minor", "annotate": "minor"}
     assert changes({"a": WIDE}, {"a": STRICT}, {"mode": "audit"}).level == "minor", "nobody is placed otherwise"
     assert changes({"a": WIDE}, {"a": WIDE}).level == "none"
 

@@ -503,7 +503,7 @@ def test_tolerating_does_not_confine_to_known_pools() -> None:
     expression = {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a"]}
 
     assert required(decision) == [{"matchExpressions": [expression]}]
-    assert decision.patch == decide(zone, team).patch
+    assert decision.placement_patch == decide(zone, team).placement_patch
 
 
 def test_spread_counts_the_pods_own_workload() -> None:

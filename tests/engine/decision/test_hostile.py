@@ -109,7 +109,7 @@ def test_many_expressions_on_one_key_are_one_set() -> None:
     given = pod_of(Shape(terms=1, expressions=9_000, kind="n", keys=1))
     decision = decider('require: [{expression: \'node.labels["a"] == "x"\'}]').decide(incoming(given))
     assert outcomes(decision) == {"one": "applied"}
-    assert len(decision.patch) == 1
+    assert len(decision.placement_patch) == 1
 
 
 def test_terms_on_one_key_are_one_set() -> None:

@@ -12,10 +12,10 @@ from engine.decision.marks import MAX_ANNOTATIONS, POLICIES, REVISION, marked, m
 from tests.engine.builders import BASE, GOLD, decider, incoming, pod
 
 TOLERATES = "tolerate: [{expression: 'taint.key == \"team\"'}]"
-ANNOTATE = "annotate: true"
+SILENT = "annotate: false"
 
 
-def engine(*specs: str, bundle: str = ANNOTATE, **more: Any) -> Decider:
+def engine(*specs: str, bundle: str = "", **more: Any) -> Decider:
     return decider(*specs, bundle=bundle, **more)
 
 
@@ -39,14 +39,14 @@ def test_what_an_author_writes_there_is_made_true_or_removed() -> None:
     deciding = engine(GOLD)
     told = after(deciding, forged)["metadata"]["annotations"]
     assert told == {"mine": "y", POLICIES: "one", REVISION: str(deciding.program.revision)}
-    for silent in (engine(GOLD, bundle=""), engine("prefer: [{expression: 'true', weight: 1}]\nmode: 'off'")):
+    for silent in (engine(GOLD, bundle=SILENT), engine("prefer: [{expression: 'true', weight: 1}]\nmode: 'off'")):
         patched = after(silent, forged)
         assert patched["metadata"]["annotations"] == {"mine": "y"}
         assert silent.decide(incoming(patched)).patch == ()
 
 
 def test_nothing_is_written_where_nothing_else_is_nor_in_audit_mode() -> None:
-    held = after(engine(GOLD, bundle=""), pod())
+    held = after(engine(GOLD, bundle=SILENT), pod())
     assert engine(GOLD).decide(incoming(held)).patch == ()
     assert engine(GOLD, mode="audit").decide(incoming(pod())).answer_patch == ()
     assert not engine(GOLD, BASE).decide(incoming(pod())).patch

@@ -112,7 +112,8 @@ def told(decision: Decision) -> str:
     data = decision.as_json()
     for one in (data, *data.get("portions", ())):
         one["policies"] = [{key: value for key, value in each.items() if key != "revision"} for each in one["policies"]]
-    return re.sub(r"\.yaml:\d+:\d+", ".yaml", json.dumps(data | {"revision": ""}, sort_keys=True))
+    text = json.dumps(data | {"revision": ""}, sort_keys=True).replace(str(decision.revision), "REVISION")
+    return re.sub(r"\.yaml:\d+:\d+", ".yaml", text)
 
 
 @examples(30)
