@@ -65,7 +65,8 @@ def gather(given: Gathered, found: Iterable[Manifest | Batch], jobs: int, count:
             end = asking.pop()
             taken[end] = _received(end)
             count(given.pods + sum(taken.values()))
-            _send(end, (turn, one))
+            _send(end, (turn, one.name, one.start))
+            _send_bytes(end, one.data)
         for end in ends:
             _received(end)
             _send(end, None)
@@ -105,7 +106,8 @@ def _read(given: Gathered, end: Connection) -> None:
         handed = end.recv()
         if handed is None:
             break
-        _take(given, *handed)
+        given.turn, name, start = handed
+        given.take_list(name, start, end.recv_bytes())
     _send(end, given)
 
 
@@ -146,6 +148,13 @@ def _work(work: Callable[[Connection, int], None], end: Connection, number: int,
 def _send(end: Connection, what: object) -> None:
     try:
         end.send(what)
+    except OSError as error:
+        raise LostError from error
+
+
+def _send_bytes(end: Connection, data: bytes) -> None:
+    try:
+        end.send_bytes(data)
     except OSError as error:
         raise LostError from error
 

@@ -69,6 +69,7 @@ WORKLOADS = (
 FORBIDDEN = (401, 403, 404)
 """Answers of an API server that does not show, or does not know, a kind."""
 MOST_JOBS = 64
+MOST_SECONDS = 30 * 24 * 3600
 NOTHING = "none"
 
 
@@ -107,7 +108,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--over",
         metavar="SECONDS",
-        type=float,
+        type=_seconds,
         default=0,
         help="with -o restarts: over how long pods are moved (at once)",
     )
@@ -130,10 +131,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _jobs(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= MOST_JOBS:
-        raise argparse.ArgumentTypeError(f"`{text}` is not between 0 and {MOST_JOBS}")
-    return number or len(os.sched_getaffinity(0))
+    if not text.isdecimal() or int(text) > MOST_JOBS:
+        raise argparse.ArgumentTypeError(f"`{text}` is no number from 0 to {MOST_JOBS}")
+    return int(text) or os.cpu_count() or 1
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= MOST_SECONDS:
+        raise argparse.ArgumentTypeError(f"`{text}` is no number of seconds from 0 to {MOST_SECONDS:,}")
+    return number
 
 
 def _source(args: argparse.Namespace) -> str:

@@ -132,6 +132,22 @@ def test_a_pipeline_may_be_held_for_some_of_it_only(bayplan: Bayplan) -> None:
     assert "`unplaced` is none of denied, unschedulable, failed, changed, noPool, taint" in ran.err
 
 
+@pytest.mark.parametrize(
+    "words", [("--jobs", "x"), ("--jobs", "-1"), ("--jobs", "65"), ("--over", "nan"), ("--over", "-1")]
+)
+def test_numbers_have_bounds(bayplan: Bayplan, words: tuple[str, str]) -> None:
+    ran = bayplan(*SPOT, f"{words[0]}={words[1]}")
+    assert ran.status == 2
+    assert f"`{words[1]}` is no number" in ran.err
+
+
+def test_several_processes_say_the_same(bayplan: Bayplan) -> None:
+    where = sample("scheduling-classes")
+    about = ("audit", "--bundle", where, "--pools", where / "pools" / "fleet.yaml", "--pods", where / "examples")
+    assert bayplan(*about, "--jobs", "2").out == bayplan(*about).out
+    assert bayplan(*about, "--jobs", "0").out == bayplan(*about).out
+
+
 @pytest.mark.parametrize("by", ["namespace", "policy", "pool"])
 def test_the_table_may_be_grouped_otherwise(bayplan: Bayplan, by: str) -> None:
     where = sample("scheduling-classes")

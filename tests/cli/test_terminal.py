@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.terminal import RED, amount, coloured, safely_shown, styled, table, wrapped
+from cli.terminal import RED, amount, coloured, progress, safely_shown, styled, table, wrapped
 
 from .conftest import Bayplan, sample
 
@@ -35,6 +35,20 @@ def test_colour_is_for_terminals(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert capsys.readouterr().out == "\033[31mno\033[0m \033[32m+a\033[0m \033[31m-b\033[0m  c\n"
     monkeypatch.setenv("NO_COLOR", "1")
     assert styled("no", RED) == "no"
+
+
+def test_progress_is_for_terminals_and_gone_afterwards(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with progress() as tell:
+        tell("1 pod")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    with safely_shown(), progress() as tell:
+        tell("1 pod of \033[2Jx")
+        tell("2 pods")  # too soon after the first
+    assert capsys.readouterr().err == "\033[1G\033[K1 pod of \\u001b[2Jx\033[1G\033[K"
 
 
 def test_amounts() -> None:
