@@ -20,6 +20,7 @@ from delivery.keeper import HeldError
 from delivery.neighbours import Neighbours
 from delivery.oci import Reference, attach, pull, push, reference_of
 from delivery.once import bundle_as_read, bundle_at, bundle_from, commit_of
+from delivery.proposals import judged
 from delivery.rollout import Rollout
 from delivery.signature import (
     BadKeyError,
@@ -79,6 +80,7 @@ __all__ = [
     "decider_of",  # the Decider of a Program and an Inventory, renewed where the Program stays
     "fingerprint_of",  # the Fingerprint of files and folders
     "followed",  # an address as it is followed by default
+    "judged",  # what is wrong with one object of a cluster, by itself
     "opened",  # what an archive holds; raises SourceError
     "packed",  # the archive of a bundle's files
     "pieces",  # the Manifests of a file or folder, or Batches of large ones; raises BundleError, RequestError

@@ -35,7 +35,7 @@ from engine.program import compile_bundle
 from telemetry import Metrics
 from telemetry.refusals import QUIET_SECONDS
 from webhook.admission import Admission
-from webhook.app import MAX_BODY, MAX_VALUES, Mutate
+from webhook.app import MAX_BODY, MAX_VALUES, Reviews
 from webhook.review import MAX_WARNING, MAX_WARNINGS
 from webhook.server import GRACE_SECONDS
 
@@ -231,7 +231,7 @@ def called(functions: dict[CodeType, str]) -> list[str]:
     review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
     active = SimpleNamespace(decider=Decider(compile_bundle(load_bundle(sample)), inventory))
     namespaces = SimpleNamespace(get=lambda _name: incoming.namespace, fetch=lambda _name: None)
-    mutate = Mutate(Admission(active, Metrics("0"), namespaces))
+    mutate = Reviews(Admission(active, Metrics("0"), namespaces))
     order: dict[str, None] = {}
     sent: list[MutableMapping[str, Any]] = []
 

@@ -1,19 +1,21 @@
 """The HTTP application of the TLS port: admission.
 
-`POST /mutate` is a raw ASGI endpoint: building request and response objects would cost more than deciding.
+`POST /mutate`, and `/validate` where policies are objects, are a raw ASGI endpoint: building request and response
+objects would cost more than deciding.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from typing import Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.documents import RequestError
 from telemetry import Refusals
 from webhook import review
-from webhook.admission import Admission, Answer
+from webhook.admission import Answer
 from webhook.turns import Turns
 
 MAX_BODY = 20 * 1024 * 1024
@@ -27,11 +29,17 @@ BODY_SECONDS = 10.0
 """How long a request's body may take to arrive."""
 
 
-class Mutate:
-    """The ASGI endpoint of `/mutate`. While `draining`, each answer asks the API server to connect elsewhere."""
+class Answers(Protocol):
+    """What answers reviews."""
 
-    def __init__(self, admission: Admission, refusals: Refusals | None = None) -> None:
-        self._admission = admission
+    async def answer(self, body: bytes | bytearray) -> Answer: ...
+
+
+class Reviews:
+    """The ASGI endpoint of the paths that take reviews. While `draining`, each answer asks to connect elsewhere."""
+
+    def __init__(self, mutate: Answers, refusals: Refusals | None = None, validate: Answers | None = None) -> None:
+        self.by_path = {"/mutate": mutate, **({"/validate": validate} if validate else {})}
         self._refusals = refusals
         self.turns = Turns()
         self.draining = False
@@ -58,17 +66,18 @@ class Mutate:
             return _failure(413, "RequestEntityTooLarge", f"the body has more than {MAX_VALUES} values")
         if not self.turns.take() and not await self.turns.wait(scope.get("connection"), len(body)):
             return _failure(503, "ServiceUnavailable", "too many reviews wait for their turn")
-        return await self._admission.answer(body)
+        return await self.by_path[scope["path"]].answer(body)
 
 
-def admission_app(mutate: Mutate, refusals: Refusals) -> ASGIApp:
-    """The application of the TLS port. It has one path, and is no more than that: a flood of others costs little."""
+def admission_app(reviews: Reviews, refusals: Refusals) -> ASGIApp:
+    """The application of the TLS port. It has these paths, and is no more: a flood of others costs little."""
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] == "/mutate" and scope["method"] == "POST":
-            await mutate(scope, receive, send)
-        elif await mutate.turns.mine(scope.get("connection"), 0):
-            status, reason = (405, b"Method Not Allowed") if scope["path"] == "/mutate" else (404, b"Not Found")
+        known = scope["path"] in reviews.by_path
+        if known and scope["method"] == "POST":
+            await reviews(scope, receive, send)
+        elif await reviews.turns.mine(scope.get("connection"), 0):
+            status, reason = (405, b"Method Not Allowed") if known else (404, b"Not Found")
             refusals(str(status), _client(scope), f"{scope['method']} {scope['path']}")
             headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(reason)), (b"allow", b"POST")]
             await send({"type": "http.response.start", "status": status, "headers": headers})

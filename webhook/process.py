@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from audit import DecisionLog
 from cluster import (
+    ClusterError,
     Events,
     FleetWatch,
     InCluster,
@@ -48,7 +49,7 @@ from engine.pods import DAEMON_SET_CONTROLLERS
 from engine.pools import POOL_LABELS
 from telemetry import Metrics, Refusals, configure_logging
 from webhook.admission import Admission, LogDecisions
-from webhook.app import Mutate, admission_app, counted
+from webhook.app import Reviews, admission_app, counted
 from webhook.certificates import Certificate
 from webhook.configuration import configuration
 from webhook.health import Health, HealthApp
@@ -56,6 +57,7 @@ from webhook.notices import Notices
 from webhook.pair import development, development_folder
 from webhook.server import Port, Serving, address_of, listen
 from webhook.shadow import Shadow
+from webhook.validation import Validation
 
 GARBAGE = 100_000
 """New containers between collections; the interpreter's 700 are a tenth of what one burst of requests holds."""
@@ -197,7 +199,7 @@ def serve(options: Options, output: BinaryIO) -> None:
             stack.callback(part.stop)
             part.start()
         refusals, strangers = Refusals(metrics, "admission"), Refusals(metrics, "health")
-        mutate = Mutate(
+        reviews = Reviews(
             Admission(
                 activation,
                 metrics,
@@ -208,6 +210,7 @@ def serve(options: Options, output: BinaryIO) -> None:
                 watchers=watchers,
             ),
             refusals,
+            Validation(partial(_bundle_of, tuple(objects.values()))) if objects else None,
         )
         serving: Serving
 
@@ -224,8 +227,8 @@ def serve(options: Options, output: BinaryIO) -> None:
         operators = Path(options.operator_token) if options.operator_token else token
         health = HealthApp(Health(metrics, unready, lambda: serving.stuck(), token, notes, followers, operators))
         serving = Serving(
-            mutate,
-            Port(admission_app(mutate, refusals), refusals, context=certificate.context, names=options.client_names),
+            reviews,
+            Port(admission_app(reviews, refusals), refusals, context=certificate.context, names=options.client_names),
             Port(counted(health, strangers), strangers),
             shutdown_delay=options.shutdown_delay,
         )
@@ -250,6 +253,15 @@ def _shadowing(options: Options, shadow: Shadow | None, follow: Callable[..., Fo
     for place, each in enumerate(options.bundles):
         if each.shadow:
             yield follow(place, each.shadow, partial(shadow.take, place=place), side="shadow")
+
+
+def _bundle_of(watches: Iterable[PolicyWatch], name: str) -> Mapping[str, Any] | None:
+    """The Bundle of a name among the objects that are followed, if it is known."""
+    for watch in watches:
+        with contextlib.suppress(ClusterError):
+            if watch.name == name:
+                return watch.take().bundle
+    return None
 
 
 def _names(options: Options) -> list[str]:

@@ -24,7 +24,7 @@ import uvicorn
 import uvloop
 
 from telemetry import Refusals
-from webhook.app import Mutate
+from webhook.app import Reviews
 from webhook.connections import ADMISSION, HEALTH, KEEP_ALIVE_SECONDS, Connection, Connections, Limits, Origin, shown
 from webhook.door import Door
 from webhook.memory import give_back
@@ -120,10 +120,10 @@ def address_of(listener: socket.socket) -> str:
 class Serving:
     """Both servers. `run` returns after SIGTERM, SIGINT or `end`."""
 
-    def __init__(self, mutate: Mutate, admission: Port, health: Port, *, shutdown_delay: float = 0.0) -> None:
+    def __init__(self, reviews: Reviews, admission: Port, health: Port, *, shutdown_delay: float = 0.0) -> None:
         """`shutdown_delay` is the seconds that connections have to go elsewhere before the listeners close."""
         self.draining = False
-        self._mutate = mutate
+        self._reviews = reviews
         self._delay = shutdown_delay
         self._admission = _Server(admission, ADMISSION)
         self._health = _Server(health, HEALTH)
@@ -172,7 +172,7 @@ class Serving:
         log.info("serving admission at https://%s/mutate", address_of(admission))
         log.info("serving health and metrics at http://%s", address_of(health))
         await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        self.draining = self._mutate.draining = True
+        self.draining = self._reviews.draining = True
         log.info("stopping")
         if self._ended.is_set():
             await asyncio.sleep(self._delay)

@@ -275,6 +275,13 @@ def test_policies_that_are_objects_may_be_read_where_they_are_a_source(helm: Pat
     command, *rest = container_of(asked)["args"]
     said = parser_of(command).parse_args(rest)
     assert "objects://" in str(said)
+    assert "ValidatingWebhookConfiguration" not in without
+    (judge,) = asked["ValidatingWebhookConfiguration"]["webhooks"]
+    (mutate,) = asked["MutatingWebhookConfiguration"]["webhooks"]
+    assert judge["clientConfig"]["service"] == {**mutate["clientConfig"]["service"], "path": "/validate"}
+    (rule,) = judge["rules"]
+    assert (rule["apiGroups"], rule["resources"], rule["scope"]) == (["bayplan.dev"], kinds, "Cluster")
+    assert judge["failurePolicy"] == "Ignore"
 
 
 def test_events_are_written_only_where_they_are_asked_for(helm: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 
@@ -123,3 +124,72 @@ def test_policies_decide_one_wrong_one_takes_nothing_down_and_kinds_may_vanish(
         assert placed(cluster, namespace) == ["c"]
         cluster.apply(policy("zones", in_zones('["d"]')))
         wait_placed(cluster, namespace, ["d"], serving)
+
+
+def judged_by(cluster: ControlPlane, serving: Serving) -> Json:
+    """A ValidatingWebhookConfiguration as the chart's, with the webhook at a local URL."""
+    call = cluster.webhook_configuration("bayplan-objects", serving.url.replace("/mutate", "/validate"))["webhooks"][0]
+    rule = {"apiGroups": ["bayplan.dev"], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"]}
+    hook = {key: value for key, value in call.items() if key != "reinvocationPolicy"}
+    hook |= {"rules": [{**rule, "resources": ["placementpolicies", "bundles"]}]}
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "bayplan-objects"},
+        "webhooks": [hook],
+    }
+
+
+def test_who_applies_a_wrong_one_is_told_what_check_says(defined: ControlPlane, namespace: str) -> None:
+    cluster = defined
+    cluster.apply(BUNDLE, policy("zones", in_zones()))
+    with admission(cluster, namespace, bundle="objects://objects") as serving:
+        cluster.apply(judged_by(cluster, serving))
+        try:
+            wrong = policy("wrong", in_zones("params.zoness"))
+
+            def refusal() -> str:
+                return cluster.kubectl("apply", "-f", "-", stdin=wrong, check=False).stderr
+
+            wait_for(lambda: "policies/wrong.yaml" in refusal(), "the refusal", serving.tail)
+            told = refusal()
+            assert 'admission webhook "bayplan-objects.tests.bayplan.dev" denied the request' in told
+            assert "did you mean `zones`?" in told
+            line, caret = (each for each in told.splitlines() if "params.zoness" in each or set(each.strip()) == {"^"})
+            assert caret.index("^") == line.index("zoness")
+            assert cluster.request("GET", f"{POLICIES}/wrong").status_code == 404
+            done = cluster.kubectl(
+                "apply", "-f", "-", stdin=policy("right", in_zones('["a"]'))
+            )
+            assert "placementpolicy.bayplan.dev/right created" in done.stdout
+            cluster.kubectl("label", "placementpolicy", "right", "team=a")
+        finally:
+            path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/bayplan-objects"
+            cluster.request("DELETE", path)
+
+
+@pytest.mark.skipif("BAYPLAN_NIGHTLY" not in os.environ, reason="500 objects take a minute: nightly")
+def test_five_hundred_policies(defined: ControlPlane, namespace: str) -> None:
+    cluster = defined
+    many = [policy(f"p{i:03}", {"podSelector": {"matchLabels": {"app": f"a{i}"}}, **in_zones()}) for i in range(500)]
+    cluster.apply(BUNDLE, *many, policy("zones", in_zones()))
+    with admission(cluster, namespace, bundle="objects://objects") as serving:
+        wait_placed(cluster, namespace, ["a", "b"], serving)
+
+        def unsaid() -> int:
+            items = cluster.api("GET", POLICIES)["items"]
+            said = [each.get("status", {}).get("conditions", [{}])[0].get("status") for each in items]
+            return len(items) - said.count("True")
+
+        wait_for(lambda: unsaid() == 0, "all to say that they decide", serving.tail)
+        before = {
+            each["metadata"]["name"]: each["metadata"]["resourceVersion"]
+            for each in cluster.api("GET", POLICIES)["items"]
+        }
+        cluster.apply(policy("p007", {**many[7]["spec"], "priority": 3}))
+        wait_for(lambda: ready(cluster, "p007").get("status") == "True", "the change to decide", serving.tail)
+        after = {
+            each["metadata"]["name"]: each["metadata"]["resourceVersion"]
+            for each in cluster.api("GET", POLICIES)["items"]
+        }
+        assert [name for name in after if after[name] != before[name]] == ["p007"]

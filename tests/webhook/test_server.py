@@ -32,7 +32,7 @@ from tests.webhook.reviews import body, patch_of, pod, review
 from tests.webhook.test_admission import Holder
 from webhook import app
 from webhook.admission import Admission
-from webhook.app import MAX_BODY, Mutate, admission_app
+from webhook.app import MAX_BODY, Reviews, admission_app
 from webhook.certificates import Certificate
 from webhook.connections import ADMISSION, Phase
 from webhook.health import Health, HealthApp
@@ -59,7 +59,7 @@ class Running:
         metrics = Metrics("test")
         self.unready: list[str] = []
         refusals = Refusals(metrics, "admission")
-        self.mutate = Mutate(Admission(decides or Holder(decider()), metrics), refusals)
+        self.mutate = Reviews(Admission(decides or Holder(decider()), metrics), refusals)
         token = folder / "token"
         token.write_text("let-me-read\n")
         certificate = Certificate(*pair.write(folder), clients)
