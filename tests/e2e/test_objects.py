@@ -158,9 +158,7 @@ def test_who_applies_a_wrong_one_is_told_what_check_says(defined: ControlPlane, 
             line, caret = (each for each in told.splitlines() if "params.zoness" in each or set(each.strip()) == {"^"})
             assert caret.index("^") == line.index("zoness")
             assert cluster.request("GET", f"{POLICIES}/wrong").status_code == 404
-            done = cluster.kubectl(
-                "apply", "-f", "-", stdin=policy("right", in_zones('["a"]'))
-            )
+            done = cluster.kubectl("apply", "-f", "-", stdin=policy("right", in_zones('["a"]')))
             assert "placementpolicy.bayplan.dev/right created" in done.stdout
             cluster.kubectl("label", "placementpolicy", "right", "team=a")
         finally:
