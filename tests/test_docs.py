@@ -231,7 +231,7 @@ def called(functions: dict[CodeType, str]) -> list[str]:
     review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
     active = SimpleNamespace(decider=Decider(compile_bundle(load_bundle(sample)), inventory))
     namespaces = SimpleNamespace(get=lambda _name: incoming.namespace, fetch=lambda _name: None)
-    mutate = Reviews(Admission(active, Metrics("0"), namespaces))
+    reviews = Reviews(Admission(active, Metrics("0"), namespaces))
     order: dict[str, None] = {}
     sent: list[MutableMapping[str, Any]] = []
 
@@ -248,7 +248,8 @@ def called(functions: dict[CodeType, str]) -> list[str]:
     before = sys.getprofile()
     sys.setprofile(note)
     try:
-        asyncio.run(mutate({"headers": [(b"content-type", b"application/json")]}, receive, send))
+        scope = {"path": "/mutate", "headers": [(b"content-type", b"application/json")]}
+        asyncio.run(reviews(scope, receive, send))
     finally:
         sys.setprofile(before)
     assert "patch" in json.loads(sent[-1]["body"])["response"]
