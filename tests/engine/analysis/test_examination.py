@@ -283,7 +283,7 @@ def effect(decider: Decider, incoming: IncomingPod) -> Any:
     decision = decider.decide(incoming)
     told = (said for said in decision.warnings if "is left out, for it could not be decided" not in said)
     warnings = tuple(re.sub(r"^policy p\d.*?: (?=the pod )", "", said) for said in told)
-    return decision.allowed, decision.pools, decision.patch, warnings
+    return decision.allowed, decision.pools, decision.placement_patch, warnings
 
 
 @examples(100)
