@@ -25,7 +25,7 @@ policy that could not be decided; are changed; or stay as they are."""
 FINDING_OUTCOMES: tuple[FindingOutcome, ...] = get_args(FindingOutcome)
 """From what hurts most to what nobody notices."""
 
-Consequence = Literal["noPool", "taint", "capacity", "unseen", "leaves"]
+Consequence = Literal["noPool", "taint", "capacity", "unseen", "noNode", "leaves"]
 CONSEQUENCES: tuple[Consequence, ...] = get_args(Consequence)
 LOUD = ("applied", "denied", "overruled", "failed", "audited")
 """Outcomes of policies that had a say."""
@@ -97,8 +97,9 @@ class Following(NamedTuple):
     """What would follow for the pods once they are let in, beside where they may run.
 
     `noPool`: no pool is left. `taint`: none but `pools`, of which they do not tolerate the `taints`. `capacity`: on no
-    node of `pools` there is room for one. `unseen`: only nodes are left that nobody has declared or seen. `leaves`: so
-    many `pods` run in `pools` now, where they might not be any more.
+    node of `pools` there is room for one. `unseen`: only nodes are left that nobody has declared or seen. `noNode`: a
+    new node would have to come, for none that there is would do. `leaves`: so many `pods` run in `pools` now, where
+    they might not be any more.
     """
 
     what: Consequence

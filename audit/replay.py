@@ -17,7 +17,7 @@ from typing import Any
 from audit.findings import Finding, Following, Workload
 from audit.folding import BARE, OWN_LABELS, Controller, Fold
 from audit.gathering import Gathered, Kind, is_finished
-from audit.nodes import Place, admits
+from audit.nodes import Asked, Place, admits, hindrance
 from audit.of_decision import finding_of, workload_of
 from audit.selection import EVERYTHING, Selection
 from engine.decision import Decider, Decision, without_marks
@@ -92,6 +92,7 @@ class Replay:
         self._places, self._selection = places or {}, selection
         self._templates = any(program.hands_on.daemon_sets == "template" for program in decider.programs)
         self._peopled = frozenset(place.pool for place in self._places.values())
+        self._hindrances: dict[tuple[Terms, str], str] = {}
         self._admitting: dict[Terms, frozenset[str]] = {}
         self._makers: dict[tuple[str, str, str, str], Workload | None] = {}
         self._namespaces: Mapping[str, Json] = {}
@@ -146,7 +147,30 @@ class Replay:
 
     def _found(self, decision: Decision, whose: Workload) -> Finding:
         finding = finding_of(self._decider, decision, time=self._time, cluster=self._cluster)
+        no_node = self._no_node(decision, finding)
+        if no_node:
+            effect = replace(finding.effect, follows=(*finding.effect.follows, Following("noNode", no_node)))
+            finding = replace(finding, effect=effect)
         return finding if whose == finding.workload else replace(finding, workload=whose)
+
+    def _no_node(self, decision: Decision, finding: Finding) -> str:
+        """Why no node that there is would take a pod that policies are about; empty where one would, where it is said
+        already, and where a pool is left of which no node is known."""
+        would, pools = decision.audited or decision, finding.effect.pools
+        said = any(one.what in ("noPool", "taint", "capacity") for one in finding.effect.follows)
+        silent = not self._places or said or not finding.effect.policies or finding.outcome == "denied"
+        if silent or decision.incoming.template is not None or not self._peopled.issuperset(pools.after):
+            return ""
+        try:
+            terms = own(would.patched)
+        except TooMany:
+            return ""
+        tolerations = (would.patched.get("spec") or {}).get("tolerations") or ()
+        asked = Asked(terms, tuple(tolerations), finding.requests)
+        key = json.dumps((tolerations, sorted(finding.requests.items())), sort_keys=True, default=str)
+        if (terms, key) not in self._hindrances:
+            self._hindrances[terms, key] = hindrance(self._places, asked)
+        return self._hindrances[terms, key]
 
     def _of_templates(self, having: Mapping[Workload, int]) -> Iterator[Row]:
         """What is decided about templates: of workloads without pods, and of DaemonSets if it is these that count."""

@@ -120,11 +120,14 @@ class Summary:
             pods[one.outcome] += one.pods
             if pending(one):
                 pods["idle" if daemon else "pending"] += 1 if daemon else one.pods
+            new = any(each.what == "noNode" for each in one.effect.follows) and not one.effect.pools.unseen
+            pods["new"] += one.pods if new else 0
             pods["unseen"] += one.pods if one.effect.pools.unseen else 0
         told = [f"{pods['changed']:,} would change", f"{pods['denied']:,} would be refused"]
         told += [f"{pods['pending']:,} would stay Pending"] if pods["pending"] else []
         told += [f"{_amount(pods['idle'], 'DaemonSet')} would get no pods"] if pods["idle"] else []
         told += [f"{pods['unseen']:,} would need nodes that nobody has seen"] if pods["unseen"] else []
+        told += [f"{pods['new']:,} would need a new node"] if pods["new"] else []
         told += [f"{pods['failed']:,} could not be decided"] if pods["failed"] else []
         return f"{_amount(self.pods, 'pod')} of {_amount(len(self.workloads), 'workload')}: {', '.join(told)}"
 

@@ -84,9 +84,10 @@ def _of_effect(one: Effect, finding: Finding) -> str:
     if one.outcome == "denied":
         return REFUSED
     told = _told(one.patch, one.pools, daemon=daemon)
-    small = any(each.what == "capacity" for each in one.follows)
-    parts = [told] if told != STAYS or not small else []
-    return ", ".join([*parts, *(["fits on no node"] if small else [])])
+    consequences = {each.what for each in one.follows}
+    more = ["fits on no node"] if "capacity" in consequences else []
+    more += ["needs a new node"] if "noNode" in consequences and not one.pools.unseen else []
+    return ", ".join([*([told] if told != STAYS or not more else []), *more])
 
 
 def _told(patch: Sequence[Operation], pools: PoolNames, *, daemon: bool) -> str:
