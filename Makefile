@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test lint format wheel controlplane mutants bench-decide bench-serve bench-follow bench-bundles bench-replay lock clean
+.PHONY: help setup demo test lint format wheel controlplane browser mutants bench-decide bench-serve bench-follow bench-bundles bench-replay lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,11 @@ bench-replay: setup ## how long an audit of a dump of 100,000 pods takes, by one
 
 lock: ## rewrite requirements.lock (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock -q
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group browser --constraint requirements.lock -o requirements-browser.lock -q
+
+browser: setup ## the tests of pages in Chromium, which the system must have (Debian: apt-get install chromium)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-browser.lock
+	$(BIN)/pytest tests/audit/report
 
 clean: ## remove what setup and tools made
 	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants
