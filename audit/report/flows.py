@@ -2,7 +2,8 @@
 
 Where running pods are is known of those with a node. The others, and those of templates, count evenly over the pools
 that let them in before. A pod stays where it is if that is let; what may not stay goes evenly to the pools that are
-left, or waits, or is refused. So it is an estimate of what follows, and not what a scheduler would do.
+left, or waits, or is refused. So it says what has to move and where to it may, and not what a scheduler would do: how
+much would be asked of each pool is estimated by `audit.capacity`. As there, pods of DaemonSets stay where they run.
 """
 
 from __future__ import annotations
@@ -93,8 +94,9 @@ def folded(flows: Iterable[Flow], most: int) -> list[Flow]:
 
 def _moves(finding: Finding) -> Iterator[tuple[Where, Where, float]]:
     stays, left = _targets(finding)
+    daemon = finding.workload.kind == "DaemonSet" and left not in ([DENIED], [PENDING])
     for source, pods in _sources(finding).items():
-        if source in stays:
+        if daemon or source in stays:
             yield source, source, pods
         else:
             yield from ((source, target, pods / len(left)) for target in left)

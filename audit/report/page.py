@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from audit.capacity import Load
 from audit.findings import FINDING_OUTCOMES, Finding, FindingOutcome
 from audit.report.entries import Entry, entries_of
 from audit.report.flows import DENIED, OTHER, PENDING, Where, flows_of, totals_of
@@ -36,6 +37,7 @@ LONGEST = 2_000
 """Characters of one text on the page."""
 MOST_CAUSES, MOST_POLICIES, MOST_POOLS, MOST_NAMESPACES = 20, 100, 60, 120
 """Rows of the tables."""
+GIB = 2**30
 MOST_FACTS = 10
 """Clusters, bundles and revisions that are named."""
 MOST_CHOICES = 500
@@ -143,6 +145,10 @@ def _values(summary: Summary, source: str) -> dict[str, Any]:
         "estimated": any(one.pods > sum(one.placed.values()) for one in found),
         "pools": pools[:MOST_POOLS],
         "more_pools": len(pools) - MOST_POOLS,
+        "loads": summary.loads[:MOST_POOLS],
+        "gpus": any(one.before.gpus or one.after.gpus or one.room.gpus for one in summary.loads),
+        "most_cores": max((max(one.before.cpu or 0, one.after.cpu or 0) for one in summary.loads), default=1),
+        "drifting": sum(one.pods for one in summary.drifts),
         "most_in_a_pool": max((max(one.before, one.after) for one in pools), default=1),
         "namespaces": namespaces[:MOST_NAMESPACES],
         "more_namespaces": len(namespaces) - MOST_NAMESPACES,
@@ -245,7 +251,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_plain,
     )
-    environment.globals |= {"outcomes": FINDING_OUTCOMES, "titles": TITLES, "blocking": BLOCKING}
+    environment.globals |= {"outcomes": FINDING_OUTCOMES, "titles": TITLES, "blocking": BLOCKING, "gib": GIB}
     environment.filters |= {
         "amount": _amount,
         "about": _about,
@@ -253,6 +259,8 @@ def _environment() -> Environment:
         "share": _share,
         "middle": _middle,
         "when": _when,
+        "known": _known,
+        "change": _change,
     }
     return environment
 
@@ -275,6 +283,18 @@ def _amount(number: float, one: str = "", many: str = "") -> str:
 def _about(number: float) -> str:
     """A number of pods or cores of which parts are counted: `1,204`, `0.3`."""
     return f"{number:,.0f}" if number >= 10 or abs(number - round(number)) < 0.05 else f"{number:,.1f}"
+
+
+def _known(amount: float | None, unit: float = 1) -> str:
+    """An amount that may not be known."""
+    return "?" if amount is None else _about(amount / unit)
+
+
+def _change(load: Load, resource: str) -> str:
+    """What is asked of a pool of one resource, now and afterwards: `3 → 5`; memory in GiB."""
+    unit = GIB if resource == "memory" else 1
+    before, after = (_known(getattr(one, resource), unit) for one in (load.before, load.after))
+    return before if before == after else f"{before} → {after}"
 
 
 def _share(part: float, whole: float) -> str:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
+from audit.capacity import loads_of
+from audit.drift import drift_of
 from audit.findings import Finding
 from audit.of_decision import finding_of
+from audit.replay import Row
+from audit.summary import Summary
 from engine.bundle import parse_bundle
 from engine.decision import Decider
 from engine.pods import IncomingPod
@@ -22,11 +27,12 @@ TIME = "2026-03-02T09:30:00.000000Z"
 ZONES = "topology.kubernetes.io/zone: [eu-central-1a, eu-central-1b, eu-central-1c]"
 
 
-def _pool(name: str, cpu: int, *, capacity: str = "on-demand", zones: str = ZONES, more: str = "") -> str:
+def _pool(name: str, cpu: int, nodes: int, *, capacity: str = "on-demand", zones: str = ZONES, more: str = "") -> str:
     more = more if "labels" in more else f", labels: {{tenant: none}}{more}"
     values = f"{{{zones}, karpenter.sh/capacity-type: [{capacity}]}}"
     selector = f"{{karpenter.sh/nodepool: {name}}}"
-    return f"- {{name: {name}, selector: {selector}, values: {values}, cpu: {cpu}, memory: 64Gi, gpus: 0{more}}}\n"
+    size = f"cpu: {cpu}, memory: {4 * cpu}Gi, gpus: 0, nodes: {nodes}"
+    return f"- {{name: {name}, selector: {selector}, values: {values}, {size}{more}}}\n"
 
 
 def _taint(key: str, value: str) -> str:
@@ -35,18 +41,18 @@ def _taint(key: str, value: str) -> str:
 
 POOLS = "apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools:\n" + "".join(
     (
-        _pool("general-a", 16, zones="topology.kubernetes.io/zone: [eu-central-1a]"),
-        _pool("general-b", 16, zones="topology.kubernetes.io/zone: [eu-central-1b]"),
-        _pool("general-c", 16, zones="topology.kubernetes.io/zone: [eu-central-1c]"),
-        _pool("spot-small", 8, capacity="spot", more=_taint("spot", "'true'")),
-        _pool("spot-large", 48, capacity="spot", more=_taint("spot", "'true'")),
-        _pool("compute", 64),
-        _pool("memory", 32, more=_taint("class", "memory")),
-        _pool("gpu-t4", 16, more=_taint("nvidia.com/gpu", "'true'")).replace("gpus: 0", "gpus: 1"),
-        _pool("gpu-a100", 96, more=_taint("nvidia.com/gpu", "'true'")).replace("gpus: 0", "gpus: 8"),
-        _pool("tenant-payments", 16, more=", labels: {tenant: payments}" + _taint("tenant", "payments")),
-        _pool("tenant-search", 32, more=", labels: {tenant: search}" + _taint("tenant", "search")),
-        _pool("legacy-m4", 8),
+        _pool("general-a", 16, 360, zones="topology.kubernetes.io/zone: [eu-central-1a]"),
+        _pool("general-b", 16, 260, zones="topology.kubernetes.io/zone: [eu-central-1b]"),
+        _pool("general-c", 16, 240, zones="topology.kubernetes.io/zone: [eu-central-1c]"),
+        _pool("spot-small", 8, 110, capacity="spot", more=_taint("spot", "'true'")),
+        _pool("spot-large", 48, 20, capacity="spot", more=_taint("spot", "'true'")),
+        _pool("compute", 64, 60),
+        _pool("memory", 32, 10, more=_taint("class", "memory")),
+        _pool("gpu-t4", 16, 400, more=_taint("nvidia.com/gpu", "'true'")).replace("gpus: 0", "gpus: 1"),
+        _pool("gpu-a100", 96, 900, more=_taint("nvidia.com/gpu", "'true'")).replace("gpus: 0", "gpus: 8"),
+        _pool("tenant-payments", 16, 14, more=", labels: {tenant: payments}" + _taint("tenant", "payments")),
+        _pool("tenant-search", 32, 40, more=", labels: {tenant: search}" + _taint("tenant", "search")),
+        _pool("legacy-m4", 8, 180),
     )
 )
 
@@ -153,6 +159,20 @@ def findings(owners: int = 1500, pods: int = 20_000, seed: int = 7) -> list[Find
     dice = random.Random(seed)
     decider = engine()
     return [_finding(decider, dice, *each) for each in _workloads(dice, owners, pods)]
+
+
+def summary(owners: int = 1500, pods: int = 20_000) -> Summary:
+    """The same with what pools are asked for, and the pods that would not be let where they are."""
+    rows = [_row(one) for one in findings(owners, pods)]
+    return Summary.of((row.told() for row in rows), loads_of(rows, engine().pool_index.pools, {}), drift_of(rows))
+
+
+def _row(finding: Finding) -> Row:
+    pools = finding.effect.pools
+    homes = tuple(name for name in pools.after if name not in pools.untolerated)
+    lost = finding.outcome in ("denied", "unschedulable")
+    leaving = {name: [name] * count for name, count in finding.placed.items() if name not in homes and not lost}
+    return Row(finding, finding.pods, finding.pods, Counter(finding.placed), leaving, homes)
 
 
 def _workloads(dice: random.Random, owners: int, pods: int) -> Iterator[tuple[str, str, str, int]]:

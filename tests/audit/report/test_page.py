@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
+from audit.capacity import Amounts
 from audit.findings import FINDING_OUTCOMES, Finding
 from audit.report import as_html
 from audit.report import page as module
 from audit.summary import Summary
-from tests.audit.report.fleet import findings
+from tests.audit.report.fleet import findings, summary
 from tests.audit.report.reading import Page, read
 
 GOLDEN = Path(__file__).with_name("page.txt")
@@ -66,9 +67,9 @@ def test_all_workloads_are_there_with_those_that_hurt_most_first() -> None:
     for finding in found:
         assert finding.effect.reason in text
         assert all(part.message in text for part in finding.effect.policies)
-    summary = Summary.of(found)
-    assert summary.total in text
-    assert ("Not ready to enforce" in text) is not summary.ready
+    together = Summary.of(found)
+    assert together.total in text
+    assert ("Not ready to enforce" in text) is not together.ready
 
 
 def test_a_bundle_that_is_ready_is_said_to_be(some: list[Finding]) -> None:
@@ -84,6 +85,21 @@ def test_a_bundle_that_is_ready_is_said_to_be(some: list[Finding]) -> None:
 def test_the_same_findings_give_the_same_bytes(some: list[Finding]) -> None:
     shuffled = random.Random(1).sample(some, len(some))
     assert as_html(Summary.of(shuffled), "x") == as_html(Summary.of(some), "x")
+
+
+def test_what_pools_are_asked_for_is_the_summarys() -> None:
+    given = summary(300, 3000)
+    whole = replace(given, loads=tuple(replace(one, room=Amounts(1, 1, 1, 1)) for one in given.loads))
+    page = read(as_html(whole))
+    assert any(load.notes for load in whole.loads)
+    for load in whole.loads:
+        (line,) = [one for one in page.lines if re.match(rf"\| {load.pool}( |$)", one) and one.count("|") == 10]
+        assert all(note in line for note in load.notes)
+        assert f"| {load.nodes:,} |" in line
+    drifting = sum(one.pods for one in whole.drifts)
+    assert (
+        f"{drifting:,} pods of {len(whole.drifts)} workloads run now where they would not be let any more" in page.text
+    )
 
 
 def test_findings_read_from_json_give_the_same_page(some: list[Finding]) -> None:
