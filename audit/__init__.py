@@ -8,6 +8,7 @@ changed. Start with `findings.py`, then `of_decision.py` and `replay.py`.
 """
 
 from audit.capacity import Amounts, Load, loads_of
+from audit.database import Retention
 from audit.difference import as_yaml, unified
 from audit.drift import descheduler, drift_of, script
 from audit.findings import Finding
@@ -17,6 +18,7 @@ from audit.nodes import places_of
 from audit.original import as_asked_for
 from audit.pages import as_html
 from audit.parallel import LostError, gather, rows
+from audit.recorder import Recorder
 from audit.records import DecisionLog, now
 from audit.replay import Replay, as_created, in_order, replayed
 from audit.selection import Selection, selector_of
@@ -36,7 +38,9 @@ __all__ = [
     "Load",  # what is asked of a pool before and after, and what it has
     "LostError",  # a process of a replay ended
     "Move",  # what two revisions of a bundle make of pods of one owner, where that is not the same
+    "Recorder",  # decisions on their way into the store, from a thread of its own
     "Replay",  # decides pods and workloads as if they were created now: Findings by workload; raises RequestError
+    "Retention",  # what the store keeps at most: seconds, decisions, bytes
     "Selection",  # which pods a Replay is about: of some namespaces, with some labels
     "Summary",  # what Findings come to together: totals, lines for tables, and whether a bundle is ready to enforce
     "as_asked_for",  # a running pod as its workload's template, or `kubectl apply`, says, and who says so

@@ -34,9 +34,9 @@ from engine.bundle import Bundle, JointRevision
 from engine.decision import Decider, Decision
 from engine.pools import Inventory, Pool
 
-MAX_DECISIONS = 5_000
-MAX_BYTES = 16 << 20
-"""Decisions, and bytes of the reviews that they came in, that may wait."""
+MAX_DECISIONS = 2_000
+MAX_BYTES = 6 << 20
+"""Decisions, and bytes of the reviews that they came in, that may wait: in memory these are eight times as many."""
 BATCH, BATCH_BYTES = 200, 4 << 20
 GATHER_SECONDS = 0.1
 """How long decisions may gather before they are written together."""
@@ -150,6 +150,10 @@ class Recorder:
     def decisions(self) -> int:
         """How many decisions there were in it at its beginning, and were kept since."""
         return self._total
+
+    def failing(self) -> float:
+        """1 while the store can't be written, else 0."""
+        return float(bool(self.complaint))
 
     def complaints(self) -> tuple[str, ...]:
         """What is wrong now, and what was found damaged at the start."""

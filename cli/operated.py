@@ -19,6 +19,7 @@ class Answer(NamedTuple):
     replica: str
     bundles: list[dict[str, Any]]
     problem: str = ""
+    store: dict[str, Any] | None = None
 
 
 def add_replicas(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +63,10 @@ def order(args: argparse.Namespace, path: str, query: Mapping[str, str]) -> int:
 def show(answers: list[Answer], output: str) -> int:
     """Print what was answered. The exit status: 0 where all is well and the same everywhere."""
     if output == "json":
-        told = [{"replica": one.replica, "bundles": one.bundles, "message": one.problem} for one in answers]
+        told = [
+            {"replica": one.replica, "bundles": one.bundles, "store": one.store, "message": one.problem}
+            for one in answers
+        ]
         print(json.dumps(told, indent=2))
     else:
         rows = [_row(answer.replica, bundle) for answer in answers for bundle in answer.bundles]
@@ -79,6 +83,8 @@ def _complaints(answers: list[Answer]) -> Iterator[str]:
     for answer in answers:
         if answer.problem:
             yield f"{answer.replica}: {answer.problem}"
+        for problem in (answer.store or {}).get("problems", ()):
+            yield f"{answer.replica}: store: {problem}"
         for bundle in answer.bundles:
             by_source.setdefault(bundle["source"], set()).add(str(bundle["active_revision"]))
             shares.setdefault(bundle["source"], set()).add(bundle.get("percent", 100))
@@ -120,7 +126,7 @@ def _answer(replica: Replica, method: str, path: str, query: Mapping[str, str], 
         )
     if status != 200 or "bundles" not in told:
         return Answer(replica.name, [], str(told.get("message") or told.get("detail") or f"it answered {status}"))
-    return Answer(replica.name, told["bundles"])
+    return Answer(replica.name, told["bundles"], store=told.get("store"))
 
 
 def _replicas(args: argparse.Namespace) -> list[Replica]:

@@ -19,10 +19,14 @@ import argparse
 import gc
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cli.errors import CommandError
 from cli.served import add_bundles, served_bundles
 from engine.bundle import FAILURE_POLICIES, MODES
+
+if TYPE_CHECKING:
+    from webhook import StoreOptions
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +44,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="a folder to keep the last good revisions in, and what was pinned, suspended or rolled back (default: "
         "nothing outlasts a restart)",
     )
+    add_store(parser.add_argument_group("store"))
     pools = parser.add_argument_group("pools and cluster")
     pools.add_argument(
         "--pools",
@@ -165,6 +170,48 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_store(store: argparse._ArgumentGroup) -> None:
+    """The arguments that say where decisions are kept, and how much of them."""
+    store.add_argument(
+        "--store",
+        metavar="DIR",
+        help="a folder to keep decisions in with their pods, environments left out, so that `bayplan replay` can make "
+        "them again (default: none are kept)",
+    )
+    store.add_argument(
+        "--store-days", type=float, default=7.0, metavar="DAYS", help="how long they are kept at most (default: 7)"
+    )
+    store.add_argument(
+        "--store-decisions",
+        type=int,
+        default=100_000,
+        metavar="COUNT",
+        help="how many are kept at most; the oldest go first (default: 100000)",
+    )
+    store.add_argument(
+        "--store-size",
+        default="256Mi",
+        metavar="SIZE",
+        help="what the store takes on disk at most, at least 16Mi (default: 256Mi)",
+    )
+
+
+def stored(args: argparse.Namespace) -> StoreOptions | None:
+    """Where decisions are kept; None where they are not."""
+    from engine.documents import parse_quantity
+    from webhook import StoreOptions
+
+    try:
+        size = int(parse_quantity(args.store_size))
+    except ValueError as error:
+        raise CommandError(f"--store-size `{args.store_size}` is no size, as in 256Mi") from error
+    if size < 16 << 20:
+        raise CommandError(f"--store-size `{args.store_size}` is too little: at least 16Mi")
+    if args.store_days <= 0 or args.store_decisions <= 0:
+        raise CommandError("--store-days and --store-decisions must be more than 0")
+    return StoreOptions(args.store, args.store_days, args.store_decisions, size) if args.store else None
+
+
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
     gc.disable()  # until all is imported, which is there to stay: `serve` goes on from there
@@ -202,6 +249,7 @@ def run(args: argparse.Namespace) -> int:
         log_decisions=args.log_decisions,
         shutdown_delay=args.shutdown_delay,
         state=args.state,
+        store=stored(args),
         events=args.events,
         rollout=100 if args.rollout_bundle is None else args.rollout_bundle,
     )

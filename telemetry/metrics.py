@@ -136,6 +136,15 @@ class Metrics(Collector):
             ("result",),
             registry=registry,
         )
+        self.store_kept = Counter(
+            "bayplan_store_kept", "Decisions that were committed to the store.", registry=registry
+        )
+        self.store_dropped = Counter(
+            "bayplan_store_dropped", "Decisions that are not in the store, by why.", ("reason",), registry=registry
+        )
+        self.store_failures = Counter(
+            "bayplan_store_failures", "Times that the store could not be written; it is tried again.", registry=registry
+        )
         Gauge("bayplan_build_info", "The running version.", ("version",), registry=registry).labels(version).set(1)
 
     def admission(self, operation: str, outcome: str, seconds: float) -> None:

@@ -9,12 +9,14 @@ from webhook.certificates import CertificateError, server_context
 from webhook.pair import development
 from webhook.process import BundleOptions, Options, serve
 from webhook.server import ListenError, address_of, listen
+from webhook.storing import StoreOptions
 
 __all__ = [
     "BundleOptions",  # one of the bundles of Options
     "CertificateError",  # the error of a certificate and key that can't be served
     "ListenError",  # the error of an address that can't be listened on
     "Options",  # what `bayplan serve` is given
+    "StoreOptions",  # where decisions are kept, and how much of them
     "address_of",  # `HOST:PORT` of a listening socket
     "development",  # a new certificate, its key and its authority, for development
     "listen",  # a listening socket for `HOST:PORT`; raises ListenError

@@ -54,6 +54,13 @@ class Watches(Protocol):
         """`size` are the bytes of the review."""
 
 
+class Keeps(Protocol):
+    """Who keeps each decision once it is answered; it never waits."""
+
+    def offer(self, decision: Decision, decider: object, size: int) -> None:
+        """`decider` made it, `size` are the bytes of the review."""
+
+
 class Namespaces(Protocol):
     """Where Namespace objects come from."""
 
@@ -87,6 +94,7 @@ class Admission:
     log_decisions: LogDecisions = "changed"
     lookup_seconds: float = 1.5
     watchers: tuple[Watches, ...] = field(default=(), repr=False)
+    store: Keeps | None = field(default=None, repr=False)
 
     async def answer(self, body: bytes | bytearray) -> Answer:
         """Answer one review."""
@@ -124,6 +132,8 @@ class Admission:
             answer = Answer(200, review.encode(respond(request.uid, decision, outcome)))
             self._count(decision)
             self._record(request, decision, outcome, not unknown, time.perf_counter() - started)
+            if self.store is not None:
+                self.store.offer(decision, decider, size)
             for watcher in self.watchers:
                 watcher.offer(request.uid, request.dry_run is True, decision, size)
             return answer, outcome if decision.mode != "audit" else "audit"

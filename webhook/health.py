@@ -59,6 +59,8 @@ class Health:
     """The sources of bundles, to be told of and operated."""
     operators: Path | None = None
     """A file with the token of those who may decide what serves; nobody may without one."""
+    store: Callable[[], Mapping[str, Any] | None] = lambda: None
+    """What there is to say of the store of decisions; None where there is none."""
 
     def may_read(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
         """Whether a request carries the token that the file holds now: an operator's is good for that, too."""

@@ -77,7 +77,7 @@ def _one(bundles: Sequence[Operated], named: str) -> Operated:
 
 
 def _told(health: Health) -> Response:
-    return _json({"bundles": [one.status.as_json() for one in health.bundles]})
+    return _json({"bundles": [one.status.as_json() for one in health.bundles], "store": health.store()})
 
 
 def _stranger() -> Response:

@@ -57,6 +57,7 @@ from webhook.notices import Notices
 from webhook.pair import development, development_folder
 from webhook.server import Port, Serving, address_of, listen
 from webhook.shadow import Shadow
+from webhook.storing import StoreOptions, keeping, recorder_of, told_of
 from webhook.validation import Validation
 
 GARBAGE = 100_000
@@ -111,6 +112,7 @@ class Options:
     log_decisions: LogDecisions = "changed"
     shutdown_delay: float = 0.0
     state: str | None = None
+    store: StoreOptions | None = None
     rollout: int = 100
     events: bool = False
 
@@ -161,17 +163,18 @@ def serve(options: Options, output: BinaryIO) -> None:
             i: each.previous for i, each in enumerate(options.bundles) if each.previous and options.rollout < 100
         }
         rolling = Rolling(options.rollout, previous) if previous else None
+        recorder = recorder_of(options.store, metrics) if options.store else None
         activation = Activation(stages, metrics, [*map(Path, options.pools)], _names(options), rolling)
         release = partial(release_of, cluster) if cluster else str
         several = len(options.bundles) > 1
         neighbours = Neighbours(len(options.bundles), _cluster(options)) if several else None
         follow = partial(_follower, options, metrics, release, objects)
         followers = [
-            follow(i, each.source, partial(activation.take, place=i), neighbours)
+            follow(i, each.source, keeping(recorder, partial(activation.take, place=i)), neighbours)
             for i, each in enumerate(options.bundles)
         ]
         followers += [
-            follow(i, source, partial(activation.take_previous, place=i), side="previous")
+            follow(i, source, keeping(recorder, partial(activation.take_previous, place=i)), side="previous")
             for i, source in previous.items()
         ]
         for reflector in reversed(reflectors):
@@ -194,7 +197,8 @@ def serve(options: Options, output: BinaryIO) -> None:
             for each, follower in zip(options.bundles, followers, strict=False)
             if each.source in objects
         ]
-        beside = (*statuses, *_shadowing(options, shadow, follow), *((notices,) if notices else ()))
+        optional = tuple(each for each in (notices, recorder) if each is not None)
+        beside = (*statuses, *_shadowing(options, shadow, follow), *optional)
         for part in (certificate, activation, *followers, *beside):
             stack.callback(part.stop)
             part.start()
@@ -208,15 +212,22 @@ def serve(options: Options, output: BinaryIO) -> None:
                 decisions=decisions,
                 log_decisions=options.log_decisions,
                 watchers=watchers,
+                store=recorder,
             ),
             refusals,
             Validation(partial(_bundle_of, tuple(objects.values()))) if objects else None,
         )
         serving: Serving
 
+        def stored() -> tuple[str, ...]:
+            return recorder.complaints() if recorder else ()
+
+        def store() -> dict[str, Any] | None:
+            return told_of(recorder, options.store.folder) if recorder and options.store else None
+
         def notes() -> list[str]:
             told = [complaint for follower in followers for complaint in follower.status.complaints]
-            return [complaint for complaint in (*told, *activation.complaints()) if complaint]
+            return [complaint for complaint in (*told, *activation.complaints(), *stored()) if complaint]
 
         def unready() -> list[str]:
             unlisted = [f"{r.kind.name}: {r.problem}" for r in reflectors if not r.answered]
@@ -225,7 +236,7 @@ def serve(options: Options, output: BinaryIO) -> None:
 
         token = Path(options.status_token) if options.status_token else None
         operators = Path(options.operator_token) if options.operator_token else token
-        health = HealthApp(Health(metrics, unready, lambda: serving.stuck(), token, notes, followers, operators))
+        health = HealthApp(Health(metrics, unready, lambda: serving.stuck(), token, notes, followers, operators, store))
         serving = Serving(
             reviews,
             Port(admission_app(reviews, refusals), refusals, context=certificate.context, names=options.client_names),
@@ -237,6 +248,11 @@ def serve(options: Options, output: BinaryIO) -> None:
         metrics.live("bayplan_tls_cert_expiry_timestamp_seconds", expires, certificate.expiry)
         if shadow:
             metrics.live("bayplan_shadow_queue_depth", "Pods that wait for the shadow.", shadow.depth)
+        if recorder:
+            metrics.live("bayplan_store_queue_depth", "Decisions that wait for the store.", recorder.depth)
+            metrics.live("bayplan_store_bytes", "What the store takes on disk.", recorder.bytes)
+            failing = "1 while the store can't be written."
+            metrics.live("bayplan_store_failing", failing, recorder.failing)
         if notices:
             waiting = "Events that are to be written, and pods that are to be looked for."
             metrics.live("bayplan_events_queue_depth", waiting, notices.depth)

@@ -570,6 +570,20 @@ def test_of_one_bundle_nothing_is_rolled_out(helm: Path, before: Object) -> None
     assert not [arg for arg in args if arg.startswith(("--rollout-bundle", "--previous", "--shadow"))]
 
 
+def test_decisions_are_kept_where_and_as_long_as_said(helm: Path) -> None:
+    objects = render(helm, {"store": {"enabled": True, "days": 2.5, "decisions": 2000000, "sizeMiB": 100}})
+    args = parser_of("serve").parse_args([arg for arg in container_of(objects)["args"] if arg != "serve"])
+    assert (args.store, args.store_days, args.store_decisions) == ("/var/lib/bayplan-store", 2.5, 2_000_000)
+    assert args.store_size == "100Mi"
+    (store,) = (volume for volume in pod_of(objects)["volumes"] if volume["name"] == "store")
+    assert store["emptyDir"] == {"sizeLimit": "264Mi"}
+    (mount,) = (mount for mount in container_of(objects)["volumeMounts"] if mount["name"] == "store")
+    assert mount == {"name": "store", "mountPath": args.store}
+    objects = render(helm, {"store": {"enabled": True, "existingClaim": "kept"}})
+    (store,) = (volume for volume in pod_of(objects)["volumes"] if volume["name"] == "store")
+    assert store["persistentVolumeClaim"] == {"claimName": "kept"}
+
+
 def test_what_served_may_be_kept_in_a_claim(helm: Path) -> None:
     objects = render(helm, {"state": {"existingClaim": "kept"}})
     (state,) = (volume for volume in pod_of(objects)["volumes"] if volume["name"] == "state")

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ import httpx
 import pytest
 import yaml
 
+from audit.database import Reader
+from audit.kept import WorldParts, kept_decision, unpacked
 from tests.cluster.apiserver import NAMESPACES, NODE_POOLS, ApiServer, Fault, Handler
 from tests.delivery import bundles
 from tests.e2e.processes import Process
@@ -141,6 +144,38 @@ def test_a_shadow_is_asked_about_what_was_answered(tmp_path: Path) -> None:
         assert line["revision"].startswith("small@1.0.0")
         assert line["shadow"]["revision"].startswith("small@2.0.0")
         assert 'bayplan_shadow_differences_total{difference="refused"} 1.0' in asking.get(f"{serve.plain}/metrics").text
+
+
+def test_keeps_decisions_that_outlast_a_kill_and_a_failing_disk_is_told_of(tmp_path: Path) -> None:
+    folder, blocked = tmp_path / "store", tmp_path / "blocked"
+    blocked.write_text("")
+    trainee = pod({"workload": "training"}, {"containers": [{"name": "c", "env": [{"name": "A", "value": "hunter2"}]}]})
+    with serving(tmp_path, *sources(tmp_path), "--store", folder) as serve:
+        serve.create(trainee)
+        wait_for(lambda: "bayplan_store_kept_total 1.0" in asking.get(f"{serve.plain}/metrics").text, "the commit")
+        serve.process.kill()
+    with closing(Reader(folder / "decisions-0.sqlite")) as reader:
+        (row,) = reader.rows()
+        kept = kept_decision(row.row.body)
+        assert kept.decision["patch"]
+        assert kept.incoming
+        assert kept.incoming.pod["spec"]["containers"] == [{"name": "c", "env": [{"name": "A", "value": ""}]}]
+        world = unpacked(reader.thing(row.row.world) or b"", WorldParts)
+        assert world.bundles[0] is not None
+    (tmp_path / "again").mkdir()
+    with serving(tmp_path / "again", *sources(tmp_path), "--store", blocked / "store") as serve:
+        assert patch_of(serve.create(trainee))
+        wait_for(lambda: "can't be written: Not a directory" in serve.status(), "the complaint")
+        assert "bayplan_store_failing 1.0" in asking.get(f"{serve.plain}/metrics").text
+        told = asking.get(f"{serve.plain}/status", headers=serve.reader).json()["store"]
+        assert told["problems"] == serve.status().splitlines()[1:]
+        blocked.unlink()
+        wait_for(lambda: serve.status() == "ok\n", "the store to be written again")
+        assert patch_of(serve.create(trainee))
+        serve.client.close()
+        assert serve.process.terminate() == 0
+    with closing(Reader(blocked / "store" / "decisions-0.sqlite")) as reader:
+        assert len(list(reader.rows())) == 2
 
 
 def test_leaves_its_own_namespace_alone(tmp_path: Path) -> None:
