@@ -1,8 +1,8 @@
 """Statuses: on each object of a bundle, whether it decides about pods as it is now, and why not.
 
 What is to be said follows from what is active and what failed last, and is written where the object says something
-else. So replicas agree without asking each other: whoever comes second finds it said. Nothing waits for this, and
-nothing depends on it.
+else. So replicas agree without asking each other: whoever comes second finds it said. Those that do not agree, say
+while one of them is pinned, write over each other ever more seldom. Nothing waits for this, and nothing depends on it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ LOOK_SECONDS = 2.0
 """How often what is to be said is compared with what is said, more or less by half."""
 DENIED_SECONDS = 60.0
 """How long nothing is written after a write that failed."""
+CONTESTED_SECONDS = 600.0
+"""How long, at most, the same is not written again on an object where somebody else has written over it."""
 MAX_MESSAGE = 4096
 """Characters of a message; Kubernetes takes 32768 in a condition, and many objects may be wrong at once."""
 log = logging.getLogger("bayplan.activation")
@@ -42,6 +44,15 @@ class _Written(NamedTuple):
     document: bytes | Problem
 
 
+class _Told(NamedTuple):
+    """What was written on an object, how often again, and from when on it may be once more."""
+
+    uid: str
+    says: Json
+    again: int
+    earliest: float
+
+
 class Statuses:
     """Keeps the statuses of the objects that one follower follows. `now` is the time in seconds since 1970."""
 
@@ -49,6 +60,7 @@ class Statuses:
         self._watch, self._follower, self._now = watch, follower, now
         self._failed = ""
         self._documents: dict[str, _Written] = {}
+        self._told: dict[str, _Told] = {}
         self._things: Sequence[Mapping[str, Any]] = ()
         self._compared: tuple[object, ...] = ()
         self._stop = threading.Event()
@@ -87,7 +99,7 @@ class Statuses:
         if all_known and compared == self._compared:
             return 0
         self._things, self._compared = things, ()
-        files, written = active.content.files if active else {}, 0
+        files, written, waiting = active.content.files if active else {}, 0, False
         for each in self._renewed(things):
             thing, said = each.thing, _said(each.thing)
             wanted = _wanted(each, files, status, said)
@@ -95,11 +107,27 @@ class Statuses:
                 continue
             if id(thing) not in known and not _is_ready(wanted, thing):
                 continue
+            if self._waits(each, wanted):
+                waiting = True
+                continue
             if self._stop.is_set() or not self._write(thing, _timed(wanted, said, self._now())):
                 return written
+            self._note(each, wanted)
             written += 1
-        self._compared, self._failed = compared if all_known else (), ""
+        self._compared, self._failed = compared if all_known and not waiting else (), ""
         return written
+
+    def _waits(self, each: _Written, wanted: Json) -> bool:
+        """Whether the same has been written on the object, and somebody has written over it, too short a time ago."""
+        told = self._told.get(each.file)
+        same = told is not None and (told.uid, told.says) == (each.thing["metadata"]["uid"], _without_times(wanted))
+        return told is not None and same and 0 < told.earliest - self._now() <= CONTESTED_SECONDS
+
+    def _note(self, each: _Written, wanted: Json) -> None:
+        uid, says, before = each.thing["metadata"]["uid"], _without_times(wanted), self._told.get(each.file)
+        again = before.again + 1 if before and (before.uid, before.says) == (uid, says) else 0
+        pause = min(LOOK_SECONDS * 2 ** min(again, 16), CONTESTED_SECONDS)
+        self._told[each.file] = _Told(uid, says, again, self._now() + pause)
 
     def _write(self, thing: Mapping[str, Any], status: Json) -> bool:
         from cluster import ClusterError, write_status
@@ -123,6 +151,7 @@ class Statuses:
             known = before.get(file)
             document = known.document if known and known.says == says else document_of(thing)
             self._documents[file] = _Written(thing, says, file, document)
+        self._told = {file: told for file, told in self._told.items() if file in self._documents}
         return tuple(self._documents.values())
 
 

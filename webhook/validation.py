@@ -106,7 +106,7 @@ def _parts(whole: Mapping[str, Any], field: str, kind: str) -> Json:
     if not isinstance(metadata.get("name"), str):
         raise RequestError(f"request.{field}.metadata.name", "is missing")
     named = {"name": metadata["name"], "uid": "", "generation": 0, **texts}
-    spec = json.dumps(whole.get("spec"), separators=(",", ":"), sort_keys=True).encode()
+    spec = json.dumps(whole.get("spec"), separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
     size = len(spec) + sum(len(key) + len(text.encode()) for key, text in texts["annotations"].items())
     return {"kind": kind, "metadata": named, "spec": spec if size <= MAX_SPEC else size}
 

@@ -134,6 +134,22 @@ def test_replicas_do_not_write_over_each_other(told: Told) -> None:
     assert told.writes == before
 
 
+def test_replicas_that_do_not_agree_write_over_each_other_ever_more_seldom(told: Told) -> None:
+    told.rounds()
+    second = Told(thing("a", REQUIRE))  # which never got to know of `b`, and is held at that
+    second.rounds()
+    second.follower.pin()
+    other = Statuses(told, second.follower, told.statuses._now)
+    before = told.writes
+    for _ in range(1_000):
+        told.rounds(1)
+        other.tell()
+    assert told.writes - before < 60
+    told.change("b", {**REQUIRE, "priority": 3})
+    told.rounds()
+    assert told.status("b")["observedGeneration"] == 2  # what is new is told at once
+
+
 def test_what_is_held_back_says_so(told: Told) -> None:
     told.rounds()
     told.follower.pin()

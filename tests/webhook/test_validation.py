@@ -203,3 +203,10 @@ def test_a_bug_lets_it_through_and_says_so(monkeypatch: pytest.MonkeyPatch, capl
     assert said["allowed"]
     assert "could not judge" in said["warnings"][0]
     assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize(("letters", "allowed"), [(60_000, True), (70_000, False)])
+def test_bytes_count_as_they_are_kept_in_whatever_script(letters: int, allowed: bool) -> None:
+    """A Cyrillic letter is two bytes of UTF-8, as the API server keeps it, and would be six as an escape."""
+    said = response(written({"description": "я" * letters, **REQUIRE}))
+    assert said["allowed"] is allowed
