@@ -272,7 +272,7 @@ def asked_for(workload: Json) -> int:
 
 
 def _number(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 1
+    return max(0, value) if isinstance(value, int) and not isinstance(value, bool) else 1
 
 
 def as_created(pod: Json) -> dict[str, Any]:
@@ -280,7 +280,8 @@ def as_created(pod: Json) -> dict[str, Any]:
 
     What names the revision that placed it is gone. A mirror pod is created bound.
     """
-    created = {key: value for key, value in without_marks(pod).items() if key != "status"}
+    sound = _at(_at(pod, "metadata"), "annotations") is not None  # what is not is refused as it is
+    created = {key: value for key, value in (without_marks(pod) if sound else pod).items() if key != "status"}
     if isinstance(created.get("spec"), dict) and not _mirrors(pod.get("metadata")):
         created["spec"] = {key: value for key, value in created["spec"].items() if key != "nodeName"}
     return created

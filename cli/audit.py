@@ -124,6 +124,8 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError("say which pods: --pods FILE…, or --context NAME for those of a cluster")
     else:
         summary = _replayed(args)
+    if not summary.findings:
+        raise CommandError(f"nothing is decided: there are no pods and no workloads in {_source(args)}")
     folders = [str(one) for one in args.bundle or () if os.path.isdir(one)]
     view = View(args.by, args.all, _source(args), args.over, args.context or "", args.fail_on, folders)
     FORMATS[args.output](summary, view)

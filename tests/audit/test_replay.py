@@ -176,6 +176,7 @@ def test_pods_that_run_where_they_would_not_be_let_leave() -> None:
     [
         ([workload("Deployment", "a", replicas=0)], [("Deployment shop/a", 0)]),
         ([workload("Deployment", "a", replicas=3)], [("Deployment shop/a", 3)]),
+        ([workload("Deployment", "a", replicas=-3)], [("Deployment shop/a", 0)]),
         ([workload("Deployment", "a"), member("a-1", "a")], [("Deployment shop/a", 1)]),
         ([workload("StatefulSet", "a", replicas=2)], [("StatefulSet shop/a", 2)]),
         ([workload("CronJob", "a", "batch/v1", suspend=True)], [("CronJob shop/a", 0)]),
@@ -256,6 +257,11 @@ def test_what_can_not_be_used_is_said_with_its_place() -> None:
     assert error.value.path == "dump.json: items[1].spec.nodeSelector.x"
     with pytest.raises(RequestError, match="not an object"):
         replay(decider(BASE), "text")
+    for metadata in ("text", {"annotations": "bayplan.dev/revision"}, {"annotations": ["bayplan.dev/policies"]}):
+        with pytest.raises(RequestError, match="this must be"):
+            replay(decider(BASE), {**running("a"), "metadata": metadata})
+    with pytest.raises(RequestError, match="expected a list that says its `kind`"):
+        replay(decider(BASE), {"items": [running("a")]})
 
 
 def test_a_pod_that_is_too_odd_to_be_folded_is_decided_for_itself() -> None:

@@ -175,6 +175,16 @@ def test_where_pods_run_is_known_of_nodes(bayplan: Bayplan, tmp_path: Path) -> N
     assert ran.json["items"][0]["placed"] == {"general": 1}
 
 
+@pytest.mark.parametrize("text", ["", '{"kind": "List", "items": []}', "kind: ConfigMap"])
+def test_nothing_at_all_is_not_ready(bayplan: Bayplan, tmp_path: Path, text: str) -> None:
+    """A pipe may have broken, or a name may be misspelt."""
+    (tmp_path / "pods.yaml").write_text(text)
+    ran = bayplan(*SPOT, "--pods", tmp_path / "pods.yaml", "-n", "typo")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith("bayplan: nothing is decided: there are no pods and no workloads in ")
+    assert ran.err.endswith("pods.yaml, namespace typo\n")
+
+
 def test_it_must_be_told_which_pods(bayplan: Bayplan) -> None:
     ran = bayplan(*SPOT)
     assert ran.status == 2
