@@ -86,7 +86,7 @@ def body_of(decision: Decision, decider: Decider) -> bytes:
         "pod": without_environment(incoming.pod),
         "namespace": incoming.namespace,
         "namespaceUnknown": incoming.namespace_unknown,
-        "request": incoming.request,
+        "request": _asked(incoming.request),
         "owner": incoming.owner,
         "uid": incoming.uid,
         "template": None if incoming.template is None else without_environment(incoming.template),
@@ -99,6 +99,12 @@ def body_of(decision: Decision, decider: Decider) -> bytes:
         short["message"] = short["message"][:1000]
         text = encoded({"decision": short})
     return packed(text)
+
+
+def _asked(request: Mapping[str, Json]) -> Mapping[str, Json]:
+    """A request without what authenticators add to the user (`extra`): no expression reads it."""
+    user = request.get("userInfo") or {}
+    return {**request, "userInfo": {key: user[key] for key in ("username", "uid", "groups") if key in user}}
 
 
 def kept_decision(body: bytes) -> KeptDecision:

@@ -229,3 +229,26 @@ def test_kill_9_loses_nothing_that_was_kept(tmp_path: Path) -> None:
             assert database.complaint == ""
             assert said <= database.count() <= said + 7 * (attempt + 1)
             assert database.count() % 7 == 0
+
+
+def test_a_file_gets_smaller_where_less_may_be_kept(tmp_path: Path) -> None:
+    with closing(Database(tmp_path, Retention(size=64 << 20))) as database:
+        for _ in range(6):
+            keep(database, rows(100, size=60_000))
+        path, before = database.path, database.bytes
+    with closing(Database(tmp_path, Retention(size=0))) as database:
+        for _ in range(8):
+            keep(database, [])
+    assert before > 32 << 20
+    assert path.stat().st_size <= 16 << 20
+    assert 1 < len(kept(path)) < 600
+
+
+def test_a_damaged_text_spoils_no_listing(tmp_path: Path) -> None:
+    with closing(Database(tmp_path)) as database:
+        keep(database, rows(3))
+    path = tmp_path / "decisions-0.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE decisions SET workload = CAST(x'ff' AS TEXT) WHERE id = 2")
+        connection.commit()
+    assert [row.workload for row in kept(path)] == ["Deployment shop/web", "\ufffd", "Deployment shop/web"]

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,12 @@ def test_decisions_are_kept_in_order_with_their_pods_and_without_environment(tmp
     incoming = builders.incoming(
         {"metadata": {"name": "first", "annotations": applied}, "spec": {"containers": [container]}}
     )
+    user = {**incoming.request["userInfo"], "extra": {"example.com/token": [SECRET]}}
+    incoming = replace(incoming, request={**incoming.request, "userInfo": user})
     offer(recorder, decider, incoming, pod("second"))
     recorder.stop()
     first, second = read(tmp_path)
+    assert first.incoming.request["userInfo"]["username"] == user["username"]
     assert first.decision == json.loads(json.dumps(decider.decide(incoming).as_json()))
     assert first.incoming.pod["spec"]["containers"][0]["args"] == ["--fast"]
     assert first.incoming.pod["metadata"]["annotations"] == {"note": "kept"}
