@@ -47,6 +47,13 @@ def test_where_pods_are_and_where_they_might_be(finding: Finding, expected: dict
     assert flows(finding) == expected
 
 
+@pytest.mark.parametrize(("outcome", "target"), [("changed", A), ("denied", DENIED)])
+def test_pods_of_a_daemon_set_go_to_no_other_pool(outcome: Any, target: Where) -> None:
+    one = found("ab", "b", outcome=outcome, placed={"a": 6})
+    daemon = replace(one, workload=one.workload._replace(kind="DaemonSet"))
+    assert flows(daemon) == {(A, target): 6}
+
+
 def test_cores_follow_the_pods() -> None:
     (flow,) = flows_of([found("a", "b", placed={"a": 6}, requests={"cpu": 0.5})])
     assert flow == Flow(A, B, 6, 3)
