@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
 
 from .controlplane import ControlPlane, Json, wait_for
 from .pods import pod
@@ -17,6 +21,8 @@ POLICIES = "/apis/bayplan.dev/v1alpha1/placementpolicies"
 BUNDLES = "/apis/bayplan.dev/v1alpha1/bundles"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 LABEL = "bayplan.dev/bundle"
+SAMPLES = Path(__file__).parents[2] / "policies"
+NIGHTLY = "BAYPLAN_NIGHTLY" in os.environ
 
 
 def crds() -> str:
@@ -166,7 +172,47 @@ def test_who_applies_a_wrong_one_is_told_what_check_says(defined: ControlPlane, 
             cluster.request("DELETE", path)
 
 
-@pytest.mark.skipif("BAYPLAN_NIGHTLY" not in os.environ, reason="500 objects take a minute: nightly")
+def published(folder: Path, place: Path) -> str:
+    """A folder as the only commit of a repository, and how that is written as a source."""
+    shutil.copytree(folder, place)
+    about = ("-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
+    for command in (["init", "-q"], ["add", "."], [*about, "commit", "-q", "-m", "Policies"]):
+        subprocess.run(["git", *command], cwd=place, check=True)
+    return f"git+file://{place}"
+
+
+def of_bundle(folder: Path) -> list[Json]:
+    """The Bundle and the policies of a folder, as their author would apply them: with the label, and no tests."""
+    files = [folder / "bundle.yaml", *sorted((folder / "policies").rglob("*.yaml"))]
+    found: list[Json] = [each for file in files for each in yaml.safe_load_all(file.read_text())]
+    bundle, *policies = found
+    for each in policies:
+        each["metadata"] |= {"labels": {LABEL: bundle["metadata"]["name"]}}
+    return found
+
+
+@pytest.mark.parametrize("sample", [each.name for each in sorted(SAMPLES.iterdir()) if NIGHTLY or each.name == "gpu"])
+def test_the_same_bundle_from_git_and_as_objects_decides_alike(
+    defined: ControlPlane, tmp_path: Path, sample: str
+) -> None:
+    """Law 9: the way that policies came here changes no decision, nor what is told of it."""
+    folder = SAMPLES / sample
+    git = published(folder, tmp_path / "repository")
+    defined.apply(*of_bundle(folder))
+
+    def decided(source: str) -> list[Json]:
+        pods = ("--pools", folder / "pools", folder / "examples", "--output", "json")
+        text = defined.run(BAYPLAN, "explain", "--bundle", source, *pods).stdout
+        said: list[Json] = json.loads(re.sub(r"\+sha256:[0-9a-f]+", "", text))  # pods are told the revision, too
+        return said
+
+    (name,) = {each["metadata"]["name"] for each in of_bundle(folder) if each["kind"] == "Bundle"}
+    by_git = decided(git)
+    assert any(each["outcome"] == "applied" for one in by_git for each in one["policies"])
+    assert decided(f"objects://{name}") == by_git
+
+
+@pytest.mark.skipif(not NIGHTLY, reason="500 objects take a minute: nightly")
 def test_five_hundred_policies(defined: ControlPlane, namespace: str) -> None:
     cluster = defined
     many = [policy(f"p{i:03}", {"podSelector": {"matchLabels": {"app": f"a{i}"}}, **in_zones()}) for i in range(500)]
