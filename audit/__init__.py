@@ -8,7 +8,7 @@ changed. Start with `findings.py`, then `of_decision.py` and `replay.py`.
 """
 
 from audit.capacity import Amounts, Load, loads_of
-from audit.database import Retention
+from audit.database import Retention, UnusableError
 from audit.difference import as_yaml, unified
 from audit.drift import descheduler, drift_of, script
 from audit.findings import Finding
@@ -22,6 +22,7 @@ from audit.recorder import Recorder
 from audit.records import DecisionLog, now
 from audit.replay import Replay, as_created, in_order, replayed
 from audit.selection import Selection, selector_of
+from audit.stored import StoredDecision, StoredDecisions
 from audit.summary import BLOCKING, FAILING, GROUPINGS, Line, Summary
 from audit.words import what_happens, why, worth_telling
 
@@ -42,7 +43,10 @@ __all__ = [
     "Replay",  # decides pods and workloads as if they were created now: Findings by workload; raises RequestError
     "Retention",  # what the store keeps at most: seconds, decisions, bytes
     "Selection",  # which pods a Replay is about: of some namespaces, with some labels
+    "StoredDecision",  # a decision out of the store, to be made again
+    "StoredDecisions",  # the store in a folder, to read; raises UnusableError
     "Summary",  # what Findings come to together: totals, lines for tables, and whether a bundle is ready to enforce
+    "UnusableError",  # what is kept can't be read or made again: the text says why
     "as_asked_for",  # a running pod as its workload's template, or `kubectl apply`, says, and who says so
     "as_created",  # a running pod as it was before it was bound
     "as_html",  # a Summary as one HTML page to forward

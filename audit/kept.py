@@ -134,11 +134,6 @@ def told_of(decision: Decision) -> tuple[str, str]:
     return title(decision.incoming), outcome_of(would)
 
 
-def is_about(decision: Decision) -> bool:
-    """Whether any policy had to do with the pod: other decisions are not kept."""
-    return any(policy.outcome not in ("notMatched", "off") for policy in decision.policies)
-
-
 def bundle_text(bundle: Bundle) -> bytes:
     """A bundle as it is kept."""
     files = {source.name: source.text for source in bundle.sources}
@@ -161,6 +156,11 @@ def digest_of(kind: str, text: bytes) -> str:
 def encoded(value: object) -> bytes:
     """A value as JSON."""
     return msgspec.json.encode(value)
+
+
+def as_plain(value: object) -> Any:
+    """A value as it is once it has been JSON."""
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def packed(text: bytes) -> bytes:

@@ -24,7 +24,6 @@ from audit.kept import (
     bundle_text,
     digest_of,
     encoded,
-    is_about,
     packed,
     settings_of,
     told_of,
@@ -263,10 +262,10 @@ class Recorder:
         self._pools.clear()
 
     def _made(self, waiting: _Waiting) -> tuple[Row, Decider] | None:
-        """A decision as it is kept, and who made it; None for one that no policy is about."""
+        """A decision as it is kept, and who made it; None where nothing was decided."""
         decision = waiting.decision
         decider = waiting.decider.decided_by(decision) if isinstance(waiting.decider, Rollout) else waiting.decider
-        if not isinstance(decider, Decider) or not is_about(decision):
+        if not isinstance(decider, Decider) or decision.mode == "off":
             return None
         workload, outcome = (_text(text) for text in told_of(decision))
         uid = _text(decision.incoming.uid)

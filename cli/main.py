@@ -24,6 +24,7 @@ COMMANDS = {
     "push": "put an archive of a bundle into a registry",
     "pull": "take the archive of a bundle out of a registry",
     "diff": "say what changes from one revision of a bundle to another",
+    "replay": "make decisions again that a webhook kept, as they were made or by other bundles and pools",
     "pools": "list pools as policies see them",
     "schema": "write the JSON Schema of a bundle's documents, for editors",
     "crds": "write the definitions of policies as objects of a cluster",

@@ -104,14 +104,15 @@ def test_worlds_are_kept_once_and_pools_that_stay_are_not_kept_again(tmp_path: P
         assert isinstance(parts[0].rest, Inventory)
 
 
-def test_decisions_that_no_policy_is_about_are_not_kept(tmp_path: Path) -> None:
+def test_pods_that_no_policy_is_about_are_kept_for_the_next_bundle_may_be(tmp_path: Path) -> None:
     counts, decider = Counts(), builders.decider(f"podSelector: {{matchLabels: {{app: other}}}}\n{GOLD}")
     recorder = Recorder(tmp_path, counts)
     offer(recorder, decider, pod())
+    offer(recorder, builders.decider(GOLD, mode="off"), pod())
     recorder.start()
     recorder.stop()
-    assert read(tmp_path) == []
-    assert not counts["bug"]
+    assert len(read(tmp_path)) == 1
+    assert counts == {"kept": 1}
 
 
 def test_no_answer_waits_and_the_oldest_are_dropped_and_counted(
