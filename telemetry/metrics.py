@@ -23,8 +23,20 @@ from prometheus_client.registry import Collector
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-NAMING = frozenset({"bayplan_bundle", "bayplan_bundle_info", "bayplan_policy_evaluations"})
+NAMING = frozenset({"bayplan_bundle", "bayplan_bundle_info", "bayplan_policy_evaluations", "bayplan_audited_policies"})
 """Metrics whose labels name a bundle or its policies."""
+MAX_SERIES = 5_000
+"""Series of a metric that names policies: what names come after that, of bundles to come, is counted as `OTHERS`."""
+OUTCOMES = ("mutated", "unchanged", "denied", "audit", "ignored", "invalid", "error")
+"""What comes of an admission request."""
+BUNDLE_STEPS = ("look", "fetch", "limits", "digest", "signature", "parse", "compile", "test", "conflicts", "swap")
+STEPS = (*BUNDLE_STEPS, "inventory", "keep", "kept")
+"""At which activating a bundle or an inventory may fail, and keeping what is active.
+
+They are there at 0 from the start, like all of which an alert asks whether there was one: of a series that appears with
+a 1, Prometheus knows no increase."""
+OTHERS = "(others)"
+"""No bundle and no policy is called so."""
 
 Labels = tuple[str, ...]
 
@@ -53,11 +65,14 @@ class Metrics(Collector):
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
-        self._requests: defaultdict[Labels, int] = defaultdict(int)
+        self._requests: defaultdict[Labels, int] = defaultdict(int, {("CREATE", outcome): 0 for outcome in OUTCOMES})
         self._evaluations: defaultdict[Labels, int] = defaultdict(int)
         self._refusals: defaultdict[Labels, int] = defaultdict(int)
         self._sides: defaultdict[Labels, int] = defaultdict(int)
+        self._audited_pods: defaultdict[Labels, int] = defaultdict(int)
+        self._audited_policies: defaultdict[Labels, int] = defaultdict(int)
         self._would_mutate = 0
+        self._unschedulable = 0
         self._live: list[tuple[str, str, Callable[[], float]]] = []
         self.registry.register(self)
         registry = self.registry
@@ -84,6 +99,8 @@ class Metrics(Collector):
             ("step",),
             registry=registry,
         )
+        for step in STEPS:
+            self.activation_failures.labels(step)
         self.activation_seconds = Histogram(
             "bayplan_activation_duration_seconds",
             "Time to build and swap what decides, by what changed.",
@@ -115,6 +132,8 @@ class Metrics(Collector):
         self.dropped = Counter(
             "bayplan_decision_log_dropped", "Lines of the decision log that were lost.", ("reason",), registry=registry
         )
+        for reason in ("full", "write"):
+            self.dropped.labels(reason)
         self.log_dropped = Counter(
             "bayplan_log_dropped", "Lines of the log on standard error that were lost.", registry=registry
         )
@@ -142,27 +161,42 @@ class Metrics(Collector):
         self.store_dropped = Counter(
             "bayplan_store_dropped", "Decisions that are not in the store, by why.", ("reason",), registry=registry
         )
+        for reason in ("full", "stop", "bug"):
+            self.store_dropped.labels(reason)
         self.store_failures = Counter(
             "bayplan_store_failures", "Times that the store could not be written; it is tried again.", registry=registry
         )
         Gauge("bayplan_build_info", "The running version.", ("version",), registry=registry).labels(version).set(1)
 
     def admission(self, operation: str, outcome: str, seconds: float) -> None:
-        """Count one answered request: `outcome` is mutated, unchanged, denied, audit, ignored, invalid or error."""
+        """Count one answered request, by one of the `OUTCOMES`."""
         self._requests[operation, outcome] += 1
         self._duration.observe(seconds)
 
     def evaluation(self, bundle: str, policy: str, mode: str, result: str) -> None:
         """Count what became of one policy for one pod."""
-        self._evaluations[bundle, policy, mode, result] += 1
+        labels = _within(self._evaluations, (bundle, policy, mode, result))
+        if labels not in self._evaluations:
+            self._evaluations[(*labels[:3], "failed")] += 0
+        self._evaluations[labels] += 1
 
     def refused(self, port: str, reason: str) -> None:
         """Count a request or a connection that got no review: `reason` is an HTTP status, or a word where none was."""
         self._refusals[port, reason] += 1
 
-    def would_mutate(self) -> None:
-        """Count a pod that enforce mode would have changed or refused, and audit mode did not."""
-        self._would_mutate += 1
+    def audited(self, outcome: str) -> None:
+        """Count a pod that something in audit mode is about, by what enforcing it would have come to: denied,
+        unschedulable, mutated or unchanged."""
+        self._audited_pods[(outcome,)] += 1
+        self._would_mutate += outcome != "unchanged"
+
+    def audited_policy(self, bundle: str, policy: str, outcome: str) -> None:
+        """Count what would have become of one policy for one pod, where audit mode kept it from that."""
+        self._audited_policies[_within(self._audited_policies, (bundle, policy, outcome))] += 1
+
+    def unschedulable(self) -> None:
+        """Count a pod that was patched, and then may only run where taints bar it."""
+        self._unschedulable += 1
 
     def live(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Add a gauge that is read when Prometheus asks."""
@@ -205,8 +239,25 @@ class Metrics(Collector):
             ("side",),
             self._sides,
         )
+        yield _family(
+            "bayplan_audited_pods",
+            "Pods that something in audit mode is about, by what enforcing it would have come to.",
+            ("outcome",),
+            self._audited_pods,
+        )
+        yield _family(
+            "bayplan_audited_policies",
+            "What would have become of each policy, where audit mode kept it from that.",
+            ("bundle", "policy", "outcome"),
+            self._audited_policies,
+        )
         yield CounterMetricFamily(
             "bayplan_would_mutate", "Pods that audit mode left as they were.", value=self._would_mutate
+        )
+        yield CounterMetricFamily(
+            "bayplan_unschedulable_pods",
+            "Pods that were patched, and may only run where taints bar them.",
+            value=self._unschedulable,
         )
         for name, text, value in self._live:
             yield GaugeMetricFamily(name, text, value=value())
@@ -227,6 +278,13 @@ class _Unnamed:
             if family.name in NAMING:
                 family.samples = []
             yield family
+
+
+def _within(counts: dict[Labels, int], labels: Labels) -> Labels:
+    """The labels under which to count, within `MAX_SERIES`: the first two, of which there is no end, are left out."""
+    if labels in counts or len(counts) < MAX_SERIES:
+        return labels
+    return (OTHERS, OTHERS, *labels[2:])
 
 
 def _family(name: str, text: str, labels: Labels, counts: dict[Labels, int]) -> CounterMetricFamily:

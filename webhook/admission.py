@@ -159,13 +159,23 @@ class Admission:
         return named(name), f"Namespace {name} could not be read ({reason}); try again"
 
     def _count(self, decision: Decision) -> None:
+        """Count what became of the pod and of each policy, and what would have."""
         for policy in decision.policies:
             if policy.outcome != "notMatched":
                 bundle = decision.revision.of(policy.name).name
                 self.metrics.evaluation(bundle, policy.name, decision.mode, policy.outcome)
-        would = decision if decision.mode == "audit" else decision.audited
-        if would is not None and outcome_of(would) != "unchanged":
-            self.metrics.would_mutate()
+        if decision.mode == "enforce" and decision.allowed and _bars(decision):
+            self.metrics.unschedulable()
+        would = decision.audited or (decision if decision.mode == "audit" else None)
+        if would is None:
+            return
+        outcome = outcome_of(would)
+        self.metrics.audited("unschedulable" if outcome == "mutated" and _bars(would) else outcome)
+        done = {policy.name: policy.outcome for policy in decision.policies} if decision.mode == "enforce" else {}
+        for policy in would.policies:
+            if policy.outcome not in ("notMatched", "off", done.get(policy.name)):
+                bundle = decision.revision.of(policy.name).name
+                self.metrics.audited_policy(bundle, policy.name, policy.outcome)
 
     def _record(
         self, request: review.Request, decision: Decision, outcome: str, namespace_known: bool, seconds: float
@@ -205,6 +215,11 @@ class Admission:
             status = review.Status(message, 500, "InternalError")
             response = review.Response(request.uid, allowed=False, status=status)
         return Answer(200, review.encode(response))
+
+
+def _bars(decision: Decision) -> bool:
+    """Whether a pod is placed where taints bar it, and nowhere else."""
+    return decision.pools.waits and bool(decision.placement_patch)
 
 
 def _as_it_is(request: review.Request) -> tuple[Answer, str]:

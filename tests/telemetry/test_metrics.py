@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine.bundle import Revision
@@ -39,10 +40,45 @@ def test_policies_are_counted_and_what_audit_mode_left_alone() -> None:
     assert samples(metrics)["bayplan_would_mutate_total{}"] == 0
     metrics.evaluation("small", "gold", "enforce", "applied")
     metrics.evaluation("small", "gold", "enforce", "applied")
-    metrics.would_mutate()
+    for outcome in ("mutated", "unchanged", "denied", "unschedulable", "mutated"):
+        metrics.audited(outcome)
+    metrics.audited_policy("small", "gold", "denied")
     found = samples(metrics)
     assert found["bayplan_policy_evaluations_total{bundle=small,mode=enforce,policy=gold,result=applied}"] == 2
-    assert found["bayplan_would_mutate_total{}"] == 1
+    assert found["bayplan_would_mutate_total{}"] == 4
+    assert found["bayplan_audited_pods_total{outcome=mutated}"] == 2
+    assert found["bayplan_audited_pods_total{outcome=unchanged}"] == 1
+    assert found["bayplan_audited_policies_total{bundle=small,outcome=denied,policy=gold}"] == 1
+
+
+def test_names_that_bundles_bring_are_series_within_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle whose policies are called otherwise in each revision fills no Prometheus. Each has its
+    series of failures at once, and so have the others."""
+    monkeypatch.setattr("telemetry.metrics.MAX_SERIES", 10)
+    metrics = Metrics("test")
+    for revision in range(100):
+        metrics.evaluation("small", f"policy-{revision}", "enforce", "applied")
+        metrics.audited_policy("small", f"policy-{revision}", "denied")
+        metrics.evaluation("small", "policy-3", "enforce", "applied")
+    found = samples(metrics)
+    for name, series in (("policy_evaluations", 12), ("audited_policies", 11)):
+        assert len([one for one in found if one.startswith(f"bayplan_{name}_total")]) == series
+    others = "bayplan_policy_evaluations_total{bundle=(others),mode=enforce,policy=(others),result=applied}"
+    known = "bayplan_policy_evaluations_total{bundle=small,mode=enforce,policy=policy-3,result=applied}"
+    assert (found[others], found[known]) == (95, 101)
+    assert found["bayplan_audited_policies_total{bundle=(others),outcome=denied,policy=(others)}"] == 90
+
+
+def test_nothing_that_names_a_policy_is_told_to_those_without_a_token() -> None:
+    metrics = Metrics("test")
+    metrics.activate([Revision("small", "1.0.0", "aa")])
+    metrics.evaluation("small", "gold", "enforce", "applied")
+    metrics.audited_policy("small", "gold", "denied")
+    metrics.audited("denied")
+    told = metrics.text(policies=False).decode()
+    assert "gold" not in told
+    assert "small" not in told
+    assert 'bayplan_audited_pods_total{outcome="denied"} 1.0' in told
 
 
 def test_one_bundle_is_active() -> None:

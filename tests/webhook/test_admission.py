@@ -193,6 +193,11 @@ def test_audit_changes_nothing_and_decides_the_same(what: Json) -> None:
     assert audited["auditAnnotations"]["outcome"] == enforced["auditAnnotations"]["outcome"]
     assert audit.metric("admission_requests_total", operation="CREATE", outcome="audit") == 1
     assert audit.metric("would_mutate_total") == (0 if would["allowed"] and not would["patch"] else 1)
+    assert audit.metric("audited_pods_total", outcome=enforced["auditAnnotations"]["outcome"]) == 1
+    for policy in would["policies"]:
+        labels = {"bundle": "small", "policy": policy["name"], "outcome": policy["outcome"]}
+        assert audit.metric("audited_policies_total", **labels) == (1 if policy["outcome"] != "notMatched" else None)
+    assert enforce.metric("audited_pods_total", outcome="mutated") is None
 
 
 @pytest.mark.parametrize("decides", [AUDIT, decider(training=TRAINING.replace("spec:\n", "spec:\n  mode: audit\n", 1))])
@@ -224,6 +229,29 @@ def test_one_policy_in_audit_mode_is_logged_whole() -> None:
     assert line["mode"] == "enforce"
     assert line["audited"]["patch"] == json.loads(response["auditAnnotations"]["patch"]) != []
     assert webhook.metric("would_mutate_total") == 1
+    assert webhook.metric("audited_pods_total", outcome="mutated") == 1
+    told = {"bundle": "small", "policy": "training"}
+    assert webhook.metric("audited_policies_total", **told, outcome="applied") == 1
+    assert webhook.metric("policy_evaluations_total", **told, mode="enforce", result="audited") == 1
+
+
+def test_a_policy_in_audit_mode_of_a_bundle_in_audit_mode_is_counted_as_it_would_be() -> None:
+    """All that is audited is what would be, however it came to be audited."""
+    webhook = Webhook(decider("audit", training=TRAINING.replace("spec:\n", "spec:\n  mode: audit\n", 1)))
+    assert patch_of(webhook.create(TRAINEE)) == []
+    assert webhook.metric("audited_pods_total", outcome="mutated") == 1
+    assert webhook.metric("audited_policies_total", bundle="small", policy="training", outcome="applied") == 1
+    assert webhook.metric("audited_policies_total", bundle="small", policy="training", outcome="audited") is None
+
+
+@pytest.mark.parametrize("mode", ["enforce", "audit"])
+def test_pods_that_are_placed_where_taints_bar_them_are_counted(mode: str) -> None:
+    """Not those that policies leave alone, whatever they ask for themselves."""
+    webhook = Webhook(decider(mode, training=TRAINING[: TRAINING.index("  tolerate:")]))
+    webhook.create(TRAINEE)
+    webhook.create(pod({"app": "web"}, {"nodeSelector": {"pool": "gpu"}}))
+    assert webhook.metric("unschedulable_pods_total") == (1 if mode == "enforce" else 0)
+    assert webhook.metric("audited_pods_total", outcome="unschedulable") == (1 if mode == "audit" else None)
 
 
 def test_what_is_logged_is_chosen() -> None:
