@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo test lint format wheel controlplane browser mutants bench-decide bench-serve bench-follow bench-bundles bench-replay lock clean
+.PHONY: help setup demo test lint format wheel controlplane browser mutants bench-decide bench-serve bench-follow bench-bundles bench-replay bench-store lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ bench-bundles: setup ## what following a bundle in Git costs: a look, a fetch, m
 
 bench-replay: setup ## how long an audit of a dump of 100,000 pods takes, by one process and by two
 	@$(BIN)/python -m benchmarks.replay
+
+bench-store: setup ## what keeping decisions costs an admission, at 500 a second
+	@$(BIN)/python -m benchmarks.store
 
 lock: ## rewrite requirements.lock (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock -q

@@ -5,6 +5,7 @@ the answer, `app.py` and `server.py` serve it over TLS, and `process.py` puts al
 and telemetry. Start with `admission.py`; it needs no HTTP.
 """
 
+from webhook.admission import Admission
 from webhook.certificates import CertificateError, server_context
 from webhook.pair import development
 from webhook.process import BundleOptions, Options, serve
@@ -12,6 +13,7 @@ from webhook.server import ListenError, address_of, listen
 from webhook.storing import StoreOptions
 
 __all__ = [
+    "Admission",  # answers reviews, without HTTP
     "BundleOptions",  # one of the bundles of Options
     "CertificateError",  # the error of a certificate and key that can't be served
     "ListenError",  # the error of an address that can't be listened on

@@ -9,6 +9,7 @@ import pytest
 from audit.database import UnusableError
 from audit.recorder import Recorder
 from audit.stored import StoredDecisions
+from delivery import Rollout
 from engine.bundle import Bundle, parse_bundle
 from engine.decision import Decider, Decision
 from engine.pods import IncomingPod
@@ -95,6 +96,24 @@ def test_where_a_policy_reads_the_environment_nothing_is_certain(tmp_path: Path,
     with StoredDecisions(tmp_path) as store:
         (one,) = store.newest(None)
         assert one.verdict(one.again()) == verdict
+
+
+def test_of_a_rollout_each_decision_is_made_again_by_its_side(tmp_path: Path) -> None:
+    both = [one_policy(GOLD), one_policy(builders.BASE, "2.0.0")]
+    sides = [Decider(compile_bundle(one), builders.inventory()) for one in both]
+    rollout = Rollout(sides[1], sides[0], 50)
+    recorder = Recorder(tmp_path, Counts())
+    decisions = [rollout.decide(builders.incoming(builders.pod(metadata={"name": f"p{n}"}))) for n in range(20)]
+    for bundle in both:
+        recorder.bundle(bundle)
+    for decision in decisions:
+        recorder.offer(decision, rollout, 1)
+    recorder.start()
+    recorder.stop()
+    with StoredDecisions(tmp_path) as store:
+        found = list(store.newest(None))
+        assert {one.named.revision for one in found} == {side.revision.whole for side in sides}
+        assert [one.verdict(one.again()) for one in found] == ["same"] * 20
 
 
 def test_what_was_not_kept_can_not_be_made_again(tmp_path: Path) -> None:
