@@ -93,7 +93,7 @@ def test_what_drifted_is_moved_by_the_commands_and_comes_back_as_was_said(
 
         def moved() -> bool:
             nodes = [one["spec"].get("nodeName") for one in cluster.pods(namespace, "app=train")]
-            return nodes == ["gpu-1"] * 3 or _without_kubelets(cluster, namespace)
+            return nodes == ["gpu-1"] * 3 or without_kubelets(cluster, namespace)
 
         wait_for(moved, "the pods to run on gpu-1", lambda: cluster.pods(namespace, "app=train"))
     patches = cluster.admission_patches(namespace)
@@ -103,7 +103,7 @@ def test_what_drifted_is_moved_by_the_commands_and_comes_back_as_was_said(
     assert (again["outcome"], again["placed"], again["follows"]) == ("unchanged", {"gpu": 3}, [])
 
 
-def _without_kubelets(cluster: ControlPlane, namespace: str) -> bool:
+def without_kubelets(cluster: ControlPlane, namespace: str) -> bool:
     """Does what kubelets do: new pods become ready, and those that are to go are gone."""
     for one in cluster.pods(namespace, "app=train"):
         name = one["metadata"]["name"]
