@@ -166,7 +166,7 @@ class Admission:
                 self.metrics.evaluation(bundle, policy.name, decision.mode, policy.outcome)
         if decision.mode == "enforce" and decision.allowed and _bars(decision):
             self.metrics.unschedulable()
-        would = decision.audited or (decision if decision.mode == "audit" else None)
+        would = _kept_from(decision)
         if would is None:
             return
         outcome = outcome_of(would)
@@ -217,6 +217,11 @@ class Admission:
         return Answer(200, review.encode(response))
 
 
+def _kept_from(decision: Decision) -> Decision | None:
+    """What audit mode kept from happening, the bundle's or that of single policies; None where it kept nothing."""
+    return decision.audited or (decision if decision.mode == "audit" else None)
+
+
 def _bars(decision: Decision) -> bool:
     """Whether a pod is placed where taints bar it, and nowhere else."""
     return decision.pools.waits and bool(decision.placement_patch)
@@ -255,7 +260,7 @@ def audit_annotations(decision: Decision, outcome: str) -> dict[str, str]:
         "outcome": outcome,
         "policies": review.annotation(",".join(said)),
     }
-    would = decision if decision.mode == "audit" else decision.audited
+    would = _kept_from(decision)
     if would is not None and would.patch:
         kept["patch"] = review.annotation(review.encode_json(would.patch).decode())
     if would is not None and not would.allowed:

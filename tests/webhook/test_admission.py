@@ -220,6 +220,13 @@ def test_a_line_about_hundreds_of_terms_is_short_and_says_what_is_missing(decide
     assert line["pools"]["after"]
 
 
+def test_a_policy_in_audit_mode_is_told_of_in_an_audited_bundle_too() -> None:
+    audited = TRAINING.replace("spec:\n", "spec:\n  mode: audit\n", 1)
+    one, both = Webhook(decider(training=audited)), Webhook(decider("audit", training=audited))
+    would, too = one.create(TRAINEE)["auditAnnotations"], both.create(TRAINEE)["auditAnnotations"]
+    assert (too["mode"], too["patch"]) == ("audit", would["patch"])
+
+
 def test_one_policy_in_audit_mode_is_logged_whole() -> None:
     webhook = Webhook(decider(training=TRAINING.replace("spec:\n", "spec:\n  mode: audit\n", 1)))
     response = webhook.create(TRAINEE)
