@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from delivery.transaction import Step
 from engine.bundle import Revision
-from telemetry.metrics import Metrics
+from telemetry.metrics import BUNDLE_STEPS, Metrics
 
 
 def samples(metrics: Metrics) -> dict[str, float]:
@@ -108,3 +111,7 @@ def test_two_processes_of_a_test_do_not_share_what_they_count() -> None:
     one.watch_restarts.labels("nodes", "gone").inc()
     assert "bayplan_watch_restarts_total{kind=nodes,reason=gone}" in samples(one)
     assert "bayplan_watch_restarts_total{kind=nodes,reason=gone}" not in samples(other)
+
+
+def test_there_is_a_count_for_each_step_of_an_activation() -> None:
+    assert get_args(Step) == BUNDLE_STEPS
