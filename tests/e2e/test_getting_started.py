@@ -82,7 +82,9 @@ class Reader:
         assert written.read_text() == before
         run("bayplan check --strict policies/mine && bayplan test policies/mine")
         assert "Pod default/payments may run" in self.next("bayplan explain ")
-        assert self.next("bayplan audit ", statuses=(0, 1))
+        run("kubectl create deployment there --image registry.invalid/web --replicas 0")  # as in any real cluster
+        assert "Deployment default/there" in self.next("bayplan audit ", " --all", statuses=(0, 1))
+        run("kubectl delete deployment there")
 
     def try_it(self) -> None:
         """Step 5a."""
