@@ -76,9 +76,9 @@ def serves(serving: Serving, repository: Path, version: str) -> None:
 
 
 def confined(cluster: ControlPlane, namespace: str) -> list[bool]:
-    """Which of twenty bare pods would be confined to nodes with GPUs."""
+    """Which of forty bare pods would be confined to nodes with GPUs."""
     made: list[Json] = [
-        cluster.create_pod(namespace, pod(f"train-{i}", labels=TRAINING, spec=PLAIN), dry_run=True) for i in range(20)
+        cluster.create_pod(namespace, pod(f"train-{i}", labels=TRAINING, spec=PLAIN), dry_run=True) for i in range(40)
     ]
     return ["nodeAffinity" in one["spec"].get("affinity", {}) for one in made]
 
