@@ -83,7 +83,7 @@ _CONDITION = {
         "reason": {"type": "string", "description": "Why, in one word."},
         "message": {
             "type": "string",
-            "description": "Why, with the field, line and column, as `bayplan check` says it.",
+            "description": "Why, with file, line and column, as `bayplan check` says it.",
         },
         "observedGeneration": {
             "type": "integer",
