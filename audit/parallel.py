@@ -6,15 +6,16 @@ from the order in which they were read, and not from who read them.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import Connection, wait
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from audit.gathering import Gathered
 from audit.replay import Replay, Row
 from engine.documents import Manifest, RequestError
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 Count = Callable[[int], None]
 """Called with how many there were so far."""
@@ -53,6 +54,8 @@ def gather(given: Gathered, found: Iterable[Manifest | Batch], jobs: int, count:
             _take(given, turn, one)
             count(given.pods)
         return
+    from multiprocessing.connection import Connection, wait  # whoever serves, or is one process, does without
+
     with _started(jobs, lambda end, _: _read(given.fresh(), end)) as ends:
         taken = dict.fromkeys(ends, 0)
         asking: list[Connection] = []
@@ -114,6 +117,8 @@ def _read(given: Gathered, end: Connection) -> None:
 @contextmanager
 def _started(jobs: int, work: Callable[[Connection, int], None]) -> Iterator[list[Connection]]:
     """Processes that do some work, each with its number, and the ends at which they are heard; they are gone after."""
+    import multiprocessing
+
     forking = multiprocessing.get_context("fork")
     ends: list[Connection] = []
     processes = []
