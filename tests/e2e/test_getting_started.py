@@ -152,6 +152,19 @@ class Reader:
         return mode, spec["replicas"]
 
 
+def at_a_shell(cluster: ControlPlane, folder: Path, monkeypatch: pytest.MonkeyPatch, *more: Path) -> None:
+    """Be in a folder, at a shell that finds Bayplan, kubectl and `more` programs, and the context of the pages."""
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    config["contexts"] = [{"name": "my-cluster", "context": {"cluster": CONTEXT, "user": CONTEXT}}]
+    config["current-context"] = "my-cluster"
+    (folder / "kubeconfig").write_text(yaml.safe_dump(config))
+    programs = {str(program.parent): None for program in (BAYPLAN, cluster.programs["kubectl"], *more)}
+    monkeypatch.setenv("PATH", os.pathsep.join([*programs, os.environ["PATH"]]))
+    monkeypatch.setenv("KUBECONFIG", str(folder / "kubeconfig"))
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.chdir(folder)
+
+
 Start = Callable[[ControlPlane, Callable[[Labels], bool]], Reader]
 
 
@@ -161,15 +174,7 @@ def reader(helm_program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     def reads(cluster: ControlPlane, right: Callable[[Labels], bool]) -> Reader:
         (tmp_path / "charts").symlink_to(ROOT / "charts")
-        config = yaml.safe_load(cluster.kubeconfig.read_text())
-        config["contexts"] = [{"name": "my-cluster", "context": {"cluster": CONTEXT, "user": CONTEXT}}]
-        config["current-context"] = "my-cluster"
-        (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
-        programs = {str(program.parent): None for program in (cluster.programs["kubectl"], helm_program)}
-        monkeypatch.setenv("PATH", os.pathsep.join([str(BAYPLAN.parent), *programs, os.environ["PATH"]]))
-        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
-        monkeypatch.setenv("HOME", str(tmp_path))
-        monkeypatch.chdir(tmp_path)
+        at_a_shell(cluster, tmp_path, monkeypatch, helm_program)
         made = {"bayplan", "bayplan-try"}
         wait_for(lambda: made.isdisjoint(namespaces(cluster)), "the namespaces of an earlier reader to go")
         return Reader(cluster, tmp_path, right, iter(commands()), free_ports(1)[0])

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
-from .controlplane import CONTEXT, ControlPlane, wait_for
+from .controlplane import ControlPlane, wait_for
 from .fleet import add_general, add_gpu
 from .pods import Json, deployment, pod, pod_spec
 from .serving import BAYPLAN, Serving, admission
-from .test_getting_started import BLOCK, COMMAND, run
+from .test_getting_started import BLOCK, COMMAND, at_a_shell, run
 from .test_replay import without_kubelets
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rolling-out.md").read_text()
@@ -42,13 +40,7 @@ spec:
 @pytest.fixture
 def repository(cluster: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with version 1.0.0, and a shell that finds programs and the page's context."""
-    config = yaml.safe_load(cluster.kubeconfig.read_text())
-    config["contexts"] = [{"name": "my-cluster", "context": {"cluster": CONTEXT, "user": CONTEXT}}]
-    config["current-context"] = "my-cluster"
-    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
-    path = os.pathsep.join([str(BAYPLAN.parent), str(cluster.programs["kubectl"].parent), os.environ["PATH"]])
-    for name, value in (("PATH", path), ("KUBECONFIG", str(tmp_path / "kubeconfig")), ("HOME", str(tmp_path))):
-        monkeypatch.setenv(name, value)
+    at_a_shell(cluster, tmp_path, monkeypatch)
     repository = tmp_path / "repository"
     (repository / "policies/placement/policies").mkdir(parents=True)
     (repository / "token").write_text("let-me\n")
