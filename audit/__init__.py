@@ -13,7 +13,7 @@ from audit.difference import as_yaml, unified
 from audit.drift import descheduler, drift_of, script
 from audit.findings import Finding
 from audit.lines import MAX_LINE, bounded
-from audit.moves import MOVE_OUTCOMES, Move, moved
+from audit.moves import MOVE_OUTCOMES, Move, Moves, moved
 from audit.nodes import places_of
 from audit.original import as_asked_for
 from audit.pages import as_html
@@ -39,6 +39,7 @@ __all__ = [
     "Load",  # what is asked of a pool before and after, and what it has
     "LostError",  # a process of a replay ended
     "Move",  # what two revisions of a bundle make of pods of one owner, where that is not the same
+    "Moves",  # the same as they are added up, pod by pod
     "Recorder",  # decisions on their way into the store, from a thread of its own
     "Replay",  # decides pods and workloads as if they were created now: Findings by workload; raises RequestError
     "Retention",  # what the store keeps at most: seconds, decisions, bytes

@@ -35,6 +35,8 @@ GIVEN_BACK = 2048
 SLACK = 0.9
 """What is left, of what may be there, once the oldest have gone: they don't go one by one."""
 BUSY_SECONDS = 1.0
+DAMAGED_END, FOREIGN_END = ".damaged", ".other"
+"""How names of files end that were set aside."""
 DAMAGED = {
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
@@ -44,6 +46,9 @@ DAMAGED = {
     sqlite3.SQLITE_CONSTRAINT,
     sqlite3.SQLITE_RANGE,
 }
+LATEST = 1e11
+"""Seconds since 1970 that no clock says for another thousand years."""
+EXTENT = "SELECT min(id), max(id) FROM decisions"
 SCHEMA = (
     "CREATE TABLE things (id INTEGER PRIMARY KEY AUTOINCREMENT, digest TEXT NOT NULL UNIQUE, last INTEGER,"
     " body BLOB NOT NULL)",
@@ -64,6 +69,10 @@ class DamagedError(UnusableError):
     """A file is not what was written."""
 
 
+class ForeignError(DamagedError):
+    """A file is another version's, or something else's: it is whole, and nobody's to throw away."""
+
+
 class Row(NamedTuple):
     """A decision as it is kept. `at` is in seconds since 1970, `world` the thing that says where it was made."""
 
@@ -73,13 +82,6 @@ class Row(NamedTuple):
     outcome: str
     world: int
     body: bytes
-
-
-class Numbered(NamedTuple):
-    """A row with the number that it has in its file."""
-
-    id: int
-    row: Row
 
 
 class Retention(NamedTuple):
@@ -197,13 +199,15 @@ class Database:
             except DamagedError as error:
                 if last:
                     raise
-                self.complaint = f"{error}; it is set aside as `{self._set_aside().name}`, and a new one begun"
+                aside = self._set_aside(damaged=not isinstance(error, ForeignError))
+                self.complaint = f"{error}; it is set aside as `{aside.name}`, and a new one begun"
 
-    def _set_aside(self) -> Path:
-        """Rename the file, in place of the one that was set aside before."""
-        aside = self.path.with_name(f"{self.path.stem}.{secrets.token_hex(4)}.damaged")
-        with _told(f"`{self.path}` is damaged, and can't be set aside"):
-            for old in self.path.parent.glob(f"{self.path.stem}.*.damaged*"):
+    def _set_aside(self, *, damaged: bool) -> Path:
+        """Rename the file. A damaged one takes the place of the one that was set aside before; others are all kept."""
+        end = DAMAGED_END if damaged else FOREIGN_END
+        aside = self.path.with_name(f"{self.path.stem}.{secrets.token_hex(4)}{end}")
+        with _told(f"`{self.path}` can't be used, nor be set aside"):
+            for old in self.path.parent.glob(f"{self.path.stem}.*{DAMAGED_END}*") if damaged else ():
                 old.unlink()
             for path in _files(self.path):
                 if path.exists():
@@ -217,14 +221,14 @@ class Database:
 
     def _forget(self, connection: sqlite3.Connection, now: float) -> None:
         """Let go what is too old, and the oldest of what is too much."""
-        kept, extent = self._retention, "SELECT min(id), max(id) FROM decisions"
+        kept = self._retention
         if connection.execute("DELETE FROM decisions WHERE at < ?", (now - kept.seconds,)).rowcount:
             self._drop(connection, 0)
-        first, last = connection.execute(extent).fetchone()
+        first, last = connection.execute(EXTENT).fetchone()
         if first is not None and last - first >= kept.decisions:  # numbers have no gaps but for what was too old
             self._drop(connection, last - int(kept.decisions * SLACK))
         while self._pages(connection)[1] * PAGE > kept.size - ROOM:
-            first, last = connection.execute(extent).fetchone()
+            first, last = connection.execute(EXTENT).fetchone()
             if first is None or first == last:
                 return
             self._drop(connection, first + int((last - first) * (1 - SLACK)))
@@ -331,19 +335,20 @@ def _checked(connection: sqlite3.Connection, path: Path) -> None:
     if form == 0 and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         return  # somebody was killed before there was anything in it
     if application != APPLICATION:
-        raise DamagedError(f"`{path}` is something else's")
+        raise ForeignError(f"`{path}` is something else's")
     if form != FORM:
-        raise DamagedError(f"`{path}` is of schema version {form}, and this bayplan knows version {FORM}")
+        raise ForeignError(f"`{path}` is of schema version {form}, and this bayplan knows version {FORM}")
     told = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if told != "ok":
         raise DamagedError(f"`{path}` is damaged: {str(told).splitlines()[-1]}")
 
 
 class Reader:
-    """A file to read, while somebody may be writing it. Its methods raise UnusableError."""
+    """A file to read, while somebody may be writing it. Its methods raise UnusableError; `complaint` says what of it
+    could not be read."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self.complaint = path, ""
         with _told(f"`{path}` can't be read"):
             self._connection = sqlite3.connect(
                 f"file:{_escaped(path)}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None
@@ -352,23 +357,43 @@ class Reader:
         with _told(f"`{path}` can't be read"):
             form = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if form != FORM:
-            raise DamagedError(f"`{path}` is of schema version {form}, and this bayplan knows version {FORM}")
+            self.close()
+            raise ForeignError(f"`{path}` is of schema version {form}, and this bayplan knows version {FORM}")
 
     def close(self) -> None:
         self._connection.close()
 
-    def rows(self, where: str = "", *values: object, newest: int | None = None) -> Iterator[Numbered]:
-        """Decisions in the order in which they came: all, those of a condition, and of them so many of the newest."""
-        chosen = f"WHERE {where}" if where else ""
-        upto = f" ORDER BY id DESC LIMIT {newest}" if newest is not None else ""
+    def numbers(self, since: float = 0.0) -> list[int]:
+        """The numbers of the decisions since a time, in the order in which they came. Where the file is damaged, those
+        that can still be found, and `complaint` says so."""
+        found = set[int]()
+        for walk in ("INDEXED BY decisions_at", "INDEXED BY decisions_uid", "NOT INDEXED"):
+            try:
+                with _told(f"`{self.path}` can't be read"):
+                    query = f"SELECT id FROM decisions {walk} WHERE at >= ?"
+                    found.update(one[0] for one in self._connection.execute(query, (since,)))
+                return sorted(found)
+            except DamagedError as error:
+                self.complaint = str(error)
+        return sorted(found)
+
+    def of_request(self, uid: str) -> list[int]:
+        """The numbers of the decisions about a request."""
         with _told(f"`{self.path}` can't be read"):
-            ids = [one[0] for one in self._connection.execute(f"SELECT id FROM decisions {chosen}{upto}", values)]
+            query = "SELECT id FROM decisions WHERE uid = ? AND uid <> '' ORDER BY id"
+            return [one[0] for one in self._connection.execute(query, (uid,))]
+
+    def row(self, number: int) -> Row | None:
+        """One decision, so that nobody who writes waits for who reads; None where it is gone."""
         query = "SELECT at, uid, workload, outcome, world, body FROM decisions WHERE id = ?"
-        for number in sorted(ids):  # one by one, so that nobody who writes waits for who reads
-            with _told(f"`{self.path}` can't be read"):
-                found = self._connection.execute(query, (number,)).fetchone()
-            if found is not None:
-                yield Numbered(number, Row(*found))
+        with _told(f"`{self.path}` can't be read"):
+            found = self._connection.execute(query, (number,)).fetchone()
+            first, last = (0, 0) if found else self._connection.execute(EXTENT).fetchone()
+        if found is None and first is not None and first < number < last:  # numbers have no gaps
+            raise DamagedError(f"`{self.path}` lacks a decision between others")
+        if found and not (isinstance(found[0], float) and 0 <= found[0] < LATEST and isinstance(found[5], bytes)):
+            raise DamagedError(f"`{self.path}` has a decision that is none")
+        return None if found is None else Row(*found)
 
     def thing(self, number: int) -> bytes | None:
         """A part of a world; None where it is gone with the decisions that needed it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -21,6 +21,9 @@ MOVE_OUTCOMES: tuple[MoveOutcome, ...] = get_args(MoveOutcome)
 """From what hurts most to what is only recorded."""
 
 
+_Key = tuple[str, MoveOutcome, str, str, tuple[tuple[str, bool], ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
     """What becomes of some pods of one owner, alike: before and after in a few words, and for an example in full.
@@ -37,21 +40,38 @@ class Move:
     example: tuple[str, str]
 
 
-def moved(pairs: Iterable[tuple[Decision, Decision]], changed: Collection[str] = ()) -> list[Move]:
-    """The moves of pods that were decided by one revision and by the next, what hurts most first.
+class Moves:
+    """The moves of pods that were decided by one revision and by the next, as they are added up."""
 
-    `changed` are names of the policies that changed.
-    """
-    counts: dict[tuple[str, MoveOutcome, str, str, tuple[str, ...]], int] = {}
-    examples: dict[tuple[str, MoveOutcome, str, str, tuple[str, ...]], tuple[str, str]] = {}
-    for before, after in pairs:
+    def __init__(self) -> None:
+        self._count: dict[_Key, int] = {}
+        self._examples: dict[_Key, tuple[str, str]] = {}
+
+    def add(self, before: Decision, after: Decision) -> None:
+        """The same pod, decided by both."""
         outcome = _outcome(before, after)
         if outcome:
-            key = (title(after.incoming), outcome, effect(before), effect(after), _involved(before, after, changed))
-            counts[key] = counts.get(key, 0) + 1
-            examples.setdefault(key, (before.message, after.message))
-    found = [Move(*key, pods, examples[key]) for key, pods in counts.items()]
-    return sorted(found, key=lambda one: (MOVE_OUTCOMES.index(one.outcome), one.owner, one.after))
+            key = (title(after.incoming), outcome, effect(before), effect(after), tuple(_involved(before, after)))
+            self._count[key] = self._count.get(key, 0) + 1
+            self._examples.setdefault(key, (before.message, after.message))
+
+    def told(self, changed: Collection[str] = ()) -> list[Move]:
+        """What they come to, what hurts most first; `changed` are names of the policies that changed."""
+        found: dict[tuple[str, MoveOutcome, str, str, tuple[str, ...]], Move] = {}
+        for key, pods in self._count.items():
+            policies = tuple(name for name, other in key[4] if other or name in changed)
+            known = found.get((*key[:4], policies))
+            example = known.example if known else self._examples[key]
+            found[*key[:4], policies] = Move(*key[:4], policies, pods + (known.pods if known else 0), example)
+        return sorted(found.values(), key=lambda one: (MOVE_OUTCOMES.index(one.outcome), one.owner, one.after))
+
+
+def moved(pairs: Iterable[tuple[Decision, Decision]], changed: Collection[str] = ()) -> list[Move]:
+    """The moves of pods that were decided by one revision and by the next, as `Moves` tells them."""
+    moves = Moves()
+    for before, after in pairs:
+        moves.add(before, after)
+    return moves.told(changed)
 
 
 def _outcome(before: Decision, after: Decision) -> MoveOutcome | None:
@@ -64,16 +84,13 @@ def _outcome(before: Decision, after: Decision) -> MoveOutcome | None:
     return "would be placed otherwise"
 
 
-def _involved(before: Decision, after: Decision, changed: Collection[str]) -> tuple[str, ...]:
-    """The policies that have a part in it."""
+def _involved(before: Decision, after: Decision) -> Iterator[tuple[str, bool]]:
+    """The policies that had a say in either, and whether it is another one."""
     was = {policy.name: policy for policy in before.policies}
     now = {policy.name: policy for policy in after.policies}
     quiet = (None, "notMatched", "satisfied", "off", "notRolledOut")
-    found = []
     for name in sorted(was.keys() | now.keys()):
         mine, its = was.get(name), now.get(name)
         outcomes = (mine and mine.outcome, its and its.outcome)
-        loud = any(outcome not in quiet for outcome in outcomes)
-        if loud and (name in changed or outcomes[0] != outcomes[1]):
-            found.append(name)
-    return tuple(found)
+        if any(outcome not in quiet for outcome in outcomes):
+            yield name, outcomes[0] != outcomes[1]

@@ -167,7 +167,7 @@ class Recorder:
         return dropped
 
     def _run(self) -> None:
-        wait = 0.0
+        wait = self._once()  # the file is opened, or what keeps it from that is told, before anything comes
         while not self._closing.is_set():
             if wait:
                 self._closing.wait(wait)

@@ -6,23 +6,25 @@ the same is asked of all that a decision says, in the one world, and of what a p
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from audit.database import Numbered, Reader, UnusableError
+from audit.database import DamagedError, Reader, Row, UnusableError
 from audit.kept import BundleText, InventoryParts, KeptDecision, WorldParts, as_plain, kept_decision, unpacked
 from delivery import bundle_of
 from engine.bundle import Bundle
 from engine.decision import Decider, Decision
+from engine.documents import BundleError
 from engine.pools import Inventory, Pool
 from engine.program import Program, compile_bundle
 
 Verdict = Literal["same", "other", "uncertain"]
 """It comes to the same; to something else; or to something else because of what was not kept of the pod, perhaps."""
-REMEMBERED = 64
+REMEMBERED = 16
 
 
 class Named(NamedTuple):
@@ -33,6 +35,16 @@ class Named(NamedTuple):
     workload: str
     outcome: str
     revision: str
+
+
+class _World(NamedTuple):
+    """Where decisions were made; `decider` is None where a bundle is not kept."""
+
+    revision: str
+    decider: Decider | None
+    bundles: tuple[CompiledBundle, ...]
+    inventory: Inventory
+    settings: Mapping[str, Any]
 
 
 class CompiledBundle(NamedTuple):
@@ -79,14 +91,24 @@ class StoredDecision:
 
 
 class StoredDecisions:
-    """The store in a folder, to read. Its methods raise UnusableError."""
+    """The store in a folder, or one file of it, to read.
 
-    def __init__(self, folder: Path) -> None:
-        self._readers = []
-        for path in sorted(folder.glob("decisions-*.sqlite")) if folder.is_dir() else ():
-            self._readers.append(Reader(path))
+    What can't be read is left out and told by `complaints`; all else goes on.
+    """
+
+    def __init__(self, place: Path) -> None:
+        """Raises UnusableError where nothing can be read at all."""
+        self._readers: list[Reader] = []
+        self._lost: Counter[str] = Counter()
+        self._closed: list[str] = []
+        for path in _files_in(place):
+            try:
+                self._readers.append(Reader(path))
+            except UnusableError as error:
+                self._closed.append(str(error))
         if not self._readers:
-            raise UnusableError(f"`{folder}` holds no decisions: it is what `bayplan serve --store` is given")
+            told = self._closed or [f"`{place}` holds no decisions: it is what `bayplan serve --store` is given"]
+            raise UnusableError("; ".join(told))
         self._world = lru_cache(REMEMBERED)(self._world_of)
         self._bundle = lru_cache(REMEMBERED)(self._bundle_of)
         self._inventory = lru_cache(REMEMBERED)(self._inventory_of)
@@ -102,35 +124,58 @@ class StoredDecisions:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def lost(self) -> int:
+        """How many of the decisions that were asked for could not be read."""
+        return self._lost.total()
+
+    @property
+    def complaints(self) -> list[str]:
+        """What could not be read, so far as it was asked for."""
+        files = [*self._closed, *(reader.complaint for reader in self._readers if reader.complaint)]
+        count = [f"{number:,} of the decisions can't be used: {text}" for text, number in self._lost.most_common()]
+        return [*(f"{one}; what can be read of it is" for one in files), *count]
+
     def named(self, wanted: str) -> StoredDecision:
-        """The decision of an id, or of the uid of the request."""
-        place, dot, number = wanted.partition(".")
-        known, by_uid = enumerate(self._readers), "uid = ? AND uid <> ''"
-        found = [(i, one) for i, reader in known for one in reader.rows(by_uid, wanted)]
-        if dot and place.isdecimal() and number.isdecimal() and len(number) < 19:
-            found += [
-                (i, one)
-                for i, reader in enumerate(self._readers)
-                if reader.path.name == f"decisions-{place}.sqlite"
-                for one in reader.rows("id = ?", int(number))
-            ]
-        if not found:
-            raise UnusableError(f"there is no decision `{wanted}` here: say an id that is listed, or a request's uid")
-        return self._stored(*found[-1])
-
-    def newest(self, count: int | None) -> Iterator[StoredDecision]:
-        """The newest decisions, all where None, oldest first; of each file for itself."""
+        """The decision of an id, or of the uid of the request. Raises UnusableError."""
+        place, dot, number = wanted.rpartition(".")
+        found: list[tuple[int, int]] = []
         for i, reader in enumerate(self._readers):
-            for one in reader.rows(newest=count):
-                yield self._stored(i, one)
+            try:
+                found += [(i, one) for one in reader.of_request(wanted)]
+            except DamagedError as error:
+                reader.complaint = str(error)
+            if dot and place == _stem(reader) and number.isdecimal() and len(number) < 19:
+                found.append((i, int(number)))
+        for i, one in reversed(found):
+            row = self._readers[i].row(one)
+            if row is not None:
+                return self._stored(i, one, row)
+        raise UnusableError(f"there is no decision `{wanted}` here: say an id that is listed, or a request's uid")
 
-    def _stored(self, place: int, one: Numbered) -> StoredDecision:
-        row = one.row
+    def newest(self, count: int | None = None, since: float = 0.0) -> Iterator[StoredDecision]:
+        """The newest decisions since a time, all where None, oldest first; of each file for itself."""
+        for i, reader in enumerate(self._readers):
+            try:
+                numbers = reader.numbers(since)
+            except UnusableError as error:
+                reader.complaint = str(error)
+                continue
+            for number in numbers if count is None else numbers[-count:]:
+                try:
+                    row = reader.row(number)
+                    if row is not None:
+                        yield self._stored(i, number, row)
+                except UnusableError as error:
+                    self._lost[str(error)] += 1
+
+    def _stored(self, place: int, number: int, row: Row) -> StoredDecision:
         kept = kept_decision(row.body)
-        revision, decider, bundles, inventory, settings = self._world(place, row.world)
-        number = self._readers[place].path.stem.rpartition("-")[2]
-        named = Named(f"{number}.{one.id}", row.at, row.workload, row.outcome, revision)
-        return StoredDecision(named, kept, decider, bundles, inventory, settings)
+        world = self._world(place, row.world)
+        if isinstance(world, UnusableError):
+            raise world
+        named = Named(f"{_stem(self._readers[place])}.{number}", row.at, row.workload, row.outcome, world.revision)
+        return StoredDecision(named, kept, world.decider, world.bundles, world.inventory, world.settings)
 
     def _thing(self, place: int, number: int) -> bytes:
         body = self._readers[place].thing(number)
@@ -138,20 +183,21 @@ class StoredDecisions:
             raise UnusableError(f"`{self._readers[place].path}` lacks where a decision was made")
         return body
 
-    def _world_of(
-        self, place: int, number: int
-    ) -> tuple[str, Decider | None, tuple[CompiledBundle, ...], Inventory, dict[str, Any]]:
-        parts = unpacked(self._thing(place, number), WorldParts)
-        inventory = self._inventory(place, parts.inventory)
-        settings = parts.settings._asdict()
-        revision = ", ".join(parts.revisions)
-        bundles = tuple(self._bundle(place, one) for one in parts.bundles if one is not None)
+    def _world_of(self, place: int, number: int) -> _World | UnusableError:
+        """Where decisions were made, or why it is not known, which is not asked for twice."""
+        try:
+            parts = unpacked(self._thing(place, number), WorldParts)
+            inventory = self._inventory(place, parts.inventory)
+            bundles = tuple(self._bundle(place, one) for one in parts.bundles if one is not None)
+        except UnusableError as error:
+            return error
+        settings, revision = parts.settings._asdict(), ", ".join(parts.revisions)
         if len(bundles) < len(parts.bundles):
-            return revision, None, bundles, inventory, settings
+            return _World(revision, None, bundles, inventory, settings)
         decider = Decider([one.program for one in bundles], inventory, **settings)
         if decider.revision.whole != revision:
-            raise UnusableError(f"what is kept as `{revision}` is `{decider.revision.whole}`")
-        return revision, decider, bundles, inventory, settings
+            return UnusableError(f"what is kept as `{revision}` is `{decider.revision.whole}`")
+        return _World(revision, decider, bundles, inventory, settings)
 
     def _bundle_of(self, place: int, number: int) -> CompiledBundle:
         text = unpacked(self._thing(place, number), BundleText)
@@ -159,8 +205,21 @@ class StoredDecisions:
         if bundle is None or any(problem.severity == "error" for problem in problems):
             raise UnusableError("this bayplan does not read a bundle that is kept, which another version took")
         here = replace(bundle, params=text.params, overrides=text.overrides) if text.overrides else bundle
-        return CompiledBundle(here, compile_bundle(here))
+        try:
+            return CompiledBundle(here, compile_bundle(here))
+        except BundleError as error:
+            raise UnusableError("this bayplan does not compile a bundle that is kept, which another one did") from error
 
     def _inventory_of(self, place: int, number: int) -> Inventory:
         parts = unpacked(self._thing(place, number), InventoryParts)
         return replace(parts.rest, pools=tuple(self._pool(place, one) for one in parts.pools))
+
+
+def _files_in(place: Path) -> list[Path]:
+    """The files of a store: those of its folder, or the one that is named."""
+    return sorted(place.glob("decisions-*.sqlite")) if place.is_dir() else [place] if place.is_file() else []
+
+
+def _stem(reader: Reader) -> str:
+    """What ids of a file begin with."""
+    return reader.path.stem.removeprefix("decisions-")

@@ -15,31 +15,31 @@ example:
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
-from audit import Move, StoredDecision, StoredDecisions, UnusableError, moved
+from audit import Moves, StoredDecision, StoredDecisions, UnusableError
 from cli.changes import Comparison, as_json, as_text
 from cli.errors import CommandError
 from cli.inputs import add_bundles, add_pools, compiled, given_inventory, loaded
 from cli.narrative import told
+from cli.stored import add_store, kept_in, time_of
 from cli.terminal import GREEN, RED, amount, styled, table
 from engine.analysis import Version, revised
 from engine.decision import Decider, Decision, decided_alike, placed_alike
 from engine.pools import Inventory
-from engine.program import Program
 
 NEWEST = 20
+WORLDS = 8
+"""So many of the worlds in which decisions were made are remembered with the next revision in them."""
 SHOWN = ("allowed", "message", "patch")
 """What is shown of a decision that is another one now."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", nargs="?", help="a decision, as it is listed, or the uid of its request")
-    parser.add_argument("--store", metavar="DIR", required=True, type=Path, help="where decisions are kept")
+    add_store(parser, required=True)
     parser.add_argument(
         "--newest",
         metavar="COUNT",
@@ -54,15 +54,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.newest is not None and args.newest < 1:
         raise CommandError("--newest must be at least 1")
-    try:
-        with StoredDecisions(args.store) as store:
-            if args.id is not None:
-                return _one(store.named(args.id), args)
-            if args.bundle:
-                return _all(list(store.newest(args.newest)), args)
-            return _list([*store.newest(args.newest or NEWEST)], args)
-    except UnusableError as error:
-        raise CommandError(str(error)) from error
+    with kept_in(args.store) as store:
+        if args.id is not None:
+            return _one(store.named(args.id), args)
+        if args.bundle:
+            return _all(store, args)
+        return _list([*store.newest(args.newest or NEWEST, args.since)], args)
 
 
 def _list(found: Sequence[StoredDecision], args: argparse.Namespace) -> int:
@@ -70,7 +67,7 @@ def _list(found: Sequence[StoredDecision], args: argparse.Namespace) -> int:
     if args.output == "json":
         print(json.dumps([_named(one) for one in found], indent=2))
     elif found:
-        rows = [(n.id, _time(n.at), n.workload, n.outcome, _short(n.revision)) for n in (one.named for one in found)]
+        rows = [(n.id, time_of(n.at), n.workload, n.outcome, _short(n.revision)) for n in (one.named for one in found)]
         print(table(rows, ("ID", "TIME", "WORKLOAD", "OUTCOME", "REVISION")))
     else:
         print("no decision is kept yet")
@@ -99,7 +96,8 @@ def _compared_with_then(stored: StoredDecision, decision: Decision) -> str:
 
 
 def _told(stored: StoredDecision, decision: Decision, verdict: str) -> Iterator[str]:
-    yield f"{stored.named.id}: {stored.named.workload}, decided at {_time(stored.named.at)} by {stored.named.revision}"
+    named = stored.named
+    yield f"{named.id}: {named.workload}, decided at {time_of(named.at)} by {named.revision}"
     yield ""
     yield from told(decision)
     yield ""
@@ -127,21 +125,21 @@ def _other(stored: StoredDecision, args: argparse.Namespace, inventory: Inventor
     return stored.decider.renewed(inventory)
 
 
-def _all(found: Sequence[StoredDecision], args: argparse.Namespace) -> int:
+def _all(store: StoredDecisions, args: argparse.Namespace) -> int:
     """What another bundle would have decided otherwise, as `diff` tells it."""
     if len(args.bundle) != 1:
         raise CommandError("say one --bundle: it takes the place of the one of its name, or of the only one")
     inventory, bundle = given_inventory(args), loaded(args.bundle[0])
     new = Version(bundle, compiled(args.bundle[0], bundle))
-    groups: dict[str, list[StoredDecision]] = {}
-    for one in found:
-        groups.setdefault(one.named.revision, []).append(one)
-    comparisons, left_out = [], 0
-    for group in groups.values():
-        usable = [one for one in group if one.decider is not None and one.kept.incoming is not None]
-        left_out += len(group) - len(usable)
-        if usable:
-            comparisons.append(_compared(usable, new, inventory))
+    groups: dict[str, _Group] = {}
+    left_out = 0
+    for one in store.newest(args.newest, args.since):
+        if one.decider is None or one.kept.incoming is None:
+            left_out += 1
+            continue
+        groups.setdefault(one.named.revision, _Group(new, inventory)).add(one)
+    left_out += store.lost
+    comparisons = [group.told() for group in groups.values()]
     if args.output == "json":
         print(json.dumps({"comparisons": [as_json(one) for one in comparisons], "notCompared": left_out}, indent=2))
     else:
@@ -151,38 +149,58 @@ def _all(found: Sequence[StoredDecision], args: argparse.Namespace) -> int:
     return int(any(one.moves for one in comparisons))
 
 
-def _compared(group: Sequence[StoredDecision], new: Version, given: Inventory | None) -> Comparison:
-    """What becomes of pods that one revision decided about. The webhook's own mode is left out, as in `diff`."""
-    last = group[-1]
-    place = next((i for i, one in enumerate(last.bundles) if one.bundle.name == new.bundle.name), 0)
-    old = Version(last.bundles[place].bundle, last.bundles[place].program)
-    cluster = {field: value for field, value in last.settings["cluster"].items() if value}
-    pools = ("the pools of then", last.inventory) if given is None else ("--pools", given)
-    revisions = revised(old, new, [pools], cluster)
-    changed = {name for one in revisions.policies for name in (one.name, one.was) if name and one.kind != "rewritten"}
-    return Comparison(revisions, len(group), _moves(group, place, new.program, given, changed))
+class _Group:
+    """The decisions of one revision, one by one, and what the next one makes of them. The webhook's own mode is left
+    out, as in `diff`."""
 
+    def __init__(self, new: Version, given: Inventory | None) -> None:
+        self._new, self._given = new, given
+        self._moves = Moves()
+        self._pods = 0
+        self._last: StoredDecision | None = None
+        self._sides: dict[Decider, tuple[Decider, Decider]] = {}
 
-def _moves(
-    group: Sequence[StoredDecision], place: int, new: Program, given: Inventory | None, changed: set[str]
-) -> Sequence[Move]:
-    deciders: dict[int, tuple[Decider, Decider]] = {}
+    def add(self, one: StoredDecision) -> None:
+        """One more decision."""
+        before, after = self._deciders(one)
+        self._moves.add(one.again(before), one.again(after))
+        self._pods += 1
+        self._last = one
 
-    def pair(one: StoredDecision) -> tuple[Decision, Decision]:
-        sides = deciders.get(id(one.decider))
+    def _deciders(self, one: StoredDecision) -> tuple[Decider, Decider]:
+        """Who decides it by the one revision and by the other, on its pools; a few of them are remembered."""
+        assert one.decider is not None
+        sides = self._sides.get(one.decider)
         if sides is None:
-            before = [each.program for each in one.bundles]
-            after = [*before[:place], new, *before[place + 1 :]]
-            sides = (one.judge(before, given, mode="enforce"), one.judge(after, given, mode="enforce"))
-            deciders[id(one.decider)] = sides
-        return one.again(sides[0]), one.again(sides[1])
+            place, before = self._place(one), [each.program for each in one.bundles]
+            after = [*before[:place], self._new.program, *before[place + 1 :]]
+            sides = (one.judge(before, self._given, mode="enforce"), one.judge(after, self._given, mode="enforce"))
+            while len(self._sides) >= WORLDS:
+                del self._sides[next(iter(self._sides))]
+            self._sides[one.decider] = sides
+        return sides
 
-    return moved(map(pair, group), changed)
+    def _place(self, one: StoredDecision) -> int:
+        """Whose place the next one takes."""
+        names = (i for i, each in enumerate(one.bundles) if each.bundle.name == self._new.bundle.name)
+        return next(names, 0)
+
+    def told(self) -> Comparison:
+        """What becomes of all of these pods."""
+        last = self._last
+        assert last is not None
+        its = last.bundles[self._place(last)]
+        cluster = {field: value for field, value in last.settings["cluster"].items() if value}
+        pools = ("the pools of then", last.inventory) if self._given is None else ("--pools", self._given)
+        revisions = revised(Version(its.bundle, its.program), self._new, [pools], cluster)
+        policies = [one for one in revisions.policies if one.kind != "rewritten"]
+        changed = {name for one in policies for name in (one.name, one.was) if name}
+        return Comparison(revisions, self._pods, self._moves.told(changed))
 
 
 def _named(one: StoredDecision) -> dict[str, Any]:
     name, at, workload, outcome, revision = one.named
-    return {"id": name, "time": _time(at), "workload": workload, "outcome": outcome, "revision": revision}
+    return {"id": name, "time": time_of(at), "workload": workload, "outcome": outcome, "revision": revision}
 
 
 def _short(revision: str) -> str:
@@ -193,7 +211,3 @@ def _short(revision: str) -> str:
 def _few(part: str) -> str:
     kind, colon, digits = part.partition(":")
     return f"{kind}:{digits[:8]}" if colon and kind in ("sha256", "params") else part
-
-
-def _time(at: float) -> str:
-    return datetime.datetime.fromtimestamp(at, datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

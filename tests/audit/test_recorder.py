@@ -21,6 +21,7 @@ from audit.recorder import Recorder
 from engine.decision import Decider
 from engine.pods import IncomingPod
 from engine.pools import Inventory
+from tests.audit.test_database import rows_in
 from tests.engine import builders
 
 GOLD, BASE = builders.GOLD, builders.BASE
@@ -46,7 +47,7 @@ def read(folder: Path) -> list[Any]:
     found = []
     for path in sorted(folder.glob("*.sqlite")):
         with closing(Reader(path)) as reader:
-            found += [kept_decision(one.row.body) for one in reader.rows()]
+            found += [kept_decision(row.body) for row in rows_in(reader)]
     return found
 
 
@@ -95,7 +96,7 @@ def test_worlds_are_kept_once_and_pools_that_stay_are_not_kept_again(tmp_path: P
         offer(recorder, decider, pod())
     recorder.stop()
     with closing(Reader(tmp_path / "decisions-0.sqlite")) as reader:
-        numbers = [one.row.world for one in reader.rows()]
+        numbers = [row.world for row in rows_in(reader)]
         assert numbers[0] == numbers[1] == numbers[3] != numbers[2]
         worlds = [unpacked(reader.thing(number) or b"", WorldParts) for number in numbers]
         assert worlds[0].revisions == (first.revision.whole,)
@@ -173,8 +174,8 @@ def test_what_fails_in_the_middle_is_kept_once(tmp_path: Path, monkeypatch: pyte
     until(lambda: counts["kept"] == 1)
     recorder.stop()
     with closing(Reader(tmp_path / "decisions-0.sqlite")) as reader:
-        (row,) = reader.rows()
-        world = unpacked(reader.thing(row.row.world) or b"", WorldParts)
+        (row,) = rows_in(reader)
+        world = unpacked(reader.thing(row.world) or b"", WorldParts)
         assert reader.thing(world.inventory)
 
 
@@ -209,7 +210,7 @@ def test_what_the_store_needs_goes_when_no_decision_needs_it(tmp_path: Path) -> 
             until(lambda n=n: counts["kept"] == n + 1)
     recorder.stop()
     with closing(Reader(tmp_path / "decisions-0.sqlite")) as reader:
-        rows = [one.row for one in reader.rows()]
+        rows = rows_in(reader)
         assert 10 <= len(rows) <= 20
         for row in rows:
             world = unpacked(reader.thing(row.world) or b"", WorldParts)

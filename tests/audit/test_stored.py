@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -132,3 +134,40 @@ def test_what_was_not_kept_can_not_be_made_again(tmp_path: Path) -> None:
         with pytest.raises(UnusableError, match="was not kept"):
             second.again()
         assert second.again(decider) == decider.decide(builders.incoming())
+
+
+def test_what_is_damaged_is_told_and_all_else_is_read(tmp_path: Path) -> None:
+    pods = [builders.incoming(builders.pod(metadata={"name": f"p{n}"})) for n in range(5)]
+    for name in ("a", "b"):
+        keep(tmp_path / name, one_policy(GOLD), *pods)
+    (tmp_path / "b" / "decisions-0.sqlite").rename(tmp_path / "a" / "decisions-1.sqlite")
+    (tmp_path / "a" / "decisions-2.sqlite").write_bytes(b"no database" * 1000)
+    with closing(sqlite3.connect(tmp_path / "a" / "decisions-0.sqlite")) as connection:
+        connection.execute("UPDATE decisions SET body = x'00' WHERE id IN (2, 4)")
+        connection.execute("UPDATE decisions SET world = 999 WHERE id = 5")
+        connection.commit()
+    with StoredDecisions(tmp_path / "a") as store:
+        assert [one.named.id for one in store.newest()] == ["0.1", "0.3", *(f"1.{n}" for n in range(1, 6))]
+        assert store.lost == 3
+        told = store.complaints
+        assert "decisions-2.sqlite` can't be read: file is not a database" in told[0]
+        assert told[1].startswith("2 of the decisions can't be used: what was kept is not whole")
+        assert "lacks where a decision was made" in told[2]
+        with pytest.raises(UnusableError, match="is not whole"):
+            store.named("0.2")
+        assert store.named("0.3").again()
+
+
+def test_where_nothing_can_be_read_it_is_told(tmp_path: Path) -> None:
+    (tmp_path / "decisions-0.sqlite").write_bytes(b"no database" * 1000)
+    with pytest.raises(UnusableError, match="file is not a database"):
+        StoredDecisions(tmp_path)
+
+
+def test_one_file_of_a_store_may_be_named(tmp_path: Path) -> None:
+    keep(tmp_path, one_policy(GOLD), builders.incoming())
+    with StoredDecisions(tmp_path / "decisions-0.sqlite") as store:
+        (one,) = store.newest()
+        assert one.named.id == "0.1"
+        assert list(store.newest(since=one.named.at)) == [one]
+        assert list(store.newest(since=one.named.at + 1)) == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +86,28 @@ def test_all_are_compared_as_diff_compares_pods(
         assert bool(comparison["pods"]["workloads"]) == bool(status)
 
 
+def test_damage_is_told_and_stops_nothing(capsys: pytest.CaptureFixture[str], store: Path, old: Path) -> None:
+    with closing(sqlite3.connect(store / "decisions-0.sqlite")) as connection:
+        connection.execute("UPDATE decisions SET body = x'00' WHERE id = 2")
+        connection.commit()
+    assert len(json.loads(said(capsys, "--store", store, "-o", "json"))) == 3
+    assert main(["replay", "--store", str(store), "--bundle", str(old), "-o", "json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["notCompared"] == 1
+    assert "bayplan: 1 of the decisions can't be used: what was kept is not whole" in told.err
+
+
+def test_only_those_since_a_time_are_meant(capsys: pytest.CaptureFixture[str], store: Path) -> None:
+    assert len(json.loads(said(capsys, "--store", store, "--since", "1h", "-o", "json"))) == 4
+    assert json.loads(said(capsys, "--store", store, "--since", "2100-01-01", "-o", "json")) == []
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--store", "nowhere"], "holds no decisions"),
         (["--store", "{store}", "0.77"], "there is no decision `0.77`"),
+        (["--store", "{store}", "--since", "yesterday"], "`yesterday` is no time: expected `90m`"),
         (["--store", "{store}", "--newest", "0"], "--newest must be at least 1"),
     ],
 )

@@ -23,6 +23,7 @@ import yaml
 
 from audit.database import Reader
 from audit.kept import WorldParts, kept_decision, unpacked
+from tests.audit.test_database import rows_in
 from tests.cluster.apiserver import NAMESPACES, NODE_POOLS, ApiServer, Fault, Handler
 from tests.delivery import bundles
 from tests.e2e.processes import Process
@@ -155,17 +156,17 @@ def test_keeps_decisions_that_outlast_a_kill_and_a_failing_disk_is_told_of(tmp_p
         wait_for(lambda: "bayplan_store_kept_total 1.0" in asking.get(f"{serve.plain}/metrics").text, "the commit")
         serve.process.kill()
     with closing(Reader(folder / "decisions-0.sqlite")) as reader:
-        (row,) = reader.rows()
-        kept = kept_decision(row.row.body)
+        (row,) = rows_in(reader)
+        kept = kept_decision(row.body)
         assert kept.decision["patch"]
         assert kept.incoming
         assert kept.incoming.pod["spec"]["containers"] == [{"name": "c", "env": [{"name": "A", "value": ""}]}]
-        world = unpacked(reader.thing(row.row.world) or b"", WorldParts)
+        world = unpacked(reader.thing(row.world) or b"", WorldParts)
         assert world.bundles[0] is not None
     (tmp_path / "again").mkdir()
     with serving(tmp_path / "again", *sources(tmp_path), "--store", blocked / "store") as serve:
+        wait_for(lambda: "can't be written: Not a directory" in serve.status(), "the complaint, before any decision")
         assert patch_of(serve.create(trainee))
-        wait_for(lambda: "can't be written: Not a directory" in serve.status(), "the complaint")
         assert "bayplan_store_failing 1.0" in asking.get(f"{serve.plain}/metrics").text
         told = asking.get(f"{serve.plain}/status", headers=serve.reader).json()["store"]
         assert told["problems"] == serve.status().splitlines()[1:]
@@ -175,7 +176,7 @@ def test_keeps_decisions_that_outlast_a_kill_and_a_failing_disk_is_told_of(tmp_p
         serve.client.close()
         assert serve.process.terminate() == 0
     with closing(Reader(blocked / "store" / "decisions-0.sqlite")) as reader:
-        assert len(list(reader.rows())) == 2
+        assert len(rows_in(reader)) == 2
 
 
 def test_leaves_its_own_namespace_alone(tmp_path: Path) -> None:
