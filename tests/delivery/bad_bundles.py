@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from delivery import content
@@ -38,12 +39,16 @@ class Place(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """What is wrong with a bundle: over a good one's files these are laid (None takes one away), and `step` fails."""
+    """What is wrong with a bundle: over a good one's files these are laid (None takes one away), and `step` fails.
+
+    `demands` are those of who serves it, which the good ones meet.
+    """
 
     name: str
     step: str
     words: str
     files: Mapping[str, bytes | None]
+    demands: Demands | None = None
 
     def tree(self) -> dict[str, bytes]:
         """All files of the bad bundle, whose version is 6.6.6."""
@@ -104,6 +109,40 @@ def withstands(
     place.publish(good("1.0.1"))
     status = serving.ask()
     assert (serving.version, status.step, status.message) == ("1.0.1", "", ""), status.message
+
+
+def withstands_files(place: Place, bad: Bad, *, first: bool) -> None:
+    """The same of a bundle with bad files."""
+    withstands(place, lambda: place.publish(bad.tree()), bad.step, bad.words, first=first, demands=bad.demands)
+
+
+def refuses_older(place: Place, demands: Demands) -> None:
+    """An older version than the one seen last is refused, whichever serves now."""
+    serving = Serving(place.source, demands)
+    for version, expected in (("1.1.0", "1.1.0"), ("1.0.0", "1.1.0"), ("1.1.1", "1.1.1"), ("1.1.0", "1.1.1")):
+        place.publish(good(version))
+        status = serving.ask()
+        assert serving.version == expected
+        if version != expected:
+            assert status.step == "signature"
+            assert f"{version} is older than {expected}, which was seen before" in status.message
+
+
+def starts_anew(place: Place, folder: Path, demands: Demands) -> None:
+    """An older version than the one seen last is refused also by who has nothing left but the memory of that."""
+    before = Serving(place.source, demands, Store(folder, "test"))
+    place.publish(good("1.1.0"))
+    assert before.ask().step == ""
+    for kept in folder.glob("*/*.revision"):
+        kept.unlink()
+    serving = Serving(place.source, demands, Store(folder, "test"))
+    serving.follower.first()
+    place.publish(good("1.0.0"))
+    status = serving.ask()
+    assert (status.step, status.revision, serving.taken) == ("signature", None, [])
+    assert "1.0.0 is older than 1.1.0, which was seen before" in status.message
+    place.publish(good("1.1.1"))
+    assert (serving.ask().step, serving.version) == ("", "1.1.1")
 
 
 def archive_of(files: Mapping[str, bytes]) -> bytes:
@@ -319,4 +358,35 @@ BAD = (
         {"pools/bad.yaml": b"apiVersion: bayplan.dev/v1alpha1\nkind: Inventory\npools: [{name: 1}]\n"},
     ),
     Bad("pools-no-yaml", "parse", "pools/bad.yaml", {"pools/bad.yaml": b"kind: [\n"}),
+    Bad(
+        "needs-newer-bayplan",
+        "parse",
+        "requires bayplan >=99, and this is 1.0.0",
+        _bundle("metadata: {name: small}\nspec: {version: 6.6.6, requires: {bayplan: '>=99'}}\n"),
+        Demands(bayplan="1.0.0"),
+    ),
+    Bad(
+        "needs-newer-kubernetes",
+        "parse",
+        "requires",
+        _bundle("metadata: {name: small}\nspec: {version: 6.6.6, requires: {kubernetes: '>=1.99'}}\n"),
+        Demands(kubernetes=lambda: "v1.30.0"),
+    ),
+    Bad(
+        "overlapping-prefix",
+        "parse",
+        "`bad` is not bundle `small`'s to say, but that of `oci://other`, which serves beside it",
+        _policy("  deny: [{expression: 'false'}]"),
+        Demands(owns=("training", "no-", "teams"), others={"bad": "oci://other"}),
+    ),
+    Bad(
+        "conflicts",
+        "conflicts",
+        "`training` and `bad` together leave no pool",
+        {
+            **_policy("  priority: -1\n" + REQUIRES.replace("EXPRESSION", 'pool.name == "general"')),
+            "pools/a.yaml": bundles.POOLS.encode(),
+        },
+        Demands(strict=True),
+    ),
 )

@@ -36,7 +36,7 @@ from delivery.archive import (
 from delivery.content import SourceError
 from delivery.deflate import gzipped
 from delivery.folder import MAX_FILE, MAX_FILES, bundle_of, read_bundle
-from tests.delivery.bad_bundles import BAD, Bad, archive_of, good, withstands
+from tests.delivery.bad_bundles import BAD, Bad, archive_of, good, withstands, withstands_files
 from tests.examples import examples
 
 SMALL = Manifest("small", "1.0.0", requires={"bayplan": ">=0.1"})
@@ -507,7 +507,7 @@ def test_what_is_not_there_is_told(place: Place) -> None:
 @pytest.mark.parametrize("first", [True, False], ids=["first", "later"])
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
 def test_what_is_wrong_with_a_bundle_is_refused(place: Place, bad: Bad, first: bool) -> None:
-    withstands(place, lambda: place.publish(bad.tree()), bad.step, bad.words, first=first)
+    withstands_files(place, bad, first=first)
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first", "later"])
@@ -517,7 +517,8 @@ def test_what_is_wrong_with_an_archive_is_refused(place: Place, name: str, first
     withstands(place, lambda: place.put(data), step, words, first=first)
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["first", "later"])
 @pytest.mark.parametrize("part", [0.0, 0.3, 0.9, 0.999])
-def test_a_file_that_is_being_written_is_waited_for(place: Place, part: float) -> None:
+def test_a_file_that_is_being_written_is_waited_for(place: Place, part: float, first: bool) -> None:
     whole = archive_of(good("6.6.6"))
-    withstands(place, lambda: place.put(whole[: int(part * len(whole))]), "digest", "cut off", first=False)
+    withstands(place, lambda: place.put(whole[: int(part * len(whole))]), "digest", "cut off", first=first)

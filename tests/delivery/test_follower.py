@@ -21,7 +21,7 @@ from engine.bundle import Revision
 from engine.documents import Source
 from telemetry import Metrics
 from tests.delivery import bundles
-from tests.delivery.bad_bundles import BAD, Bad, Serving, good, withstands
+from tests.delivery.bad_bundles import BAD, Bad, Serving, good, withstands_files
 from tests.delivery.shelf import Shelf
 from tests.waiting import wait_for
 
@@ -50,7 +50,7 @@ def served(shelf: Shelf, *versions: str, store: Store | None = None) -> Serving:
 @pytest.mark.parametrize("first", [True, False], ids=["first", "later"])
 @pytest.mark.parametrize("bad", BAD[::9], ids=lambda bad: bad.name)
 def test_what_is_bad_is_refused_wherever_it_is_from(shelf: Shelf, bad: Bad, first: bool) -> None:
-    withstands(shelf, lambda: shelf.publish(bad.tree()), bad.step, bad.words, first=first)
+    withstands_files(shelf, bad, first=first)
 
 
 def test_what_did_not_change_is_not_fetched(shelf: Shelf) -> None:

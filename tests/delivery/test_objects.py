@@ -9,52 +9,18 @@ from typing import Any
 
 import pytest
 
-from cluster import MAX_SPEC, ClusterError, Policies, PolicyWatch
+from cluster import MAX_SPEC
 from delivery import objects
 from delivery.content import SourceError
 from delivery.folder import bundle_of
-from delivery.objects import ObjectSource, document_of
+from delivery.objects import document_of
 from engine.analysis import passing
 from engine.bundle import parse_bundle
 from engine.documents import Excerpt, Source, Span, parse_manifests
 from engine.program import compile_bundle
 from tests.delivery import bundles
-
-Json = dict[str, Any]
-REQUIRE: Json = {"require": [{"expression": 'node.zone == "a"'}]}
-
-
-def thing(name: str, spec: object, kind: str = "PlacementPolicy", annotations: Json | None = None) -> Json:
-    raw = json.dumps(spec).encode()
-    metadata = {"name": name, "uid": f"uid-{name}", "generation": 1, "annotations": annotations or {}}
-    return {"kind": kind, "metadata": metadata, "spec": raw, "status": b"null"}
-
-
-class Watched(PolicyWatch):
-    """Objects as a test says they are, and a clock."""
-
-    def __init__(self, *policies: Json, version: str = "1.0.0") -> None:
-        self.name, self.time = "small", 0.0
-        self.bundle: Json | None = thing("small", {"version": version}, "Bundle")
-        self.policies = list(policies)
-        self.wrong = self.going = ""
-        self.source = ObjectSource(self, now=lambda: self.time)
-
-    def take(self) -> Policies:
-        if self.wrong:
-            raise ClusterError(self.wrong)
-        return Policies(self.bundle, tuple(self.policies))
-
-    def check_kinds(self) -> None:
-        if self.going:
-            raise ClusterError(self.going)
-
-    def look(self, after: float) -> str:
-        self.time += after
-        return self.source.look()
-
-    def names(self) -> list[str]:
-        return sorted(self.source.fetch().files)
+from tests.delivery.bad_bundles import Bad, withstands, withstands_files
+from tests.delivery.object_place import AS_OBJECTS, GOING, REQUIRE, SPOILT, ObjectPlace, Watched, thing
 
 
 def test_objects_are_the_files_of_a_bundle() -> None:
@@ -236,3 +202,21 @@ def _without_places(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [_without_places(each) for each in value]
     return value
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first", "later"])
+@pytest.mark.parametrize("bad", AS_OBJECTS, ids=lambda bad: bad.name)
+def test_what_is_wrong_with_a_bundle_is_refused(bad: Bad, first: bool) -> None:
+    withstands_files(ObjectPlace(), bad, first=first)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first", "later"])
+@pytest.mark.parametrize("name", SPOILT)
+def test_what_is_wrong_with_objects_is_refused(name: str, first: bool) -> None:
+    place, (spoil, step, words) = ObjectPlace(), SPOILT[name]
+    withstands(place, lambda: spoil(place), step, words, first=first)
+
+
+def test_objects_that_go_with_their_kind_change_nothing() -> None:
+    place, (spoil, step, words) = ObjectPlace(), GOING
+    withstands(place, lambda: spoil(place), step, words, first=False)

@@ -15,7 +15,7 @@ from delivery.sources import read_address
 from delivery.statuses import MAX_MESSAGE, Statuses
 from delivery.transaction import Demands
 from telemetry import Metrics
-from tests.delivery.test_objects import REQUIRE, Json, Watched, thing
+from tests.delivery.object_place import REQUIRE, Json, Watched, thing
 
 
 class Told(Watched):

@@ -15,7 +15,7 @@ from delivery.git import GitSource
 from delivery.sources import read_address
 from tests.delivery import bundles
 from tests.delivery.authority import Authority
-from tests.delivery.bad_bundles import BAD, Bad, Serving, good, withstands
+from tests.delivery.bad_bundles import BAD, Bad, Serving, good, withstands, withstands_files
 from tests.delivery.git_place import MAIN, SPOILT, GitPlace, Spoilt
 from tests.delivery.git_servers import Handler, HttpServer, Repository, served
 
@@ -167,23 +167,38 @@ EACH = [(bad, first) for at, bad in enumerate(BAD) for first in (False, True) if
 
 @pytest.mark.parametrize(("bad", "first"), EACH, ids=[f"{bad.name}-{'first' * first}" for bad, first in EACH])
 def test_a_bad_bundle_changes_nothing(place: GitPlace, bad: Bad, first: bool) -> None:
-    withstands(place, lambda: place.publish(bad.tree()), bad.step, bad.words, first=first)
+    withstands_files(place, bad, first=first)
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first", "later"])
 @pytest.mark.parametrize("spoilt", SPOILT, ids=lambda spoilt: spoilt.name)
 def test_a_bad_repository_changes_nothing(place: GitPlace, spoilt: Spoilt, first: bool) -> None:
-    def spoil() -> None:
-        spoilt.spoil(place)
-
-    withstands(place, spoil, spoilt.step, spoilt.words, first=first)
+    withstands(place, lambda: void(spoilt.spoil(place)), spoilt.step, spoilt.words, first=first)
 
 
+@pytest.mark.parametrize("first", [True, False] if NIGHTLY else [False], ids=["first", "later"][not NIGHTLY :])
 @pytest.mark.parametrize("bad", BAD if NIGHTLY else BAD[::9], ids=lambda bad: bad.name)
-def test_so_it_is_over_https(repository: Repository, server: HttpServer, credentials: Path, bad: Bad) -> None:
+def test_so_it_is_over_https(
+    repository: Repository, server: HttpServer, credentials: Path, bad: Bad, first: bool
+) -> None:
     place = GitPlace(repository, server.url, credentials)
-    withstands(place, lambda: place.publish(bad.tree()), bad.step, bad.words, first=False)
+    withstands_files(place, bad, first=first)
     place.source.close()
+
+
+@pytest.mark.skipif(not NIGHTLY, reason="the same without https runs always")
+@pytest.mark.parametrize("first", [True, False], ids=["first", "later"])
+@pytest.mark.parametrize("spoilt", SPOILT, ids=lambda spoilt: spoilt.name)
+def test_so_is_a_bad_repository(
+    repository: Repository, server: HttpServer, credentials: Path, spoilt: Spoilt, first: bool
+) -> None:
+    place = GitPlace(repository, server.url, credentials)
+    withstands(place, lambda: void(spoilt.spoil(place)), spoilt.step, spoilt.words, first=first)
+    place.source.close()
+
+
+def void(_: object) -> None:
+    """Nothing is made of it."""
 
 
 def bundle(version: str) -> dict[str, bytes]:

@@ -17,18 +17,20 @@ from delivery.content import Source
 from delivery.deflate import gzipped
 from delivery.folder import MAX_FILE
 from delivery.oci.artifact import INDEX, MANIFEST, described, digest_of, index
-from delivery.oci.publish import push
+from delivery.oci.publish import attach, push
 from delivery.oci.reference import Reference
-from tests.delivery.bad_bundles import BAD, Bad, Serving, archive_of, good, withstands
+from tests.delivery.bad_bundles import BAD, Bad, Serving, archive_of, good, withstands, withstands_files
+from tests.delivery.test_archive import HOSTILE, hostile
 
 from .artifacts import NOBODY, manifest_of, put_manifest
 from .conftest import source_of
 from .registries import Between, Registry
 from .test_source import answering
 
-FILES = BAD if os.environ.get("BAYPLAN_NIGHTLY") == "1" else BAD[::20]
-"""What is wrong with files is the same wherever they are from: each is tried with folders, some of them here.
-Nightly, all are."""
+NIGHTLY = os.environ.get("BAYPLAN_NIGHTLY") == "1"
+FILES, ARCHIVES = (BAD, list(HOSTILE)) if NIGHTLY else (BAD[::20], list(HOSTILE)[::20])
+"""What is wrong with files, and with archives, is the same wherever they are from: each is tried with folders and
+archives, some of them here. Nightly, all are, and in both registries."""
 
 
 @dataclass
@@ -41,6 +43,11 @@ class Shelf:
     registry: Registry
     reference: Reference
     source: Source
+
+    @classmethod
+    def at(cls, registry: Registry, repository: str) -> Shelf:
+        reference = Reference(registry.host, repository, "stable")
+        return cls(registry, reference, source_of(reference))
 
     def publish(self, files: Mapping[str, bytes]) -> None:
         self.put(archive_of(files))
@@ -90,6 +97,14 @@ def list_of_several(shelf: Shelf) -> None:
     put_manifest(shelf.reference, index([described(MANIFEST, manifest.content).as_json()]), INDEX)
 
 
+def forged_attestation(shelf: Shelf) -> None:
+    """What is attested is another thing than the registry was given."""
+    attestation = f'{{"about": "{shelf.reference}"}}'.encode()
+    shelf.own()
+    attach(shelf.reference, attestation, NOBODY)
+    shelf.registry.blob(digest_of(attestation)).write_bytes(attestation.replace(b"about", b"forge"))
+
+
 def removed(shelf: Shelf) -> None:
     shelf.own()
     httpx.delete(f"{shelf.reference.base()}/manifests/{shelf.reference.tag}").raise_for_status()
@@ -101,8 +116,15 @@ def void(_: object) -> None:
 
 @pytest.fixture
 def shelf(open_registry: Registry, repository: str) -> Shelf:
-    reference = Reference(open_registry.host, repository, "stable")
-    return Shelf(open_registry, reference, source_of(reference))
+    return Shelf.at(open_registry, repository)
+
+
+@pytest.fixture(params=["without referrers", "with referrers"] if NIGHTLY else ["without referrers"])
+def either(
+    request: pytest.FixtureRequest, open_registry: Registry, referring_registry: Registry, repository: str
+) -> Shelf:
+    """One in each of the registries."""
+    return Shelf.at(open_registry if request.param == "without referrers" else referring_registry, repository)
 
 
 OTHER = packed(good("6.6.7"), Manifest("small", "6.6.7"))
@@ -116,6 +138,7 @@ SPOILED: Mapping[str, tuple[Spoil, str, str]] = {
     "a part of it": (damaged(lambda data: data[:-1]), "digest", "where its manifest says"),
     "more than it": (damaged(lambda data: data + b"x"), "limits", "larger than it may be"),
     "nothing of it": (damaged(lambda _: b""), "digest", "has 0 bytes"),
+    "an attestation": (forged_attestation, "digest", "not what its digest says"),
     "it is gone": (lost, "fetch", "the archive"),
     "another kind": (described_as(artifactType="application/vnd.example"), "fetch", "is not a bundle"),
     "no layer": (described_as(layers=[]), "fetch", "it has 0 layers"),
@@ -139,8 +162,15 @@ def test_what_is_bad_in_a_registry_never_decides(shelf: Shelf, name: str, first:
 
 @pytest.mark.parametrize("first", [True, False], ids=["first", "later"])
 @pytest.mark.parametrize("bad", FILES, ids=lambda bad: bad.name)
-def test_bad_files_never_decide(shelf: Shelf, bad: Bad, first: bool) -> None:
-    withstands(shelf, lambda: shelf.publish(bad.tree()), bad.step, bad.words, first=first)
+def test_bad_files_never_decide(either: Shelf, bad: Bad, first: bool) -> None:
+    withstands_files(either, bad, first=first)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first", "later"])
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_bad_archives_never_decide(either: Shelf, name: str, first: bool) -> None:
+    data, step, words = hostile(name)
+    withstands(either, lambda: either.put(data), step, words, first=first)
 
 
 def test_a_registry_that_is_away_for_a_while(
