@@ -72,9 +72,18 @@ def show(answers: list[Answer], output: str) -> int:
         rows = [_row(answer.replica, bundle) for answer in answers for bundle in answer.bundles]
         if rows:
             print(table(rows, ("REPLICA", "REVISION", "SINCE", "STATE", "SOURCE")))
+        if vouched := dict.fromkeys(_vouched(answers)):
+            print("", *vouched, sep="\n")
         for line in dict.fromkeys(_complaints(answers)):
             print(("\n" if rows else "") + styled(line, RED))
     return int(any(True for _ in _complaints(answers)))
+
+
+def _vouched(answers: list[Answer]) -> Iterator[str]:
+    """Who vouches for what is active, where that was asked for."""
+    for bundle in (bundle for answer in answers for bundle in answer.bundles):
+        if bundle["verified"]:
+            yield f"{_revision(bundle)}: {bundle['verified']}"
 
 
 def _complaints(answers: list[Answer]) -> Iterator[str]:
@@ -109,10 +118,14 @@ def _row(replica: str, bundle: Mapping[str, Any]) -> tuple[str, ...]:
     held += ["failing"] if bundle["code"] else []
     held += ["previous"] * (bundle.get("side") == "previous")
     held += [f"{bundle['percent']} % of workloads"] if bundle.get("percent", 100) != 100 else []
-    digest = str(bundle["digest"] or "").removeprefix("sha256:")[:8]
-    revision = f"{bundle['name']}@{bundle['version']}+sha256:{digest}" if digest else "none"
     since = str(bundle["last_successful_activation"] or "-").partition(".")[0]
-    return replica, revision, since, ", ".join(held) or "follows", bundle["source"]
+    return replica, _revision(bundle), since, ", ".join(held) or "follows", bundle["source"]
+
+
+def _revision(bundle: Mapping[str, Any]) -> str:
+    """What is active, as decisions name it."""
+    digest = str(bundle["digest"] or "").removeprefix("sha256:")[:8]
+    return f"{bundle['name']}@{bundle['version']}+sha256:{digest}" if digest else "none"
 
 
 def _answer(replica: Replica, method: str, path: str, query: Mapping[str, str], token: str) -> Answer:

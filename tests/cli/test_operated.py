@@ -36,6 +36,14 @@ def test_replicas_that_are_alike_are_fine(capsys: pytest.CaptureFixture[str]) ->
     ]
 
 
+def test_who_vouches_is_said_once_for_all_replicas(capsys: pytest.CaptureFixture[str]) -> None:
+    signed = replace(FINE, vouched="the tag v1.1.0 is signed by release@example.com")
+    assert show([answer("a", signed), answer("b", signed)], "text") == 0
+    said = capsys.readouterr().out
+    assert said.endswith("\n\nsmall@1.1.0+sha256:abababab: the tag v1.1.0 is signed by release@example.com\n")
+    assert said.count("is signed by") == 1
+
+
 def test_replicas_that_differ_fail_or_do_not_answer_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     older = replace(FINE, revision=Revision("small", "1.0.0", "cd" * 32), pinned="cd" * 32, held_back=("ab" * 32,))
     failing = replace(
