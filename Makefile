@@ -23,8 +23,8 @@ $(READY): requirements.lock pyproject.toml
 demo: setup ## one bundle, one pod, its pools: the sentence, the diff, the patch
 	@$(BIN)/bayplan explain --bundle policies/scheduling-classes --pools policies/scheduling-classes/pools/fleet.yaml policies/scheduling-classes/examples/feature-store.yaml
 
-test: setup lint controlplane ## lint, types, import contracts, then every test
-	$(BIN)/pytest
+test: setup lint controlplane ## lint, types, import contracts, then every test, on all processors
+	$(BIN)/python tools/tests.py
 
 lint: setup ## format, lint, types and import contracts
 	$(BIN)/ruff format --check .

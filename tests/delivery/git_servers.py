@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.delivery.authority import Authority
+from tests.e2e.processes import free_ports
 from tests.waiting import wait_for
 
 ENVIRONMENT = {
@@ -257,7 +258,7 @@ class SshServer:
     """A real sshd on loopback, for whoever runs the tests. What it lets in is in `authorized`."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.authorized, self.port = folder, folder / "authorized_keys", free_port()
+        self.folder, self.authorized, self.port = folder, folder / "authorized_keys", free_ports(1)[0]
         self.host_key = ssh_key(folder / "host_key")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -298,9 +299,3 @@ class SshServer:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1.0):
             return True
         return False
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])

@@ -1,0 +1,75 @@
+"""tools/tests.py: no test is left out, and none that fails is overlooked."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PASSES = "def test_passes():\n    pass\n"
+FAILS = "def test_fails():\n    assert 1 == 2, 'a message'\n"
+SAYS_MORE = "import atexit\n\ndef test_passes():\n    atexit.register(print, 'three words more')\n"
+
+
+def ran(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(root / "tools" / "tests.py"), *arguments]
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    alone["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # they take longer to load than these tests to run
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=alone)
+
+
+def project(root: Path, files: dict[str, str]) -> Path:
+    """The tool, in a project with these tests."""
+    (root / "tools").mkdir()
+    shutil.copy(ROOT / "tools" / "tests.py", root / "tools")
+    (root / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
+    for path, text in files.items():
+        (root / "tests" / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / "tests" / path).write_text(text)
+    return root
+
+
+def test_each_test_is_run_once_and_the_longest_first() -> None:
+    groups = [[ROOT / path for path in line.split()] for line in ran(ROOT, "--list").stdout.splitlines()]
+    files = Counter(
+        file for group in groups for path in group for file in ([path], path.rglob("test_*.py"))[path.is_dir()]
+    )
+    assert files == Counter((ROOT / "tests").rglob("test_*.py"))
+    assert groups[0] == [ROOT / "tests" / "e2e"]
+
+
+def test_whatever_fails_is_told_and_fails(tmp_path: Path) -> None:
+    there = {
+        "a/b/test_x.py": FAILS,
+        "c/test_x.py": SAYS_MORE,
+        "d/test_x.py": "(",
+        "e/test_x.py": "import os\n\ndef test_x():\n    os._exit(0)\n",
+        "f/test_x.py": PASSES,
+        "test_x.py": FAILS,
+    }
+    done = ran(project(tmp_path, there))
+    assert done.returncode == 1
+    assert done.stdout.count("a message") >= 2
+    total, *named = done.stdout.splitlines()[-5:]
+    counts, _, seconds = total.rpartition(" in ")
+    assert sorted(counts.split(", ")) == ["1 error", "2 failed", "2 passed"]
+    assert re.fullmatch(r"\d+ s", seconds)
+    assert sorted(named) == [
+        "failed: tests/a (exit status 1): see above",
+        "failed: tests/d (exit status 2): see above",
+        "failed: tests/e (exit status 0): see above",
+        "failed: tests/test_*.py (exit status 1): see above",
+    ]
+
+
+def test_what_passes_passes_where_some_have_nothing_to_run(tmp_path: Path) -> None:
+    there = {"a/test_x.py": PASSES, "b/test_x.py": "def test_y():\n    pass\n"}
+    done = ran(project(tmp_path, there), "--", "-k", "passes")
+    assert done.returncode == 0
+    counts, _, _ = done.stdout.splitlines()[-1].rpartition(" in ")
+    assert sorted(counts.split(", ")) == ["1 deselected", "1 passed"]

@@ -1,0 +1,93 @@
+"""All tests, by as many processes at a time as there are processors (`make test`).
+
+Each folder in `tests/` gets a pytest of its own, and so do the files beside the folders. What one of them said is
+printed when it has ended, and at last what all of them come to. One process for everything would leave processors idle,
+and end up with gigabytes of what tests have left behind. Further arguments are pytest's, and each process gets them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+LONGEST = ("e2e", "engine", "webhook", "delivery", "cli")
+"""The folders that take minutes, the longest first: the last to start should be short, for the others wait for it."""
+NO_TESTS = 5
+"""How pytest exits where none is left by the arguments."""
+LAST_LINE = re.compile(r"^=+ (\d+ .* in [\d.]+s)\b", re.MULTILINE)
+OUTCOME = re.compile(r"(\d+) (passed|failed|skipped|deselected|xfailed|xpassed|error)")
+
+
+class Ended(NamedTuple):
+    """One process: what it ran, how it exited, what it said, and how long it took in seconds."""
+
+    name: str
+    status: int
+    said: str
+    seconds: float
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """How many tests came out how, by pytest's last line; something may have been said after it."""
+        *_, last = ("", *LAST_LINE.findall(self.said))
+        return Counter({what: int(count) for count, what in OUTCOME.findall(last)})
+
+
+def groups() -> dict[str, list[str]]:
+    """What each process is to run, by its name, in the order in which they start. No test is in none of them."""
+    folders = {path.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").glob("*/**/test_*.py")}
+    files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_*.py"))
+    order = sorted(folders, key=lambda name: (LONGEST.index(name) if name in LONGEST else len(LONGEST), name))
+    return {**{f"tests/{name}": [f"tests/{name}"] for name in order}, **({"tests/test_*.py": files} if files else {})}
+
+
+def run(name: str, paths: Sequence[str], options: Sequence[str]) -> Ended:
+    began = time.monotonic()
+    command = [sys.executable, "-m", "pytest", *paths, *options]
+    done = subprocess.run(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
+    )
+    return Ended(name, done.returncode, done.stdout, time.monotonic() - began)
+
+
+def main() -> int:
+    """Exit status 1 if a test failed, or could not be run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    parser.add_argument("--jobs", type=int, default=processors, help="so many processes at a time (%(default)s here)")
+    parser.add_argument("--list", action="store_true", help="what each process would run, and run nothing")
+    parser.add_argument("options", nargs="*", metavar="OPTION", help="what each pytest is told too; after --")
+    given = parser.parse_args()
+    if given.list:
+        print(*(" ".join(paths) for paths in groups().values()), sep="\n")
+        return 0
+    began, ended = time.monotonic(), []
+    with ThreadPoolExecutor(max(given.jobs, 1)) as pool:
+        running = [pool.submit(run, name, paths, given.options) for name, paths in groups().items()]
+        try:
+            for each in as_completed(running):
+                ended.append(one := each.result())
+                print(f"\n{one.name}, {one.seconds:.0f} s:\n{one.said.rstrip()}", flush=True)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)  # those that run are interrupted too
+            raise
+    bad = [one for one in ended if one.status not in (0, NO_TESTS) or (one.status == 0 and not one.outcomes)]
+    total = sum((one.outcomes for one in ended), Counter[str]())
+    print("\n" + ", ".join(f"{count} {what}" for what, count in total.items()), f"in {time.monotonic() - began:.0f} s")
+    for one in bad:
+        print(f"failed: {one.name} (exit status {one.status}): see above")
+    return int(bool(bad))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
