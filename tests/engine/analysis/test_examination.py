@@ -244,35 +244,41 @@ def tells_nothing_apart(problem: Problem, spec: dict[str, Any], name: str) -> No
     policy = bundle_of({name: yaml.safe_dump(spec)})[0].policies[0]
     starts = [item.expression.excerpt.whole.start for item in policy.prefer]
     tiers = [item.excerpt.whole.start for item in policy.fallback]
-    for incoming in UNIVERSE:
-        if problem.span.start in starts:
-            weights = weighed(spec, spec["prefer"][starts.index(problem.span.start)], incoming)
+    if problem.span.start in starts:
+        by = Weighing(spec, spec["prefer"][starts.index(problem.span.start)])
+        for incoming in UNIVERSE:
+            weights = by.weights(incoming)
             assert len(set(weights)) < 2
             assert "no node" not in problem.message or not any(weights)
-        else:
-            place = tiers.index(problem.span.start)
-            mine, *earlier = (
-                weighed(spec, {**tier, "weight": 1}, incoming)
-                for tier in (spec["fallback"][place], *spec["fallback"][:place])
-            )
-            assert all(any(others) for own, *others in zip(mine, *earlier, strict=True) if own) or place == 0
-            assert place or len(set(mine)) < 2
+        return
+    place = tiers.index(problem.span.start)
+    by_tiers = [Weighing(spec, {**tier, "weight": 1}) for tier in (spec["fallback"][place], *spec["fallback"][:place])]
+    for incoming in UNIVERSE:
+        mine, *earlier = (by.weights(incoming) for by in by_tiers)
+        assert all(any(others) for own, *others in zip(mine, *earlier, strict=True) if own) or place == 0
+        assert place or len(set(mine)) < 2
 
 
-def weighed(spec: dict[str, Any], item: dict[str, Any], incoming: IncomingPod) -> list[int]:
-    """The weight that each node that a policy leaves to a pod gets of one preference; none where it does not apply."""
-    alone = {**spec, "prefer": [item], "fallback": [], "priority": 0}
-    bundle, program = bundle_of({"alone": yaml.safe_dump(alone)})
-    decision = Decider(program, inventories_of(bundle)[0][1]).decide(incoming)
-    if decision.policies[0].outcome not in ("applied", "satisfied"):
-        return []
-    affinity = decision.patched["spec"].get("affinity", {}).get("nodeAffinity", {})
-    wishes = [
-        (one["weight"], parse_term(one["preference"]))
-        for one in affinity.get("preferredDuringSchedulingIgnoredDuringExecution", ())
-    ]
-    here = [labels for labels in NODES if admits(own(decision.patched), labels)]
-    return [sum(weight for weight, wish in wishes if admits((wish,), labels)) for labels in here]
+class Weighing:
+    """A policy that prefers one item only, compiled once for all pods."""
+
+    def __init__(self, spec: dict[str, Any], item: dict[str, Any]) -> None:
+        alone = {**spec, "prefer": [item], "fallback": [], "priority": 0}
+        bundle, program = bundle_of({"alone": yaml.safe_dump(alone)})
+        self.decider = Decider(program, inventories_of(bundle)[0][1])
+
+    def weights(self, incoming: IncomingPod) -> list[int]:
+        """The weight that each node that the policy leaves to a pod gets; none where it does not apply."""
+        decision = self.decider.decide(incoming)
+        if decision.policies[0].outcome not in ("applied", "satisfied"):
+            return []
+        affinity = decision.patched["spec"].get("affinity", {}).get("nodeAffinity", {})
+        wishes = [
+            (one["weight"], parse_term(one["preference"]))
+            for one in affinity.get("preferredDuringSchedulingIgnoredDuringExecution", ())
+        ]
+        here = [labels for labels in NODES if admits(own(decision.patched), labels)]
+        return [sum(weight for weight, wish in wishes if admits((wish,), labels)) for labels in here]
 
 
 def effect(decider: Decider, incoming: IncomingPod) -> Any:
