@@ -7,6 +7,7 @@ revision to the next; `DecisionLog` writes a line for each decision, `bounded` i
 changed. Start with `findings.py`, then `of_decision.py` and `replay.py`.
 """
 
+from audit.admissions import Admissions
 from audit.capacity import Amounts, Load, loads_of
 from audit.database import Retention, UnusableError
 from audit.difference import as_yaml, unified
@@ -32,6 +33,7 @@ __all__ = [
     "GROUPINGS",  # what findings may be grouped by: owner, namespace, policy or pool
     "MAX_LINE",  # bytes of a line of the log
     "MOVE_OUTCOMES",  # all that may become of a pod from one revision to the next
+    "Admissions",  # Findings about decisions out of the store, as these are added
     "Amounts",  # pods, and what they ask for or a pool has
     "DecisionLog",  # JSON lines on their way to a stream, from a thread of its own
     "Finding",  # what a decision comes to for pods of one workload, as a value and as JSON

@@ -226,6 +226,11 @@ class Finding:
         """What an admission did: None where it only audited."""
         return None if self.mode != "enforce" else self.enforced or self.effect
 
+    @property
+    def was_done(self) -> bool:
+        """Whether all of it was done, to somebody's request."""
+        return self.mode == "enforce" and self.asked is not None and self.enforced is None
+
     def as_json(self, *, diff: bool = True) -> dict[str, Any]:
         """The finding as data: keys may come, none will be renamed (docs/audit.md)."""
         asked = self.asked

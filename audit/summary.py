@@ -24,6 +24,13 @@ WORDS: dict[FindingOutcome, str] = {
     "unschedulable": "would stay Pending",
     "failed": "could not be decided",
 }
+DONE: dict[FindingOutcome, str] = {
+    "changed": "changed",
+    "denied": "refused",
+    "unschedulable": "let in, to stay Pending",
+    "failed": "not decided by all policies",
+}
+"""The same of what was done."""
 _VERDICT: dict[FindingOutcome, str] = {
     "changed": "changed as intended",
     "unschedulable": "would not schedule",
@@ -58,13 +65,15 @@ class PolicyTotal:
     name: str
     workloads: dict[FindingOutcome, int]
     reasons: tuple[str, ...]
+    done: bool = False
 
     @property
     def text(self) -> str:
         """`34 would change, 16 would be refused, 3 would stay Pending: memory has taint team:NoSchedule`."""
-        told = [f"{self.workloads[one]:,} {words}" for one, words in WORDS.items() if self.workloads.get(one)]
-        rest = self.workloads.get("unchanged", 0)
-        told += [f"{rest:,} would stay as {'it is' if rest == 1 else 'they are'}"] if rest and not told else []
+        words = DONE if self.done else WORDS
+        told = [f"{self.workloads[one]:,} {each}" for one, each in words.items() if self.workloads.get(one)]
+        rest, stay = self.workloads.get("unchanged", 0), "stayed" if self.done else "would stay"
+        told += [f"{rest:,} {stay} as {'it is' if rest == 1 else 'they are'}"] if rest and not told else []
         return ", ".join(told) + (f": {'; '.join(self.reasons)}" if self.reasons else "")
 
 
@@ -104,12 +113,23 @@ class Summary:
         return tuple(sorted(some, key=lambda one: (FINDING_OUTCOMES.index(one.outcome), -one.pods, _who(one))))
 
     @property
+    def done(self) -> bool:
+        """Whether all of it was done: it is about admissions, and nothing in it was only audited."""
+        return bool(self.findings) and all(one.was_done for one in self.findings)
+
+    @property
+    def headline(self) -> str:
+        """`Ready to enforce`, `Not ready to enforce`, or `Enforced`."""
+        return "Enforced" if self.done else "Ready to enforce" if self.ready else "Not ready to enforce"
+
+    @property
     def verdict(self) -> str:
         """`ready to enforce: 1,204 workloads unchanged, 37 changed as intended`."""
         unchanged = self.counted("unchanged")
         told = [f"{unchanged:,} {'workload' if unchanged == 1 else 'workloads'} unchanged"]
-        told += [f"{self.counted(one):,} {words}" for one, words in _VERDICT.items() if self.counted(one)]
-        return f"{'' if self.ready else 'not '}ready to enforce: {', '.join(told)}"
+        words = DONE if self.done else _VERDICT
+        told += [f"{self.counted(one):,} {each}" for one, each in words.items() if self.counted(one)]
+        return f"{self.headline[0].lower()}{self.headline[1:]}: {', '.join(told)}"
 
     @property
     def total(self) -> str:
@@ -123,7 +143,8 @@ class Summary:
             new = any(each.what == "noNode" for each in one.effect.follows) and not one.effect.pools.unseen
             pods["new"] += one.pods if new else 0
             pods["unseen"] += one.pods if one.effect.pools.unseen else 0
-        told = [f"{pods['changed']:,} would change", f"{pods['denied']:,} would be refused"]
+        changed, refused = ("changed", "refused") if self.done else ("would change", "would be refused")
+        told = [f"{pods['changed']:,} {changed}", f"{pods['denied']:,} {refused}"]
         told += [f"{pods['pending']:,} would stay Pending"] if pods["pending"] else []
         told += [f"{_amount(pods['idle'], 'DaemonSet')} would get no pods"] if pods["idle"] else []
         told += [f"{pods['unseen']:,} would need nodes that nobody has seen"] if pods["unseen"] else []
@@ -152,6 +173,7 @@ class Summary:
                 name,
                 dict(Counter(_fares(some).values())),
                 tuple(text for text, _ in reasons.get(name, Counter()).most_common(REASONS)),
+                self.done,
             )
             for name, some in sorted(fares.items())
         ]

@@ -82,7 +82,7 @@ def _short(text: str) -> str:
 def _of_effect(one: Effect, finding: Finding) -> str:
     daemon = finding.template and finding.workload.kind == "DaemonSet"
     if one.outcome == "denied":
-        return REFUSED
+        return "refused" if finding.was_done else REFUSED
     told = _told(one.patch, one.pools, daemon=daemon)
     consequences = {each.what for each in one.follows}
     more = ["fits on no node"] if "capacity" in consequences else []

@@ -2,7 +2,8 @@
 
 Each pod is decided as if it were created now: from files as `kubectl get pods -A -o yaml` prints them or manifests of
 workloads, or from a cluster. Pods that have finished are left out; workloads without pods are told by their template.
-Nothing is changed.
+With --store, it is about the admissions that a webhook kept: what was decided about them or, with --bundle, what that
+bundle would have decided. Nothing is changed.
 Exit status: 0 nothing that --fail-on names, 1 something of it (by default: anything that does not stay as it is),
 2 could not run.
 
@@ -10,6 +11,7 @@ example:
   bayplan audit --bundle policies/spot-first --context staging
   bayplan audit --bundle policies/spot-first --context staging --fail-on denied,unschedulable,failed
   bayplan audit --bundle policies/spot-first --context staging -o html > report.html
+  bayplan audit --store /var/lib/bayplan-store --since 24h
   bayplan audit --bundle policies/spot-first --pools policies/spot-first/pools/mixed.yaml --pods manifests/
 """
 
@@ -40,6 +42,7 @@ from audit import (
     selector_of,
 )
 from cli.audit_formats import FORMATS, View
+from cli.audit_store import summary_of_store
 from cli.errors import CommandError
 from cli.inputs import (
     add_bundles,
@@ -52,6 +55,7 @@ from cli.inputs import (
     pieces_at,
     told_without_lines,
 )
+from cli.stored import add_store, time_of
 from cli.terminal import amount, progress
 from delivery import Batch
 from engine.documents import BundleError, Manifest
@@ -78,6 +82,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--merge", metavar="FILE", nargs="+", default=[], help="findings that `-o jsonl` printed, instead of deciding"
     )
+    add_store(parser)
     add_pods(parser)
     add_pools(parser)
     add_cluster(parser)
@@ -116,20 +121,40 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    _check(args)
     if args.merge:
         summary = Summary.of(_merged(args.merge))
+    elif args.store:
+        summary = summary_of_store(args, selected(args))
     elif not args.bundle:
-        raise CommandError("say which bundle: --bundle BUNDLE, or --merge FILE… for findings that are there already")
+        raise CommandError(
+            "say which bundle: --bundle BUNDLE; or --store DIR for what a webhook decided, or --merge FILE… for "
+            "findings that are there already"
+        )
     elif not args.pods and not names_cluster(args):
         raise CommandError("say which pods: --pods FILE…, or --context NAME for those of a cluster")
     else:
         summary = _replayed(args)
     if not summary.findings:
-        raise CommandError(f"nothing is decided: there are no pods and no workloads in {_source(args)}")
+        what = "decisions" if args.store else "pods and no workloads"
+        raise CommandError(f"nothing is decided: there are no {what} in {_source(args)}")
     folders = [str(one) for one in args.bundle or () if os.path.isdir(one)]
     view = View(args.by, args.all, _source(args), args.over, args.context or "", args.fail_on, folders)
     FORMATS[args.output](summary, view)
     return int(summary.failing(args.fail_on))
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what does not go together."""
+    given = [
+        flag
+        for flag, one in (("--pods", args.pods), ("--merge", args.merge), ("--namespace", args.namespace))
+        if args.store and one
+    ]
+    if given:
+        raise CommandError(f"{given[0]} does not go with --store, which holds the pods with their Namespaces")
+    if args.since and not args.store:
+        raise CommandError("--since goes with --store")
 
 
 def _jobs(text: str) -> int:
@@ -152,9 +177,11 @@ def _source(args: argparse.Namespace) -> str:
     """Where the pods were read from, and which of them, in words."""
     if args.merge:
         return ", ".join(args.merge)
-    whence = (
-        ", ".join(map(str, args.pods)) if args.pods else f"context {args.context}" if args.context else "the cluster"
-    )
+    if args.store:
+        whence = f"{args.store} since {time_of(args.since)}" if args.since else str(args.store)
+    else:
+        cluster = f"context {args.context}" if args.context else "the cluster"
+        whence = ", ".join(map(str, args.pods)) if args.pods else cluster
     some = [f"namespace {name}" for name in args.within] + [f"labels {args.selector}"] * bool(args.selector)
     return ", ".join([whence, *some])
 
