@@ -12,6 +12,7 @@ from audit.capacity import Amounts, Load, loads_of
 from audit.database import Retention, UnusableError
 from audit.difference import as_yaml, unified
 from audit.drift import descheduler, drift_of, script
+from audit.files import Files
 from audit.findings import Finding
 from audit.lines import MAX_LINE, bounded
 from audit.moves import MOVE_OUTCOMES, Move, Moves, moved
@@ -36,6 +37,7 @@ __all__ = [
     "Admissions",  # Findings about decisions out of the store, as these are added
     "Amounts",  # pods, and what they ask for or a pool has
     "DecisionLog",  # JSON lines on their way to a stream, from a thread of its own
+    "Files",  # where a Recorder keeps decisions as JSON Lines
     "Finding",  # what a decision comes to for pods of one workload, as a value and as JSON
     "Line",  # findings of one group that come to the same, for tables
     "Load",  # what is asked of a pool before and after, and what it has

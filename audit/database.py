@@ -132,7 +132,8 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         try:
             with _told(f"`{folder}` can't be written"):
-                self.path, self._lock = _taken(folder)
+                number, self._lock = locked(folder)
+            self.path = folder / f"decisions-{number}.sqlite"
             self._begin()
         except BaseException:
             self.close()
@@ -270,8 +271,8 @@ class Transaction:
         self._connection.executemany(update, [(one,) for one in things])
 
 
-def _taken(folder: Path) -> tuple[Path, int]:
-    """The first file in a folder that no process has, and the lock by which this one has it."""
+def locked(folder: Path) -> tuple[int, int]:
+    """The first number in a folder that no process has, and the lock by which this one has it. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(MOST_FILES):
         lock = os.open(folder / f"decisions-{number}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -283,7 +284,7 @@ def _taken(folder: Path) -> tuple[Path, int]:
             os.close(lock)
             raise
         else:
-            return folder / f"decisions-{number}.sqlite", lock
+            return number, lock
     raise OSError(f"{MOST_FILES} other processes write there already")
 
 

@@ -11,12 +11,13 @@ import logging
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from audit.database import Database, Retention, Row, Transaction, UnusableError
+from audit.database import Database, Retention, Row, UnusableError
 from audit.kept import (
     InventoryParts,
     WorldParts,
@@ -66,6 +67,31 @@ class Counts(Protocol):
         """Something could not be written."""
 
 
+class Writing(Protocol):
+    """What can be written together: a Transaction."""
+
+    def thing(self, digest: str, body: bytes) -> int: ...
+    def append(self, rows: Sequence[Row]) -> None: ...
+    def unneeded(self, things: Iterable[int]) -> None: ...
+
+
+class Keeping(Protocol):
+    """Where decisions are kept: a Database, or Files."""
+
+    complaint: str
+
+    def close(self) -> None: ...
+    def count(self) -> int: ...
+    def transaction(self, now: float) -> AbstractContextManager[Writing]: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def gone(self) -> bool: ...
+
+
+Begin = Callable[[Path, Retention], Keeping]
+
+
 class _Waiting(NamedTuple):
     at: float
     decision: Decision
@@ -90,6 +116,7 @@ class Recorder:
         counts: Counts,
         retention: Retention = Retention(),  # noqa: B008 - it is a value
         *,
+        begin: Begin = Database,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.complaint = ""
@@ -99,7 +126,8 @@ class Recorder:
         self._lock = threading.Lock()
         self._filled, self._closing = threading.Event(), threading.Event()
         self._bundles: OrderedDict[str, bytes] = OrderedDict()
-        self._database: Database | None = None
+        self._begin = begin
+        self._database: Keeping | None = None
         self._worlds: OrderedDict[int, _World] = OrderedDict()
         self._pools: dict[int, tuple[Pool, str, int]] = {}
         self._bytes = self._total = 0
@@ -247,7 +275,7 @@ class Recorder:
         self._bytes = self._database.bytes
 
     def _open(self) -> None:
-        self._database = Database(self._folder, self._retention)
+        self._database = self._begin(self._folder, self._retention)
         if self._database.complaint:
             self._damage = self._database.complaint
             log.error("%s", self._damage)
@@ -276,7 +304,7 @@ class Recorder:
             log.error("bug in the store about request %s (%s): it is not kept", uid, type(error).__name__)
             return None
 
-    def _world(self, transaction: Transaction, decider: Decider) -> _World:
+    def _world(self, transaction: Writing, decider: Decider) -> _World:
         """Where a decider decides, kept."""
         known = self._worlds.get(id(decider))
         if known is None:
@@ -284,7 +312,7 @@ class Recorder:
         self._worlds.move_to_end(id(decider))
         return known
 
-    def _forget_worlds(self, transaction: Transaction) -> None:
+    def _forget_worlds(self, transaction: Writing) -> None:
         """Say what of the worlds that have gone nobody needs, once their decisions are there."""
         old = set[int]()
         while len(self._worlds) > WORLDS:
@@ -294,7 +322,7 @@ class Recorder:
             transaction.unneeded(old - needed)
             self._pools = {key: one for key, one in self._pools.items() if one[2] in needed}
 
-    def _new_world(self, transaction: Transaction, decider: Decider) -> _World:
+    def _new_world(self, transaction: Writing, decider: Decider) -> _World:
         revisions = decider.revision.each if isinstance(decider.revision, JointRevision) else (decider.revision,)
         names = tuple(revision.whole for revision in revisions)
         with self._lock:
@@ -310,7 +338,7 @@ class Recorder:
         things = frozenset((number, inventory, *pools, *(one for one in bundles if one is not None)))
         return _World(number, things, decider)
 
-    def _inventory(self, transaction: Transaction, inventory: Inventory) -> tuple[str, int, list[int]]:
+    def _inventory(self, transaction: Writing, inventory: Inventory) -> tuple[str, int, list[int]]:
         """The digest of an inventory, the thing that holds it, and those that hold its pools."""
         pools, digests = [], []
         for pool in inventory.pools:
@@ -322,7 +350,7 @@ class Recorder:
         text = encoded(InventoryParts(rest, tuple(pools)))
         return digest.partition(":")[2], transaction.thing(digest, packed(text)), pools
 
-    def _pool(self, transaction: Transaction, pool: Pool) -> tuple[Pool, str, int]:
+    def _pool(self, transaction: Writing, pool: Pool) -> tuple[Pool, str, int]:
         text = encoded(pool)
         digest = digest_of("pool", text)
         kept = self._pools[id(pool)] = (pool, digest, transaction.thing(digest, packed(text)))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from audit.database import DamagedError, Reader, Row, UnusableError
+from audit.files import END, FileReader
 from audit.kept import BundleText, InventoryParts, KeptDecision, WorldParts, as_plain, kept_decision, unpacked
 from delivery import bundle_of
 from engine.bundle import Bundle
@@ -98,12 +99,12 @@ class StoredDecisions:
 
     def __init__(self, place: Path) -> None:
         """Raises UnusableError where nothing can be read at all."""
-        self._readers: list[Reader] = []
+        self._readers: list[Reader | FileReader] = []
         self._lost: Counter[str] = Counter()
         self._closed: list[str] = []
         for path in _files_in(place):
             try:
-                self._readers.append(Reader(path))
+                self._readers.append(FileReader(path) if _is_text(path) else Reader(path))
             except UnusableError as error:
                 self._closed.append(str(error))
         if not self._readers:
@@ -217,9 +218,20 @@ class StoredDecisions:
 
 def _files_in(place: Path) -> list[Path]:
     """The files of a store: those of its folder, or the one that is named."""
-    return sorted(place.glob("decisions-*.sqlite")) if place.is_dir() else [place] if place.is_file() else []
+    if not place.is_dir():
+        return [place] if place.is_file() else []
+    return sorted(path for end in (".sqlite", END) for path in place.glob(f"decisions-*{end}"))
 
 
-def _stem(reader: Reader) -> str:
+def _is_text(path: Path) -> bool:
+    """Whether a file is of JSON Lines; what can't be read is told of by who reads it."""
+    try:
+        with open(path, "rb") as file:
+            return path.suffix == END or file.read(1) == b"{"
+    except OSError:
+        return path.suffix == END
+
+
+def _stem(reader: Reader | FileReader) -> str:
     """What ids of a file begin with."""
-    return reader.path.stem.removeprefix("decisions-")
+    return reader.path.name.removeprefix("decisions-").rpartition(".")[0]

@@ -179,6 +179,12 @@ def add_store(store: argparse._ArgumentGroup) -> None:
         "them again (default: none are kept)",
     )
     store.add_argument(
+        "--store-as",
+        choices=("sqlite", "files"),
+        default="sqlite",
+        help="how they are kept: in a database, or as `files` of JSON Lines, for other tools to read (default: sqlite)",
+    )
+    store.add_argument(
         "--store-days", type=float, default=7.0, metavar="DAYS", help="how long they are kept at most (default: 7)"
     )
     store.add_argument(
@@ -209,7 +215,9 @@ def stored(args: argparse.Namespace) -> StoreOptions | None:
         raise CommandError(f"--store-size `{args.store_size}` is too little: at least 16Mi")
     if args.store_days <= 0 or args.store_decisions <= 0:
         raise CommandError("--store-days and --store-decisions must be more than 0")
-    return StoreOptions(args.store, args.store_days, args.store_decisions, size) if args.store else None
+    if not args.store:
+        return None
+    return StoreOptions(args.store, args.store_days, args.store_decisions, size, args.store_as)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from audit import Recorder, Retention
+from audit import Files, Recorder, Retention
 from delivery import Candidate
 from telemetry import Metrics
 
+StoreForm = Literal["sqlite", "files"]
+"""How decisions are kept: in a database, or as JSON Lines."""
 Take = Callable[[Candidate, str, float], None]
 
 
@@ -23,6 +25,7 @@ class StoreOptions:
     decisions: int = 100_000
     size: int = 256 << 20
     """Bytes on disk."""
+    form: StoreForm = "sqlite"
 
     @property
     def retention(self) -> Retention:
@@ -47,6 +50,8 @@ class Counted:
 
 def recorder_of(options: StoreOptions, metrics: Metrics) -> Recorder:
     """Who keeps decisions as the options say."""
+    if options.form == "files":
+        return Recorder(Path(options.folder), Counted(metrics), options.retention, begin=Files)
     return Recorder(Path(options.folder), Counted(metrics), options.retention)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from audit.database import UnusableError
-from audit.recorder import Recorder
+from audit.database import Database, UnusableError
+from audit.recorder import Begin, Recorder
 from audit.stored import StoredDecisions
 from delivery import Rollout
 from engine.bundle import Bundle, parse_bundle
@@ -40,12 +40,17 @@ def one_policy(spec: str, version: str = "1.0.0") -> Bundle:
 
 
 def keep(
-    folder: Path, bundle: Bundle, *pods: IncomingPod, mode: str = "enforce", pools: Inventory | None = None
+    folder: Path,
+    bundle: Bundle,
+    *pods: IncomingPod,
+    mode: str = "enforce",
+    pools: Inventory | None = None,
+    begin: Begin = Database,
 ) -> list[Decision]:
     """Have decisions by a bundle kept in a folder."""
     inventory = builders.inventory() if pools is None else pools
     decider = Decider(compile_bundle(bundle), inventory, namespaces=("bayplan",), mode=mode)
-    recorder = Recorder(folder, Counts())
+    recorder = Recorder(folder, Counts(), begin=begin)
     recorder.bundle(bundle)
     decisions = [decider.decide(pod) for pod in pods]
     for decision in decisions:
