@@ -22,13 +22,20 @@ FLUSH_SECONDS = 2.0
 
 
 class DecisionLog:
-    """Lines on their way to a stream. `dropped` is called with the reason and the number of lines that were lost."""
+    """Lines on their way to a stream. `dropped` is called with the reason and the number of lines that were lost;
+    `also` gets each line too, and must not wait."""
 
     def __init__(
-        self, stream: BinaryIO, dropped: Callable[[str, int], None], *, lines: int = MAX_LINES, size: int = MAX_BYTES
+        self,
+        stream: BinaryIO,
+        dropped: Callable[[str, int], None],
+        *,
+        also: Callable[[bytes], None] | None = None,
+        lines: int = MAX_LINES,
+        size: int = MAX_BYTES,
     ) -> None:
         self._stream = stream
-        self._dropped = dropped
+        self._dropped, self._also = dropped, also
         self._max_lines, self._max_bytes = lines, size
         self._waiting: list[bytes] = []
         self._size = 0
@@ -40,6 +47,8 @@ class DecisionLog:
 
     def write(self, line: bytes) -> None:
         """Hand over one line, without its line end. Never waits for the stream."""
+        if self._also is not None:
+            self._also(line)
         with self._lock:
             full = len(self._waiting) >= self._max_lines or self._size + len(line) > self._max_bytes
             if not full:

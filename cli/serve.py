@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import platform
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ from cli.served import add_bundles, served_bundles
 from engine.bundle import FAILURE_POLICIES, MODES
 
 if TYPE_CHECKING:
+    from telemetry import Collector
     from webhook import StoreOptions
 
 
@@ -45,6 +47,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "nothing outlasts a restart)",
     )
     add_store(parser.add_argument_group("store"))
+    add_collector(parser.add_argument_group("collector"))
     pools = parser.add_argument_group("pools and cluster")
     pools.add_argument(
         "--pools",
@@ -202,6 +205,48 @@ def add_store(store: argparse._ArgumentGroup) -> None:
     )
 
 
+def add_collector(collector: argparse._ArgumentGroup) -> None:
+    """The arguments that say which OpenTelemetry collector gets decisions."""
+    collector.add_argument(
+        "--otlp-logs",
+        metavar="URL",
+        help="send the decision log as log records to an OpenTelemetry collector, OTLP over HTTP, as in "
+        "http://collector:4318 (default: nothing is sent)",
+    )
+    collector.add_argument(
+        "--otlp-headers",
+        metavar="FILE",
+        help="headers that it is shown, `Name: value`, one a line; read again for each request",
+    )
+    collector.add_argument("--otlp-ca", metavar="FILE", help="its authorities, PEM (default: the system's)")
+
+
+def collected(args: argparse.Namespace) -> Collector | None:
+    """Where decisions are sent; None where they are not."""
+    from importlib.metadata import version
+
+    from telemetry import Collector
+
+    for flag, path in (("--otlp-headers", args.otlp_headers), ("--otlp-ca", args.otlp_ca)):
+        if path and not args.otlp_logs:
+            raise CommandError(f"{flag} goes with --otlp-logs")
+        if path and not Path(path).is_file():
+            raise CommandError(f"{flag} `{path}` is no file")
+    if not args.otlp_logs:
+        return None
+    resource = {
+        "service.name": "bayplan",
+        "service.version": version("bayplan"),
+        "service.instance.id": platform.node(),
+        "k8s.cluster.name": args.cluster_name,
+    }
+    try:
+        said = {key: value for key, value in resource.items() if value}
+        return Collector(args.otlp_logs, args.otlp_headers, args.otlp_ca, said)
+    except ValueError as error:
+        raise CommandError(f"--otlp-logs: {error}") from error
+
+
 def stored(args: argparse.Namespace) -> StoreOptions | None:
     """Where decisions are kept; None where they are not."""
     from engine.documents import parse_quantity
@@ -258,6 +303,7 @@ def run(args: argparse.Namespace) -> int:
         shutdown_delay=args.shutdown_delay,
         state=args.state,
         store=stored(args),
+        collector=collected(args),
         events=args.events,
         rollout=100 if args.rollout_bundle is None else args.rollout_bundle,
     )

@@ -166,6 +166,14 @@ class Metrics(Collector):
         self.store_failures = Counter(
             "bayplan_store_failures", "Times that the store could not be written; it is tried again.", registry=registry
         )
+        self.otlp_sent = Counter(
+            "bayplan_otlp_logs_sent", "Decisions that a collector took as log records.", registry=registry
+        )
+        self.otlp_dropped = Counter(
+            "bayplan_otlp_logs_dropped", "Decisions that no collector took, by why.", ("reason",), registry=registry
+        )
+        for reason in ("full", "refused", "stop", "bug"):
+            self.otlp_dropped.labels(reason)
         Gauge("bayplan_build_info", "The running version.", ("version",), registry=registry).labels(version).set(1)
 
     def admission(self, operation: str, outcome: str, seconds: float) -> None:

@@ -47,7 +47,7 @@ from engine.bundle import FailurePolicy, HandsOn
 from engine.decision import OWN_NAMESPACE
 from engine.pods import DAEMON_SET_CONTROLLERS
 from engine.pools import POOL_LABELS
-from telemetry import Metrics, Refusals, configure_logging
+from telemetry import Collector, LogExport, Metrics, Refusals, configure_logging
 from webhook.admission import Admission, LogDecisions
 from webhook.app import Reviews, admission_app, counted
 from webhook.certificates import Certificate
@@ -57,7 +57,7 @@ from webhook.notices import Notices
 from webhook.pair import development, development_folder
 from webhook.server import Port, Serving, address_of, listen
 from webhook.shadow import Shadow
-from webhook.storing import StoreOptions, keeping, recorder_of, told_of
+from webhook.storing import Exported, StoreOptions, keeping, recorder_of, told_of
 from webhook.validation import Validation
 
 GARBAGE = 100_000
@@ -115,6 +115,7 @@ class Options:
     store: StoreOptions | None = None
     rollout: int = 100
     events: bool = False
+    collector: Collector | None = None
 
     @property
     def own_namespace(self) -> str:
@@ -186,7 +187,12 @@ def serve(options: Options, output: BinaryIO) -> None:
         activation.first()
         if authority:
             _tell(options, url, authority, activation.hands_on, output)
-        decisions = DecisionLog(output, lambda reason, lines: metrics.dropped.labels(reason).inc(lines))
+        export = LogExport(options.collector, Exported(metrics)) if options.collector else None
+        decisions = DecisionLog(
+            output,
+            lambda reason, lines: metrics.dropped.labels(reason).inc(lines),
+            also=export.write if export else None,
+        )
         stack.callback(decisions.close)
         shadowed = any(each.shadow for each in options.bundles)
         shadow = Shadow(activation, stages.build, metrics, decisions) if shadowed else None
@@ -197,7 +203,7 @@ def serve(options: Options, output: BinaryIO) -> None:
             for each, follower in zip(options.bundles, followers, strict=False)
             if each.source in objects
         ]
-        optional = tuple(each for each in (notices, recorder) if each is not None)
+        optional = tuple(each for each in (export, notices, recorder) if each is not None)
         beside = (*statuses, *_shadowing(options, shadow, follow), *optional)
         for part in (certificate, activation, *followers, *beside):
             stack.callback(part.stop)
@@ -220,7 +226,7 @@ def serve(options: Options, output: BinaryIO) -> None:
         serving: Serving
 
         def stored() -> tuple[str, ...]:
-            return recorder.complaints() if recorder else ()
+            return (*(recorder.complaints() if recorder else ()), export.complaint if export else "")
 
         def store() -> dict[str, Any] | None:
             return told_of(recorder, options.store.folder) if recorder and options.store else None
@@ -253,6 +259,10 @@ def serve(options: Options, output: BinaryIO) -> None:
             metrics.live("bayplan_store_bytes", "What the store takes on disk.", recorder.bytes)
             failing = "1 while the store can't be written."
             metrics.live("bayplan_store_failing", failing, recorder.failing)
+        if export:
+            told = "Decisions that wait to be sent to the collector."
+            metrics.live("bayplan_otlp_logs_queue_depth", told, export.depth)
+            metrics.live("bayplan_otlp_logs_failing", "1 while no collector takes decisions.", export.failing)
         if notices:
             waiting = "Events that are to be written, and pods that are to be looked for."
             metrics.live("bayplan_events_queue_depth", waiting, notices.depth)

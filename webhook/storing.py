@@ -1,4 +1,4 @@
-"""The store of a webhook: where its decisions are kept, and what is told of that."""
+"""Where a webhook's decisions go to stay: its store, and what is told of that; and what is counted of a collector."""
 
 from __future__ import annotations
 
@@ -46,6 +46,19 @@ class Counted:
 
     def failed(self) -> None:
         self.metrics.store_failures.inc()
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """Counts of what goes to a collector, for Prometheus."""
+
+    metrics: Metrics
+
+    def sent(self, records: int) -> None:
+        self.metrics.otlp_sent.inc(records)
+
+    def dropped(self, reason: str, records: int) -> None:
+        self.metrics.otlp_dropped.labels(reason).inc(records)
 
 
 def recorder_of(options: StoreOptions, metrics: Metrics) -> Recorder:

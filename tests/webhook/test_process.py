@@ -27,6 +27,7 @@ from tests.audit.test_database import rows_in
 from tests.cluster.apiserver import NAMESPACES, NODE_POOLS, ApiServer, Fault, Handler
 from tests.delivery import bundles
 from tests.e2e.processes import Process
+from tests.telemetry.test_otlp import receiving
 from tests.waiting import wait_for
 from tests.webhook import asking
 from tests.webhook.reviews import UID, Json, body, patch_of, pod, review
@@ -120,8 +121,15 @@ def test_patches_logs_and_ends(tmp_path: Path) -> None:
 
 
 def test_audits(tmp_path: Path) -> None:
-    with serving(tmp_path, *sources(tmp_path), "--mode", "audit") as serve:
+    """And a collector gets the line as well."""
+    with (
+        receiving() as collector,
+        serving(tmp_path, *sources(tmp_path), "--mode", "audit", "--otlp-logs", collector.url) as serve,
+    ):
         response = serve.create(TRAINEE, dryRun=True)
+        wait_for(lambda: "bayplan_otlp_logs_sent_total 1.0" in asking.get(f"{serve.plain}/metrics").text, "the record")
+        (record,) = collector.records
+        assert UID in [pair.value.string_value for pair in record.attributes]
         assert patch_of(response) == []
         serve.client.close()
         assert serve.process.terminate() == 0
