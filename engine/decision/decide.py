@@ -26,7 +26,7 @@ from engine.decision.redact import may_read_environment, redacted
 from engine.decision.shares import portions, told_apart, with_shares, with_wishes
 from engine.decision.templates import anywhere, for_template
 from engine.decision.too_much import own_too_large, together_too_much
-from engine.evaluation import COMBINING_BUDGET, PodFacts, PolicyEvaluation, PoolFacts
+from engine.evaluation import COMBINING_BUDGET, LEAST_FOR_COMBINING, PodFacts, PolicyEvaluation, PoolFacts
 from engine.language import Budget, BudgetExceeded
 from engine.nodeselector import Meter, TooMany, simplify
 from engine.placement import meanings, own
@@ -148,32 +148,38 @@ class Decider:
 
     def _judged(self, incoming: IncomingPod, parts: Sequence[Part], meter: Meter | None) -> Decision:
         """What follows for a pod that policies are about: those of these parts."""
-        evaluations = self.evaluations(incoming, meter, parts)
-        decision = self._in_mode(incoming, evaluations, meter)
+        evaluations, left = self._evaluated(incoming, meter, parts)
+        purse = _Purse(min(COMBINING_BUDGET, left + LEAST_FOR_COMBINING), meter)
+        decision = self._in_mode(incoming, evaluations, purse)
         if not self._splits or told_apart(incoming):
             return decision
         dealt = any(policy.share and not policy.share.kept for policy in decision.policies)
-        return self._portioned(decision, evaluations, meter) if dealt else decision
+        return self._portioned(decision, evaluations, purse) if dealt else decision
 
-    def _in_mode(self, incoming: IncomingPod, evaluations: Sequence[PolicyEvaluation], meter: Meter | None) -> Decision:
+    def _in_mode(self, incoming: IncomingPod, evaluations: Sequence[PolicyEvaluation], purse: _Purse) -> Decision:
         """The decision of the policies that are enforced, and what those in audit mode would lead to."""
         audited = [each for each in evaluations if each.policy.policy.mode == "audit"]
         if not audited:
-            return self._complete(evaluations, self._decided(incoming, evaluations, meter))
+            return self._complete(evaluations, self._decided(incoming, evaluations, purse))
         enforced = [each for each in evaluations if each.policy.policy.mode == "enforce"]
-        decision = self._decided(incoming, enforced, meter)
+        decision = self._decided(incoming, enforced, purse)
         if any(each.outcome in ("applied", "denied", "failed") for each in audited):
-            decision = replace(decision, audited=self._decided(incoming, evaluations, meter))
+            decision = replace(decision, audited=self._decided(incoming, evaluations, purse))
         return self._complete(evaluations, decision)
 
-    def _portioned(self, decision: Decision, evaluations: Sequence[PolicyEvaluation], meter: Meter | None) -> Decision:
-        """The decision with those about all portions of a workload's pods, where splits tell them apart."""
+    def _portioned(self, decision: Decision, evaluations: Sequence[PolicyEvaluation], purse: _Purse) -> Decision:
+        """The decision with those about all portions of a workload's pods, where splits tell them apart: with none,
+        where the request's budget does not suffice for all.
+        """
         enforced = [each for each in evaluations if each.policy.policy.mode == "enforce"]
         told: list[Portion] = []
         with suppress(TooMany):
             given = Given(decision.incoming, self.pool_index, own(decision.incoming.pod), enforced)
+            purse.spent = 0
             for percent, choices in portions(given):
-                one = self._complete(evaluations, self._decided(decision.incoming, enforced, meter, choices))
+                if purse.spent > purse.each:
+                    return decision
+                one = self._complete(evaluations, self._decided(decision.incoming, enforced, purse, choices))
                 told.append(Portion(percent, one))
         return replace(decision, message=words.of_portions(told), portions=tuple(told)) if told else decision
 
@@ -185,17 +191,23 @@ class Decider:
 
         A `meter` pays for it once it is known what it costs.
         """
+        return self._evaluated(incoming, meter, parts or self.parts)[0]
+
+    def _evaluated(
+        self, incoming: IncomingPod, meter: Meter | None, parts: Sequence[Part]
+    ) -> tuple[list[PolicyEvaluation], int]:
+        """What each policy says, and what that has left of the request's budget, in units."""
         evaluations: list[PolicyEvaluation] = []
         facts: PodFacts | None = None
-        for part in parts or self.parts:
+        for part in parts:
             facts = part.facts(incoming, facts)
             mine = part.evaluated(facts)
             evaluations += mine
             if meter:
                 meter.spend(facts.spent + EVALUATING * (1 + len(mine)))
-        if len(parts or self.parts) > 1:
+        if len(parts) > 1:
             evaluations.sort(key=lambda each: self._place[each.policy.name])
-        return evaluations
+        return evaluations, facts.left if facts is not None else 0
 
     def _complete(self, evaluations: Sequence[PolicyEvaluation], decision: Decision) -> Decision:
         """The decision with every policy's outcome, in the program's order; audited ones say what they would do."""
@@ -233,7 +245,7 @@ class Decider:
         self,
         incoming: IncomingPod,
         evaluations: Sequence[PolicyEvaluation],
-        payer: Meter | None,
+        purse: _Purse,
         choices: Mapping[str, int] | None = None,
     ) -> Decision:
         """The decision that these lead to, with their outcomes alone. A policy that can't be combined fails."""
@@ -251,10 +263,9 @@ class Decider:
                 for each in evaluations
             )
             return replace(base, message=f"{reason}, so it is not patched", policies=policies)
-        meter = Budget(COMBINING_BUDGET)
+        meter = Budget(purse.each)
         decision = self._weighed(base, incoming, evaluations, meter, choices or {})
-        if payer:
-            payer.spend(COMBINING_BUDGET - max(0, meter.left) + EVALUATING * (1 + len(evaluations)))
+        purse.pay(purse.each - max(0, meter.left), EVALUATING * (1 + len(evaluations)))
         return decision
 
     def _weighed(
@@ -278,6 +289,22 @@ class Decider:
             return _combined(base, given)
         except BudgetExceeded:
             return _undecided(base, evaluations, together_too_much(given))
+
+
+class _Purse:
+    """What combining the policies on one pod may spend, in units, `each` time: so an audited decision is the enforced
+    one. `spent` is what it has cost so far; the payer, if there is one, pays what is counted by hand, too.
+    """
+
+    __slots__ = ("_payer", "each", "spent")
+
+    def __init__(self, each: int, payer: Meter | None) -> None:
+        self.each, self.spent, self._payer = each, 0, payer
+
+    def pay(self, units: int, uncounted: int) -> None:
+        self.spent += units
+        if self._payer:
+            self._payer.spend(units + uncounted)
 
 
 def _undecided(

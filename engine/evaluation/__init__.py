@@ -11,7 +11,13 @@ decision is). `nodeset.py` is where a pod may go: masks of pools with terms.
 
 from engine.evaluation.nodeset import NodeSet, alive, intersection, node_set_of, node_terms, plain_meet, reach
 from engine.evaluation.outcome import UNSELECTED, PolicyEvaluation
-from engine.evaluation.pod_facts import COMBINING_BUDGET, INVENTORY_BUDGET, POLICY_BUDGET, PodFacts
+from engine.evaluation.pod_facts import (
+    COMBINING_BUDGET,
+    INVENTORY_BUDGET,
+    LEAST_FOR_COMBINING,
+    POLICY_BUDGET,
+    PodFacts,
+)
 from engine.evaluation.policy import evaluate_policy, exempted, exempting, failure_of
 from engine.evaluation.pool_facts import Inputs, PoolFacts
 from engine.evaluation.preferences import WeightedNodes, heaviest_overlap
@@ -19,8 +25,9 @@ from engine.evaluation.scores import scored
 from engine.evaluation.verdicts import ByNode, Verdict, both_hold
 
 __all__ = [
-    "COMBINING_BUDGET",  # units that combining the policies, and writing what they come to, may spend on one pod
+    "COMBINING_BUDGET",  # units that combining the policies, and writing what they come to, may spend on a pod
     "INVENTORY_BUDGET",  # units of `engine.language.Budget` that one policy may spend on what no pod changes
+    "LEAST_FOR_COMBINING",  # units that it may spend beside what evaluating the policies has left
     "POLICY_BUDGET",  # units that one policy may spend on one pod
     "UNSELECTED",  # the message of a policy whose selectors do not match the pod
     "ByNode",  # a Verdict that differs between the nodes of a pool: masks with a Truth each

@@ -20,10 +20,14 @@ POLICY_BUDGET = 90_000
 """What one policy may spend on one pod, in the same units: about 45 ms."""
 
 REQUEST_BUDGET = 90_000
-"""What all policies together may spend on one pod before they meet: no more than one alone."""
+"""What all policies together may spend on one pod: no more than one alone."""
 
 COMBINING_BUDGET = 70_000
-"""What combining them may spend, and writing what they come to: 35 ms. Where some are audited, that is done twice."""
+"""What combining them may spend at most, and writing what they come to, of what evaluating them has left: 35 ms."""
+
+LEAST_FOR_COMBINING = 15_000
+"""What combining them may spend beside what is left: a policy that took all must not fail those that were decided.
+Where some are audited, all are combined once more, with as much: what audit says must be what enforcing would do."""
 
 
 class Variables(dict[str, object]):

@@ -216,7 +216,9 @@ def _leaf(leaf: Leaf, inputs: Inputs) -> Verdict:
     if leaf.bridge is not None:
         lookup = pool_facts.indexes[leaf.number]
         try:
-            true, false = lookup(leaf.bridge.pod(*inputs.arguments, None))
+            value = leaf.bridge.pod(*inputs.arguments, None)
+            inputs.meter.spend(lookup.price(value))
+            true, false = lookup(value)
         except CelError:
             return ByPool(0, 0, None, leaf.reads)
         known = ByPool(true, false, None, leaf.reads)

@@ -13,6 +13,8 @@ from engine.language import CelError
 from engine.pools import PoolIndex
 from engine.program import CONTAINS, ORDERED, Arguments, PodPoolComparison, PoolView, Reads, Undecided
 
+_LISTED = 3  # eight values of a list, as a power of two, are looked up in one unit
+
 
 class PoolLookup:
     """The pools by the value that a comparison asks of them; called with the pod's value.
@@ -38,12 +40,16 @@ class PoolLookup:
             true = self._ordered(value)
         elif self.operator == CONTAINS:
             true = 0
-            for item in value:
-                true |= self.masks.get(item, 0)
+            for item in filter(self.masks.__contains__, value):  # most are in none, and there may be a million
+                true |= self.masks[item]
         else:
             true = self.masks.get(value, 0)
         rest = self.known & ~true
         return (rest, true) if self.operator == "_!=_" else (true, rest)
+
+    def price(self, value: Any) -> int:
+        """What a call takes of a budget, in units: a list is looked through."""
+        return len(value) >> _LISTED if self.operator == CONTAINS else 0
 
     def _ordered(self, value: Any) -> int:
         less, equal = ORDERED[self.operator]

@@ -15,14 +15,14 @@ from types import FrameType
 
 import pytest
 
-from engine.evaluation.pod_facts import COMBINING_BUDGET, REQUEST_BUDGET
+from engine.evaluation.pod_facts import LEAST_FOR_COMBINING, REQUEST_BUDGET
 from engine.pods import IncomingPod
 from tests.engine.builders import decider, incoming, outcomes, pod
 from tests.engine.decision.hostile import Shape, hostile_decider, pod_of, slowest
 
 NIGHTLY = "BAYPLAN_NIGHTLY" in os.environ
 PODS = 2_000 if NIGHTLY else 12
-CALLS = 7 * (REQUEST_BUDGET + COMBINING_BUDGET) // 2
+CALLS = 7 * (REQUEST_BUDGET + LEAST_FOR_COMBINING) // 2
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
@@ -93,6 +93,30 @@ def test_known_ways_to_take_long(shape: Shape) -> None:
     given = pod_of(shape)
     assert given is not None
     assert counted(lambda: one.decide(incoming(given))) <= CALLS
+
+
+def test_a_list_of_the_pods_is_looked_through_at_the_pods_expense() -> None:
+    """A million of arguments, each of which could be a pool's name, for one policy after the other."""
+    given = pod(containers=[{"name": "c", "image": "i", "args": ["a"] * 1_000_000}])
+    decision = decider("require: [{expression: 'pool.name in pod.spec.containers[0].args'}]").decide(incoming(given))
+    assert outcomes(decision) == {"one": "failed"}
+    assert "budget" in decision.message
+
+
+SPENDING = "deny: [{expression: 'pod.spec.containers.exists(c, c.args.exists(a, a.matches(\"^(a|b)*c$\")))'}]\n"
+
+
+@pytest.mark.parametrize(("terms", "outcome"), [(10, "applied"), (200, "failed")])
+def test_what_evaluating_spends_is_not_there_for_combining(terms: int, outcome: str) -> None:
+    """One budget for a request; but a little is always there, for policies that were decided."""
+    wanted = [{"matchExpressions": [{"key": f"k{i}", "operator": "Exists"}]} for i in range(terms)]
+    few, many = ([{"name": "c", "image": "i", "args": ["a"] * count}] for count in (1, 150_000))
+    affinity = {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": wanted}}}
+    requiring = 'require: [{expression: \'node.zone == "a" || node.labels["x"] == "y"\'}]\nfailurePolicy: Ignore'
+    both = decider(f"{SPENDING}failurePolicy: Ignore", f"{requiring}\npriority: 9")  # which is asked first
+    spared = outcomes(both.decide(incoming(pod(affinity=affinity, containers=few))))
+    assert spared == {"one": "satisfied", "two": "applied"}
+    assert outcomes(both.decide(incoming(pod(affinity=affinity, containers=many)))) == {"one": "failed", "two": outcome}
 
 
 def test_what_is_too_much_is_refused_with_the_field_that_is() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.pods.redaction import reads_environment, redacted
+from engine.pods.redaction import reads_environment, redacted, redactor
 from tests.engine.builders import decide, inventory, pod
 
 SECRET = "hunter2:top"
@@ -191,3 +191,19 @@ def test_a_copy_that_is_none_is_no_trouble(applied: str) -> None:
     given = pod(metadata={"annotations": {COPY: applied}})
     decision = decide('failurePolicy: Fail\ndeny: [{expression: "int(pod.metadata.name) > 0"}]', given=given)
     assert "web-0" in decision.policies[0].error
+
+
+def test_what_is_looked_for_in_a_large_environment_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past a limit it is not looked for any more, and hidden."""
+    given = pod(containers=[{"name": "c", "image": "i", "env": [{"name": "A", "value": "x" * 100}] * 2}])
+    monkeypatch.setattr("engine.pods.redaction.SEARCHED", 250)
+    hide = redactor(given)
+    for _ in range(10):
+        assert hide('"plain" and "xx"') == '"plain" and "…"'
+    assert hide('"third" and "plain"') == '"…" and "plain"'
+
+
+def test_a_piece_of_any_value_is_hidden() -> None:
+    values = [{"name": f"N{i}", "value": f"secret-{i}"} for i in range(50)]
+    given = pod(containers=[{"name": "c", "image": "i", "env": values}], initContainers=[{"name": "d", "env": values}])
+    assert redacted('"cret-7" "secret-49" "secret-50" "7secret"', given) == '"…" "…" "secret-50" "7secret"'
