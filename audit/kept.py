@@ -94,7 +94,7 @@ def body_of(decision: Decision, decider: Decider) -> bytes:
         "decision": data,
     }
     text = encoded(whole)
-    if len(text) > MAX_BODY:
+    if len(text) > MAX_BODY or incoming.unread:
         short = {key: data[key] for key in SUMMARY}
         short["message"] = short["message"][:1000]
         text = encoded({"decision": short})

@@ -121,7 +121,9 @@ class Admission:
         name = request.namespace or str(whole["metadata"]["namespace"])
         namespace, unknown = await self._namespace(name)
         if creates_pod:
-            incoming = IncomingPod(whole, namespace, review.request_of(request, name), None, request.uid, unknown)
+            asked = review.request_of(request, name)
+            unread = request.why if isinstance(request, review.OutlinedRequest) else ""
+            incoming = IncomingPod(whole, namespace, asked, None, request.uid, unknown, None, unread)
         else:
             incoming = review.template_in(whole, namespace, request, unknown)
         try:

@@ -60,7 +60,7 @@ from webhook.shadow import Shadow
 from webhook.storing import Exported, StoreOptions, keeping, recorder_of, told_of
 from webhook.validation import Validation
 
-GARBAGE = 100_000
+GARBAGE = 1_000_000
 """New containers between collections; the interpreter's 700 are a tenth of what one burst of requests holds."""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from engine.documents import RequestError, printable
 from engine.pods import IncomingPod, pod_of_daemon_set, with_quantities_as_text
@@ -19,6 +19,9 @@ from webhook.shape import Pod
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
+MAX_VALUES = 100_000
+"""Values of a pod that is read, about: commas and opening brackets. A pod of 1,000 containers has 10,000; to read a
+million takes a quarter of a second."""
 MAX_WARNING = 256
 """Characters: beyond, the API server cuts a warning as soon as all of a response together exceed 4,096."""
 MAX_WARNINGS = 4000
@@ -35,17 +38,12 @@ class Resource(Struct, frozen=True, rename="camel"):
     version: str = ""
 
 
-class Request(Struct, frozen=True, rename="camel"):
-    """The request of a review. `object` is the pod, or the DaemonSet, as JSON, and `old_object` what it was before.
-
-    Fields that are not read are not decoded.
-    """
+class _Asked(Struct, frozen=True, rename="camel", kw_only=True):
+    """What a request says beside its objects. Fields that are not read are not decoded."""
 
     uid: str
     operation: str
     resource: Resource
-    object: dict[str, Any] | None = None
-    old_object: dict[str, Any] | None = None
     namespace: str = ""
     name: str = ""
     sub_resource: str = ""
@@ -53,10 +51,54 @@ class Request(Struct, frozen=True, rename="camel"):
     user_info: dict[str, Any] = {}
 
 
-class _Review(Struct, frozen=True, rename="camel"):
+class Request(_Asked, frozen=True, rename="camel", kw_only=True):
+    """The request of a review. `object` is the pod, or the DaemonSet, as JSON, and `old_object` what it was before."""
+
+    object: dict[str, Any] | None = None
+    old_object: dict[str, Any] | None = None
+
+
+class OutlinedRequest(Request, frozen=True, kw_only=True):
+    """The request for a pod that is not read, and `why`: nothing is in `object` but its name and that of its node."""
+
+    why: str
+
+
+class _Sent(_Asked, frozen=True, rename="camel", kw_only=True):
+    """A request whose objects are still as they were sent."""
+
+    object: Raw = Raw(b"null")
+    old_object: Raw = Raw(b"null")
+
+
+class _Versioned(Struct, frozen=True, rename="camel", kw_only=True):
     api_version: str | UnsetType = UNSET
     kind: str | UnsetType = UNSET
+
+
+class _Review(_Versioned, frozen=True):
     request: Request | None = None
+
+
+class _SentReview(_Versioned, frozen=True):
+    request: _Sent | None = None
+
+
+class _OutlineMetadata(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    name: str | None = None
+    generate_name: str | None = None
+    namespace: str | None = None
+
+
+class _OutlineSpec(Struct, frozen=True, omit_defaults=True, rename="camel"):
+    node_name: str | None = None
+
+
+class _Outline(Struct, frozen=True):
+    """What is read of a pod that has too many values."""
+
+    metadata: _OutlineMetadata
+    spec: _OutlineSpec
 
 
 class Status(Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -86,13 +128,18 @@ class _Answer(Struct, frozen=True, rename="camel"):
 
 
 _decoder = msgspec.json.Decoder(_Review)
+_sent_decoder = msgspec.json.Decoder(_SentReview)
+_object_decoder = msgspec.json.Decoder(dict[str, Any] | None)
+_outline_decoder = msgspec.json.Decoder(_Outline)
 _encoder = msgspec.json.Encoder()
 
 
 def decode(body: bytes | bytearray) -> Request:
     """The request of a review, with the places checked that the webhook itself reads."""
+    large = len(body) > 2 * MAX_VALUES and _commas(body) > MAX_VALUES
+    review: _Review | _SentReview
     try:
-        review = _decoder.decode(body)
+        review = _sent_decoder.decode(body) if large else _decoder.decode(body)
     except msgspec.ValidationError as error:
         raise _at_field(error, "") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -103,10 +150,40 @@ def decode(body: bytes | bytearray) -> Request:
         raise RequestError("request", "is missing")
     if not review.request.uid:
         raise RequestError("request.uid", "is empty")
-    return review.request
+    return review.request if isinstance(review.request, Request) else _opened(review.request)
 
 
-def creates_pod(request: Request) -> bool:
+def _opened(sent: _Sent) -> Request:
+    """A large request with what is read of its objects: of a pod that is created, with too many values, an outline."""
+    asked = {field: getattr(sent, field) for field in _Asked.__struct_fields__}
+    if creates_pod(sent) and _too_many(bytes(sent.object)):
+        outline = msgspec.to_builtins(_decoded(_outline_decoder, sent.object, "object"))
+        why = f"the pod has more than {MAX_VALUES:,} values and is not read, for that alone would take too long"
+        return OutlinedRequest(**asked, object=outline, why=why)
+    new, old = (_decoded(_object_decoder, *each) for each in ((sent.object, "object"), (sent.old_object, "oldObject")))
+    return Request(**asked, object=new, old_object=old)
+
+
+def _decoded(decoder: msgspec.json.Decoder[Any], given: Raw, field: str) -> Any:
+    try:
+        return decoder.decode(given)
+    except msgspec.ValidationError as error:
+        raise _at_field(error, f"request.{field}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError("", f"the body is not JSON: {error}") from None
+
+
+def _too_many(text: bytes) -> bool:
+    """Whether an object has more than MAX_VALUES values. What is within texts is none: they are taken out first."""
+    text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return text.count(b'"') > 4 * MAX_VALUES or _commas(b"".join(text.split(b'"')[::2])) > MAX_VALUES
+
+
+def _commas(text: bytes | bytearray) -> int:
+    return sum(map(text.count, (b",", b"{", b"[")))
+
+
+def creates_pod(request: _Asked) -> bool:
     """Whether the request creates a pod; everything else is allowed as it is."""
     resource = request.resource
     return (
@@ -183,6 +260,8 @@ def pod_of(request: Request) -> dict[str, Any]:
     Quantities are text, as the API server writes them, also where somebody else's JSON says them as numbers.
     """
     pod = request.object
+    if pod is not None and isinstance(request, OutlinedRequest):
+        return _with_namespace(request, pod, pod["metadata"].get("namespace"))
     if pod is None:
         raise RequestError("request.object", "is missing")
     try:
@@ -195,7 +274,11 @@ def pod_of(request: Request) -> dict[str, Any]:
             raise _at_field(error, "request.object") from None
     if shape.kind is not UNSET and shape.kind != "Pod":
         raise RequestError("request.object.kind", f"expected `Pod`, got `{_short(shape.kind)}`")
-    if not request.namespace and not shape.metadata.namespace:
+    return _with_namespace(request, pod, shape.metadata.namespace)
+
+
+def _with_namespace(request: Request, pod: dict[str, Any], own: str | None) -> dict[str, Any]:
+    if not request.namespace and not own:
         raise RequestError("request.namespace", "is missing")
     return pod
 

@@ -18,6 +18,7 @@ from engine.evaluation import (
     evaluate_policy,
     exempted,
     exempting,
+    unread_by,
 )
 from engine.language import Budget
 from engine.pods import IncomingPod
@@ -104,6 +105,8 @@ class Part:
     def evaluated(self, pod_facts: PodFacts) -> list[PolicyEvaluation]:
         """What each policy that its selector does not rule out says of a pod by itself, in the program's order."""
         incoming = pod_facts.incoming
+        if incoming.unread:
+            return unread_by(self.policies, self.program.exemptions, pod_facts)
         candidates = self._candidates.of(pod_facts.labels)
         evaluate = evaluate_policy if incoming.template is None else self._evaluate_for_template
         if not self.program.exemptions:

@@ -18,7 +18,7 @@ from engine.evaluation.pod_facts import (
     POLICY_BUDGET,
     PodFacts,
 )
-from engine.evaluation.policy import evaluate_policy, exempted, exempting, failure_of
+from engine.evaluation.policy import evaluate_policy, exempted, exempting, failure_of, unread_by
 from engine.evaluation.pool_facts import Inputs, PoolFacts
 from engine.evaluation.preferences import WeightedNodes, heaviest_overlap
 from engine.evaluation.scores import scored
@@ -51,4 +51,5 @@ __all__ = [
     "plain_meet",  # the intersection of NodeSets that are whole pools, None where one is not
     "reach",  # the mask of pools that may have a node of some groups
     "scored",  # a score as WeightedNodes
+    "unread_by",  # what policies say of a pod that was not read: that they have failed
 ]

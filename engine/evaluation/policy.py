@@ -33,6 +33,7 @@ from engine.pods import NAME_LABEL, free_owner, rolled_out
 from engine.program import Arguments, CompiledExemption, CompiledPolicy, CompiledTolerance, Condition, Rule
 
 LABEL_IT = "label the pod in metadata.labels, or have whoever keeps the policy say which pods it counts"
+FEWER_VALUES = "have fewer entries in the lists and maps of the pod"
 LABEL = 1
 """What it takes to put one of a pod's labels in order, in units of its budget."""
 _SUGGESTED = 5
@@ -129,6 +130,35 @@ def _without_namespace(policy: CompiledPolicy, pod_facts: PodFacts) -> PolicyEva
     except PolicyFailed as failure:
         return PolicyEvaluation(policy, "failed", failure.remedy, str(failure))
     return PolicyEvaluation(policy, "failed", "", pod_facts.incoming.namespace_unknown)
+
+
+def unread_by(
+    policies: Iterable[CompiledPolicy], exemptions: Iterable[CompiledExemption], pod_facts: PodFacts
+) -> list[PolicyEvaluation]:
+    """What policies say of a pod that was not read: each that may be about it has failed, unless its namespace alone
+    exempts it."""
+    unknown = pod_facts.incoming.namespace_unknown
+    matching = [
+        one
+        for one in exemptions
+        if not (one.match_conditions or one.exemption.pod_selector.requirements or (unknown and one.reads_namespace))
+        and one.exemption.namespace_selector.matches(pod_facts.namespace_labels)
+    ]
+    asked = (policy for policy in policies if policy.policy.mode != "off")
+    return [exempted(policy, matching) or _unread(policy, pod_facts) for policy in asked]
+
+
+def _unread(policy: CompiledPolicy, pod_facts: PodFacts) -> PolicyEvaluation:
+    selector = policy.namespace_selector
+    if pod_facts.incoming.namespace_unknown:
+        about = _may_be_about(Selector(), selector, pod_facts)
+    else:
+        about = selector.matches(pod_facts.namespace_labels)
+    if not about:
+        return PolicyEvaluation(policy, "notMatched", UNSELECTED)
+    if not policy.policy.rollout:
+        return PolicyEvaluation(policy, "notRolledOut", _not_yet(policy))
+    return PolicyEvaluation(policy, "failed", FEWER_VALUES, pod_facts.incoming.unread)
 
 
 def _may_be_about(pod_selector: Selector, namespace_selector: Selector, pod_facts: PodFacts) -> bool:

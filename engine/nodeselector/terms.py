@@ -59,6 +59,9 @@ def both(a: Terms, b: Terms, meter: Meter | None = None) -> Terms:
     if len(a) * len(b) > MAX_PAIRS:
         raise TooMany(len(a) * len(b))
     pay_for_pairs(a, b, meter)
+    if len(a) == len(b) == 1:
+        met = a[0] & b[0]
+        return FALSE if met.impossible else (met,)
     return simplify([met for x in a for y in b if not (met := x & y).impossible], meter)
 
 

@@ -27,6 +27,8 @@ class IncomingPod:
     `uid` is the admission request's, which each has for itself, or that of a pod in a file; empty for a template.
     `namespace_unknown` says why nothing but the name is known of the Namespace, and is empty where all of it is: then
     `namespace` holds just that, and a policy that reads more than it fails.
+    `unread` says why nothing but the name of a pod is known, and its node's if it names one, and is empty where it is:
+    then a policy that may be about it fails.
     `template` is that of the DaemonSet which the pod stands for, as it is written there; None for all others.
     """
 
@@ -37,6 +39,7 @@ class IncomingPod:
     uid: str = ""
     namespace_unknown: str = ""
     template: Object | None = field(default=None, repr=False)
+    unread: str = ""
 
     @property
     def name(self) -> str:

@@ -492,3 +492,15 @@ METRICS = Metrics("test")
 def _answer(decides: Decider, sent: Json) -> Json:
     admission = Admission(Holder(decides), METRICS, SHOPS)
     return json.loads(asyncio.run(admission.answer(body(review(sent)))).body)["response"]
+
+
+def test_a_pod_with_too_many_values_is_refused_by_what_may_be_about_it() -> None:
+    """To read it would take longer than a request may; and what is not read is not taken for absent."""
+    large = pod({"workload": "other"}, {"tolerations": [{}] * 200_000})
+    webhook = Webhook(ENFORCE)
+    response = webhook.create(large)
+    assert response["allowed"] is False
+    assert "the pod has more than 100,000 values and is not read" in response["status"]["message"]
+    assert webhook.create(large, namespace="kube-system") == {"uid": UID, "allowed": True} | {
+        "auditAnnotations": webhook.create(pod(), namespace="kube-system")["auditAnnotations"]
+    }

@@ -219,3 +219,57 @@ def test_warnings_survive_the_api_server(texts: list[str]) -> None:
 def test_annotations_are_cut() -> None:
     assert reviews.annotation("x" * 2000) == "x" * 2000
     assert len(reviews.annotation("x" * 2001)) == 2000
+
+
+def with_tolerations(count: int, **metadata: Any) -> Any:
+    return pod(spec={"tolerations": [{}] * count, "nodeName": "n", "containers": [{"name": "a"}]}, **metadata)
+
+
+def test_of_a_pod_with_too_many_values_only_its_name_is_read() -> None:
+    few = reviews.decode(body(review(with_tolerations(40_000))))
+    assert len(reviews.pod_of(few)["spec"]["tolerations"]) == 40_000
+    many = reviews.decode(body(review(with_tolerations(60_000))))
+    assert isinstance(many, reviews.OutlinedRequest)
+    metadata = {"generateName": "web-5d4f8c7b9-", "namespace": "shop"}
+    assert reviews.pod_of(many) == {"metadata": metadata, "spec": {"nodeName": "n"}}
+    assert "more than 100,000 values" in many.why
+    assert reviews.creates_pod(many)
+
+
+@pytest.mark.parametrize("text", ["," * 300_000, '\\",[{' * 90_000, '"\\\\",' * 90_000, "\\", "<{"])
+def test_what_is_in_texts_is_no_value(text: str) -> None:
+    """Also where it is written as the API server writes it."""
+    given = with_tolerations(30_000, annotations={"a": text, "b": "," * 150_000, "c\\": "x"})
+    for sent in (body(review(given)), body(review(given)).replace(b"<", b"\\u003c")):
+        assert reviews.pod_of(reviews.decode(sent)) == given
+
+
+def test_a_large_request_for_something_else_is_read() -> None:
+    old = with_tolerations(60_000)
+    request = reviews.decode(body(review(pod(), operation="UPDATE", oldObject=old)))
+    assert (request.object, request.old_object) == (pod(), old)
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "message"),
+    [
+        ({"metadata": 1}, "request.object.metadata", "expected `object`, got `int`"),
+        (
+            {"spec": {"nodeName": 1, "tolerations": [{}] * 60_000}},
+            "request.object.spec.nodeName",
+            "expected `str | null`",
+        ),
+        ({"spec": None, "x": [{}] * 60_000}, "request.object.spec", "expected `object`, got `null`"),
+    ],
+)
+def test_errors_of_what_is_read_of_it_point(change: Any, path: str, message: str) -> None:
+    with pytest.raises(RequestError) as raised:
+        reviews.pod_of(reviews.decode(body(review({**with_tolerations(60_000), **change}))))
+    assert raised.value.path == path
+    assert raised.value.message.startswith(message)
+
+
+def test_nobody_says_of_a_request_that_its_pod_need_not_be_read() -> None:
+    assert not isinstance(reviews.decode(body(review(pod(), why="it is fine"))), reviews.OutlinedRequest)
+    with pytest.raises(RequestError, match=r"^request.namespace: is missing$"):
+        reviews.pod_of(reviews.decode(body(review(with_tolerations(60_000, namespace=None), namespace=""))))
