@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from engine.pods import IncomingPod
-from tests.engine.builders import GOLD, decider, incoming, outcomes
+from tests.engine.builders import GOLD, JANE, decider, incoming, outcomes
 
 WHY = "the pod has more than 100,000 values and is not read, for that alone would take too long"
 
 
 def unread(namespace: str = "team", node: str = "", **labels: str) -> IncomingPod:
     spec = {"nodeName": node} if node else {}
-    return replace(incoming({"metadata": {"name": "p"}, "spec": spec}, namespace, **labels), unread=WHY)
+    return replace(incoming({"metadata": {"name": "p"}, "spec": spec}, namespace, JANE, **labels), unread=WHY)
 
 
 @pytest.mark.parametrize(
