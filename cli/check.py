@@ -44,9 +44,10 @@ from engine.analysis import (
     Conflict,
     Examination,
     Version,
-    conflicts_between,
     examine,
     inventories_of,
+    problems_between,
+    tolerated_between,
     unraised_version,
 )
 from engine.documents import BundleError, Problem, ordered
@@ -141,9 +142,13 @@ def _together(reports: Sequence[Report], pools: Inventory | None, cluster: Mappi
     apart([report.path for report in sound], bundles)
     versions = [Version(bundle, compile_bundle(bundle)) for bundle in bundles]
     own = [pair for bundle in bundles for pair in inventories_of(bundle)]
-    found = conflicts_between(versions, own if pools is None else [("--pools", pools)], cluster)
-    more = {id(report): problems for report, problems in zip(sound, found, strict=True)}
-    return [replace(each, problems=ordered([*each.problems, *more.get(id(each), ())])) for each in reports]
+    inventories = own if pools is None else [("--pools", pools)]
+    told = {id(report): report.problems for report in reports}
+    found = problems_between(versions, inventories, cluster)
+    for report, version, more in zip(sound, versions, found, strict=True):
+        left = tolerated_between(version, report.problems, versions, inventories, cluster)
+        told[id(report)] = ordered([*left, *more])
+    return [replace(each, problems=told[id(each)]) for each in reports]
 
 
 def _since(report: Report, args: argparse.Namespace) -> Report:

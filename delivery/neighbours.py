@@ -40,12 +40,12 @@ class Neighbours:
             candidates = [one for one in self._candidates if one is not None]
             if len(candidates) < max(2, len(self._candidates)):
                 return
-            from engine.analysis import Version, conflicts_between, inventories_of  # whoever serves one does without
+            from engine.analysis import Version, inventories_of, problems_between  # whoever serves one does without
 
             versions = [Version(one.bundle, one.program) for one in candidates]
             pools = [pair for one in candidates for pair in inventories_of(one.bundle)]
             before = {problem for problems in self._found for problem in problems}
-            self._found = found = conflicts_between(versions, pools, self._cluster)
+            self._found = found = problems_between(versions, pools, self._cluster)
         for one, problems in zip(candidates, found, strict=True):
             for problem in problems:
                 if problem not in before:

@@ -9,7 +9,7 @@ Start with `examination.py`, whose docstring has the claims, and `stage.py` (a p
 pod). `witness.py` makes up pods on which claims are tried, `conflicts.py` searches; `cases.py` runs tests.
 """
 
-from engine.analysis.between import conflicts_between
+from engine.analysis.between import problems_between, tolerated_between
 from engine.analysis.cases import Result, passing, run_tests
 from engine.analysis.conflicts import Conflict
 from engine.analysis.examination import Examination, examine, inventories_of
@@ -27,12 +27,13 @@ __all__ = [
     "Revisions",  # what changes from one revision of a bundle to another
     "Version",  # a Bundle and its Program
     "bumped",  # the next version after a change of some Level
-    "conflicts_between",  # for each of several Versions that decide together the Problems of its policies that give way
     "examine",  # the Examination of a bundle on inventories
     "inventories_of",  # the inventories of a bundle's own files, by name; raises BundleError, RequestError
     "is_enough",  # whether one version says that such a change was made since another
     "passing",  # the program, if it passes the bundle's tests; raises BundleError
+    "problems_between",  # for each of several Versions that decide together the Problems that policies of others make
     "revised",  # the Revisions of two Versions on inventories
     "run_tests",  # the Results of a bundle's test cases; raises BundleError
+    "tolerated_between",  # the Problems of one of several Versions, without those that another one's policies prevent
     "unraised_version",  # the Problem of a version that is too low for what changed
 ]

@@ -1,13 +1,19 @@
-"""Conflicts between bundles that decide together: what policies of one leave a pod, and those of another, is no pool.
+"""What policies of bundles that decide together do to each other, which none of the bundles shows alone.
 
-Each bundle is examined by itself where it is activated. Looked for is only what none of them can see alone:
-policies of different bundles that leave a pod no pool together, though each leaves some. Each claim is shown by a pod,
-which the engine has decided by all of them. Tried are the pods of the bundles' tests and examples, and such as are made
-up for pairs of policies.
+Each bundle is examined by itself where it is activated. Looked for here is what takes two of them:
+
+- Policies of different bundles that leave a pod no pool together, though each leaves some. Each claim is shown by a pod,
+  which the engine has decided by all of them. Tried are the pods of the bundles' tests and examples, and such as are
+  made up for pairs of policies.
+- A policy that one of another bundle makes redundant: that one applies wherever this one does, whatever their bundles
+  let off, asks for no more nodes by its own constants, and is in no more careful mode.
+- What is said of one bundle alone about taints that no policy tolerates is said anew, for a policy of another bundle may
+  tolerate them.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice, product
@@ -17,12 +23,15 @@ from engine.analysis.candidate_pods import Candidate, asked_of, candidate_for, o
 from engine.analysis.conflicts import COMBINATIONS, Conflict, clashes_of, conflict_of, conflict_problems
 from engine.analysis.examination import cluster_read
 from engine.analysis.ledger import Ledger
+from engine.analysis.outvoted import outvoted_preferences
+from engine.analysis.redundancy import Spelling, redundancies, redundant_policy
 from engine.analysis.revisions import Version
 from engine.analysis.selections import Selections
 from engine.analysis.stage import Stage
+from engine.analysis.taints import untolerated_pools
 from engine.analysis.witness import Wanted
 from engine.decision import Decider
-from engine.documents import Problem, ordered
+from engine.documents import Problem, Span, ordered
 from engine.pools import Inventory
 from engine.program import CompiledPolicy, Program
 
@@ -30,26 +39,127 @@ OWN, PAIRS = 420_000, 840_000
 """What trying the bundles' own pods may cost, and those of pairs, in units."""
 
 
-def conflicts_between(
+TOLERATED = frozenset(("untolerated-pools", "outvoted-preference"))
+"""Rules of problems by which a bundle is told that no policy tolerates something."""
+
+
+def problems_between(
     versions: Sequence[Version],
     inventories: Iterable[tuple[str, Inventory]],
     cluster: Mapping[str, Any] | None = None,
 ) -> tuple[tuple[Problem, ...], ...]:
     """What policies of different bundles do to each other on these inventories: for each bundle the problems at those
-    of its policies that give way.
+    of its policies that give way, or are redundant.
 
     Policies that read what `cluster` does not say are left out.
     """
-    bare = [replace(one.program, mode="enforce", policies=_bound(one, cluster or {})) for one in versions]
     pools = [(name, inventory) for name, inventory in inventories if inventory.pools]
     if len(versions) < 2 or not pools:
         return tuple(() for _ in versions)
-    ledger = Ledger()
-    stages = [Stage(name, Decider(bare, inventory, cluster=cluster), ledger.meter) for name, inventory in pools]
-    search = _Search({policy.name: program for program in bare for policy in program.policies}, stages, ledger)
-    search.try_own(versions)
-    search.try_pairs()
-    return tuple(ordered(search.problems(one)) for one in versions)
+    meeting = _Meeting(versions, pools, cluster, Ledger())
+    conflicts = meeting.conflicts()
+    redundant = meeting.redundant()
+    return tuple(
+        ordered([*told, *(one for one in redundant if one.span in _spans(version))])
+        for version, told in zip(versions, conflicts, strict=True)
+    )
+
+
+def tolerated_between(
+    version: Version,
+    problems: Sequence[Problem],
+    versions: Sequence[Version],
+    inventories: Iterable[tuple[str, Inventory]],
+    cluster: Mapping[str, Any] | None = None,
+) -> tuple[Problem, ...]:
+    """What was said of one of these bundles alone, without that no policy tolerates what one of another bundle does."""
+    pools = [(name, inventory) for name, inventory in inventories if inventory.pools]
+    if len(versions) < 2 or not pools or not any(problem.rule in TOLERATED for problem in problems):
+        return tuple(problems)
+    still = _Meeting(versions, pools, cluster, Ledger()).untolerated(version)
+    return tuple(one for one in problems if one.rule not in TOLERATED or (one.rule, one.span) in still)
+
+
+def _spans(version: Version) -> frozenset[Span]:
+    return frozenset(policy.span for policy in version.bundle.policies)
+
+
+class _Meeting:
+    """The bundles on the inventories, with what they are together."""
+
+    def __init__(
+        self,
+        versions: Sequence[Version],
+        pools: Sequence[tuple[str, Inventory]],
+        cluster: Mapping[str, Any] | None,
+        ledger: Ledger,
+    ) -> None:
+        self._versions, self._pools, self._cluster, self._ledger = versions, pools, cluster, ledger
+        self._programs = [replace(one.program, policies=_bound(one, cluster or {})) for one in versions]
+        self._program_of = {policy.name: one for one in self._programs for policy in one.policies}
+
+    def conflicts(self) -> Iterator[Iterable[Problem]]:
+        """For each bundle the conflicts in which one of its policies gives way, were all of them enforced."""
+        bare = [replace(one, mode="enforce") for one in self._programs]
+        meter = self._ledger.meter
+        stages = [
+            Stage(name, Decider(bare, inventory, cluster=self._cluster), meter) for name, inventory in self._pools
+        ]
+        search = _Search(
+            {policy.name: program for program in bare for policy in program.policies}, stages, self._ledger
+        )
+        search.try_own(self._versions)
+        search.try_pairs()
+        return (search.problems(one) for one in self._versions)
+
+    def redundant(self) -> list[Problem]:
+        """The policies that one of another bundle makes redundant."""
+        stages, active = self._stages()
+        params = {
+            policy.name: json.dumps(one.program.params, sort_keys=True, default=str)
+            for one in self._versions
+            for policy in one.program.policies
+        }
+        selections, spelling = Selections(active), Spelling(self._ledger.meter, params)
+        return self._ledger.each(
+            "whether one of another bundle makes it redundant was not found out",
+            active,
+            lambda policy: redundancies(policy, selections, stages, self._reaches, spelling, self._redundant),
+        )
+
+    def untolerated(self, version: Version) -> set[tuple[str, Span]]:
+        """What is left of what is said of a bundle about taints: rules and places."""
+        stages, active = self._stages()
+        selections = Selections(active)
+        mine = {policy.name for policy in version.bundle.policies}
+        asked = [policy for policy in active if policy.name in mine]
+
+        def look(policy: CompiledPolicy) -> Iterator[Problem]:
+            own = [stage.of(policy) for stage in stages]
+            yield from untolerated_pools(policy, selections, own)
+            yield from outvoted_preferences(policy, selections, own)
+
+        found = self._ledger.each("taints were not looked at together with other bundles", asked, look)
+        return {(one.rule, one.span) for one in found}
+
+    def _redundant(self, policy: CompiledPolicy, other: CompiledPolicy) -> Problem:
+        name = self._program_of[other.name].revision.name
+        hint = f"`{other.name}` is of bundle `{name}`: leave this one out if that is to serve beside it for good"
+        return replace(redundant_policy(policy, other), hint=hint)
+
+    def _stages(self) -> tuple[list[Stage], list[CompiledPolicy]]:
+        """The stage of the first bundle on each of the inventories, and the policies of all that are not off."""
+        deciders = [
+            (name, Decider(self._programs, inventory, cluster=self._cluster)) for name, inventory in self._pools
+        ]
+        stages = [Stage.of_each(name, decider, self._ledger.meter)[0] for name, decider in deciders]
+        return stages, [policy for policy in deciders[0][1].policies if policy.policy.mode != "off"]
+
+    def _reaches(self, policy: CompiledPolicy, other: CompiledPolicy) -> bool:
+        """Whether one of another bundle is about whatever a policy is about, as far as the bundles say."""
+        mine, its = self._program_of[policy.name], self._program_of[other.name]
+        exempt = any(one.covers(other.name) for one in its.exemptions)
+        return mine is not its and mine.hands_on == its.hands_on and not exempt
 
 
 def _bound(version: Version, cluster: Mapping[str, Any]) -> tuple[CompiledPolicy, ...]:

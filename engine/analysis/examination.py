@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from engine.analysis.candidate_pods import Tried, by_policy, made_up_pods, own_pods, tried
@@ -43,7 +44,7 @@ from engine.analysis.node_names import undenied_node_names
 from engine.analysis.open_failures import open_failures
 from engine.analysis.outvoted import outvoted_preferences
 from engine.analysis.preferences import idle_preferences, late_tiers, tied_tiers
-from engine.analysis.redundancy import Spelling, redundancies
+from engine.analysis.redundancy import Spelling, exempts_alike, redundancies
 from engine.analysis.selections import Selections
 from engine.analysis.splits import split_problems
 from engine.analysis.stage import Evaluations, Stage, requires_the_same_always
@@ -158,7 +159,7 @@ def _examined(
     looks: tuple[tuple[str, Callable[[CompiledPolicy], Iterable[Problem]]], ...] = (
         (
             "whether another makes it redundant was not found out",
-            lambda p: redundancies(p, selections, stages, program, spelling),
+            lambda p: redundancies(p, selections, stages, partial(exempts_alike, program), spelling),
         ),
         ("its shares were not compared", lambda p: split_problems(p, stages)),
         ("whether its preferences matter was not found out", lambda p: idle_preferences(p, stages, said_of(p), ledger)),

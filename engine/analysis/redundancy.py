@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from engine.analysis.selections import Selections
 from engine.analysis.stage import PARSING, Stage, covers, requires_the_same_always
@@ -17,27 +18,36 @@ PAIR = 40
 """What comparing two policies costs at least, in units."""
 
 
+Reaches: TypeAlias = Callable[[CompiledPolicy, CompiledPolicy], bool]
+"""Whether the second policy is about whatever the first is about, as far as their bundles say."""
+
+
 def redundancies(
-    policy: CompiledPolicy, selections: Selections, stages: Sequence[Stage], program: Program, spell: Spelling
+    policy: CompiledPolicy,
+    selections: Selections,
+    stages: Sequence[Stage],
+    reaches: Reaches,
+    spell: Spelling,
+    told: Callable[[CompiledPolicy, CompiledPolicy], Problem] | None = None,
 ) -> Iterator[Problem]:
     """That another makes a policy redundant; that one is before it, by descending priority, for it is taken first."""
     meter = stages[0].meter
     for other in selections.beside(policy, meter) if _dispensable(policy) else ():
-        if other is policy:
+        if other.name == policy.name:
             return
         if not _dependable(other):
             continue
         meter.spend(PAIR)
-        if program.exemptions and not _exempts_alike(program, policy, other):
+        if not reaches(policy, other):
             continue
         if not _fails_only_with(policy, other, spell):
             continue
         if _applies_too(policy.policy, other.policy, selections, spell) and _as_strict(policy, other, stages, spell):
-            yield redundant_policy(policy, other)
+            yield (told or redundant_policy)(policy, other)
             return
 
 
-def _exempts_alike(program: Program, policy: CompiledPolicy, other: CompiledPolicy) -> bool:
+def exempts_alike(program: Program, policy: CompiledPolicy, other: CompiledPolicy) -> bool:
     """Whether a policy is left out by every exemption that leaves out the other."""
     return all(one.covers(policy.name) for one in program.exemptions if one.covers(other.name))
 
@@ -89,7 +99,7 @@ def _as_strict(policy: CompiledPolicy, other: CompiledPolicy, stages: Iterable[S
 
 
 def _narrower(stage: Stage, policy: CompiledPolicy, other: CompiledPolicy) -> bool:
-    wide, narrow = stage.left(policy), stage.left(other)
+    wide, narrow = stage.of(policy).left(policy), stage.of(other).left(other)
     if wide is None or narrow is None or not stage.alive(narrow):
         return False
     every, meter = stage.pool_index.every, stage.meter
@@ -104,11 +114,12 @@ def _narrower(stage: Stage, policy: CompiledPolicy, other: CompiledPolicy) -> bo
 class Spelling:
     """What expressions say, spelled in one way; each is read once, at the expense of a meter.
 
-    Those that use variables say what the variables say, too.
+    Those that use variables say what the variables say, too. Where policies are of several bundles, `params` are the
+    constants of each policy's own, which those say that use them.
     """
 
-    def __init__(self, meter: Budget) -> None:
-        self._meter = meter
+    def __init__(self, meter: Budget, params: Mapping[str, str] | None = None) -> None:
+        self._meter, self._params = meter, params or {}
         self._known: dict[tuple[str, str], str] = {}
 
     def rules(self, policy: Policy) -> frozenset[str]:
@@ -124,16 +135,17 @@ class Spelling:
         self._meter.spend(len(excerpt.value) // 8)
         if asked not in self._known:
             self._meter.spend(PARSING * len(excerpt.value))
-            self._known[asked] = _shape(excerpt, policy)
+            self._known[asked] = _shape(excerpt, policy, self._params.get(policy.name, ""))
         return self._known[asked]
 
 
-def _shape(excerpt: Excerpt, policy: Policy) -> str:
+def _shape(excerpt: Excerpt, policy: Policy, params: str) -> str:
     node, _ = parse(excerpt)
     if node is None:
         return f"{policy.name}: {excerpt.value}"
-    own = [(named.name, named.excerpt.value) for named in policy.variables] if "variables" in free_names(node) else ""
-    return f"{shape(node)}{own}"
+    names = free_names(node)
+    own = [(named.name, named.excerpt.value) for named in policy.variables] if "variables" in names else ""
+    return f"{shape(node)}{own}{params if own or 'params' in names else ''}"
 
 
 def redundant_policy(policy: CompiledPolicy, other: CompiledPolicy) -> Problem:

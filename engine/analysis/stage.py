@@ -5,7 +5,7 @@ Nodes are looked at without a pod: what a rule that reads `pod` says is taken to
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -46,15 +46,31 @@ class Stage:
     """An inventory, the bundle's program on it, and what its policies come to for every conceivable pod.
 
     The `meter` pays for whatever is asked, and raises BudgetExceeded where it can't. What was asked before is known.
+    Where several bundles decide together it is that of the one at `place`.
     """
 
-    def __init__(self, name: str, decider: Decider, meter: Budget) -> None:
+    def __init__(self, name: str, decider: Decider, meter: Budget, place: int = 0) -> None:
         self.name, self.decider, self.pool_index, self.meter = name, decider, decider.pool_index, meter
         self._widest: dict[tuple[int, ...], NodeSet | None] = {}
-        pool_facts = decider.pool_facts
-        undecided = {leaf.number: _either(leaf, self.pool_index) for leaf in decider.program.leaves if leaf.reads_pod}
+        part = decider.parts[place]
+        self.constants, self.pool_facts = part.constants, part.pool_facts
+        undecided = {leaf.number: _either(leaf, self.pool_index) for leaf in part.program.leaves if leaf.reads_pod}
         self._budget = Budget(POLICY_BUDGET)
-        self._seen = Inputs(pool_facts, (self._budget, *NO_POD, *decider.constants), undecided)
+        self._seen = Inputs(self.pool_facts, (self._budget, *NO_POD, *self.constants), undecided)
+        self._of: Mapping[str, Stage] = {}
+
+    @classmethod
+    def of_each(cls, name: str, decider: Decider, meter: Budget) -> list[Stage]:
+        """One for each of the bundles that decide together, of which each knows the others."""
+        stages = [cls(name, decider, meter, place) for place in range(len(decider.parts))]
+        of = {policy.name: stage for stage, part in zip(stages, decider.parts, strict=True) for policy in part.policies}
+        for stage in stages:
+            stage._of = of
+        return stages
+
+    def of(self, policy: CompiledPolicy) -> Stage:
+        """That of the bundle which a policy is of."""
+        return self._of.get(policy.name, self)
 
     @contextmanager
     def _asked(self) -> Iterator[Inputs]:
@@ -142,10 +158,10 @@ def said_of_taint(entry: CompiledTolerance, pool: int | None, taint: Taint, stag
     Raises CelError, Undecided, and SpentError.
     """
     budget = Budget(POLICY_BUDGET)
-    view = None if pool is None else stage.decider.pool_facts.views[pool]
+    view = None if pool is None else stage.pool_facts.views[pool]
     stage.meter.spend(TAINT)
     try:
-        return as_seen(entry.function, budget, *NO_POD, *stage.decider.constants, view, taint._asdict()) is True
+        return as_seen(entry.function, budget, *NO_POD, *stage.constants, view, taint._asdict()) is True
     except BudgetExceeded as error:
         raise SpentError(*error.args) from error
     finally:

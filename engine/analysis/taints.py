@@ -20,7 +20,7 @@ def taint_problems(
 ) -> Iterator[Problem]:
     """What is wrong with taints and what a policy says of them, on each of the inventories; `seen` are all taints."""
     yield from _unseen(policy, stages, seen)
-    yield from _untolerated(policy, selections, stages)
+    yield from untolerated_pools(policy, selections, stages)
 
 
 # Names of taints
@@ -66,7 +66,7 @@ def all_taints(stage: Stage) -> Iterator[Taint]:
 # Pools whose taints nothing tolerates
 
 
-def _untolerated(policy: CompiledPolicy, selections: Selections, stages: Sequence[Stage]) -> Iterator[Problem]:
+def untolerated_pools(policy: CompiledPolicy, selections: Selections, stages: Sequence[Stage]) -> Iterator[Problem]:
     """That a policy leaves only pools that bar its pods by a taint, whatever the pod, which nothing tolerates; or that
     a share of its strict split does.
     """
@@ -153,7 +153,7 @@ def untolerated(index: int, beside: Sequence[CompiledPolicy], stage: Stage, effe
 
 def _may_name(policy: CompiledPolicy, pool: int | None, taint: Taint, stage: Stage) -> bool:
     """Whether a policy tolerates a taint for some pod; without a `pool`, of any pool or of a node in none."""
-    return any(_true_of(entry, pool, taint, stage) for entry in policy.tolerate)
+    return any(_true_of(entry, pool, taint, stage.of(policy)) for entry in policy.tolerate)
 
 
 def _true_of(entry: CompiledTolerance, pool: int | None, taint: Taint, stage: Stage) -> bool:

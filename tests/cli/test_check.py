@@ -168,5 +168,11 @@ def test_bundles_that_decide_together_are_looked_at_together(bayplan: Bayplan, t
     ran = bayplan("check", *folders, "--pools", tmp_path / "pools.yaml", "--together")
     assert ran.status == 0
     assert "`a-only` and `b-only` together leave no pool to a pod" in ran.out
+    assert "redundant-policy" not in ran.out
+    same = (folders[0] / "policy.yaml").read_text().replace("a-only", "b-too")
+    (folders[1] / "policy.yaml").write_text(same)
+    ran = bayplan("check", *folders, "--pools", tmp_path / "pools.yaml", "--together", "--strict")
+    assert ran.status == 1
+    assert "`b-too` changes nothing: `a-only` applies wherever it does" in ran.out
     (folders[1] / "policy.yaml").write_text("nonsense")  # what has errors is left out
     assert bayplan("check", *folders, "--together").status == 1
