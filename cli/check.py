@@ -14,6 +14,7 @@ example:
   bayplan check policies/gpu --pools nodes.yaml --strict
   bayplan check policies/gpu --since origin/main
   bayplan check policies/gpu policies/isolation --together
+  bayplan check --bundle policies/gpu --owns gpu- --bundle policies/net --owns net-
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cli.errors import UnsoundError
+from cli.errors import CommandError, UnsoundError
 from cli.inputs import (
     A_BUNDLE,
     Place,
+    add_bundles,
     add_cluster,
     add_pools,
     apart,
@@ -38,6 +40,8 @@ from cli.inputs import (
     given_inventory,
     loaded,
     located,
+    owned,
+    within,
 )
 from cli.terminal import GREEN, RED, amount, styled
 from engine.analysis import (
@@ -81,13 +85,16 @@ class Report:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bundles", metavar="BUNDLE", nargs="+", type=bundle_named, help=A_BUNDLE)
+    parser.add_argument("bundles", metavar="BUNDLE", nargs="*", type=bundle_named, help=A_BUNDLE)
+    add_bundles(parser, required=False, about="a bundle that decides together with the others; may be repeated")
     parser.add_argument("--strict", action="store_true", help="warnings are errors")
     parser.add_argument(
         "--since", metavar="REF", help="refuse a version that says less than what changed since this revision of Git"
     )
     parser.add_argument(
-        "--together", action="store_true", help="the bundles decide together: what do policies of one do to another's?"
+        "--together",
+        action="store_true",
+        help="the bundles decide together, as those of --bundle do: what do policies of one do to another's?",
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="say what could not be decided, too")
     parser.add_argument("-o", "--output", choices=["text", "json"], default="text", help="how to print (text)")
@@ -98,8 +105,14 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     pools = given_inventory(args)
     cluster = {field: value for field, value in given_cluster(args).items() if value}
-    reports = [examined(path, pools, cluster) for path in args.bundles]
-    if args.together:
+    if bool(args.bundles) == bool(args.bundle):
+        raise CommandError("say which bundles: BUNDLE…, or --bundle BUNDLE for those that decide together")
+    owns = owned(args)
+    reports = [examined(path, pools, cluster) for path in args.bundles or args.bundle]
+    for report, prefixes in zip(reports, owns, strict=True) if args.bundle else ():
+        if prefixes and not report.count("error"):
+            within(report.path, loaded(report.path), prefixes)
+    if args.together or args.bundle:
         reports = _together(reports, pools, cluster)
     if args.since is not None:
         reports = [_since(report, args) for report in reports]

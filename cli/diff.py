@@ -3,6 +3,7 @@
 OLD and NEW are folders, or sources as `serve --bundle` has them; with --since, OLD is what the folder was at a revision
 of the Git repository that holds it. Each policy that decides otherwise comes with a pod that shows it, on the pools
 given, or on those of the bundles' own tests. Over given pods it tells which workloads would be placed otherwise.
+With `--bundle`, other bundles decide together with both.
 Exit status: 0 no decision changes, 1 some do, or may, 2 could not run; with --detailed-exitcode, as terraform has it:
 0 no decision changes, 1 could not run, 2 some do, or may.
 
@@ -10,6 +11,7 @@ example:
   bayplan diff --since origin/main policies/gpu
   bayplan diff policies/gpu-1.2 policies/gpu --pods manifests/ --pools nodes.yaml
   bayplan diff --since main policies/gpu --context staging -o markdown
+  bayplan diff policies/gpu-1.2 policies/gpu --bundle policies/net --pods manifests/ --pools nodes.yaml
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ from cli.changes import Comparison, as_json, as_text
 from cli.errors import CommandError, UnsoundError
 from cli.inputs import (
     Place,
+    add_bundles,
     add_cluster,
     add_pods,
     add_pools,
+    apart,
     existing,
     given_cluster,
     given_inventory,
@@ -35,6 +39,7 @@ from cli.inputs import (
     names_cluster,
     read_inventory,
     running_pods,
+    together,
 )
 from delivery import SourceError, bundle_at, bundle_from
 from engine.analysis import Revisions, Version, inventories_of, revised
@@ -42,11 +47,12 @@ from engine.bundle import Bundle
 from engine.decision import OWN_NAMESPACE, Decider
 from engine.documents import BundleError
 from engine.pools import Inventory
-from engine.program import compile_bundle
+from engine.program import Program, compile_bundle
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundles", metavar="OLD NEW", nargs="+", help="two bundles; with --since REF, only the new one")
+    add_bundles(parser, required=False, about="another bundle, which decides together with both; may be repeated")
     parser.add_argument("--since", metavar="REF", help="compare with what the folder was at this revision of Git")
     parser.add_argument(
         "--credentials",
@@ -67,8 +73,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     old, new = _versions(args)
-    revisions = compared(old, new, args)
-    comparison = Comparison(revisions, *_moves(old, new, revisions, args))
+    beside = _beside(old, new, args)
+    revisions = compared(old, new, args, beside)
+    comparison = Comparison(revisions, *_moves(old, new, beside, revisions, args))
     if args.output == "json":
         print(json.dumps(as_json(comparison), indent=2))
     elif args.output == "markdown":
@@ -80,10 +87,19 @@ def run(args: argparse.Namespace) -> int:
     return int(comparison.differs)
 
 
-def compared(old: Version, new: Version, args: argparse.Namespace) -> Revisions:
-    """What changes, on the pools that the arguments name, or else on those of both bundles."""
+def compared(old: Version, new: Version, args: argparse.Namespace, beside: Sequence[Program] = ()) -> Revisions:
+    """What changes, on the pools that the arguments name, or else on those of both bundles; `beside` decide, too."""
     cluster = {field: value for field, value in given_cluster(args).items() if value}
-    return revised(old, new, _inventories(old.bundle, new.bundle, given_inventory(args)), cluster)
+    return revised(old, new, _inventories(old.bundle, new.bundle, given_inventory(args)), cluster, beside)
+
+
+def _beside(old: Version, new: Version, args: argparse.Namespace) -> list[Program]:
+    """The programs of the bundles that decide together with both."""
+    others = together(args)
+    bundles = [bundle for bundle, _ in others]
+    for version in (old, new):
+        apart([str(version.bundle.revision), *(args.bundle or ())], [version.bundle, *bundles])
+    return [program for _, program in others]
 
 
 def _inventories(old: Bundle, new: Bundle, given: Inventory | None) -> Sequence[tuple[str, Inventory]]:
@@ -149,16 +165,17 @@ def _unusable(what: str, error: BundleError) -> UnsoundError:
 
 
 def _moves(
-    old: Version, new: Version, revisions: Revisions, args: argparse.Namespace
+    old: Version, new: Version, beside: Sequence[Program], revisions: Revisions, args: argparse.Namespace
 ) -> tuple[int | None, Sequence[Move]]:
     """How many pods were decided, None if none were asked about, and what becomes of those that fare otherwise."""
     if not args.pods and not names_cluster(args):
         return None, ()
-    reading = any(looks_at_pools(version.program) for version in (old, new))
+    reading = any(map(looks_at_pools, (old.program, new.program, *beside)))
     pools = inventory(args) if reading else read_inventory(args)
     cluster = given_cluster(args)
     before, after = (
-        Decider(version.program, pools, cluster=cluster, namespaces=(OWN_NAMESPACE,)) for version in (old, new)
+        Decider((version.program, *beside), pools, cluster=cluster, namespaces=(OWN_NAMESPACE,))
+        for version in (old, new)
     )
     pods = running_pods(args)
     changed = {name for one in revisions.policies for name in (one.name, one.was) if name and one.kind != "rewritten"}

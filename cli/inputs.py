@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import CommandError
+from cli.owned import OfBundle, Owner, overlaps, said_of
 from delivery import ARCHIVES, Batch, SourceError, bundle_as_read, pieces, pieces_of, read_documents, streamed_documents
 from engine.bundle import Bundle
 from engine.decision import OWN_NAMESPACE, Decider
@@ -82,15 +83,20 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_bundles(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """The argument that says which bundle decides, or which ones together."""
+def add_bundles(
+    parser: argparse.ArgumentParser,
+    *,
+    required: bool = True,
+    about: str = f"{A_BUNDLE}; of several, all decide together",
+) -> None:
+    """The arguments that say which bundle decides, or which ones together, and whose names of policies are."""
+    parser.add_argument("--bundle", metavar="BUNDLE", type=bundle_named, required=required, action="append", help=about)
     parser.add_argument(
-        "--bundle",
-        metavar="BUNDLE",
-        type=bundle_named,
-        required=required,
-        action="append",
-        help=f"{A_BUNDLE}; of several, all decide together",
+        "--owns",
+        action=OfBundle,
+        many=True,
+        metavar="PREFIX",
+        help="how names of policies of the bundle before it may begin, as `serve` is told; may be repeated",
     )
 
 
@@ -101,13 +107,42 @@ def decider(args: argparse.Namespace) -> Decider:
 
 def decider_and_nodes(args: argparse.Namespace) -> tuple[Decider, Sequence[Json]]:
     """The same, and the Nodes that the pools are known from, as far as there are some."""
-    bundles = [loaded(place) for place in args.bundle]
-    apart(args.bundle, bundles)
-    programs = [compiled(place, bundle) for place, bundle in zip(args.bundle, bundles, strict=True)]
+    programs = [program for _, program in together(args)]
     pools, nodes = _read(args)
     if any(map(looks_at_pools, programs)):
         _told_if_none(pools)
     return Decider(programs, pools, cluster=given_cluster(args), namespaces=(OWN_NAMESPACE,)), nodes
+
+
+def together(args: argparse.Namespace) -> list[tuple[Bundle, Program]]:
+    """The bundles that the arguments of `add_bundles` name, of which no two say anything of one name."""
+    places: Sequence[Place] = args.bundle or ()
+    owned(args)
+    bundles = [loaded(place) for place in places]
+    apart(places, bundles)
+    for place, bundle, owns in zip(places, bundles, owned(args), strict=True):
+        within(place, bundle, owns)
+    return [(bundle, compiled(place, bundle)) for place, bundle in zip(places, bundles, strict=True)]
+
+
+def owned(args: argparse.Namespace) -> list[Sequence[str]]:
+    """How names of policies of each bundle may begin; as they like where that is said of none."""
+    places: Sequence[Place] = args.bundle or ()
+    owns = [said_of(args, place).get("owns", ()) for place in range(len(places))]
+    if any(behind == 0 for behind, *_ in getattr(args, "noted", ())) and len(places) != 1:
+        raise CommandError("--owns stands behind the --bundle that it is about")
+    if any(owns):
+        for wrong in overlaps([Owner(str(place), one) for place, one in zip(places, owns, strict=True)]):
+            raise CommandError(wrong)
+    return owns
+
+
+def within(place: Place, bundle: Bundle, owns: Sequence[str]) -> None:
+    """Refuse a bundle with a policy whose name does not begin as the bundle's may, if anything is said of that."""
+    for policy in bundle.policies if owns else ():
+        if not policy.name.startswith(tuple(owns)):
+            expected = " or ".join(f"`{prefix}`" for prefix in owns)
+            raise CommandError(f"{place}/{policy.span}: `{policy.name}` does not begin with {expected}, as --owns says")
 
 
 def apart(places: Sequence[Place], bundles: Sequence[Bundle]) -> None:

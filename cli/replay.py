@@ -22,7 +22,7 @@ from typing import Any
 from audit import Moves, StoredDecision, StoredDecisions, UnusableError
 from cli.changes import Comparison, as_json, as_text
 from cli.errors import CommandError
-from cli.inputs import add_bundles, add_pools, compiled, given_inventory, loaded
+from cli.inputs import add_bundles, add_pools, compiled, given_inventory, loaded, together
 from cli.narrative import told
 from cli.stored import add_store, kept_in, time_of
 from cli.terminal import GREEN, RED, amount, styled, table
@@ -119,7 +119,7 @@ def _told(stored: StoredDecision, decision: Decision, verdict: str) -> Iterator[
 def _other(stored: StoredDecision, args: argparse.Namespace, inventory: Inventory | None) -> Decider:
     """Who decides in place of those of then."""
     if args.bundle:
-        return stored.judge([compiled(place, loaded(place)) for place in args.bundle], inventory)
+        return stored.judge([program for _, program in together(args)], inventory)
     if stored.decider is None or inventory is None:
         raise UnusableError(f"`{stored.named.revision}` was not kept: say another with --bundle")
     return stored.decider.renewed(inventory)

@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from itertools import combinations
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.errors import CommandError
 from cli.inputs import existing
+from cli.owned import OfBundle, Owner, overlaps, said_of
 
 if TYPE_CHECKING:
     from delivery import Trusted
     from engine.documents import Source
     from webhook import BundleOptions
-
-
-class _OfBundle(argparse.Action):
-    """Notes what a flag says, and behind which `--bundle` it stands; `many`, if it may be repeated for one of them."""
-
-    def __init__(self, *args: Any, many: bool = False, **more: Any) -> None:
-        super().__init__(*args, **more)
-        self.many = many
-
-    def __call__(self, _: object, namespace: argparse.Namespace, values: Any, __: str | None = None) -> None:
-        noted = getattr(namespace, "noted", ())
-        behind = len(namespace.bundle or ())
-        said = True if self.nargs == 0 else values
-        namespace.noted = (*noted, (behind, self.dest, self.many, said))
 
 
 def add_bundles(parser: argparse.ArgumentParser) -> None:
@@ -45,35 +31,35 @@ def add_bundles(parser: argparse.ArgumentParser) -> None:
     bundles = parser.add_argument_group("bundle")
     bundles.add_argument(
         "--poll",
-        action=_OfBundle,
+        action=OfBundle,
         type=float,
         metavar="SECONDS",
         help="how often a bundle that is elsewhere is asked for, a fifth more or less (default: 60)",
     )
     bundles.add_argument(
         "--timeout",
-        action=_OfBundle,
+        action=OfBundle,
         type=float,
         metavar="SECONDS",
         help="how long one question to such a source may take (default: 60)",
     )
     bundles.add_argument(
         "--credentials",
-        action=_OfBundle,
+        action=OfBundle,
         metavar="DIR",
         help="what is shown to the source: files username, password, bearerToken, identity, known_hosts, ca.crt, "
         ".dockerconfigjson; read again at each use",
     )
     bundles.add_argument(
         "--shadow",
-        action=_OfBundle,
+        action=OfBundle,
         metavar="SOURCE",
         help="another bundle in its place, asked about the same pods after they are answered; what it would do "
         "otherwise is logged",
     )
     bundles.add_argument(
         "--previous",
-        action=_OfBundle,
+        action=OfBundle,
         metavar="SOURCE",
         help="with --rollout-bundle, the bundle in its place that decides about the other workloads",
     )
@@ -86,7 +72,7 @@ def add_bundles(parser: argparse.ArgumentParser) -> None:
     )
     bundles.add_argument(
         "--params",
-        action=_OfBundle,
+        action=OfBundle,
         many=True,
         metavar="FILE",
         help="constants of this cluster that take the place of the bundle's: YAML, a map; read again when it changes; "
@@ -94,14 +80,14 @@ def add_bundles(parser: argparse.ArgumentParser) -> None:
     )
     bundles.add_argument(
         "--param",
-        action=_OfBundle,
+        action=OfBundle,
         many=True,
         metavar="NAME=VALUE",
         help="one such constant, its value as YAML; may be repeated",
     )
     bundles.add_argument(
         "--owns",
-        action=_OfBundle,
+        action=OfBundle,
         many=True,
         metavar="PREFIX",
         help="how names of the bundle's policies may begin; may be repeated (default: as they like, if it is the only "
@@ -109,7 +95,7 @@ def add_bundles(parser: argparse.ArgumentParser) -> None:
     )
     bundles.add_argument(
         "--refuse-conflicts",
-        action=_OfBundle,
+        action=OfBundle,
         nargs=0,
         help="do not activate a bundle of whose policies `check` says what they do to each other on its own pools",
     )
@@ -119,36 +105,36 @@ def add_bundles(parser: argparse.ArgumentParser) -> None:
 def _add_trust(trust: argparse._ArgumentGroup) -> None:
     trust.add_argument(
         "--key",
-        action=_OfBundle,
+        action=OfBundle,
         many=True,
         metavar="FILE",
         help="a public key that signs archives (PEM), or a folder of them; read again at each use; may be repeated",
     )
     trust.add_argument(
         "--allowed-signers",
-        action=_OfBundle,
+        action=OfBundle,
         many=True,
         metavar="FILE",
         help="who signs commits and tags, as `ssh-keygen -Y verify` reads it; read again at each use; may be repeated",
     )
     trust.add_argument(
         "--signature",
-        action=_OfBundle,
+        action=OfBundle,
         choices=("required", "optional"),
         help="whether a bundle must be signed (default: where --key or --allowed-signers is given)",
     )
     trust.add_argument(
-        "--bundle-name", action=_OfBundle, metavar="NAME", help="the bundle that it has to be (default: any)"
+        "--bundle-name", action=OfBundle, metavar="NAME", help="the bundle that it has to be (default: any)"
     )
     trust.add_argument(
         "--allow-older",
-        action=_OfBundle,
+        action=OfBundle,
         nargs=0,
         help="take a signed version that is older than the newest one seen; --state remembers it",
     )
     trust.add_argument(
         "--allow-digest",
-        action=_OfBundle,
+        action=OfBundle,
         nargs=0,
         help="take a signature of the archive's bytes, as of `cosign sign-blob`, which does not say what they are",
     )
@@ -168,10 +154,7 @@ def _bundle(args: argparse.Namespace, place: int) -> BundleOptions:
     from delivery import Overrides
     from webhook import BundleOptions
 
-    said: dict[str, Any] = {}
-    for behind, name, many, value in getattr(args, "noted", ()):
-        if len(args.bundle) == 1 or behind in (0, place + 1):
-            said[name] = [*said.get(name, ()), value] if many else value
+    said = said_of(args, place)
     params = tuple(_param(pair) for pair in said.get("param", ()))
     return BundleOptions(
         source=args.bundle[place],
@@ -228,28 +211,8 @@ def _check_rollout(bundles: Sequence[BundleOptions], percent: int | None, *, sta
 
 def _check_together(bundles: Sequence[BundleOptions]) -> None:
     """Refuse bundles of which it is not certain that no two hold a policy of the same name."""
-    for wrong in _overlaps(bundles):
+    for wrong in overlaps([Owner(one.source, one.owns) for one in bundles]):
         raise CommandError(wrong)
-
-
-def _overlaps(bundles: Sequence[BundleOptions]) -> Iterator[str]:
-    for one in bundles if len(bundles) > 1 else ():
-        if not one.owns:
-            others = ", ".join(f"`{other.source}`" for other in bundles if other is not one)
-            yield (
-                f"say with --owns how names of policies of bundle `{one.source}` begin, behind its --bundle: it serves "
-                f"beside {others}, and no two may hold a policy of the same name"
-            )
-    for one, other in combinations(bundles, 2):
-        if one.source == other.source:
-            yield f"bundle `{one.source}` is given twice: say all that it --owns behind one --bundle"
-        for mine in one.owns:
-            for its in other.owns:
-                if mine.startswith(its) or its.startswith(mine):
-                    yield (
-                        f"--owns `{mine}` of bundle `{one.source}` and --owns `{its}` of bundle `{other.source}` "
-                        "overlap: a policy could be either's to say; give prefixes of which none begins with another"
-                    )
 
 
 def _trusted(said: dict[str, Any]) -> Trusted | None:

@@ -2,9 +2,12 @@
 
 Exit status: 0 all passed, 1 some failed, 2 could not run.
 
+With several `--bundle`s all of them decide together: does each do what its tests expect when the others have a say?
+
 example:
   bayplan test policies/gpu
   bayplan test policies/gpu --run 'gpu: four'
+  bayplan test --bundle policies/gpu --owns gpu- --bundle policies/net --owns net-
 """
 
 from __future__ import annotations
@@ -17,13 +20,14 @@ from typing import Any
 
 from audit import unified
 from cli.errors import CommandError
-from cli.inputs import A_BUNDLE, Place, bundle_named, compiled, loaded
+from cli.inputs import A_BUNDLE, Place, add_bundles, bundle_named, compiled, loaded, together
 from cli.terminal import GREEN, RED, amount, coloured, styled
 from engine.analysis import Result, run_tests
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("bundles", metavar="BUNDLE", nargs="+", type=bundle_named, help=A_BUNDLE)
+    parser.add_argument("bundles", metavar="BUNDLE", nargs="*", type=bundle_named, help=f"{A_BUNDLE}; each by itself")
+    add_bundles(parser, required=False)
     parser.add_argument(
         "--run", metavar="REGEX", default="", help="only cases whose name, `test: case`, matches somewhere"
     )
@@ -35,7 +39,14 @@ def run(args: argparse.Namespace) -> int:
         wanted = re.compile(args.run)
     except re.error as error:
         raise CommandError(f"--run `{args.run}` is not a regular expression: {error}") from error
-    results = {path: list(_results(path, wanted)) for path in args.bundles}
+    if bool(args.bundles) == bool(args.bundle):
+        raise CommandError(
+            "say which bundles: BUNDLE… for each by itself, or --bundle BUNDLE for those that decide together"
+        )
+    if args.bundle:
+        results = dict(_together(args, wanted))
+    else:
+        results = {path: list(_results(path, wanted)) for path in args.bundles}
     every = [result for some in results.values() for result in some]
     if not every:
         raise CommandError(f"no case matches --run `{args.run}`" if args.run else "no tests: put some into `tests/`")
@@ -51,6 +62,14 @@ def run(args: argparse.Namespace) -> int:
 def _results(path: Place, wanted: re.Pattern[str]) -> Iterator[Result]:
     bundle = loaded(path)
     return run_tests(bundle, compiled(path, bundle), lambda name: bool(wanted.search(name)))
+
+
+def _together(args: argparse.Namespace, wanted: re.Pattern[str]) -> Iterator[tuple[Place, list[Result]]]:
+    """The results of each bundle's cases, decided by all of them."""
+    deciding = together(args)
+    for place, (bundle, program) in zip(args.bundle, deciding, strict=True):
+        others = [other for _, other in deciding if other is not program]
+        yield place, list(run_tests(bundle, program, lambda name: bool(wanted.search(name)), others))
 
 
 def difference(result: Result) -> list[str]:

@@ -2,13 +2,13 @@
 
 Each bundle is examined by itself where it is activated. Looked for here is what takes two of them:
 
-- Policies of different bundles that leave a pod no pool together, though each leaves some. Each claim is shown by a pod,
-  which the engine has decided by all of them. Tried are the pods of the bundles' tests and examples, and such as are
-  made up for pairs of policies.
+- Policies of different bundles that leave a pod no pool together, though each leaves some. Each claim is shown by a
+  pod, which the engine has decided by all of them. Tried are the pods of the bundles' tests and examples, and such as
+  are made up for pairs of policies.
 - A policy that one of another bundle makes redundant: that one applies wherever this one does, whatever their bundles
   let off, asks for no more nodes by its own constants, and is in no more careful mode.
-- What is said of one bundle alone about taints that no policy tolerates is said anew, for a policy of another bundle may
-  tolerate them.
+- What is said of one bundle alone about taints that no policy tolerates is said anew, for a policy of another bundle
+  may tolerate them.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.bundle import Bundle, Case, Test
@@ -57,15 +57,19 @@ def _failure(result: Result) -> Problem:
     return Problem("failed-case", f"the case `{result.name}` fails: {', '.join(differing)}", result.span)
 
 
-def run_tests(bundle: Bundle, program: Program, wanted: Callable[[str], bool] = bool) -> Iterator[Result]:
+def run_tests(
+    bundle: Bundle, program: Program, wanted: Callable[[str], bool] = bool, beside: Sequence[Program] = ()
+) -> Iterator[Result]:
     """The results of the cases whose name (`test: case`) is wanted, in order of the tests' names.
 
-    Raises BundleError for what the cases or the files that they name can't be read as.
+    `beside` are the programs of other bundles that decide together with this one. Raises BundleError for what the cases
+    or the files that they name can't be read as.
     """
     for test in bundle.tests:
         cases = [case for case in test.cases if wanted(f"{test.name}: {case.name}")]
         if cases:
-            decider = Decider(program, inventory_of(bundle, test), cluster=test.cluster, params=test.params)
+            here = replace(program, params={**program.params, **test.params})  # of this bundle, and of no other
+            decider = Decider((here, *beside), inventory_of(bundle, test), cluster=test.cluster)
             for case in cases:
                 yield run_case(test, case, decider, incoming_pods(bundle, test, case))
 

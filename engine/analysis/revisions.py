@@ -106,10 +106,15 @@ class Revisions:
 
 
 def revised(
-    old: Version, new: Version, inventories: Sequence[tuple[str, Inventory]], cluster: Mapping[str, Any] | None = None
+    old: Version,
+    new: Version,
+    inventories: Sequence[tuple[str, Inventory]],
+    cluster: Mapping[str, Any] | None = None,
+    beside: Sequence[Program] = (),
 ) -> Revisions:
-    """What changes from one bundle to another, on these inventories. `cluster` is what is known of it: name, labels."""
-    comparison = _Comparison(old, new, inventories or (("no pools", Inventory((), 0)),), cluster or {})
+    """What changes from one bundle to another, on these inventories. `cluster` is what is known of it: name, labels;
+    `beside` are the programs of other bundles, which decide together with either."""
+    comparison = _Comparison(old, new, inventories or (("no pools", Inventory((), 0)),), cluster or {}, beside)
     revisions = (old.bundle.revision, new.bundle.revision)
     names = tuple(name for name, _ in inventories)
     if revisions[0].digest == revisions[1].digest:
@@ -121,12 +126,17 @@ class _Side:
     """One of the two bundles on the inventories."""
 
     def __init__(
-        self, version: Version, inventories: Iterable[tuple[str, Inventory]], cluster: Mapping[str, Any], meter: Budget
+        self,
+        version: Version,
+        inventories: Iterable[tuple[str, Inventory]],
+        cluster: Mapping[str, Any],
+        beside: Sequence[Program],
+        meter: Budget,
     ) -> None:
         self.bundle, self.program = version
         self.meter, self._cluster = meter, cluster
         self.deciders = [
-            (name, Decider(self.program, pools, cluster=cluster, namespaces=(OWN_NAMESPACE,)))
+            (name, Decider((self.program, *beside), pools, cluster=cluster, namespaces=(OWN_NAMESPACE,)))
             for name, pools in inventories
         ]
         self.stages = [Stage(name, decider, meter) for name, decider in self.deciders]
@@ -163,9 +173,10 @@ class _Comparison:
         new: Version,
         inventories: Sequence[tuple[str, Inventory]],
         cluster: Mapping[str, Any],
+        beside: Sequence[Program],
     ) -> None:
         self.meter = Budget(WORK)
-        self.old, self.new = (_Side(version, inventories, cluster, self.meter) for version in (old, new))
+        self.old, self.new = (_Side(version, inventories, cluster, beside, self.meter) for version in (old, new))
         seen: dict[str, Candidate] = {}
         for bundle in (new.bundle, old.bundle):
             for one in own_pods(bundle):

@@ -62,7 +62,7 @@ def test_a_command_that_is_not_there(bayplan: Bayplan) -> None:
     assert "init, check, test" in bayplan("zzz").err
 
 
-@pytest.mark.parametrize("words", [("check",), ("explain", "x"), ("pools", "-o", "xml"), ("--colour",)])
+@pytest.mark.parametrize("words", [("build",), ("explain", "x"), ("pools", "-o", "xml"), ("--colour",)])
 def test_wrong_arguments(bayplan: Bayplan, words: tuple[str, ...]) -> None:
     ran = bayplan(*words)
     assert ran.status == 2
