@@ -84,7 +84,7 @@ def _sign_there(args: argparse.Namespace) -> int:
         raise CommandError("--output: the signature of what is in a registry is put there; `bayplan pull` takes it out")
     try:
         pulled = pull(target, credentials)
-        bundle, signature = _signed(args, pulled.archive)
+        bundle, signature = _signed(args, pulled.archive, pulled.digest.removeprefix("sha256:"))
         pinned = target._replace(tag=pulled.tag, digest=pulled.digest, versions="")
         attach(pinned, signature, credentials)
     except SourceError as error:
@@ -93,8 +93,11 @@ def _sign_there(args: argparse.Namespace) -> int:
     return 0
 
 
-def _signed(args: argparse.Namespace, data: bytes) -> tuple[Bundle, bytes]:
-    """The bundle in an archive, and the archive's signature. Raises SourceError, BundleError and CommandError."""
+def _signed(args: argparse.Namespace, data: bytes, *manifest: str) -> tuple[Bundle, bytes]:
+    """The bundle in an archive, and its signature and that of its manifest in a registry, if it has one.
+
+    Raises SourceError, BundleError and CommandError.
+    """
     archive = opened(data)
     bundle, problems = bundle_of(archive.files)
     if bundle is None:
@@ -102,7 +105,7 @@ def _signed(args: argparse.Namespace, data: bytes) -> tuple[Bundle, bytes]:
     now = datetime.datetime.now(datetime.UTC)
     expires = now + args.expires if args.expires else None
     digest, revision = hashlib.sha256(data).hexdigest(), archive.manifest.revision
-    statement = Statement(digest, bundle.name, bundle.version, revision, now, expires)
+    statement = Statement(digest, bundle.name, bundle.version, revision, now, expires, manifest)
     try:
         key = private_key(args.key.read_bytes(), str(args.key), _passphrase(args))
     except BadKeyError as error:

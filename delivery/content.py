@@ -34,9 +34,10 @@ class Content:
     where a source is read file by file. `version` is how the source calls this state: a commit, a digest; equal as long
     as nothing has changed. `origin` says for people where it is from, with the version and without credentials.
 
-    `archive` is the SHA-256 (hexadecimal) of the archive that the files were in, empty where there was none;
-    `attestations` are the sigstore bundles (JSON) that came with it, not verified yet; `objects` the signed objects of
-    Git that lead to the files: the tag, if one was asked for, and the commit.
+    `archive` is the SHA-256 (hexadecimal) of the archive that the files were in, empty where there was none, and
+    `manifest` that of what a registry keeps of it, which names the archive by its digest; `attestations` are the
+    sigstore bundles (JSON) that came with it, not verified yet; `objects` the signed objects of Git that lead to the
+    files: the tag, if one was asked for, and the commit.
     """
 
     version: str
@@ -46,6 +47,7 @@ class Content:
     archive: str = ""
     attestations: tuple[bytes, ...] = field(default=(), repr=False)
     objects: tuple[SignedObject, ...] = field(default=(), repr=False)
+    manifest: str = ""
 
 
 class SourceError(Exception):

@@ -235,6 +235,7 @@ def _written(content: Content) -> dict[str, Any]:
         "version": content.version,
         "origin": content.origin,
         "archive": content.archive,
+        "manifest": content.manifest,
         "files": {name: _text(data) for name, data in content.files.items()},
         "attestations": [_text(one) for one in content.attestations],
         "objects": [[one.name, _text(one.payload), _text(one.signature)] for one in content.objects],
@@ -247,6 +248,7 @@ def _content(told: Mapping[str, Any]) -> Content:
         origin=str(told["origin"]),
         files={str(name): _bytes(data) for name, data in told["files"].items()},
         archive=str(told["archive"]),
+        manifest=str(told.get("manifest", "")),  # what was kept before there were any has none
         attestations=tuple(_bytes(one) for one in told["attestations"]),
         objects=tuple(SignedObject(str(name), _bytes(one), _bytes(by)) for name, one, by in told["objects"]),
     )

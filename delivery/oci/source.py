@@ -63,6 +63,7 @@ class OciSource:
             origin=str(named),
             files=files_of(archive),
             archive=digest_of(archive).removeprefix("sha256:"),
+            manifest=digest.removeprefix("sha256:"),
             attestations=tuple(attestations),
         )
 

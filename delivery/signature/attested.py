@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from delivery.signature.envelope import PAYLOAD_TYPE, DigestSignature, Envelope, Signature, read_attestation
 from delivery.signature.errors import Fault, SignatureError
 from delivery.signature.keys import PublicKey
-from delivery.signature.statement import ForeignStatementError, Statement, read_statement
+from delivery.signature.statement import ForeignStatementError, Statement, read_signing, read_statement
 from delivery.signature.strict_json import UnreadableError
 from delivery.signature.trust import SKEW, Trust, Verified
 
 SIGN = "sign this archive with `bayplan sign`"
+_OR_ALLOW = f"{SIGN}, or take signatures without a statement (`--allow-digest`)"
 
 
-def judged(attestation: bytes, archive: str, name: str, version: str, trust: Trust, now: datetime.datetime) -> Verified:
+class Archive(NamedTuple):
+    """What there is to sign: an archive by its SHA-256, and the manifest that names it in a registry, if one does."""
+
+    archive: str
+    manifest: str = ""
+
+    def among(self, digests: Iterable[str]) -> bool:
+        """Whether it is among what somebody has signed."""
+        return self.archive in digests or bool(self.manifest and self.manifest in digests)
+
+
+def judged(
+    attestation: bytes, archive: Archive, name: str, version: str, trust: Trust, now: datetime.datetime
+) -> Verified:
     """What one attestation is worth for an archive whose bundle calls itself by this name and version.
 
     Raises SignatureError.
@@ -25,8 +40,10 @@ def judged(attestation: bytes, archive: str, name: str, version: str, trust: Tru
     except UnreadableError as error:
         raise SignatureError("unreadable", "signature", str(error), SIGN) from error
     if isinstance(found, DigestSignature):
-        return _judged_digest(found, archive, name, version, trust)
+        return _judged_digest(found, archive.archive, name, version, trust)
     key = _signer(found.signatures, trust, lambda key, value: key.fits(value, found.signed))
+    if signing := _signing(found):
+        return _judged_signing(signing, archive, name, version, trust, key)
     statement = _statement(found, key)
     _compare(statement, archive, name, version, key)
     _in_time(statement, now, key)
@@ -50,15 +67,33 @@ def _judged_digest(found: DigestSignature, archive: str, name: str, version: str
     digest = bytes.fromhex(archive)
     key = _signer((found.signature,), trust, lambda key, value: key.fits_digest(value, found.digest))
     if found.digest != digest:
-        raise _other_archive("messageSignature.messageDigest", found.digest.hex(), archive, key)
+        raise _other_archive("messageSignature.messageDigest", found.digest.hex(), Archive(archive), key)
     if not trust.allow_digest:
         reason = f"{key} has signed the archive's bytes, and says neither which bundle it is nor until when"
-        raise SignatureError(
-            "no-statement", "statement", reason, f"{SIGN}, or take signatures without a statement (`--allow-digest`)"
-        )
+        raise SignatureError("no-statement", "statement", reason, _OR_ALLOW)
     return Verified(
         "digest", f"the archive of {name} {version} is signed by {key}, without a statement", str(key), version
     )
+
+
+def _signing(envelope: Envelope) -> tuple[str, ...]:
+    """The digests of what `cosign sign` has signed; none where the envelope says something else."""
+    try:
+        return read_signing(envelope.payload) if envelope.payload_type == PAYLOAD_TYPE else ()
+    except (ForeignStatementError, UnreadableError):
+        return ()
+
+
+def _judged_signing(
+    signing: tuple[str, ...], archive: Archive, name: str, version: str, trust: Trust, key: PublicKey
+) -> Verified:
+    if not archive.among(signing):
+        raise _other_archive("subject.digest.sha256", signing[0], archive, key)
+    if not trust.allow_digest:
+        reason = f"{key} has signed it in the registry, and says neither which bundle it is nor until when"
+        raise SignatureError("no-statement", "statement", reason, _OR_ALLOW)
+    words = f"{name} {version} is signed by {key} in the registry, without a statement"
+    return Verified("digest", words, str(key), version)
 
 
 def _signer(signatures: Iterable[Signature], trust: Trust, fits: Callable[[PublicKey, bytes], bool]) -> PublicKey:
@@ -93,8 +128,8 @@ def _statement(envelope: Envelope, key: PublicKey) -> Statement:
         raise SignatureError("bad-statement", "statement", f"{error}; signed by {key}", SIGN) from error
 
 
-def _compare(statement: Statement, archive: str, name: str, version: str, key: PublicKey) -> None:
-    if statement.archive != archive:
+def _compare(statement: Statement, archive: Archive, name: str, version: str, key: PublicKey) -> None:
+    if not archive.among(statement.subjects):
         raise _other_archive("subject.digest.sha256", statement.archive, archive, key)
     compared: tuple[tuple[Fault, str, str, str], ...] = (
         ("wrong-name", "predicate.bundle.name", statement.name, name),
@@ -116,6 +151,7 @@ def _in_time(statement: Statement, now: datetime.datetime, key: PublicKey) -> No
         raise SignatureError("expired", "predicate.expires", reason, remedy)
 
 
-def _other_archive(field: str, said: str, archive: str, key: PublicKey) -> SignatureError:
-    reason = f"{key} has signed sha256:{said}, and the archive is sha256:{archive}"
+def _other_archive(field: str, said: str, archive: Archive, key: PublicKey) -> SignatureError:
+    beside = f", its manifest sha256:{archive.manifest}" if archive.manifest else ""
+    reason = f"{key} has signed sha256:{said}, and the archive is sha256:{archive.archive}{beside}"
     return SignatureError("wrong-digest", field, reason, f"{SIGN}; if you did, it was changed on the way")

@@ -1,7 +1,8 @@
 """What is signed of an archive: which bundle it is, in which version, since when, and until when that may be believed.
 
-An in-toto Statement (v1) with a predicate of our own, which `cosign attest-blob` signs, too. Whoever takes a statement
-takes all of it: a key that is not known may say when not to, so it is refused.
+Signed is the archive by its digest; in a registry also the manifest that names the archive, for that is what cosign
+signs and verifies there. An in-toto Statement (v1) with a predicate of our own, which `cosign attest` and `attest-blob`
+sign, too. Whoever takes a statement takes all of it: a key that is not known may say when not to, so it is refused.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 _STATEMENTS = (STATEMENT, "https://in-toto.io/Statement/v0.1")
 """The older one is what cosign signs; what is read of them is the same."""
 PREDICATE = "https://bayplan.dev/attestation/bundle/v1"
+SIGNING = "https://sigstore.dev/cosign/sign/v1"
+"""What `cosign sign` says of what it signs in a registry, which is nothing."""
+MAX_SUBJECTS = 2
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _KEYS = {
@@ -35,7 +39,10 @@ class ForeignStatementError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`archive` is its SHA-256, hexadecimal; `revision` may be empty; times have a zone, `expires` may be none."""
+    """`archive` is its SHA-256, hexadecimal; `revision` may be empty; times have a zone, `expires` may be none.
+
+    `more` are digests of what else is the same bundle, its manifest. Read from a payload, either may be the other.
+    """
 
     archive: str
     name: str
@@ -43,6 +50,12 @@ class Statement:
     revision: str
     issued: datetime.datetime
     expires: datetime.datetime | None = None
+    more: tuple[str, ...] = ()
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The digests of all that is signed."""
+        return (self.archive, *self.more)
 
     def payload(self, archive_name: str) -> bytes:
         """The bytes to sign; what the archive is called is said for people only."""
@@ -52,7 +65,10 @@ class Statement:
             predicate["expires"] = _written(self.expires)
         whole = {
             "_type": STATEMENT,
-            "subject": [{"name": archive_name, "digest": {"sha256": self.archive}}],
+            "subject": [
+                {"name": archive_name, "digest": {"sha256": self.archive}},
+                *({"name": f"{archive_name}: manifest", "digest": {"sha256": one}} for one in self.more),
+            ],
             "predicateType": PREDICATE,
             "predicate": predicate,
         }
@@ -61,23 +77,39 @@ class Statement:
 
 def read_statement(payload: bytes) -> Statement:
     """The statement of a payload that somebody trusted has signed. Raises ForeignStatementError and UnreadableError."""
-    whole = json_object(payload, "the statement")
-    if (kind := text_at(whole, "_type")) not in _STATEMENTS:
-        raise ForeignStatementError(f"`_type` is `{kind[:100]}`, not `{STATEMENT}`")
+    whole = _stated(payload)
     if (kind := text_at(whole, "predicateType")) != PREDICATE:
         raise ForeignStatementError(f"`predicateType` is `{kind[:100]}`, not `{PREDICATE}`")
     for path, known in _KEYS.items():
         _only(whole, path, known)
     revision = at(whole, "predicate", "bundle", "revision")
     expires = at(whole, "predicate", "expires")
+    archive, *more = _subjects(whole)
     return Statement(
-        _archive(whole),
+        archive,
         text_at(whole, "predicate", "bundle", "name"),
         _version(whole),
         "" if revision is None else text_at(whole, "predicate", "bundle", "revision"),
         _time(whole, "issued"),
         None if expires is None else _time(whole, "expires"),
+        tuple(more),
     )
+
+
+def read_signing(payload: bytes) -> tuple[str, ...]:
+    """The digests of what `cosign sign` has signed, without a word about it; none where this is something else.
+
+    Raises ForeignStatementError and UnreadableError.
+    """
+    whole = _stated(payload)
+    return _subjects(whole) if text_at(whole, "predicateType") == SIGNING else ()
+
+
+def _stated(payload: bytes) -> Mapping[str, Any]:
+    whole = json_object(payload, "the statement")
+    if (kind := text_at(whole, "_type")) not in _STATEMENTS:
+        raise ForeignStatementError(f"`_type` is `{kind[:100]}`, not `{STATEMENT}`")
+    return whole
 
 
 def is_older(version: str, than: str) -> bool:
@@ -86,14 +118,15 @@ def is_older(version: str, than: str) -> bool:
     return other is not None and (one is None or one < other)
 
 
-def _archive(whole: Mapping[str, Any]) -> str:
+def _subjects(whole: Mapping[str, Any]) -> tuple[str, ...]:
     named = objects_at(whole, "subject")
-    if len(named) != 1:
-        raise UnreadableError(f"`subject` has {len(named):,} entries; expected one archive")
-    digest = text_at(named[0], "digest", "sha256")
-    if not _SHA256.fullmatch(digest):
-        raise UnreadableError("`subject[0].digest.sha256` is no SHA-256 in hexadecimal")
-    return digest
+    if not 1 <= len(named) <= MAX_SUBJECTS:
+        raise UnreadableError(f"`subject` has {len(named):,} entries; expected an archive, or it and its manifest")
+    digests = [text_at(one, "digest", "sha256") for one in named]
+    for place, digest in enumerate(digests):
+        if not _SHA256.fullmatch(digest):
+            raise UnreadableError(f"`subject[{place}].digest.sha256` is no SHA-256 in hexadecimal")
+    return tuple(digests)
 
 
 def _version(whole: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from delivery.content import Content
-from delivery.signature.attested import SIGN, judged
+from delivery.signature.attested import SIGN, Archive, judged
 from delivery.signature.errors import FAULTS, Fault, SignatureError
 from delivery.signature.signed_objects import SIGN as SIGN_OBJECT
 from delivery.signature.signed_objects import judged_object
@@ -73,7 +73,7 @@ def _outcomes(
     if way == "archive":
         for attestation in content.attestations[:MAX_SIGNATURES]:
             try:
-                yield judged(attestation, content.archive, name, version, trust, now)
+                yield judged(attestation, Archive(content.archive, content.manifest), name, version, trust, now)
             except SignatureError as error:
                 yield error
     else:

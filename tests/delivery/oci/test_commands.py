@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +15,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cli.main import main
 from delivery.archive import Manifest, packed
 from delivery.oci.artifact import digest_of
+from delivery.oci.reference import Reference
 from tests.delivery.bad_bundles import good
 
+from .conftest import source_of
 from .registries import USER, Between, Registry
 from .test_source import asking_for_basic, shown
 
@@ -108,6 +111,10 @@ def test_what_is_there_is_signed_there(bayplan: Run, open_registry: Registry, re
     assert out.startswith(f"signed small 1.0.0: {address}@sha256:")
     status, out, _ = bayplan("verify", address, "--key", "release.pub", "--name", "small")
     assert (status, "verified" in out) == (0, True)
+    (attestation,) = source_of(Reference(open_registry.host, repository, "1.0.0")).fetch().attestations
+    signed = json.loads(base64.b64decode(json.loads(attestation)["dsseEnvelope"]["payload"]))["subject"]
+    manifest = source_of(Reference(open_registry.host, repository, "1.0.0")).fetch().manifest
+    assert [one["digest"]["sha256"] for one in signed] == [hashlib.sha256(archive()).hexdigest(), manifest]
     bayplan("pull", address, "--to", "pulled.tar.gz")
     assert bayplan("verify", "pulled.tar.gz", "--key", "release.pub")[0] == 0
     assert bayplan("sign", address, "--key", "release.pem", "-o", "x")[0] == 2

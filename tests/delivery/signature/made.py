@@ -62,6 +62,7 @@ def statement(**changed: Any) -> Statement:
         "revision": "0123abc",
         "issued": NOW - DAY,
         "expires": NOW + DAY,
+        "more": (),
     }
     return Statement(**usual | changed)
 

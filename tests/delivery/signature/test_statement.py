@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delivery.signature.statement import ForeignStatementError, Statement, is_older, read_statement
+from delivery.signature.statement import (
+    SIGNING,
+    STATEMENT,
+    ForeignStatementError,
+    Statement,
+    is_older,
+    read_signing,
+    read_statement,
+)
 from delivery.signature.strict_json import UnreadableError
 
 from .made import DIGEST, NOW, statement, with_another
@@ -81,7 +89,12 @@ def test_statements_about_something_else_are_told_apart(path: str, value: str) -
         ("predicate", None, "`predicate` is no object"),
         ("predicate", [], "`predicate` is no object"),
         ("subject", [], "`subject` has 0 entries"),
-        ("subject", [{"digest": {"sha256": DIGEST}}] * 2, "`subject` has 2 entries"),
+        ("subject", [{"digest": {"sha256": DIGEST}}] * 3, "`subject` has 3 entries"),
+        (
+            "subject",
+            [{"digest": {"sha256": DIGEST}}, {"digest": {"sha256": ""}}],
+            "`subject[1].digest.sha256` is no",
+        ),
         ("subject", [{"digest": {"sha512": DIGEST}}], "`digest.sha256` is missing"),
         ("subject", [{"digest": {"sha256": DIGEST.upper()}}], "is no SHA-256"),
         ("subject", [{"digest": {"sha256": DIGEST + "\n"}}], "is no SHA-256"),
@@ -137,3 +150,19 @@ def test_what_is_no_version_is_older_than_what_is_one() -> None:
     assert is_older("", "1.0.0")
     assert not is_older("1.0.0", "x")
     assert not is_older("1.0.0+a", "1.0.0+b")
+
+
+def test_the_manifest_of_a_registry_is_signed_beside_the_archive() -> None:
+    made = statement(more=("0" * 64,))
+    assert read_statement(made.payload("gpu-1.2.0.tar.gz")) == made
+    said = json.loads(made.payload("gpu-1.2.0.tar.gz"))["subject"]
+    assert [one["digest"]["sha256"] for one in said] == [DIGEST, "0" * 64]
+    assert len({one["name"] for one in said}) == 2
+
+
+def test_what_cosign_sign_signs_is_told_apart_from_statements() -> None:
+    signing = {"_type": STATEMENT, "subject": [{"name": "a", "digest": {"sha256": DIGEST}}], "predicateType": SIGNING}
+    assert read_signing(json.dumps({**signing, "predicate": {}}).encode()) == (DIGEST,)
+    assert read_signing(statement().payload("a")) == ()
+    with pytest.raises(UnreadableError):
+        read_signing(json.dumps({**signing, "subject": []}).encode())

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from delivery.content import Content, SignedObject
 from delivery.signature.allowed_signers import Signer, allowed_signers
+from delivery.signature.envelope import attestation_of
 from delivery.signature.errors import SignatureError
+from delivery.signature.statement import SIGNING, STATEMENT
 from delivery.signature.trust import Trust, Verified
 from delivery.signature.verify import MAX_SIGNATURES, verified
 
@@ -28,6 +30,7 @@ from .made import (
     archived,
     attestation,
     digest_attestation,
+    key,
     public,
     ssh_key,
     ssh_public,
@@ -350,3 +353,37 @@ def test_whatever_byte_is_changed_nothing_else_is_let_by(data: st.DataObject) ->
     at = data.draw(st.integers(0, len(ARCHIVE) - 1))
     other = ARCHIVE[:at] + bytes([ARCHIVE[at] ^ flip]) + ARCHIVE[at + 1 :]
     assert outcome(archived(whole, digest=hashlib.sha256(other).hexdigest()), BOTH) == "wrong-digest"
+
+
+MANIFEST = "12" * 32
+IN_REGISTRY = dataclasses.replace(archived(attestation(archive=MANIFEST)), manifest=MANIFEST)
+"""A statement about the manifest alone, as `cosign attest` makes it in a registry."""
+
+
+def signing(digest: str) -> bytes:
+    """What `cosign sign` makes in a registry."""
+    subject = [{"name": "registry.example/gpu", "digest": {"sha256": digest}}]
+    payload = {"_type": STATEMENT, "subject": subject, "predicateType": SIGNING, "predicate": {}}
+    return attestation_of(json.dumps(payload).encode(), key("p256"))
+
+
+def test_a_statement_about_the_manifest_is_about_the_archive() -> None:
+    assert verified(IN_REGISTRY, "gpu", "1.2.0", BOTH, "", NOW).kind == "statement"
+    assert outcome(dataclasses.replace(IN_REGISTRY, manifest="34" * 32), BOTH) == "wrong-digest"
+    assert outcome(dataclasses.replace(IN_REGISTRY, manifest=""), BOTH) == "wrong-digest"
+    both = archived(attestation(more=(MANIFEST,)))
+    for manifest in ("", MANIFEST, "34" * 32):
+        assert verified(dataclasses.replace(both, manifest=manifest), "gpu", "1.2.0", BOTH, "", NOW)
+
+
+def test_what_cosign_signs_in_a_registry_counts_where_digests_do() -> None:
+    content = dataclasses.replace(archived(signing(MANIFEST)), manifest=MANIFEST)
+    assert outcome(content, BOTH) == "no-statement"
+    allowed = dataclasses.replace(BOTH, allow_digest=True)
+    found = verified(content, "gpu", "1.2.0", allowed, "1.1.0", NOW)
+    assert (found.kind, found.version) == ("digest", "1.2.0")
+    assert outcome(content, allowed, seen="1.3.0") == "older"
+    assert outcome(dataclasses.replace(content, manifest="34" * 32), allowed) == "wrong-digest"
+    assert outcome(dataclasses.replace(content, manifest=""), allowed) == "wrong-digest"
+    stranger = attestation_of(b"{}", key("p256", "stranger"))
+    assert outcome(dataclasses.replace(archived(stranger), manifest=MANIFEST), allowed) == "unknown-key"
