@@ -36,6 +36,9 @@ CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 NOT_FOR_PODS = {"key": CONTROL_PLANE, "effect": "NoSchedule"}
 MANIFEST = Path("policies/mine/examples/pod.yaml")
 Labels = Mapping[str, str]
+nightly = pytest.mark.skipif(os.environ.get("BAYPLAN_NIGHTLY") != "1", reason="half a minute for the same page")
+"""In every run the page is followed on plain nodes; of what else pools are known from, each kind has tests of its own.
+"""
 
 
 def commands() -> list[str]:
@@ -209,12 +212,14 @@ def test_on_plain_nodes(cluster: ControlPlane, reader: Start) -> None:
     reader(cluster, lambda labels: labels.get("disktype") == "ssd").follow()
 
 
+@nightly
 def test_on_one_node_that_is_like_no_other(cluster: ControlPlane, reader: Start) -> None:
     """As k3s makes it."""
     cluster.add_node("k3s-1", {CONTROL_PLANE: "true"})
     reader(cluster, lambda labels: labels["kubernetes.io/hostname"] == "k3s-1").follow()
 
 
+@nightly
 def test_on_node_pools_without_nodes(karpenter: Karpenter, reader: Start) -> None:
     karpenter.add(
         node_pool("cheap", requirement(CAPACITY_TYPE, "In", "spot"), weight=50),
@@ -224,6 +229,7 @@ def test_on_node_pools_without_nodes(karpenter: Karpenter, reader: Start) -> Non
     assert {*karpenter.nodes().values()} == {"steady"}
 
 
+@nightly
 def test_on_machine_deployments(cluster_api: ClusterApi, reader: Start) -> None:
     purpose = "node.cluster.x-k8s.io/purpose"
     cluster_api.cluster.apply(
