@@ -10,14 +10,17 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 ROOT = Path(__file__).parent.parent
 LONGEST = ("e2e", "engine", "webhook", "delivery", "cli")
@@ -26,6 +29,9 @@ NO_TESTS = 5
 """How pytest exits where none is left by the arguments."""
 LAST_LINE = re.compile(r"^=+ (\d+ .* in [\d.]+s)\b", re.MULTILINE)
 OUTCOME = re.compile(r"(\d+) (passed|failed|skipped|deselected|xfailed|xpassed|error)")
+
+running: list[subprocess.Popen[bytes]] = []
+printing = threading.Lock()
 
 
 class Ended(NamedTuple):
@@ -52,12 +58,26 @@ def groups() -> dict[str, list[str]]:
 
 
 def run(name: str, paths: Sequence[str], options: Sequence[str]) -> Ended:
+    """Run a process, and print what it said. That goes into a file, for what tests leave running may hold a pipe."""
     began = time.monotonic()
     command = [sys.executable, "-m", "pytest", *paths, *options]
-    done = subprocess.run(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
-    )
-    return Ended(name, done.returncode, done.stdout, time.monotonic() - began)
+    with tempfile.TemporaryFile() as file:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
+        running.append(process)
+        status = process.wait()
+        file.seek(0)
+        said = file.read().decode(errors="replace")
+    ended = Ended(name, status, said, time.monotonic() - began)
+    with printing:
+        print(f"\n{name}, {ended.seconds:.0f} s:\n{said.rstrip()}", flush=True)
+    return ended
+
+
+def stop(*_: object) -> NoReturn:
+    """Whoever asks this process to end is told by all others what they have come to, too; they clear up."""
+    for process in running:
+        process.send_signal(signal.SIGINT)
+    sys.exit(128 + signal.SIGTERM)
 
 
 def main() -> int:
@@ -71,14 +91,13 @@ def main() -> int:
     if given.list:
         print(*(" ".join(paths) for paths in groups().values()), sep="\n")
         return 0
-    began, ended = time.monotonic(), []
+    began = time.monotonic()
+    signal.signal(signal.SIGTERM, stop)
     with ThreadPoolExecutor(max(given.jobs, 1)) as pool:
-        running = [pool.submit(run, name, paths, given.options) for name, paths in groups().items()]
+        started = [pool.submit(run, name, paths, given.options) for name, paths in groups().items()]
         try:
-            for each in as_completed(running):
-                ended.append(one := each.result())
-                print(f"\n{one.name}, {one.seconds:.0f} s:\n{one.said.rstrip()}", flush=True)
-        except KeyboardInterrupt:
+            ended = [one.result() for one in started]
+        except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)  # those that run are interrupted too
             raise
     bad = [one for one in ended if one.status not in (0, NO_TESTS) or (one.status == 0 and not one.outcomes)]
