@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 ROOT = Path(__file__).parent.parent
-LONGEST = ("e2e", "engine", "webhook", "delivery", "cli")
-"""The folders that take minutes, the longest first: the last to start should be short, for the others wait for it."""
+BESIDE = "test_*.py"
+LONGEST = ("e2e", "engine", "delivery", "webhook", BESIDE, "audit", "cluster", "cli")
+"""What takes longest (a quarter of an hour to half a minute) starts first, lest all wait for one in the end."""
 NO_TESTS = 5
 """How pytest exits where none is left by the arguments."""
 LAST_LINE = re.compile(r"^=+ (\d+ .* in [\d.]+s)\b", re.MULTILINE)
@@ -51,10 +52,13 @@ class Ended(NamedTuple):
 
 def groups() -> dict[str, list[str]]:
     """What each process is to run, by its name, in the order in which they start. No test is in none of them."""
-    folders = {path.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").glob("*/**/test_*.py")}
-    files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("test_*.py"))
-    order = sorted(folders, key=lambda name: (LONGEST.index(name) if name in LONGEST else len(LONGEST), name))
-    return {**{f"tests/{name}": [f"tests/{name}"] for name in order}, **({"tests/test_*.py": files} if files else {})}
+    tests = ROOT / "tests"
+    folders = {path.relative_to(tests).parts[0] for path in tests.glob("*/**/test_*.py")}
+    found = {name: [f"tests/{name}"] for name in folders}
+    if beside := sorted(f"tests/{path.name}" for path in tests.glob(BESIDE)):
+        found[BESIDE] = beside
+    order = sorted(found, key=lambda name: (LONGEST.index(name) if name in LONGEST else len(LONGEST), name))
+    return {f"tests/{name}": found[name] for name in order}
 
 
 def run(name: str, paths: Sequence[str], options: Sequence[str]) -> Ended:
