@@ -8,6 +8,7 @@ and end up with gigabytes of what tests have left behind. Further arguments are 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import signal
@@ -18,9 +19,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import BinaryIO, NamedTuple, NoReturn
 
 ROOT = Path(__file__).parent.parent
 BESIDE = "test_*.py"
@@ -31,7 +32,11 @@ NO_TESTS = 5
 LAST_LINE = re.compile(r"^=+ (\d+ .* in [\d.]+s)\b", re.MULTILINE)
 OUTCOME = re.compile(r"(\d+) (passed|failed|skipped|deselected|xfailed|xpassed|error)")
 
-running: list[subprocess.Popen[bytes]] = []
+PROGRESS = re.compile(rb"\[ *(\d+%)\]")
+PROGRESS_SECONDS = 60.0
+
+running: dict[str, tuple[subprocess.Popen[bytes], BinaryIO]] = {}
+"""The processes, and the files that they write what they say into, by their names."""
 printing = threading.Lock()
 
 
@@ -67,8 +72,9 @@ def run(name: str, paths: Sequence[str], options: Sequence[str]) -> Ended:
     command = [sys.executable, "-m", "pytest", *paths, *options]
     with tempfile.TemporaryFile() as file:
         process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
-        running.append(process)
+        running[name] = process, file
         status = process.wait()
+        del running[name]
         file.seek(0)
         said = file.read().decode(errors="replace")
     ended = Ended(name, status, said, time.monotonic() - began)
@@ -77,9 +83,20 @@ def run(name: str, paths: Sequence[str], options: Sequence[str]) -> Ended:
     return ended
 
 
-def stop(*_: object) -> NoReturn:
+def far() -> str:
+    """How far those that run have come."""
+    told = []
+    for name, (_, file) in [*running.items()]:
+        with contextlib.suppress(ValueError):  # closed in this moment
+            end = os.fstat(file.fileno()).st_size
+            *_earlier, last = (b"0%", *PROGRESS.findall(os.pread(file.fileno(), 1000, max(end - 1000, 0))))
+            told.append(f"{name} {last.decode()}")
+    return ", ".join(told)
+
+
+def stop(*_signal: object) -> NoReturn:
     """Whoever asks this process to end is told by all others what they have come to, too; they clear up."""
-    for process in running:
+    for process, _ in [*running.values()]:
         process.send_signal(signal.SIGINT)
     sys.exit(128 + signal.SIGTERM)
 
@@ -100,6 +117,8 @@ def main() -> int:
     with ThreadPoolExecutor(max(given.jobs, 1)) as pool:
         started = [pool.submit(run, name, paths, given.options) for name, paths in groups().items()]
         try:
+            while wait(started, PROGRESS_SECONDS).not_done:
+                print(f"after {time.monotonic() - began:.0f} s: {far()}", flush=True)
             ended = [one.result() for one in started]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)  # those that run are interrupted too
