@@ -1,4 +1,4 @@
-"""All tests, by as many processes at a time as there are processors (`make test`).
+"""All tests, by as many processes at a time as there are processors, and by two at least (`make test`).
 
 Each folder in `tests/` gets a pytest of its own, and so do the files beside the folders. What one of them said is
 printed when it has ended, and at last what all of them come to. One process for everything would leave processors idle,
@@ -105,7 +105,8 @@ def main() -> int:
     """Exit status 1 if a test failed, or could not be run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    parser.add_argument("--jobs", type=int, default=processors, help="so many processes at a time (%(default)s here)")
+    jobs = max(2, processors)  # those of a cluster wait half of the time
+    parser.add_argument("--jobs", type=int, default=jobs, help="so many processes at a time (%(default)s here)")
     parser.add_argument("--list", action="store_true", help="what each process would run, and run nothing")
     parser.add_argument("options", nargs="*", metavar="OPTION", help="what each pytest is told too; after --")
     given = parser.parse_args()
