@@ -14,7 +14,7 @@ from engine.decision.karpenter import alternatives_in_order, heavier_than_all, m
 from engine.decision.unseen import unseen_nodes
 from engine.decision.weigh import preferred
 from engine.evaluation import NodeSet, PolicyEvaluation, failure_of, node_terms
-from engine.language import BudgetExceeded, CelError
+from engine.language import BudgetExceeded, CelError, bare
 from engine.nodeselector import TRUE, Meter, Terms, TooMany, affordable, implies
 from engine.placement import COVERING, Operation, Placement, Toleration, patch, placed, stay, tolerates, toleration_for
 from engine.pools import HARD_EFFECTS, TIMED_TAINTS, PoolIndex, Taint, members
@@ -153,7 +153,7 @@ def _excess(given: Given, met: Met, applied: Sequence[PolicyEvaluation], answers
         nodes = required_together(given, [one for one in applied if one.nodes is not None])
         _carried(given, replace(met, nodes=nodes), applied, answers)
     except TooMany as error:
-        return error
+        return bare(error)
     return None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from engine.documents import RequestError
 from engine.evaluation.pool_facts import Inputs, PoolFacts
 from engine.evaluation.verdicts import Verdict
-from engine.language import Budget, CelError
+from engine.language import Budget, CelError, fresh
 from engine.placement import labels_of
 from engine.pods import IncomingPod, quantities_in, requests_of
 from engine.program import Arguments, CompiledPolicy, Function
@@ -41,11 +41,11 @@ class Variables(dict[str, object]):
 
     def __missing__(self, name: str) -> object:
         if name in self._errors:
-            raise self._errors[name]
+            raise fresh(self._errors[name])
         try:
             value = self[name] = self.functions[name](*self.arguments, None)
         except CelError as error:
-            self._errors[name] = error
+            self._errors[name] = fresh(error)
             raise
         return value
 
@@ -76,7 +76,7 @@ class Requests:
             except RequestError as error:
                 self._found = CelError(f"{error.path}: {error.message}")
         if isinstance(self._found, CelError):
-            raise self._found
+            raise fresh(self._found)
         return self._found
 
 

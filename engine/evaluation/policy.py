@@ -17,7 +17,7 @@ from engine.evaluation.pool_facts import Inputs
 from engine.evaluation.preferences import WeightedNodes, tiers_of, with_disjoint_terms
 from engine.evaluation.scores import scored
 from engine.evaluation.verdicts import ByPool, Verdict, both_hold
-from engine.language import BudgetExceeded, CelError
+from engine.language import BudgetExceeded, CelError, bare
 from engine.nodeselector import Meter, TooMany
 from engine.placement import (
     WORKLOAD_LABELS,
@@ -182,7 +182,7 @@ def _first(conditions: Iterable[Condition], arguments: Arguments, *, holding: bo
             if (condition.function(*arguments, None) is True) == holding:
                 return condition
         except CelError as error:
-            failed = failed or (condition, error)
+            failed = failed or (condition, bare(error))
         except BudgetExceeded as error:
             raise failure_of(condition, error, arguments) from error
     if failed:

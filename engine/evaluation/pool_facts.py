@@ -14,7 +14,7 @@ from engine.evaluation.alike import each_alike
 from engine.evaluation.open_pools import beside_declared, open_truths
 from engine.evaluation.pool_lookup import PoolLookup, lookup_of
 from engine.evaluation.verdicts import POOLS, ByNode, ByPool, Verdict, both_hold, choice, invert
-from engine.language import BudgetExceeded, CelError
+from engine.language import BudgetExceeded, CelError, bare
 from engine.nodeselector import FALSE, TRUE, Meter
 from engine.pools import PoolIndex, members, words_of
 from engine.program import (
@@ -358,9 +358,9 @@ def _fault(leaf: Leaf, inputs: Inputs, i: int | None) -> Fault | None:
         leaf.function(*inputs.arguments, view)
     except Undecided as undecided:
         assert leaf.function is not None
-        return Fault(_fault_in_some_state(leaf.function, (*inputs.arguments, view)) or undecided, where)
+        return Fault(_fault_in_some_state(leaf.function, (*inputs.arguments, view)) or bare(undecided), where)
     except CelError as error:
-        return Fault(error, where)
+        return Fault(bare(error), where)
     return None
 
 
@@ -374,7 +374,7 @@ def _error_beside(leaf: Leaf, arguments: Arguments) -> CelError | None:
                 if undecided.fact.states.finite is None:
                     return undecided.unknown
             except CelError as error:
-                return error
+                return bare(error)
     return None
 
 
@@ -383,7 +383,7 @@ def _fault_in_some_state(function: Callable[..., object], arguments: Arguments) 
     try:
         assumed_cases(lambda given: ((TRUE, function(*given)),), arguments)
     except CelError as error:
-        return error
+        return bare(error)
     except BudgetExceeded:
         return None  # what is known before is told
     return None

@@ -64,8 +64,10 @@ from engine.language.values import (
     CelError,
     NoSuchKey,
     Optional,
+    bare,
     compare,
     equal,
+    fresh,
     keys_of,
 )
 
@@ -105,6 +107,7 @@ __all__ = [
     "Overload",  # one signature of one function of the library
     "Select",  # a Node: `operand.field`
     "Type",  # a CEL type
+    "bare",  # an error that is kept, without the frames that it came through
     "check",  # a tree with types, and what is wrong with it
     "children",  # the Nodes directly inside of one
     "compare",  # -1, 0 or 1 for two values of an order; raises CelError
@@ -112,6 +115,7 @@ __all__ = [
     "dispatcher",  # a function that chooses the Overload by the values it meets
     "equal",  # CEL's `==` of two values
     "free_names",  # the variables that a tree reads
+    "fresh",  # a CelError that was kept, to be raised once more
     "grammar_table",  # what Lark makes of the grammar, as text; `tools/grammar.py` keeps it
     "keys_of",  # the keys of a map in one order
     "list_of",  # the type of a list

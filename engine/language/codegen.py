@@ -317,7 +317,7 @@ class _Writer:
                 self._lines.extend(step)
             else:
                 self._block(undecided, step)
-        self._lines.append(f"if {error} is not None and {result} is {neutral}: raise {error}")
+        self._lines.append(f"if {error} is not None and {result} is {neutral}: raise fresh({error})")
         return result
 
     def _comprehension(self, node: Comprehension, scope: Scope) -> str:
@@ -357,7 +357,7 @@ class _Writer:
         self._lines.append(f"{error} = None")
         caught = ["except FAULTS as x:", f" if {error} is None: {error} = fault(x)"]
         self._block(header, ["try:", *(" " + line for line in step), *caught])
-        self._lines.append(f"if {error} is not None and {result} is {neutral}: raise {error}")
+        self._lines.append(f"if {error} is not None and {result} is {neutral}: raise fresh({error})")
 
     def _collector(self, node: Comprehension, inner: Scope, header: str, result: str, names: Sequence[str]) -> None:
         *tests, last = node.body

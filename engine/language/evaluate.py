@@ -34,8 +34,10 @@ from engine.language.values import (
     Optional,
     TypeValue,
     at,
+    bare,
     equal,
     find,
+    fresh,
     keys_of,
     kind,
     map_of,
@@ -69,7 +71,7 @@ def compile_expression(node: Node, names: Sequence[str]) -> Callable[..., object
 def _fault(error: BaseException) -> CelError:
     """The CelError that an error in generated code stands for; an error from elsewhere is raised again."""
     if isinstance(error, CelError):
-        return error
+        return bare(error)
     place, inside = error.__traceback__, False
     while place is not None and place.tb_next is not None:
         called_here = place.tb_frame.f_code.co_filename == codegen.FILENAME
@@ -90,7 +92,7 @@ def _too_deep() -> BudgetExceeded:
 
 
 def _raise(error: CelError) -> object:
-    raise error
+    raise fresh(error)
 
 
 def _undeclared(name: str) -> object:
@@ -231,6 +233,7 @@ _RUNTIME: Mapping[str, object] = MappingProxyType(
         "equal": _equal,
         "fault": _fault,
         "find": find,
+        "fresh": fresh,
         "has": _has,
         "held": _held,
         "is_in": _is_in,

@@ -10,10 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, final
+from typing import Final, TypeVar, final
 
 INT_MIN, INT_MAX, UINT_MAX = -(2**63), 2**63 - 1, 2**64 - 1
 MAX_SIZE = 1_000_000  # elements of a list or map, or characters of a string, that an expression may build
+
+
+Failure = TypeVar("Failure", bound=Exception)
 
 
 class CelError(Exception):
@@ -33,6 +36,18 @@ class NoSuchOverload(CelError):  # noqa: N818 - the words of cel-spec
     def __str__(self) -> str:
         function, *values = self.args
         return f"no such overload: {function}({', '.join(kind(value) for value in values)})"
+
+
+def bare(error: Failure) -> Failure:
+    """An error that is kept: without the frames that it came through, which would keep all that they hold, in a cycle
+    that only the collector of garbage ends, while every answer waits."""
+    error.__traceback__ = error.__context__ = None
+    return error
+
+
+def fresh(error: CelError) -> CelError:
+    """The same error once more, to be raised while the one that is kept stays `bare`."""
+    return type(error)(*error.args)
 
 
 class BudgetExceeded(Exception):  # noqa: N818 - Kubernetes' own word for it

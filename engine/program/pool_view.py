@@ -165,11 +165,14 @@ class PoolView(dict[str, object]):
             place = f"`values: {{{label}: [...]}}`" if label else "the labels that tell it"
             words = f"which {_LISTED[field]} the nodes have is not known: say {place} in an inventory"
             key = label or open_marker(self._pool)
-            undecided = Undecided(key, self._pool.fact(key), words)
-            if key in self._given_up:
-                raise undecided.given_up
-            raise undecided.unknown if key in self._assumed else undecided
+            raise self._undecided(Undecided(key, self._pool.fact(key), words))
         raise PoolLacks(field)
+
+    def _undecided(self, undecided: Undecided) -> Exception:
+        """What it is by now: given up, or assumed to be unknown, or still to be decided."""
+        if undecided.key in self._given_up:
+            return undecided.given_up
+        return undecided.unknown if undecided.key in self._assumed else undecided
 
 
 _LISTED = {
@@ -233,8 +236,7 @@ class _Labels(_Walked[str]):
         if isinstance(key, str) and self._assumed.get(key, "") is not None:
             fact = self._pool.fact(key)
             if fact.states != ABSENT:
-                undecided = Undecided(key, fact)
-                raise undecided.given_up if key in self._given_up else undecided
+                raise Undecided(key, fact).given_up if key in self._given_up else Undecided(key, fact)
 
     def __missing__(self, key: str) -> str:
         self._absent(key)
