@@ -25,8 +25,8 @@ from audit.records import DecisionLog, now
 from audit.replay import Replay, as_created, in_order, replayed
 from audit.selection import Selection, selector_of
 from audit.stored import StoredDecision, StoredDecisions
-from audit.summary import BLOCKING, FAILING, GROUPINGS, Line, Summary
-from audit.words import what_happens, why, worth_telling
+from audit.summary import BLOCKING, FAILING, GROUPINGS, OF_CLUSTER, Line, OfCluster, Summary
+from audit.words import shortened, what_happens, why, worth_telling
 
 __all__ = [
     "BLOCKING",  # outcomes that keep a bundle from being enforced
@@ -34,6 +34,7 @@ __all__ = [
     "GROUPINGS",  # what findings may be grouped by: owner, namespace, policy or pool
     "MAX_LINE",  # bytes of a line of the log
     "MOVE_OUTCOMES",  # all that may become of a pod from one revision to the next
+    "OF_CLUSTER",  # the kind of what is said of a cluster beside its findings
     "Admissions",  # Findings about decisions out of the store, as these are added
     "Amounts",  # pods, and what they ask for or a pool has
     "DecisionLog",  # JSON lines on their way to a stream, from a thread of its own
@@ -44,6 +45,7 @@ __all__ = [
     "LostError",  # a process of a replay ended
     "Move",  # what two revisions of a bundle make of pods of one owner, where that is not the same
     "Moves",  # the same as they are added up, pod by pod
+    "OfCluster",  # what a cluster's pools are asked for, and what drifted there; as data, beside findings
     "Recorder",  # decisions on their way into the store, from a thread of its own
     "Replay",  # decides pods and workloads as if they were created now: Findings by workload; raises RequestError
     "Retention",  # what the store keeps at most: seconds, decisions, bytes
@@ -69,6 +71,7 @@ __all__ = [
     "rows",  # what a Replay comes to, by several processes; raises RequestError, LostError
     "script",  # the commands that move pods that drifted
     "selector_of",  # a label selector as kubectl takes it; raises ValueError
+    "shortened",  # a reason as long as a table has room for
     "unified",  # the lines of a unified diff of two objects as YAML
     "what_happens",  # what would happen to the pods of a Finding, in a few words
     "why",  # why, in a few words

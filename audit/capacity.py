@@ -35,6 +35,11 @@ class Amounts(NamedTuple):
     def as_json(self) -> dict[str, float | None]:
         return {name: None if amount is None else round(amount, 6) for name, amount in self._asdict().items()}
 
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Amounts:
+        """The amounts of their data. Raises KeyError, TypeError or ValueError for what is none."""
+        return Amounts(*(None if data[name] is None else float(data[name]) for name in RESOURCES))
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
@@ -46,6 +51,12 @@ class Load:
     room: Amounts
     before: Amounts
     after: Amounts
+    cluster: str = ""
+
+    @property
+    def title(self) -> str:
+        """The pool with its cluster; of nodes of no pool, the cluster's name."""
+        return f"{self.cluster} {self.pool}".strip()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -65,11 +76,18 @@ class Load:
     def as_json(self) -> dict[str, Any]:
         """As data (docs/audit.md)."""
         amounts = {name: getattr(self, name).as_json() for name in ("room", "before", "after")}
-        return {"pool": self.pool, "nodes": self.nodes, **amounts, "notes": list(self.notes)}
+        return {"cluster": self.cluster, "pool": self.pool, "nodes": self.nodes, **amounts, "notes": list(self.notes)}
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Load:
+        """The load of its data. Raises KeyError, TypeError or ValueError for what is none."""
+        nodes, cluster = data["nodes"], str(data["cluster"])
+        room, before, after = (Amounts.from_json(data[name]) for name in ("room", "before", "after"))
+        return Load(str(data["pool"]), None if nodes is None else int(nodes), room, before, after, cluster)
 
 
-def loads_of(rows: Iterable[Row], pools: Sequence[Pool], places: Mapping[str, Place]) -> list[Load]:
-    """What is asked of each pool, before and after, in order of the pools; of nodes of no pool, last.
+def loads_of(rows: Iterable[Row], pools: Sequence[Pool], places: Mapping[str, Place], cluster: str = "") -> list[Load]:
+    """What is asked of each pool of a cluster, before and after, in order of the pools; of nodes of no pool, last.
 
     Pods of DaemonSets stay where they run, for there is one on each node in any case.
     """
@@ -83,7 +101,8 @@ def loads_of(rows: Iterable[Row], pools: Sequence[Pool], places: Mapping[str, Pl
     sums.settle()
     counts = {pool.name: nodes[pool.name] or pool.nodes for pool in pools} | {"": nodes[""]}
     return [
-        Load(name, counts[name], room[name], Amounts(*sums.before[name]), Amounts(*sums.after[name])) for name in room
+        Load(name, counts[name], room[name], Amounts(*sums.before[name]), Amounts(*sums.after[name]), cluster)
+        for name in room
     ]
 
 

@@ -7,7 +7,7 @@ Nothing is moved by us. Pods that are made again come back as policies want wher
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -58,9 +58,29 @@ class Drift:
             "pods": self.pods,
             "text": self.text,
             "policies": list(self.policies),
+            "names": list(self.names),
+            "labels": dict(sorted(self.labels)),
+            "youngest": self.youngest,
+            "lost": self.lost,
             "commands": list(self.commands),
             "remark": self.remark,
         }
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Drift:
+        """The drift of its data. Raises KeyError, TypeError or ValueError for what is none."""
+        owner = data["workload"]
+        return Drift(
+            str(data["cluster"]),
+            Workload(*(str(owner[key]) for key in ("apiVersion", "kind", "namespace", "name"))),
+            int(data["pods"]),
+            str(data["text"]),
+            tuple(map(str, data["names"])),
+            tuple(map(str, data["policies"])),
+            bool(data["lost"]),
+            frozenset((str(key), str(value)) for key, value in dict(data["labels"]).items()),
+            str(data["youngest"]),
+        )
 
     @property
     def remark(self) -> str:
@@ -101,7 +121,9 @@ def drift_of(rows: Iterable[Row]) -> list[Drift]:
 
 
 def script(drifts: Sequence[Drift], seconds: float = 0, context: str = "") -> Iterator[str]:
-    """The lines of a shell script that moves the pods, with pauses that spread it over so many seconds."""
+    """The lines of a shell script that moves the pods, with pauses that spread it over so many seconds. Of several
+    clusters, each command names its own as the context of the kubeconfig."""
+    several = len({one.cluster for one in drifts}) > 1
     commands = [(one, command) for one in drifts for command in one.commands]
     pause = seconds / (len(commands) - 1) if len(commands) > 1 else 0
     yield "#!/bin/sh"
@@ -113,20 +135,32 @@ def script(drifts: Sequence[Drift], seconds: float = 0, context: str = "") -> It
         if at and round(pause):
             yield f"sleep {pause:.0f}"
         if one is not last:
-            yield _comment(f"{one.workload.title}: {one.text}")
+            yield _comment(f"{one.cluster if several else ''} {one.workload.title}: {one.text}")
         last = one
-        yield f"{command} --context {shlex.quote(context)}" if context else command
+        where = one.cluster if several else context
+        yield f"{command} --context {shlex.quote(where)}" if where else command
     for one in drifts:
         if not one.commands:
-            yield _comment(f"{one.workload.title}: {one.text}; {one.remark}")
+            yield _comment(f"{one.cluster if several else ''} {one.workload.title}: {one.text}; {one.remark}")
 
 
 def descheduler(drifts: Sequence[Drift], now: str) -> Iterator[str]:
     """The lines of a policy file of the descheduler that evicts the pods: those of a workload's labels that are as old.
 
-    It is to be run once, for pods that come back grow old as well. `now` is RFC 3339.
+    It is to be run once, for pods that come back grow old as well. `now` is RFC 3339. Of several clusters, each has a
+    document of its own.
     """
     yield "# For the descheduler, to be run once, as a Job: pods that come back would be as old one day."
+    clusters = list(dict.fromkeys(one.cluster for one in drifts)) or [""]
+    for number, cluster in enumerate(clusters):
+        if len(clusters) > 1:
+            yield from ["---"] * bool(number)
+            yield _comment(f"of cluster {cluster}")
+        yield from _policy([one for one in drifts if one.cluster == cluster], now)
+
+
+def _policy(drifts: Sequence[Drift], now: str) -> Iterator[str]:
+    """The policy of one cluster."""
     profiles: list[dict[str, Any]] = []
     for one in drifts:
         age = _seconds(one.youngest, now)

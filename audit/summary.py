@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -37,6 +37,8 @@ _VERDICT: dict[FindingOutcome, str] = {
     "denied": "would be refused",
     "failed": "could not be decided",
 }
+OF_CLUSTER = "FindingCluster"
+"""The kind of what is said of a cluster as data."""
 REASONS = 3
 """So many reasons are told of a policy."""
 
@@ -189,6 +191,17 @@ class Summary:
         lines = [Line(*key, len(whose), pods) for key, (whose, pods) in count.items()]
         return sorted(lines, key=lambda line: (line.group, FINDING_OUTCOMES.index(line.outcome), line.effect))
 
+    def of_clusters(self) -> list[dict[str, Any]]:
+        """What there is to say of each cluster beside its findings, as data."""
+        found = []
+        names = {one.cluster for one in self.loads} | {one.cluster for one in self.drifts}
+        for cluster in sorted(names):
+            time = max((one.time for one in self.findings if one.cluster == cluster), default="")
+            loads = tuple(one for one in self.loads if one.cluster == cluster)
+            drifts = tuple(one for one in self.drifts if one.cluster == cluster)
+            found.append(OfCluster(cluster, time, loads, drifts).as_json())
+        return found
+
     def as_json(self) -> dict[str, Any]:
         """All of it as data: what is said of the findings together, and the findings (docs/audit.md)."""
         policies = [{"name": one.name, "workloads": one.workloads, "reasons": one.reasons} for one in self.by_policy()]
@@ -204,6 +217,36 @@ class Summary:
             "drift": [one.as_json() for one in self.drifts],
             "items": [one.as_json() for one in self.findings],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class OfCluster:
+    """What else was seen of one cluster: what its pools are asked for, and what drifted. `time` is RFC 3339."""
+
+    cluster: str
+    time: str
+    loads: tuple[Load, ...] = ()
+    drifts: tuple[Drift, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """As data: a line beside those of findings (docs/audit.md)."""
+        return {
+            "apiVersion": API_VERSION,
+            "kind": OF_CLUSTER,
+            "time": self.time,
+            "cluster": self.cluster,
+            "capacity": [one.as_json() for one in self.loads],
+            "drift": [one.as_json() for one in self.drifts],
+        }
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> OfCluster:
+        """That of its data. Raises ValueError for what is none."""
+        try:
+            loads, drifts = tuple(map(Load.from_json, data["capacity"])), tuple(map(Drift.from_json, data["drift"]))
+            return OfCluster(str(data["cluster"]), str(data["time"]), loads, drifts)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"this says nothing of a cluster: {type(error).__name__} {error}") from error
 
 
 def groups_of(finding: Finding, by: Grouping) -> Iterator[str]:

@@ -55,9 +55,10 @@ def pending(finding: Finding) -> bool:
 
 
 def why(finding: Finding) -> str:
-    """Why, in a few words: what keeps the pods out or waiting, what could not be decided, or what policies ask for."""
-    one = finding.effect
-    return _short(listed(list(dict.fromkeys(filter(None, _reasons(one)))))) if finding.outcome != "unchanged" else ""
+    """Why, on one line: what keeps the pods out or waiting, what could not be decided, or what policies ask for."""
+    if finding.outcome == "unchanged":
+        return ""
+    return " ".join(listed(list(dict.fromkeys(filter(None, _reasons(finding.effect))))).split())
 
 
 def _reasons(one: Effect) -> Iterable[str]:
@@ -74,8 +75,8 @@ def _reasons(one: Effect) -> Iterable[str]:
     return [rule.message for each in writing for rule in each.rules]
 
 
-def _short(text: str) -> str:
-    text = " ".join(text.split())
+def shortened(text: str) -> str:
+    """A text as long as a table has room for."""
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
@@ -92,6 +93,9 @@ def _of_effect(one: Effect, finding: Finding) -> str:
 
 def _told(patch: Sequence[Operation], pools: PoolNames, *, daemon: bool) -> str:
     fields = dict.fromkeys(CHANGED[_field(operation["path"])] for operation in patch)
+    if list(fields) == [ANNOTATIONS]:
+        taken = all(operation["op"] == "remove" for operation in patch)
+        return "loses annotations by which it says who placed it" if taken else "has annotations made true"
     done = [each for each in fields if each != ANNOTATIONS] or list(fields)
     before, after = len(pools.before), len(pools.after)
     where = [f"pools {before} → {after}"] if after < before else []

@@ -18,16 +18,14 @@ example:
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from audit import (
     FAILING,
     GROUPINGS,
-    Finding,
     LostError,
     Replay,
     Selection,
@@ -42,6 +40,7 @@ from audit import (
     selector_of,
 )
 from cli.audit_formats import FORMATS, View
+from cli.audit_merge import merged
 from cli.audit_store import summary_of_store
 from cli.errors import CommandError
 from cli.inputs import (
@@ -56,7 +55,7 @@ from cli.inputs import (
     told_without_lines,
 )
 from cli.stored import add_store, time_of
-from cli.terminal import amount, progress
+from cli.terminal import progress
 from delivery import Batch
 from engine.documents import BundleError, Manifest
 
@@ -123,7 +122,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     _check(args)
     if args.merge:
-        summary = Summary.of(_merged(args.merge))
+        summary = merged(args.merge)
     elif args.store:
         summary = summary_of_store(args, selected(args))
     elif not args.bundle:
@@ -186,44 +185,6 @@ def _source(args: argparse.Namespace) -> str:
     return ", ".join([whence, *some])
 
 
-def _merged(paths: Sequence[str]) -> list[Finding]:
-    """The findings in files, one a line. Of a workload that several files tell of, the latest counts."""
-    latest: dict[tuple[str, ...], tuple[str, str]] = {}
-    found: dict[tuple[tuple[str, ...], str], list[Finding]] = {}
-    for path in dict.fromkeys(paths):
-        for one in _findings_in(path):
-            who = (one.cluster, *one.workload)
-            latest[who] = max(latest.get(who, ("", "")), (one.time, path))
-            found.setdefault((who, path), []).append(one)
-    told_of = {who for who, _ in found}
-    again = len(found) - len(told_of)
-    if again:
-        workloads = amount(again, "workload is", "workloads are")
-        print(
-            f"bayplan: {workloads} told of in several files, and the latest counts; of several clusters? then "
-            "audit each with its --cluster-name",
-            file=sys.stderr,
-        )
-    return in_order(one for who, (_, path) in latest.items() for one in found[who, path])
-
-
-def _findings_in(path: str) -> Iterator[Finding]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    try:
-                        yield Finding.from_json(json.loads(line))
-                    except (ValueError, TypeError, RecursionError) as error:
-                        raise CommandError(
-                            f"{path}:{number}: {error}; expected a line of `bayplan audit -o jsonl`"
-                        ) from None
-    except OSError as error:
-        raise CommandError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise CommandError(f"{path}: this is no UTF-8") from error
-
-
 def _failing(text: str) -> frozenset[str]:
     words = {word.strip() for word in text.split(",")} - {"", NOTHING}
     for word in sorted(words.difference(FAILING)):
@@ -253,7 +214,7 @@ def _replayed(args: argparse.Namespace) -> Summary:
     except LostError as error:
         raise CommandError(str(error)) from error
     findings = in_order(row.told() for row in every)
-    return Summary.of(findings, loads_of(every, decider.pool_index.pools, places), drift_of(every))
+    return Summary.of(findings, loads_of(every, decider.pool_index.pools, places, args.cluster_name), drift_of(every))
 
 
 def _from_files(paths: Iterable[str]) -> Iterator[Manifest | Batch]:

@@ -7,7 +7,20 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from audit import Amounts, Finding, Load, Summary, as_html, descheduler, now, script, what_happens, why, worth_telling
+from audit import (
+    Amounts,
+    Finding,
+    Load,
+    Summary,
+    as_html,
+    descheduler,
+    now,
+    script,
+    shortened,
+    what_happens,
+    why,
+    worth_telling,
+)
 from cli.audit_ci import as_annotations, as_junit, as_sarif
 from cli.audit_markdown import as_markdown
 from cli.terminal import GREEN, RED, amount, styled, table
@@ -35,8 +48,8 @@ def _as_json(summary: Summary, _: View) -> None:
 
 
 def _as_lines(summary: Summary, _: View) -> None:
-    for one in summary.findings:
-        print(json.dumps(one.as_json(), ensure_ascii=False, separators=(",", ":")))
+    for one in (*(finding.as_json() for finding in summary.findings), *summary.of_clusters()):
+        print(json.dumps(one, ensure_ascii=False, separators=(",", ":")))
 
 
 def _as_html(summary: Summary, view: View) -> None:
@@ -57,7 +70,7 @@ def _as_text(summary: Summary, view: View) -> None:
                 f"{one.pods:,}",
                 one.effect,
                 ", ".join(one.policies),
-                one.why,
+                shortened(one.why),
             )
             for one in lines
         ]
@@ -66,7 +79,7 @@ def _as_text(summary: Summary, view: View) -> None:
     if view.by == "pool" and summary.loads:
         print(table([_load_row(one) for one in summary.loads], LOAD_HEADER))
         print()
-    noted = [(one.pool or "nodes of no pool", "; ".join(one.notes)) for one in summary.loads if one.notes]
+    noted = [(one.title or "nodes of no pool", "; ".join(one.notes)) for one in summary.loads if one.notes]
     if noted:
         print(table(noted))
         print()
@@ -92,7 +105,7 @@ def _load_row(one: Load) -> Sequence[str]:
     """What is asked of a pool in a line."""
     nodes = "?" if one.nodes is None else f"{one.nodes:,}"
     kinds = ("pods", "cpu", "memory", "gpus")
-    return (one.pool or "-", nodes, *(_change(kind, one.before, one.after, one.room) for kind in kinds))
+    return (one.title or "-", nodes, *(_change(kind, one.before, one.after, one.room) for kind in kinds))
 
 
 def _change(kind: str, before: Amounts, after: Amounts, room: Amounts) -> str:

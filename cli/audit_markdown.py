@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from audit import Line, Summary, worth_telling
+from audit import Line, Summary, shortened, worth_telling
 from cli.markdown import MAX_ROWS, code, fitting, table
 from cli.terminal import amount
 
@@ -29,7 +29,7 @@ def _parts(summary: Summary) -> Iterator[str]:
     policies = [(code(one.name), code(one.text)) for one in summary.by_policy()]
     if policies:
         yield table(("policy", "comes to"), policies[:MAX_ROWS]) + _more(len(policies))
-    noted = [(code(one.pool or "nodes of no pool"), "; ".join(one.notes)) for one in summary.loads if one.notes]
+    noted = [(code(one.title or "nodes of no pool"), "; ".join(one.notes)) for one in summary.loads if one.notes]
     if noted:
         yield table(("pool", "if all pods were created again"), noted[:MAX_ROWS]) + _more(len(noted))
     blockers = summary.lines("owner", summary.blockers)
@@ -50,7 +50,8 @@ _HEADER = ("workload", "pods", "effect", "policies", "why")
 def _row(line: Line) -> tuple[str, ...]:
     sign = SIGNS[line.outcome]
     effect = f"{sign} {code(line.effect)}" if sign else code(line.effect)
-    return code(line.group), f"{line.pods:,}", effect, ", ".join(map(code, line.policies)) or "–", code(line.why)
+    policies, because = ", ".join(map(code, line.policies)) or "–", code(shortened(line.why))
+    return code(line.group), f"{line.pods:,}", effect, policies, because
 
 
 def _more(rows: int) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from audit.findings import FINDING_OUTCOMES, Effect, Finding, FindingOutcome, Workload
 from audit.report.flows import Where
 from audit.summary import BLOCKING, Summary
-from audit.words import what_happens, why
+from audit.words import shortened, what_happens, why
 
 MOST_LINES = 120
 """Lines of a diff on the page."""
@@ -124,7 +124,7 @@ def shown(finding: Finding) -> Shown:
     return Shown(
         finding,
         what_happens(finding),
-        why(finding),
+        shortened(why(finding)),
         tuple(one.text for one in finding.effect.follows if one.text not in finding.effect.reason),
         _names(pools.after),
         _names([name for name in pools.before if name not in left]),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from audit.findings import Finding
 from audit.of_decision import finding_of
-from audit.words import STAYS, changes, effect, what_happens, why, worth_telling
+from audit.words import STAYS, changes, effect, shortened, what_happens, why, worth_telling
 from tests.engine.builders import BASE, GOLD, decide, decider, incoming, pod
 
 TOLERATES = "tolerate: [{expression: 'taint.key == \"team\"'}]"
@@ -66,3 +69,31 @@ def test_a_finding_in_a_few_words(specs: tuple[str, ...], said: str, because: st
 
 def test_that_a_pod_is_told_who_placed_it_is_no_effect_beside_others() -> None:
     assert effect(decide(BASE, bundle="annotate: false")) == effect(decide(BASE))
+
+
+def finding_of_deny(message: str) -> Finding:
+    engine = decider(f"deny: [{{expression: 'true', message: '{message}'}}]")
+    return finding_of(engine, engine.decide(incoming()), time="2026-11-27T12:00:00Z")
+
+
+def test_a_reason_is_whole_and_a_table_shortens_it() -> None:
+    text = "because " * 60
+    finding = finding_of_deny(text.strip())
+    assert why(finding) == text.strip()
+    assert len(shortened(why(finding))) == 160
+
+
+@pytest.mark.parametrize(
+    ("patch", "told"),
+    [
+        (
+            [{"op": "remove", "path": "/metadata/annotations/bayplan.dev~1revision"}],
+            "loses annotations by which it says",
+        ),
+        ([{"op": "replace", "path": "/metadata/annotations/bayplan.dev~1revision", "value": "a"}], "made true"),
+    ],
+)
+def test_annotations_alone_are_told_as_what_they_are(patch: list[dict[str, str]], told: str) -> None:
+    finding = finding_of_deny("x")
+    effect = replace(finding.effect, outcome="changed", patch=tuple(patch), policies=())
+    assert told in what_happens(replace(finding, effect=effect))

@@ -109,7 +109,8 @@ def test_json_has_the_findings_and_what_they_come_to(bayplan: Bayplan) -> None:
     where = sample("scheduling-classes")
     about = ("audit", "--bundle", where, "--pools", where / "pools" / "fleet.yaml", "--pods", where / "examples")
     whole = bayplan(*about, "-o", "json").json
-    lines = [json.loads(line) for line in bayplan(*about, "-o", "jsonl").out.splitlines()]
+    *lines, rest = [json.loads(line) for line in bayplan(*about, "-o", "jsonl").out.splitlines()]
+    assert (rest["kind"], rest["capacity"], rest["drift"]) == ("FindingCluster", whole["capacity"], [])
     same = [{**finding, "time": ""} for finding in whole["items"]]
     assert same == [{**finding, "time": ""} for finding in lines]
     assert (whole["kind"], whole["ready"], whole["pods"]) == ("FindingList", False, 7)

@@ -8,6 +8,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 
 from cli.audit_markdown import MARKER
 from cli.markdown import MOST
@@ -18,8 +19,15 @@ WHERE = sample("scheduling-classes")
 CLASSES = ("audit", "--bundle", WHERE, "--pools", WHERE / "pools" / "fleet.yaml", "--pods", WHERE / "examples")
 
 
-def findings(bayplan: Bayplan, path: Path, cluster: str = "", *words: object) -> Path:
-    path.write_text(bayplan(*CLASSES, "-o", "jsonl", "--cluster-name", cluster, *words).out)
+def printed(bayplan: Bayplan, path: Path, cluster: str = "") -> Path:
+    path.write_text(bayplan(*CLASSES, "-o", "jsonl", "--cluster-name", cluster).out)
+    return path
+
+
+def findings(bayplan: Bayplan, path: Path, cluster: str = "") -> Path:
+    """Without what is said of the cluster's pools."""
+    lines = printed(bayplan, path, cluster).read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if '"kind":"Finding"' in line))
     return path
 
 
@@ -138,7 +146,8 @@ def test_findings_of_several_clusters_are_put_together(bayplan: Bayplan, tmp_pat
 
 def test_of_a_workload_that_several_tell_of_the_latest_counts(bayplan: Bayplan, tmp_path: Path) -> None:
     old, new = (findings(bayplan, tmp_path / f"{name}.jsonl") for name in ("b", "a"))
-    lines = [json.loads(line) | {"time": "2000-01-01T00:00:00Z", "pods": 99} for line in old.read_text().splitlines()]
+    told = [json.loads(line) for line in old.read_text().splitlines()]
+    lines = [line | {"time": "2000-01-01T00:00:00Z", "pods": 99} for line in told]
     old.write_text("\n".join(map(json.dumps, lines)))
     for order in ((old, new), (new, old), (new, new, old)):
         ran = bayplan("audit", "--merge", *order)
@@ -146,9 +155,54 @@ def test_of_a_workload_that_several_tell_of_the_latest_counts(bayplan: Bayplan, 
         assert "5 workloads are told of in several files" in ran.err
 
 
+def test_what_pools_are_asked_for_and_what_drifted_is_put_together(bayplan: Bayplan, tmp_path: Path) -> None:
+    """Cluster by cluster, and of each what its latest file says."""
+    files = []
+    for cluster in ("west", "east"):
+        path = printed(bayplan, tmp_path / f"{cluster}.jsonl", cluster)
+        *lines, rest = map(json.loads, path.read_text().splitlines())
+        owner = next(one["workload"] for one in lines if one["workload"]["name"] == "typo")
+        gone = {**owner, "name": "gone"}
+        drift: dict[str, Any] = {
+            "cluster": cluster,
+            "pods": 2,
+            "text": "2 of 3 pods",
+            "names": ["a", "b"],
+            "policies": ["p"],
+        }
+        drift |= {"labels": {"app": "x"}, "youngest": "2026-01-01T00:00:00Z", "lost": False}
+        web = {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "web"}
+        rest["drift"] = [{**drift, "workload": web}, {**drift, "workload": gone, "lost": True}]
+        path.write_text("\n".join(map(json.dumps, (*lines, rest))))
+        files.append(path)
+    ran = bayplan("audit", "--merge", *files, "--by", "pool")
+    assert [line.split("  ")[0] for line in ran.out.splitlines() if " of " in line and line.startswith("east ")]
+    assert "8 pods of 4 workloads would not be let where they run" in ran.out
+    again = tmp_path / "again.jsonl"
+    again.write_text(bayplan("audit", "--merge", *files, "-o", "jsonl").out)
+    told = [json.loads(line) for line in again.read_text().splitlines()[-2:]]
+    assert [one["cluster"] for one in told] == ["east", "west"]
+    assert {load["cluster"] for load in told[0]["capacity"]} == {"east"}
+    assert bayplan("audit", "--merge", again, "-o", "jsonl").out == again.read_text()
+    script = bayplan("audit", "--merge", *files, "-o", "restarts").out
+    assert "kubectl rollout restart deployment/web -n shop --context east" in script
+    assert "kubectl rollout restart deployment/web -n shop --context west" in script
+    assert len(list(yaml.safe_load_all(bayplan("audit", "--merge", *files, "-o", "descheduler").out))) == 2
+    assert "east " in bayplan("audit", "--merge", *files, "-o", "html").out
+
+
+def test_capacity_is_that_of_the_latest_file(bayplan: Bayplan, tmp_path: Path) -> None:
+    old, new = (printed(bayplan, tmp_path / f"{name}.jsonl") for name in ("b", "a"))
+    *lines, rest = map(json.loads, old.read_text().splitlines())
+    rest |= {"time": "2000-01-01T00:00:00Z", "capacity": [{**one, "pool": "old"} for one in rest["capacity"]]}
+    old.write_text("\n".join(map(json.dumps, (*lines, rest))))
+    assert "old" not in bayplan("audit", "--merge", new, old, "--by", "pool").out
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
+        ('{"kind": "FindingCluster"}', "bad.jsonl:1: this says nothing of a cluster: KeyError"),
         ("\n{}\n", "bad.jsonl:2: this is no finding"),
         ("{", "bad.jsonl:1: "),
         ("7", "bad.jsonl:1: this is no finding"),
@@ -168,4 +222,4 @@ def test_what_can_not_be_put_together(bayplan: Bayplan, tmp_path: Path, text: st
 def test_a_bundle_is_needed_where_something_is_decided(bayplan: Bayplan) -> None:
     ran = bayplan("audit", "--pods", WHERE / "examples")
     assert ran.status == 2
-    assert "say which bundle: --bundle BUNDLE, or --merge FILE…" in ran.err
+    assert "say which bundle: --bundle BUNDLE; or --store DIR" in ran.err

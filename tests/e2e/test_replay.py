@@ -41,7 +41,8 @@ def findings(cluster: ControlPlane, *words: str) -> dict[str, Json]:
     """What is found, by the workload's name."""
     ran = audit(cluster, "-o", "jsonl", *words)
     assert ran.stderr == ""
-    return {one["workload"]["name"]: one for one in map(json.loads, ran.stdout.splitlines())}
+    found = map(json.loads, ran.stdout.splitlines())
+    return {one["workload"]["name"]: one for one in found if one["kind"] == "Finding"}
 
 
 def asleep(namespace: str) -> Json:
