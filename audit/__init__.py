@@ -1,9 +1,9 @@
-"""What decisions come to: the decision log, findings about workloads, replays of running pods, and diffs.
+"""What decisions come to: findings about workloads, replays of running pods, what is kept of them, and diffs.
 
-Above the engine, for whoever looks at many decisions or at one in detail. what a decision comes to is a `Finding`,
+Above the engine, for whoever looks at many decisions or at one in detail. What a decision comes to is a `Finding`,
 which is what stores, reports and replays share; a `Replay` decides all pods and workloads that exist as if they were
 created now, and a `Summary` says what its findings come to together; `moved` tells what changes for them from one
-revision to the next; `DecisionLog` writes a line for each decision, `bounded` in size; `unified` shows what a decision
+revision to the next; a `Recorder` keeps decisions and `StoredDecisions` reads them; `unified` shows what a decision
 changed. Start with `findings.py`, then `of_decision.py` and `replay.py`.
 """
 
@@ -14,14 +14,12 @@ from audit.difference import as_yaml, unified
 from audit.drift import descheduler, drift_of, script
 from audit.files import Files
 from audit.findings import Finding
-from audit.lines import MAX_LINE, bounded
 from audit.moves import MOVE_OUTCOMES, Move, Moves, moved
 from audit.nodes import places_of
 from audit.original import as_asked_for
 from audit.pages import as_html
 from audit.parallel import LostError, gather, rows
 from audit.recorder import Recorder
-from audit.records import DecisionLog, now
 from audit.replay import Replay, as_created, in_order, replayed
 from audit.selection import Selection, selector_of
 from audit.stored import StoredDecision, StoredDecisions
@@ -32,12 +30,10 @@ __all__ = [
     "BLOCKING",  # outcomes that keep a bundle from being enforced
     "FAILING",  # outcomes and consequences that a pipeline may be held for
     "GROUPINGS",  # what findings may be grouped by: owner, namespace, policy or pool
-    "MAX_LINE",  # bytes of a line of the log
     "MOVE_OUTCOMES",  # all that may become of a pod from one revision to the next
     "OF_CLUSTER",  # the kind of what is said of a cluster beside its findings
     "Admissions",  # Findings about decisions out of the store, as these are added
     "Amounts",  # pods, and what they ask for or a pool has
-    "DecisionLog",  # JSON lines on their way to a stream, from a thread of its own
     "Files",  # where a Recorder keeps decisions as JSON Lines
     "Finding",  # what a decision comes to for pods of one workload, as a value and as JSON
     "Line",  # findings of one group that come to the same, for tables
@@ -58,14 +54,12 @@ __all__ = [
     "as_created",  # a running pod as it was before it was bound
     "as_html",  # a Summary as one HTML page to forward
     "as_yaml",  # plain data as YAML that people read
-    "bounded",  # a line of the log as JSON within a size, with what is left out counted
     "descheduler",  # a policy file of the descheduler that evicts pods that drifted
     "drift_of",  # the pods of Rows that would not be let where they run
     "gather",  # give a Replay what is to be decided, by several processes; raises RequestError, LostError
     "in_order",  # findings in order of their workloads
     "loads_of",  # the Loads that findings come to
     "moved",  # the Moves of pods that were decided by one revision and by the next
-    "now",  # the time in RFC 3339, UTC, with microseconds
     "places_of",  # nodes by name, each with the pool that it belongs to
     "replayed",  # documents with running pods as they were created, finished ones left out
     "rows",  # what a Replay comes to, by several processes; raises RequestError, LostError

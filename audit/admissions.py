@@ -11,7 +11,6 @@ import datetime
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from hashlib import blake2b
 
 from audit.findings import Finding
@@ -22,6 +21,7 @@ from audit.selection import EVERYTHING, Selection
 from audit.stored import StoredDecision
 from engine.decision import Decider
 from engine.pods import IncomingPod
+from engine.struct import replace
 
 REMEMBERED = 8
 """So many deciders are remembered with what their decisions depend on."""

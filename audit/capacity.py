@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from audit.nodes import Place
 from audit.replay import Row
 from engine.pools import NODE_RESOURCES, Pool
+from engine.struct import Struct
 
 FULL, IDLE = 1.0, 0.3
 """More is asked of a pool than it has past the one share, and it lies idle below the other, if it was not so before."""
@@ -41,8 +41,7 @@ class Amounts(NamedTuple):
         return Amounts(*(None if data[name] is None else float(data[name]) for name in RESOURCES))
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True):
     """What is asked of a pool `before` and `after`, and the `room` that it has. An empty name is of nodes of no pool;
     `nodes` is None where nobody knows how many there are."""
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from audit.difference import as_yaml
 from audit.findings import Workload
 from audit.replay import Row
+from engine.struct import Struct
 
 ROLLED_OUT = {("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet")}
 """Group and kind of what `kubectl rollout restart` makes again, pod by pod."""
@@ -24,8 +24,7 @@ ALONE = ("Pod", "Node")
 """Kinds of what nobody makes again: bare pods, and those that a kubelet mirrors."""
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
+class Drift(Struct, frozen=True):
     """Pods of a workload that would not be let where they run any more, or not at all: how many, their `names`, and the
     policies that say so. `lost`: they would not come back. `labels` are those that all have, and `youngest` says when
     the last of them was created, RFC 3339, as far as that is known."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 from audit.difference import unified
 from engine.bundle import Mode, Outcome
 from engine.decision import PoolNames
 from engine.placement import Operation
+from engine.struct import Struct, field, replace
 
 Json = Mapping[str, Any]
 
@@ -109,8 +109,7 @@ class Following(NamedTuple):
     pods: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(Struct, frozen=True):
     """What becomes of pods and why: the outcome, its reason in a sentence, the policies with a part in it, the pools.
 
     `patch` is in RFC 6902; `before` are the fields that it touches, as they were.
@@ -189,8 +188,7 @@ class Effect:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """What a decision comes to for `pods` pods of one workload that fare alike.
 
     `effect` is what happens if all that decided is enforced, audited policies among it; `enforced` is what happens

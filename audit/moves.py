@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 from audit.words import effect
 from engine.decision import Decision, decided_alike, placed_alike, title
+from engine.struct import Struct
 
 MoveOutcome = Literal[
     "would be refused",
@@ -24,8 +24,7 @@ MOVE_OUTCOMES: tuple[MoveOutcome, ...] = get_args(MoveOutcome)
 _Key = tuple[str, MoveOutcome, str, str, tuple[tuple[str, bool], ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(Struct, frozen=True):
     """What becomes of some pods of one owner, alike: before and after in a few words, and for an example in full.
 
     `policies` are those with another outcome or of those that changed, `pods` is how many they are.

@@ -13,7 +13,6 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -33,6 +32,7 @@ from delivery import Rollout
 from engine.bundle import Bundle, JointRevision
 from engine.decision import Decider, Decision
 from engine.pools import Inventory, Pool
+from engine.struct import replace
 
 MAX_DECISIONS = 2_000
 MAX_BYTES = 6 << 20

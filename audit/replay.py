@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from audit.findings import Finding, Following, Workload
@@ -25,6 +25,7 @@ from engine.documents import Manifest
 from engine.nodeselector import TRUE, Terms, TooMany
 from engine.placement import own
 from engine.pods import MIRROR, IncomingPod, incoming_of
+from engine.struct import replace
 
 Json = Mapping[str, Any]
 

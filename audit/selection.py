@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from audit.folding import Pod
 from engine.bundle import LabelRequirement, Selector
+from engine.struct import Struct, field
 
 _PART = re.compile(
     r"\s*(?:(?P<no>!)\s*(?P<absent>[^\s!=<>,()]+)"
@@ -20,8 +20,7 @@ _PART = re.compile(
 _labels = msgspec.json.Decoder(dict[str, Any] | None)
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """Pods in `namespaces`, in all if there are none, whose labels match the selector. Of a workload that has no pods,
     it is the template's labels that count."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -22,6 +22,7 @@ from engine.decision import Decider, Decision
 from engine.documents import BundleError
 from engine.pools import Inventory, Pool
 from engine.program import Program, compile_bundle
+from engine.struct import replace
 
 Verdict = Literal["same", "other", "uncertain"]
 """It comes to the same; to something else; or to something else because of what was not kept of the pod, perhaps."""

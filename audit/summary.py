@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from audit.capacity import Load
 from audit.drift import Drift
 from audit.findings import API_VERSION, CONSEQUENCES, FINDING_OUTCOMES, Finding, FindingOutcome, Workload, gravest
 from audit.words import pending, what_happens, why
+from engine.struct import Struct
 
 Grouping = Literal["owner", "namespace", "policy", "pool"]
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
@@ -46,8 +46,7 @@ Who = tuple[str, Workload]
 """A workload with the name of its cluster."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """Findings of one group that come to the same: how many workloads and pods they are."""
 
     group: str
@@ -59,8 +58,7 @@ class Line:
     pods: int
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyTotal:
+class PolicyTotal(Struct, frozen=True):
     """What one policy has a part in: workloads by outcome, what hurts most of each, and why some of them would not be
     placed, most of them first."""
 
@@ -79,8 +77,7 @@ class PolicyTotal:
         return ", ".join(told) + (f": {'; '.join(self.reasons)}" if self.reasons else "")
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """All findings of a replay, or of several. `workloads` says how each fares, by what hurts most. `loads` are what is
     asked of each pool, and `drifts` the running pods that would not be let where they are, as far as that was asked."""
 
@@ -219,8 +216,7 @@ class Summary:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class OfCluster:
+class OfCluster(Struct, frozen=True):
     """What else was seen of one cluster: what its pools are asked for, and what drifted. `time` is RFC 3339."""
 
     cluster: str

@@ -15,7 +15,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,6 +28,7 @@ from engine.nodeselector import one_of
 from engine.pods import IncomingPod
 from engine.pools import Fact, Inventory, Pool, Taint
 from engine.program import Program, compile_bundle
+from engine.struct import replace
 
 ZONES = ("eu-1a", "eu-1b", "eu-1c")
 ZONE = "topology.kubernetes.io/zone"

@@ -34,7 +34,6 @@ from audit import (
     gather,
     in_order,
     loads_of,
-    now,
     places_of,
     rows,
     selector_of,
@@ -58,6 +57,7 @@ from cli.stored import add_store, time_of
 from cli.terminal import progress
 from delivery import Batch
 from engine.documents import BundleError, Manifest
+from telemetry import now
 
 WORKLOADS = (
     ("/api/v1/replicationcontrollers", "v1", "ReplicationController"),

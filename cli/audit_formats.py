@@ -14,7 +14,6 @@ from audit import (
     Summary,
     as_html,
     descheduler,
-    now,
     script,
     shortened,
     what_happens,
@@ -24,6 +23,7 @@ from audit import (
 from cli.audit_ci import as_annotations, as_junit, as_sarif
 from cli.audit_markdown import as_markdown
 from cli.terminal import GREEN, RED, amount, styled, table
+from telemetry import now
 
 MOST_BLOCKERS = 10
 """Lines about what keeps a bundle from being enforced."""

@@ -6,13 +6,14 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from audit import Admissions, Selection, StoredDecision, Summary, in_order, now
+from audit import Admissions, Selection, StoredDecision, Summary, in_order
 from cli.inputs import apart, compiled, given_inventory, loaded
 from cli.stored import kept_in
 from cli.terminal import amount, progress
 from engine.decision import Decider
 from engine.pools import Inventory
 from engine.program import Program
+from telemetry import now
 
 WORLDS = 8
 """So many of the worlds in which decisions were made are remembered with the next bundles in them."""

@@ -23,7 +23,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from cli.errors import CommandError, UnsoundError
@@ -57,6 +57,7 @@ from engine.analysis import (
 from engine.documents import BundleError, Problem, ordered
 from engine.pools import Inventory
 from engine.program import compile_bundle
+from engine.struct import replace
 
 
 @dataclass(frozen=True, slots=True)

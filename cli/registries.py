@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import replace
 from pathlib import Path
 
 from cli.errors import CommandError
 from delivery import Credentials, Reference, SourceError, read_address, read_credentials, reference_of
+from engine.struct import replace
 
 
 def add_credentials(parser: argparse.ArgumentParser) -> None:

@@ -40,8 +40,7 @@ MAX_LINE = 32 * 1024 * 1024
 log = logging.getLogger("bayplan.cluster")
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(Struct, frozen=True):
     """Seconds, where nothing else is said."""
 
     page: int = 250

@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -28,6 +27,7 @@ from engine.documents import BundleError, RequestError
 from engine.pods import DAEMON_SET_CONTROLLERS
 from engine.pools import Inventory
 from engine.program import Program
+from engine.struct import Struct
 
 if TYPE_CHECKING:
     from telemetry import Metrics
@@ -49,8 +49,7 @@ Programs: TypeAlias = tuple[Program, ...]
 Build: TypeAlias = Callable[[Programs, Inventory, "Decider | None"], Decider]
 
 
-@dataclass(frozen=True, slots=True)
-class Stages:
+class Stages(Struct, frozen=True):
     """The steps to a decider: `take` gives the inventory, or None as long as there is none; `build` brings it together
     with programs, given the decider that is active until then."""
 
@@ -85,8 +84,7 @@ def decider_of(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Rolling:
+class Rolling(Struct, frozen=True):
     """That bundles decide about `percent` of a hundred workloads; `previous` says by place what the bundle is called
     that decides about the others, where there is one."""
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from engine.documents import Problem
+from engine.struct import Struct
 
 Step = Literal["look", "fetch", "limits", "digest"]
 """What a source does, in the order in which it can fail: ask, transfer, measure, compare."""
 
 
-@dataclass(frozen=True, slots=True)
-class SignedObject:
+class SignedObject(Struct, frozen=True):
     """A commit or an annotated tag of Git with its signature: `payload` is what was signed, without the signature."""
 
     name: str

@@ -12,7 +12,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ from delivery.store import Decided, Kept, Store
 from delivery.transaction import Candidate, Demands, StepFailedError, asking, bug, candidate_of, conflicts_of
 from engine.bundle import Revision
 from engine.documents import Problem
+from engine.struct import Struct, field, replace
 from engine.versions import version_of
 
 if TYPE_CHECKING:
@@ -42,8 +42,7 @@ process_log = logging.getLogger("bayplan")
 """What a bundle warns of is logged by the process as a whole, as what keeps it from starting is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Followed:
+class Followed(Struct, frozen=True):
     """A source and how it is followed: every `interval` seconds, more or less by `jitter`; `kind` is for people.
 
     One that is `local` can be asked before anybody else does anything. Its bundle decides about `percent` of a hundred

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NoReturn
 from urllib.parse import unquote
@@ -25,6 +24,7 @@ from delivery.archive import ArchiveSource
 from delivery.folder_source import FolderSource
 from engine.documents import BundleError, Problem, Source, Span, did_you_mean, printable
 from engine.names import is_label_value, is_subdomain
+from engine.struct import Struct
 from engine.versions import VersionRange
 
 if TYPE_CHECKING:  # whoever reads a folder does without
@@ -52,8 +52,7 @@ _NO_REFERENCE = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-/]|/$|\.$|\
 """What a name of a branch or a tag never holds: git-check-ref-format."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """A source as somebody wrote it, taken apart.
 
     `location` is a path; of a repository its URL, for git to understand; of an artifact `registry/repository`; of

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
 from typing import Any
 
 from delivery.rollout import Side
 from engine.bundle import Revision
 from engine.documents import Problem
+from engine.struct import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """One source at one time. Times are seconds since 1970, 0 for never.
 
     `revision` is the active one, `origin` where it is from, `vouched` who vouches for it, in words, and `expires` until

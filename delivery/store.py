@@ -23,6 +23,7 @@ from typing import Any
 from delivery.content import Content, SignedObject
 from delivery.files import read_file
 from engine.bundle import Revision
+from engine.struct import Struct
 
 KEEP = 5
 """How many revisions are kept."""
@@ -58,8 +59,7 @@ class Kept:
     vouched: float
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(Struct, frozen=True):
     """What people decided about a source, and what must not be forgotten.
 
     `pinned` is the digest of the revision that stays, whatever the source has; empty for none. `suspended` says that
@@ -70,7 +70,7 @@ class Decided:
     pinned: str = ""
     suspended: bool = False
     held_back: frozenset[str] = frozenset()
-    seen: Mapping[str, str] = field(default_factory=dict)
+    seen: Mapping[str, str] = {}
 
 
 class Store:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from delivery.content import Content, SourceError
@@ -20,6 +20,7 @@ from delivery.requirements import unmet
 from engine.bundle import Bundle, Policy, Revision, overridden
 from engine.documents import BundleError, Problem, RequestError, Source
 from engine.program import Program, compile_bundle
+from engine.struct import Struct, replace
 from engine.versions import VersionRange
 
 Step = Literal["look", "fetch", "limits", "digest", "signature", "parse", "compile", "test", "conflicts", "swap"]
@@ -71,8 +72,7 @@ time, in seconds since 1970, for which it has to be good.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Overrides:
+class Overrides(Struct, frozen=True):
     """Constants that a cluster lays over a bundle's: files, and texts, which win; YAML maps from names to values."""
 
     files: tuple[str, ...] = ()
@@ -110,8 +110,7 @@ class Candidate:
         return tuple(dict.fromkeys((*self.bundle.warnings, *self.program.warnings, *(self.conflicts or ()))))
 
 
-@dataclass(frozen=True, slots=True)
-class Demands:
+class Demands(Struct, frozen=True):
     """What is asked of a content beside being a sound bundle, and what it is to be for this cluster.
 
     `vouch` is asked who speaks for it; `owns` are the beginnings that names of its policies must have one of, any if
@@ -121,9 +120,9 @@ class Demands:
     """
 
     vouch: Vouch | None = None
-    overrides: Overrides = field(default_factory=Overrides)
+    overrides: Overrides = Overrides()
     owns: tuple[str, ...] = ()
-    others: Mapping[str, str] = field(default_factory=dict)
+    others: Mapping[str, str] = {}
     strict: bool = False
     bayplan: str = ""
     kubernetes: Callable[[], str] = lambda: ""

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from delivery.content import Content
+from engine.struct import Struct
 
 if TYPE_CHECKING:  # who trusts nobody does without cryptography
     from delivery.signature import Verified
 
 
-@dataclass(frozen=True, slots=True)
-class Trusted:
+class Trusted(Struct, frozen=True):
     """Files, or folders of them, of public keys that sign archives, and of allowed signers of commits and tags.
 
     None where none were configured. `required` is None where that follows: where either is. `name` is the bundle that

@@ -1,18 +1,25 @@
-"""What the process says of itself: metrics for Prometheus, logs on standard error, and decisions for OpenTelemetry.
+"""What the process says of itself: metrics for Prometheus, logs on standard error, and the log of its decisions.
 
-Below everything that runs, beside the engine, which knows neither. `Metrics` is handed to whoever counts.
+Below everything that runs, beside the engine, which knows none of them. `Metrics` is handed to whoever counts,
+`DecisionLog` to whoever decides; its lines are `bounded`.
 """
 
+from telemetry.lines import MAX_LINE, bounded
 from telemetry.logs import configure_logging
 from telemetry.metrics import CONTENT_TYPE, Metrics
 from telemetry.otlp import Collector, LogExport
+from telemetry.records import DecisionLog, now
 from telemetry.refusals import Refusals
 
 __all__ = [
     "CONTENT_TYPE",  # of Prometheus' text format, as bytes
+    "MAX_LINE",  # bytes of a line of the decision log
     "Collector",  # where log records of OpenTelemetry go; raises ValueError
+    "DecisionLog",  # JSON lines on their way to a stream, from a thread of its own
     "LogExport",  # lines of the decision log on their way there, from a thread of its own
     "Metrics",  # the counters and gauges of one webhook process
     "Refusals",  # counts what got no review, and logs some of it
+    "bounded",  # a line of the decision log as JSON within a size, with what is left out counted
     "configure_logging",  # sets up one line per record on standard error
+    "now",  # the time in RFC 3339, UTC, with microseconds
 ]

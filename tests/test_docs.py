@@ -18,8 +18,6 @@ from typing import Any
 import pytest
 import yaml
 
-from audit.lines import MAX_LINE
-from audit.records import MAX_BYTES, MAX_LINES
 from cli.main import COMMANDS, main, parser_of
 from cluster.lookup import AT_ONCE, SECONDS
 from delivery import read_documents
@@ -33,6 +31,8 @@ from engine.pods import pods_from_documents
 from engine.pools import inventory_from_documents
 from engine.program import compile_bundle
 from telemetry import Metrics
+from telemetry.lines import MAX_LINE
+from telemetry.records import MAX_BYTES, MAX_LINES
 from telemetry.refusals import QUIET_SECONDS
 from webhook.admission import Admission
 from webhook.app import MAX_BODY, MAX_VALUES, Reviews

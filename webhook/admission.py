@@ -13,18 +13,18 @@ import time
 import traceback
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from msgspec import UNSET
 
-from audit import DecisionLog, bounded, now
 from cluster import LookupFailedError
 from engine.bundle import FailurePolicy
 from engine.decision import Decision, outcome_of
 from engine.documents import RequestError, printable_lines
 from engine.pods import IncomingPod, named, without_environment
-from telemetry import Metrics
+from engine.struct import Struct, replace
+from telemetry import DecisionLog, Metrics, bounded, now
 from webhook import review
 
 LogDecisions = Literal["changed", "all", "none"]
@@ -71,8 +71,7 @@ class Namespaces(Protocol):
         """The Namespace from the API server, or LookupFailedError; nobody may cancel it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """An HTTP answer: status and JSON body."""
 
     status: int

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from enum import Enum
+
+from engine.struct import Struct, field
 
 MIB = 1024 * 1024
 KEEP_ALIVE_SECONDS = 120
@@ -40,8 +41,7 @@ FEW = 16
 """Connections that owe something: no more of them are no flood, and may well be the API server's newest."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """What one port bears. Times are seconds, sizes bytes."""
 
     connections: int

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from engine.struct import Struct
 from telemetry import Metrics
 
 TOKEN = b"x-bayplan-token"
@@ -42,8 +42,7 @@ class Tells(Protocol):
     def as_json(self) -> dict[str, Any]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(Struct, frozen=True):
     """What the plain port tells of, and to whom."""
 
     metrics: Metrics

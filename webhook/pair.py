@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from engine.struct import Struct
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+
+class Pair(Struct, frozen=True):
     """A certificate for a development server, its key, and the authority that signed it, all PEM."""
 
     certificate: bytes

@@ -6,14 +6,12 @@ import contextlib
 import gc
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 from urllib.parse import urlsplit
 
-from audit import DecisionLog
 from cluster import (
     ClusterError,
     Events,
@@ -47,7 +45,8 @@ from engine.bundle import FailurePolicy, HandsOn
 from engine.decision import OWN_NAMESPACE
 from engine.pods import DAEMON_SET_CONTROLLERS
 from engine.pools import POOL_LABELS
-from telemetry import Collector, LogExport, Metrics, Refusals, configure_logging
+from engine.struct import Struct, field, replace
+from telemetry import Collector, DecisionLog, LogExport, Metrics, Refusals, configure_logging
 from webhook.admission import Admission, LogDecisions
 from webhook.app import Reviews, admission_app, counted
 from webhook.certificates import Certificate
@@ -64,8 +63,7 @@ GARBAGE = 1_000_000
 """New containers between collections; the interpreter's 700 are a tenth of what one burst of requests holds."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BundleOptions:
+class BundleOptions(Struct, frozen=True, kw_only=True):
     """One of the bundles that `bayplan serve` is given, and how it is followed. What ends in `_seconds` is in
     seconds."""
 
@@ -81,8 +79,7 @@ class BundleOptions:
     previous: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """What `bayplan serve` is given; the help of its flags says what each means. `shutdown_delay` is in seconds,
     `rollout` in workloads of a hundred."""
 
@@ -94,7 +91,7 @@ class Options:
     in_cluster: InCluster = "auto"
     pool_labels: tuple[str, ...] = ()
     cluster_name: str = ""
-    cluster_labels: Mapping[str, str] = field(default_factory=dict)
+    cluster_labels: Mapping[str, str] = {}
     listen: str = "[::]:8443"
     health: str = "[::]:8080"
     certificate: str | None = None

@@ -17,12 +17,12 @@ import ssl
 import time
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
 import uvloop
 
+from engine.struct import Struct
 from telemetry import Refusals
 from webhook.app import Reviews
 from webhook.connections import ADMISSION, HEALTH, KEEP_ALIVE_SECONDS, Connection, Connections, Limits, Origin, shown
@@ -43,8 +43,7 @@ class ListenError(Exception):
     """An address that can't be listened on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
+class Port(Struct, frozen=True):
     """What is served at a port. With a `context`, over TLS; with `names`, too, only to clients whose certificates carry
     one of them. What is refused goes to `refusals`."""
 

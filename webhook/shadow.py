@@ -14,12 +14,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-from audit import MAX_LINE, DecisionLog, bounded, now
 from delivery import Activation, Candidate
 from engine.decision import Decider, Decision, decided_alike, placed_alike
 from engine.pools import Inventory
 from engine.program import Program
-from telemetry import Metrics
+from telemetry import MAX_LINE, DecisionLog, Metrics, bounded, now
 from webhook import review
 
 MAX_PODS = 1_000

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from audit import Files, Recorder, Retention
 from delivery import Candidate
+from engine.struct import Struct
 from telemetry import Metrics
+
+if TYPE_CHECKING:
+    from audit import Recorder, Retention
 
 StoreForm = Literal["sqlite", "files"]
 """How decisions are kept: in a database, or as JSON Lines."""
 Take = Callable[[Candidate, str, float], None]
 
 
-@dataclass(frozen=True, slots=True)
-class StoreOptions:
+class StoreOptions(Struct, frozen=True):
     """A folder in which decisions are kept, and how much of them."""
 
     folder: str
@@ -29,11 +30,12 @@ class StoreOptions:
 
     @property
     def retention(self) -> Retention:
+        from audit import Retention  # whoever keeps nothing starts without what does
+
         return Retention(self.days * 86_400.0, self.decisions, self.size)
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(Struct, frozen=True):
     """Counts for Prometheus."""
 
     metrics: Metrics
@@ -48,8 +50,7 @@ class Counted:
         self.metrics.store_failures.inc()
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
+class Exported(Struct, frozen=True):
     """Counts of what goes to a collector, for Prometheus."""
 
     metrics: Metrics
@@ -63,6 +64,8 @@ class Exported:
 
 def recorder_of(options: StoreOptions, metrics: Metrics) -> Recorder:
     """Who keeps decisions as the options say."""
+    from audit import Files, Recorder
+
     if options.form == "files":
         return Recorder(Path(options.folder), Counted(metrics), options.retention, begin=Files)
     return Recorder(Path(options.folder), Counted(metrics), options.retention)

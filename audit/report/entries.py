@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from audit.findings import FINDING_OUTCOMES, Effect, Finding, FindingOutcome, Wo
 from audit.report.flows import Where
 from audit.summary import BLOCKING, Summary
 from audit.words import shortened, what_happens, why
+from engine.struct import Struct
 
 MOST_LINES = 120
 """Lines of a diff on the page."""
@@ -57,8 +57,7 @@ class Shown(NamedTuple):
     more_placed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A workload: how it fares, and its findings, what hurts most first."""
 
     cluster: str

@@ -11,7 +11,6 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from dulwich.client import GitClient
 from dulwich.errors import GitProtocolError, HangupException, NotGitRepository
@@ -20,6 +19,7 @@ from dulwich.refs import Ref
 
 from delivery.transfer import Transfer
 from engine.documents import printable
+from engine.struct import Struct
 
 MAX_SAID = 300
 """Characters of what a server says that are told."""
@@ -36,8 +36,7 @@ Read = Callable[[int], bytes]
 Listening = Callable[[Read], Read]
 
 
-@dataclass(frozen=True, slots=True)
-class Refs:
+class Refs(Struct, frozen=True):
     """Names of a repository's references, and of what they point to: objects. `HEAD` is among them.
 
     `peeled` says for tags that are objects themselves what they are about.
@@ -47,8 +46,7 @@ class Refs:
     peeled: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """A pack as it was sent, and by which algorithm its objects are named."""
 
     pack: bytearray

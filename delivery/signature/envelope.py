@@ -13,6 +13,7 @@ from typing import Any
 
 from delivery.signature.keys import PrivateKey
 from delivery.signature.strict_json import UnreadableError, at, bytes_at, json_object, objects_at, text_at
+from engine.struct import Struct
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 _MEDIA_TYPES = (MEDIA_TYPE, "application/vnd.dev.sigstore.bundle+json;version=0.3")
@@ -29,8 +30,7 @@ class Signature:
     value: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """A payload of a type, and its signatures, as DSSE has them."""
 
     payload_type: str
@@ -43,8 +43,7 @@ class Envelope:
         return pre_authentication(self.payload_type, self.payload)
 
 
-@dataclass(frozen=True, slots=True)
-class DigestSignature:
+class DigestSignature(Struct, frozen=True):
     """A signature of a file without a word about it, as `cosign sign-blob` makes them: by the file's digest.
 
     Both are empty where it is by the file's bytes.

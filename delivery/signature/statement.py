@@ -11,10 +11,10 @@ import datetime
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from delivery.signature.strict_json import UnreadableError, at, json_object, objects_at, text_at
+from engine.struct import Struct
 from engine.versions import version_of
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -37,8 +37,7 @@ class ForeignStatementError(Exception):
     """A statement about something else than bundles: which kind, in words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """`archive` is its SHA-256, hexadecimal; `revision` may be empty; times have a zone, `expires` may be none.
 
     `more` are digests of what else is the same bundle, its manifest. Read from a payload, either may be the other.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
 from typing import Literal
 
 from delivery.signature.allowed_signers import Signer
 from delivery.signature.keys import PublicKey
+from engine.struct import Struct
 
 SKEW = datetime.timedelta(minutes=5)
 """How far clocks may be apart."""
@@ -15,8 +15,7 @@ SKEW = datetime.timedelta(minutes=5)
 Kind = Literal["statement", "digest", "tag", "commit", "none"]
 
 
-@dataclass(frozen=True, slots=True)
-class Trust:
+class Trust(Struct, frozen=True):
     """Whose signatures count, for one source.
 
     `keys` sign archives, `signers` commits and tags; None where nothing was configured, while an empty tuple is a
@@ -42,8 +41,7 @@ class Trust:
         return self.required
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """That a bundle may be served, as far as signatures go, and why.
 
     `kind` is what was signed, `none` where nothing was verified; `by` whose key signed it, empty then; `version` the

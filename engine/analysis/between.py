@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice, product
 from typing import Any
 
@@ -34,6 +34,7 @@ from engine.decision import Decider
 from engine.documents import Problem, Span, ordered
 from engine.pools import Inventory
 from engine.program import CompiledPolicy, Program
+from engine.struct import replace
 
 OWN, PAIRS = 420_000, 840_000
 """What trying the bundles' own pods may cost, and those of pairs, in units."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from engine.analysis.cases import incoming_pods
@@ -16,6 +15,7 @@ from engine.evaluation import PolicyEvaluation
 from engine.language import Budget
 from engine.pods import IncomingPod, pods_from_documents, rolled_out
 from engine.program import CompiledPolicy, Program
+from engine.struct import Struct, replace
 
 NAMES = tuple(f"witness-{i}" for i in range(200))
 """Names to try, for which side of a rollout a pod falls on depends on its name."""
@@ -24,8 +24,7 @@ MAKING, PER_FIELD, NAMING, GUESSING = 700, 40, 30, 100
 """What it costs to make up a pod, each field of it, to try a name for it, and to see what an expression looks for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A pod to try, and what it is called in messages."""
 
     words: str

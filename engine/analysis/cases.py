@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.bundle import Bundle, Case, Test
@@ -13,6 +13,7 @@ from engine.names import PREFERRED, REQUIRED
 from engine.pods import IncomingPod, pods_from_documents
 from engine.pools import Inventory, inventory_from_documents
 from engine.program import Program
+from engine.struct import replace
 
 Json = Any
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice, product
 from typing import Any
@@ -23,6 +23,7 @@ from engine.nodeselector import TRUE, TooMany
 from engine.pods import IncomingPod
 from engine.pools import PoolIndex
 from engine.program import CompiledPolicy, Program
+from engine.struct import Struct, replace
 
 MAX_CANDIDATES = 2_000
 """Pods that are made up for pairs of policies."""
@@ -38,8 +39,7 @@ MAX_TOLD = 5
 """Conflicts that are reported in full of one policy that gives way; all are in the list."""
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(Struct, frozen=True):
     """Policies that leave a pod no pool. `pools` are those that each leaves alone, by policy's name.
 
     `overruled` is the policy that gives way, `refused` whether the pod is refused for it.
@@ -206,8 +206,7 @@ class ConflictSearch:
         return any(disjoint_in(stage, stage.left(a), stage.left(b)) for stage in self.stages)
 
 
-@dataclass(frozen=True, slots=True)
-class Clash:
+class Clash(Struct, frozen=True):
     """Policies that leave a pod nothing together, the last of which gives way; `refused` whether the pod is refused."""
 
     evaluations: tuple[PolicyEvaluation, ...]

@@ -30,7 +30,6 @@ What could be neither shown nor ruled out is listed as undecided, and so is what
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -57,10 +56,10 @@ from engine.documents import Excerpt, Problem, ordered, parse_manifests
 from engine.language import Has, Ident, Select, free_names, parse, walk
 from engine.pools import Inventory, inventory_from_documents
 from engine.program import CompiledPolicy, Program
+from engine.struct import Struct, field, replace
 
 
-@dataclass(frozen=True, slots=True)
-class Examination:
+class Examination(Struct, frozen=True):
     """What was found, and what could not be decided: by policy, in words. `cut_short` are policies of which some of it
     was not even looked for, for that would take too long.
     """

@@ -8,7 +8,6 @@ somebody without a name or groups of note, once by its controller; all else is t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -22,6 +21,7 @@ from engine.language import Budget, BudgetExceeded, CelError
 from engine.nodeselector import TRUE
 from engine.pods import IncomingPod, user_of
 from engine.program import EACH, CompiledExemption, CompiledPolicy, Condition, FieldPath, Rule
+from engine.struct import replace
 
 USER = ("request", "userInfo")
 MAX_PODS = 24

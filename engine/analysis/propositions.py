@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import TypeAlias
 
@@ -38,6 +37,7 @@ from engine.language import (
     shape,
     walk,
 )
+from engine.struct import Struct
 
 Truth: TypeAlias = bool | None
 """True, false, or None for an error."""
@@ -51,36 +51,31 @@ _SWAPPED = {"_>_": "_<_", "_>=_": "_<=_"}
 _OPEN_MAPS = ("labels", "annotations")
 
 
-@dataclass(frozen=True, slots=True)
-class Atom:
+class Atom(Struct, frozen=True):
     """The smallest part of a proposition, by its text."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(Struct, frozen=True):
     """`true` or `false`."""
 
     value: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
+class Denied(Struct, frozen=True):
     """`!inner`."""
 
     inner: Proposition
 
 
-@dataclass(frozen=True, slots=True)
-class All:
+class All(Struct, frozen=True):
     """All of these: `&&`, in which false outweighs an error. `a || b` is a Denied one of both denied."""
 
     parts: tuple[Proposition, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Either:
+class Either(Struct, frozen=True):
     """`test ? yes : no`."""
 
     test: Proposition

@@ -12,7 +12,7 @@ How much all that is of a step for the bundle's version: see `level_of_policy`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from engine.analysis.candidate_pods import NAMES, Candidate, own_pods
@@ -28,6 +28,7 @@ from engine.nodeselector import ANY, LabelStates
 from engine.pods import IncomingPod, rolled_out
 from engine.pools import Inventory
 from engine.program import CompiledPolicy, Program
+from engine.struct import Struct, replace
 
 Kind = Literal["added", "removed", "renamed", "changed", "undecided", "rewritten"]
 WORK, LEAST = 12_000_000, 150_000
@@ -58,8 +59,7 @@ class Example:
     alone: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyChange:
+class PolicyChange(Struct, frozen=True):
     """What became of one policy. `was` is its name before, if that was another; `reason` says why its level is so, or
     what was not decided."""
 
@@ -81,8 +81,7 @@ class BundleChange(NamedTuple):
     level: Level
 
 
-@dataclass(frozen=True, slots=True)
-class Revisions:
+class Revisions(Struct, frozen=True):
     """What changes from one revision to another: of policies by name, and of the bundle. `names` are those of the
     inventories that were looked at."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
@@ -31,6 +30,7 @@ from engine.language import Budget, BudgetExceeded
 from engine.nodeselector import TRUE, Term, Terms, TooMany, implies, work
 from engine.pools import PoolIndex, Taint, members
 from engine.program import CompiledPolicy, CompiledPreference, CompiledTolerance, Leaf, Rule, as_seen, leaves_of
+from engine.struct import replace
 
 Evaluations: TypeAlias = Sequence[tuple[PolicyEvaluation, "Stage"]]
 """What a policy says of pods that are tried, on which stage."""

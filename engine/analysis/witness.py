@@ -8,7 +8,6 @@ follows, is for the engine to say, so that a wrong guess finds nothing and claim
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -35,6 +34,7 @@ from engine.names import is_dns_label, is_label_value
 from engine.nodeselector import ANY, EXISTS, LabelStates, from_expression, one_of
 from engine.pods import NAME_LABEL, IncomingPod, check_pod, named, pods_from_documents
 from engine.program import NAMESPACE, POD, PRESENT, REQUEST
+from engine.struct import Struct, field
 
 Path: TypeAlias = tuple[str | int, ...]
 Clue: TypeAlias = tuple[Path, object]
@@ -63,8 +63,7 @@ _THROUGH = frozenset(("orValue", "value", "int", "uint", "double", "string", "qu
 _COMPARISONS = frozenset(("_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"))
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What a pod must be: the states of its labels and of its namespace's, and values of other fields by path."""
 
     labels: States = field(default_factory=dict)
@@ -228,8 +227,7 @@ def _parsed(excerpt: Excerpt) -> Node | None:
     return parse(excerpt)[0]
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
+class _Reader(Struct, frozen=True):
     """What a policy's expressions compare of a pod with what. `names` are variables of macros that stand for a path."""
 
     variables: Mapping[str, Node]

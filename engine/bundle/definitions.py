@@ -8,12 +8,12 @@ policy without the selector that its author misspelt is about every pod. It woul
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from engine.bundle.contact import PREFIX
 from engine.bundle.fields import SPECS, document_shape
 from engine.documents import API_VERSION, JsonSchema, Plain, record, schema_of
+from engine.struct import Struct
 
 Json = dict[str, Any]
 
@@ -26,8 +26,7 @@ _DROPPED = frozenset(("additionalProperties", "uniqueItems"))
 """What a structural schema has otherwise, or not at all: uniqueness costs the API server the square of a list."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(Struct, frozen=True):
     """A kind of objects: `plural` is its name in the API, `columns` are what `kubectl get` shows of one, by path."""
 
     kind: str

@@ -11,6 +11,7 @@ from engine.bundle.contact import NOBODY, Contact
 from engine.bundle.params import Schema
 from engine.bundle.selector import EVERYTHING, Selector
 from engine.documents import Excerpt, Plain, Problem, Source, Span
+from engine.struct import Struct
 
 SYSTEM_NAMESPACES = ("kube-node-lease", "kube-system")
 """Namespaces whose pods are left alone unless `handsOn` names them."""
@@ -29,16 +30,14 @@ WHEN_EMPTY: tuple[WhenEmpty, ...] = get_args(WhenEmpty)
 FAILURE_POLICIES: tuple[FailurePolicy, ...] = get_args(FailurePolicy)
 
 
-@dataclass(frozen=True, slots=True)
-class Expression:
+class Expression(Struct, frozen=True):
     """An expression and what to tell people when it decides; `message` may be empty."""
 
     excerpt: Excerpt
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Tolerance:
+class Tolerance(Struct, frozen=True):
     """An entry of `tolerate`: which taints, and for how long pods may stay on a node that gets one of them.
 
     `seconds` is the `tolerationSeconds` of what it writes for NoExecute taints, None for no limit.
@@ -48,8 +47,7 @@ class Tolerance:
     seconds: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Preference:
+class Preference(Struct, frozen=True):
     """A preference: its weight, 1 to 100, or an expression that gives one, clipped to 0 to 100."""
 
     expression: Expression
@@ -57,8 +55,7 @@ class Preference:
     score: Excerpt | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """A share of a split: so many of a hundred pods, and what is required of their nodes; if not strict, wished for."""
 
     percent: int
@@ -66,8 +63,7 @@ class Share:
     strict: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """A variable or a match condition."""
 
     name: str
@@ -175,8 +171,7 @@ class Exemption:
     spans: tuple[Span, ...] = field(default=(), repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class HandsOn:
+class HandsOn(Struct, frozen=True):
     """What is not left alone after all: of DaemonSets their pods, or else their templates, which say on which nodes
     there will be pods; and pods of some of SYSTEM_NAMESPACES."""
 
@@ -215,8 +210,7 @@ class Test:
     namespaces: tuple[Mapping[str, Plain], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(Struct, frozen=True):
     """What exactly is active: name, semantic version, and the SHA-256 of the bundle's files in hexadecimal digits.
 
     `overrides` is the SHA-256 of the constants that were laid over the bundle's own, empty where none were.
@@ -284,7 +278,7 @@ class Bundle:
     params: Mapping[str, Plain] = field(default_factory=dict)
     params_schema: Schema | None = None
     exemptions: tuple[Exemption, ...] = ()
-    hands_on: HandsOn = HandsOn()
+    hands_on: HandsOn = field(default_factory=HandsOn)
     workload_labels: tuple[str, ...] = ()
     policies: tuple[Policy, ...] = ()
     tests: tuple[Test, ...] = ()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from engine.bundle.fields import BUNDLE
@@ -29,6 +28,7 @@ from engine.documents import (
     ordered,
     parse_documents,
 )
+from engine.struct import replace
 
 
 def overridden(bundle: Bundle, sources: Iterable[Source]) -> Bundle:

@@ -7,7 +7,6 @@ clusters that need it, and what a test or a cluster lays over the bundle's const
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from engine.documents import (
@@ -28,6 +27,7 @@ from engine.documents import (
     record,
     text,
 )
+from engine.struct import Struct, field
 
 SCALARS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "string": ((str,), "text"),
@@ -41,8 +41,7 @@ ANYTHING = "anything"
 """The kind of a schema that takes whatever there is; no author can write it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Schema:
+class Schema(Struct, frozen=True):
     """One value: `kind` is its JSON type; an array has `items`, an object `properties`, or `values` of one kind."""
 
     kind: str = "object"

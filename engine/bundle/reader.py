@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -32,6 +32,7 @@ from engine.documents import (
     ordered,
     parse_documents,
 )
+from engine.struct import Struct, replace
 
 KINDS = ("Bundle", "PlacementPolicy", "PlacementTest")
 POOLS = "pools/"
@@ -108,8 +109,7 @@ def _test(name: str, span: Span, read: Read) -> Test:
     return Test(name, span, said["cases"], said["pools"], said["params"], cluster, said["namespaces"])
 
 
-@dataclass(frozen=True, slots=True)
-class _Stray:
+class _Stray(Struct, frozen=True):
     """A file none of whose documents is one of a bundle's, and what is wrong with it as YAML."""
 
     source: Source

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from engine.documents import (
@@ -26,12 +25,12 @@ from engine.documents import (
     mapping,
     record,
 )
+from engine.struct import Struct
 
 IN, NOT_IN, EXISTS, DOES_NOT_EXIST = "In", "NotIn", "Exists", "DoesNotExist"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class LabelRequirement:
+class LabelRequirement(Struct, frozen=True, order=True):
     """What one label must be; `values` is sorted, and empty for the operators that take none."""
 
     key: str
@@ -48,8 +47,7 @@ class LabelRequirement:
         return (value is not None) == (self.operator == EXISTS)
 
 
-@dataclass(frozen=True, slots=True)
-class Selector:
+class Selector(Struct, frozen=True):
     """A label selector; its requirements are in canonical order."""
 
     requirements: tuple[LabelRequirement, ...] = ()

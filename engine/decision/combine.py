@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from engine.decision import words
 from engine.decision.decision import Decision, PoolNames, policy_outcome
@@ -13,6 +12,7 @@ from engine.placement import OF_POD, WISHES
 from engine.pods import IncomingPod
 from engine.pools import PoolIndex
 from engine.program import PoolView
+from engine.struct import Struct, field, replace
 
 
 class PoliciesFailed(Exception):  # noqa: N818 - an outcome of policies, caught by the Decider
@@ -24,8 +24,7 @@ class PoliciesFailed(Exception):  # noqa: N818 - an outcome of policies, caught 
         self.reasons, self.remedy = reasons, remedy
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """What is known of one pod before its policies are combined.
 
     `own_terms` are the node selector terms that the pod brings itself, its `nodeSelector` among them; `evaluations` are
@@ -44,8 +43,7 @@ class Given:
     meant: tuple[Term, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Met:
+class Met(Struct, frozen=True):
     """What the policies that apply come to, together.
 
     `nodes` are those that all of them require that are not overruled, None if none requires any; `overruled` says by

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
-from dataclasses import replace
 from typing import Any
 
 from engine.bundle import JointRevision, Outcome, Revision
@@ -33,6 +32,7 @@ from engine.placement import meanings, own
 from engine.pods import DAEMON_SET_CONTROLLERS, IncomingPod
 from engine.pools import Inventory, PoolIndex
 from engine.program import Program
+from engine.struct import replace
 
 OWN_NAMESPACE = "bayplan"
 """Where Bayplan runs, if nothing else is said."""

@@ -11,6 +11,7 @@ from engine.evaluation import PolicyEvaluation
 from engine.nodeselector import EVERYWHERE, TRUE
 from engine.placement import NOTHING, Operation, Placement
 from engine.pods import IncomingPod, owner_of
+from engine.struct import Struct
 
 ANNOTATED = ("/metadata/", "/spec/template/metadata/")
 """Where annotations are, of a pod and of a DaemonSet's pods."""
@@ -52,8 +53,7 @@ class PolicyOutcome(NamedTuple):
         return data
 
 
-@dataclass(frozen=True, slots=True)
-class PoolNames:
+class PoolNames(Struct, frozen=True):
     """Pools that a pod may go to: before the policies, after them, and of those the ones whose taints bar it.
 
     `taints` are those, for each of the `untolerated` pools in their order, as `key=value:effect`; `stray_taints` those
@@ -70,8 +70,7 @@ class PoolNames:
     unseen: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Portion:
+class Portion(Struct, frozen=True):
     """A portion of a workload's pods, in per cent, and the decision about these."""
 
     percent: float
@@ -100,7 +99,7 @@ class Decision:
     allowed: bool
     message: str
     policies: tuple[PolicyOutcome, ...] = ()
-    pools: PoolNames = PoolNames()
+    pools: PoolNames = field(default_factory=PoolNames)
     placement: Placement = NOTHING
     patch: tuple[Operation, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
@@ -19,6 +18,7 @@ from engine.nodeselector import TRUE, Meter, Terms, TooMany, affordable, implies
 from engine.placement import COVERING, Operation, Placement, Toleration, patch, placed, stay, tolerates, toleration_for
 from engine.pools import HARD_EFFECTS, TIMED_TAINTS, PoolIndex, Taint, members
 from engine.program import CompiledTolerance, PoolView, Undecided, as_seen
+from engine.struct import Struct, replace
 
 FOREVER = inf
 """The seconds of a toleration without limit."""
@@ -28,8 +28,7 @@ LIFECYCLE = tuple(Taint(key, "", "NoExecute") for key in TIMED_TAINTS)
 """Taints that any node may have for a while, and of which a policy may say for how long pods stay then."""
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """What is written: the policies that apply and are not overruled, and what they come to.
 
     `patched` is the pod with the placement worked in, the pod itself where nothing changes; `operations` lead there.

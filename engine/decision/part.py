@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
 from engine.bundle import MODES, SYSTEM_NAMESPACES, Mode
@@ -24,6 +23,7 @@ from engine.language import Budget
 from engine.pods import IncomingPod
 from engine.pools import PoolIndex
 from engine.program import POD_NAMES, Arguments, CompiledExemption, CompiledPolicy, PoolView, Program
+from engine.struct import replace
 
 LEFT_ALONE = frozenset(SYSTEM_NAMESPACES)
 """Namespaces whose pods are left alone, besides Bayplan's own, unless a bundle says otherwise."""

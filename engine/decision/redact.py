@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from engine.decision.decision import Decision, Portion
 from engine.pods import reads_environment, redactor, withheld
 from engine.program import CompiledPolicy, Program
+from engine.struct import replace
 
 
 def may_read_environment(policy: CompiledPolicy, program: Program) -> bool:

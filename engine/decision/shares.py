@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from itertools import islice, product
 from math import prod
 from typing import Any
@@ -22,6 +21,7 @@ from engine.names import PREFERRED
 from engine.nodeselector import TRUE, Terms, TooMany, both
 from engine.placement import MAX_WEIGHT, preferences, wishes_of
 from engine.pods import IncomingPod, dealt, index_of
+from engine.struct import replace
 
 MOST_TRIED = 64
 """Choices of shares that are tried for a pod that has preferences of its own."""

@@ -10,7 +10,6 @@ and pod affinity nothing follows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from engine.decision.decision import Decision
@@ -19,6 +18,7 @@ from engine.placement import Operation, Placement, patch, placed
 from engine.pods import IncomingPod
 from engine.pools import TIMED_TAINTS
 from engine.program import CompiledPolicy
+from engine.struct import replace
 
 Json = Mapping[str, Any]
 PREFIX = "/spec/template"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 
 from engine.documents.composer import Composer, unreadable
 from engine.documents.places import end_of_match
@@ -12,13 +11,13 @@ from engine.documents.problems import Problem, ordered
 from engine.documents.scalars import kubectl
 from engine.documents.source import Source
 from engine.documents.tree import List, Plain, Scalar, Value
+from engine.struct import Struct
 
 MAX_MANIFESTS = 1 << 29
 """Characters of one file of Kubernetes objects, say all pods of a cluster."""
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """One Kubernetes object of a file: as plain data, and, where the file is YAML, with places."""
 
     source: Source

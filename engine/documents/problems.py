@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 
 from engine.documents.source import Span
+from engine.struct import Struct
 
 Severity = Literal["error", "warning", "info"]
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One thing that is wrong in a bundle.
 
     `rule` is a stable identifier in kebab case (`unknown-field`), `message` says what is wrong (lower case, user input

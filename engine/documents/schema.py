@@ -7,15 +7,15 @@ any data.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from engine.struct import Struct
 
 JsonSchema: TypeAlias = Mapping[str, Any]
 Reads: TypeAlias = Callable[[Any, list[Any]], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
+class Described(Struct, frozen=True):
     """A Shape and the schema of what it reads."""
 
     read: Reads

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from engine.documents.problems import Problem, did_you_mean
@@ -17,6 +16,7 @@ from engine.documents.schema import Described, JsonSchema, described, schema_of
 from engine.documents.source import Span
 from engine.documents.tree import List, Map, Plain, Scalar, Value, kind_of, older_meaning, plain
 from engine.names import is_dns_label, is_identifier, is_label_key, is_label_value, is_subdomain
+from engine.struct import Struct
 
 
 class Bad:
@@ -37,8 +37,7 @@ INT32 = 2**31 - 1
 INT64 = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """One field of a record: how it is read, whether it must be there, what it is when it isn't, what it is about."""
 
     shape: Shape

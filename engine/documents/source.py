@@ -10,6 +10,8 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+from engine.struct import Struct
+
 WIDTH = 100
 """Characters of a line that are shown round a problem."""
 
@@ -39,8 +41,7 @@ class Source:
         return self.text[start:end].rstrip("\r")
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """A stretch of a source: code point offsets, `start` included, `end` not."""
 
     source: Source

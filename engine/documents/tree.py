@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from engine.documents.places import offsets_of
 from engine.documents.scalars import core, kubectl
 from engine.documents.source import Excerpt, Span
+from engine.struct import Struct
 
 Style = Literal["", "'", '"', "|", ">"]
 Plain: TypeAlias = Any
 """What `json.loads` makes: dict, list, str, int, float, bool or None."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(Struct, frozen=True):
     """A scalar: its characters, how it was written (`""`: plain, no quotes), and where."""
 
     text: str
@@ -33,16 +32,14 @@ class Scalar:
         return Excerpt(self.text, self.span, offsets_of(self.text, self.style, self.span))
 
 
-@dataclass(frozen=True, slots=True)
-class List:
+class List(Struct, frozen=True):
     """A sequence."""
 
     items: tuple[Value, ...]
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Map:
+class Map(Struct, frozen=True):
     """A mapping in source order; its keys are unique."""
 
     entries: tuple[tuple[Scalar, Value], ...]

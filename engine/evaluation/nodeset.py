@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from engine.evaluation.verdicts import ByPool, Verdict, truths
 from engine.nodeselector import EVERYWHERE, FALSE, TRUE, Meter, Term, Terms, both, pay_for_pairs, simplify, within_limit
 from engine.pools import Group, PoolIndex
+from engine.struct import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class NodeSet:
+class NodeSet(Struct, frozen=True):
     """Eligible nodes: disjoint groups of pools (a mask each), with the terms that their nodes must meet.
 
     `anywhere` are the terms for a node of no pool, where membership does not matter (they are then every group's, too);

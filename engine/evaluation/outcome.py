@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from engine.bundle import Outcome
@@ -10,12 +9,12 @@ from engine.evaluation.nodeset import NodeSet
 from engine.evaluation.preferences import WeightedNodes
 from engine.placement import Constraint, WeightedPodTerm
 from engine.program import Arguments, CompiledPolicy
+from engine.struct import Struct
 
 UNSELECTED = "its selectors do not match"
 
 
-@dataclass(frozen=True, slots=True)
-class ShareNodes:
+class ShareNodes(Struct, frozen=True):
     """The nodes of one share of a split, and what its expression ran into; no node is in two terms of a wish."""
 
     nodes: NodeSet

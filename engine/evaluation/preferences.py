@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from engine.evaluation.nodeset import NodeSet, node_set_of, node_terms
 from engine.evaluation.pool_facts import Inputs
 from engine.nodeselector import FALSE, Meter, Term, Terms, can_be_said, difference, disjoint
 from engine.pools import PoolIndex
 from engine.program import Rule
+from engine.struct import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class WeightedNodes:
+class WeightedNodes(Struct, frozen=True):
     """Nodes that are preferred, with a weight of 1 to 100, or a level where they are a tier.
 
     No node is in two WeightedNodes of one `item`, the place in the policy's `prefer`.

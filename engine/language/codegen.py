@@ -36,7 +36,6 @@ and share the lines, names and limits of the function that is being written.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from engine.language.dispatch import charged, dispatcher, fold
 from engine.language.functions import OVERLOADS
@@ -71,6 +70,7 @@ from engine.language.types import (
     TypeParameter,
 )
 from engine.language.values import BudgetExceeded, CelError, TypeValue, map_of
+from engine.struct import Struct
 
 FILENAME = "<expression>"
 ENTRY = "expression"
@@ -78,8 +78,7 @@ MAX_BLOCKS = 8  # nested, past which an operand becomes a function
 MAX_PARENTHESES = 25  # levels of a value, after which it is put into a variable
 
 
-@dataclass(frozen=True, slots=True)
-class _Local:
+class _Local(Struct, frozen=True):
     """A variable of an expression: the source that reads it, and the Python locals in that source."""
 
     code: str

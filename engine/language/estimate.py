@@ -16,7 +16,6 @@ limits in a schema of his own. A pod that is larger than assumed costs more, and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from math import ceil, prod
 from typing import Final
 
@@ -37,6 +36,7 @@ from engine.language.syntax import (
     children,
 )
 from engine.language.types import BYTES, DYN, STRING, ObjectType, Type
+from engine.struct import Struct, field, replace
 
 EXPRESSION_LIMIT = 1_000_000
 POLICY_LIMIT = 10_000_000
@@ -58,8 +58,7 @@ TEXTS: Mapping[str, int] = {
 """The longest strings that Kubernetes allows, by the field that holds them, or by its object and field."""
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(Struct, frozen=True):
     """How large a value may be: characters, bytes, elements or entries; 1 for what has none.
 
     `key` and `value` are the sizes of its elements, and `fields` of its fields, where something better is known than
@@ -136,8 +135,7 @@ Loops = tuple[tuple[str, int], ...]
 """The loops around a part, from the outermost: the macro, and how many elements it may walk."""
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """A part of an expression, what it costs by itself each time, and the loops that make it run often."""
 
     node: Node
@@ -149,8 +147,7 @@ class Share:
         return min(self.each * prod(count for _, count in self.loops), _ENDLESS)
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Struct, frozen=True):
     """The most that an expression may cost, the size of its value, and its most expensive part."""
 
     cost: int

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from engine.language.types import Type, TypeParameter
+from engine.struct import Struct
 
 A, B = TypeParameter("A"), TypeParameter("B")
 MAX_CONTENT = 1 << 15  # elements, those of elements included, of a value that is compared or written out as a whole
 BEYOND = 1 << 40  # units, more than any budget has
 
 
-@dataclass(frozen=True, slots=True)
-class Overload:
+class Overload(Struct, frozen=True):
     """One signature of one function.
 
     `function` is the name as it is called, namespace included (`sets.contains`). `id` is unique (cel-spec's where it

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from msgspec import Struct
-from msgspec.structs import replace as replace
-
 from engine.language.types import DYN, Type
+from engine.struct import Struct
+from engine.struct import replace as replace
 
 
 class Node(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,6 @@ also stand on the right. What `filter` asked of an element holds in the macro th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from engine.language.syntax import (
     Bind,
@@ -24,14 +23,14 @@ from engine.language.syntax import (
     children,
 )
 from engine.language.types import ObjectType
+from engine.struct import Struct
 
 _Path = tuple[str, ...]  # a variable's name, then `.field` or `[key]`, each with its kind
 _Known = frozenset[_Path]
 _NOTHING: _Known = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
+class _Names(Struct, frozen=True):
     """What a macro's variables are called in paths: each scope's own, so that none is mistaken for another."""
 
     names: tuple[tuple[str, str], ...] = ()

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar, final
 
+from engine.struct import Struct
+
 INT_MIN, INT_MAX, UINT_MAX = -(2**63), 2**63 - 1, 2**64 - 1
 MAX_SIZE = 1_000_000  # elements of a list or map, or characters of a string, that an expression may build
 
@@ -90,8 +92,7 @@ class Timestamp:
     offset: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Duration:
+class Duration(Struct, frozen=True, order=True):
     """A span of time in nanoseconds."""
 
     nanos: int
@@ -129,8 +130,7 @@ def optional(value: object) -> Optional:
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class TypeValue:
+class TypeValue(Struct, frozen=True):
     """A type as a value: what `type(x)` gives, and what `int` means where a value is expected."""
 
     name: str

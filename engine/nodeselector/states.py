@@ -195,7 +195,9 @@ def any_of(many: Iterable[LabelStates]) -> LabelStates:
 
 def one_of(values: Iterable[str]) -> LabelStates:
     """The label is present with one of these values. What can't be a label value is left out."""
-    return canonical(False, False, (), frozenset(filter(is_label_value, values)))
+    said = frozenset(values)
+    sound = len(said) > _FEW_VALUES and are_label_values(tuple(said))
+    return canonical(False, False, (), said if sound else frozenset(filter(is_label_value, said)))
 
 
 def none_of(values: Iterable[str]) -> LabelStates:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeAlias
 
@@ -22,12 +21,12 @@ from engine.nodeselector.states import (
     is_any,
     label_key,
 )
+from engine.struct import Struct
 
 Requirements: TypeAlias = tuple[tuple[str, LabelStates], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(Struct, frozen=True):
     """Requirements on labels (and the name) of a node that hold together: (key, LabelStates) by ascending key.
 
     Made by `term_of` or `parse_term`, combined by `&`; `Term()` is every node.

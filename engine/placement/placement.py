@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from engine.names import PREFERRED, REQUIRED
@@ -14,10 +13,10 @@ from engine.placement.preferred import preferences
 from engine.placement.required import Json, narrowed
 from engine.placement.spread import Constraint
 from engine.placement.tolerations import Toleration, united_tolerations
+from engine.struct import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(Struct, frozen=True):
     """What follows from policies for one pod.
 
     `required` is where it may run, `preferred` are (weight, term) pairs; `tolerations`, `spread` and the pod terms are

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 
 from engine.documents import Manifest, RequestError
 from engine.pods.authors import DAEMON_SET
@@ -12,6 +11,7 @@ from engine.pods.defaults import defaulted
 from engine.pods.incoming import IncomingPod, Owner
 from engine.pods.namespaces import named
 from engine.pods.shape import NAMESPACE, POD, WORKLOAD, Object, check_object
+from engine.struct import replace
 
 DEFAULT_NAMESPACE = "default"
 NOTHING: Object = {}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from engine.pools.cluster_api import OWN_DOMAIN, ROLE_PREFIX
 from engine.pools.nodes import is_machine_label
 from engine.pools.pool import Labels
 from engine.pools.providers import ARCH, OS, is_anybodys, pool_label_of
+from engine.struct import Struct
 
 Label = tuple[str, str]
 _OF_MACHINES = (ARCH, OS, "beta.kubernetes.io/arch", "beta.kubernetes.io/os", "cluster.x-k8s.io/set-name")
@@ -19,8 +19,7 @@ _GIVEN = ("agentpool", "storageprofile", "storagetier", "CriticalAddonsOnly")
 _INSTALLERS = ("eksctl.io", "k3s.io", "cattle.io", "talos.dev", "openshift.io", "microk8s.io")
 
 
-@dataclass(frozen=True, slots=True)
-class Crowd:
+class Crowd(Struct, frozen=True):
     """Nodes that belong together: the labels that all will carry, that by which they may be named, and those there are.
 
     `members` are the labels of each node that is known to belong here.

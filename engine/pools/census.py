@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from operator import is_
 from typing import Any
 
@@ -15,6 +14,7 @@ from engine.pools.node_claims import Size
 from engine.pools.nodes import Node, group, labels_of, name_of, pool_of, see, strays_of
 from engine.pools.pool import Inventory, Labels, Pool
 from engine.pools.providers import pool_label_of, pool_label_order, provider_of
+from engine.struct import replace
 
 
 class Census:
@@ -104,7 +104,12 @@ class Homes:
         for key in self._keys:
             if key in labels:
                 found += self._by_label.get((key, labels[key]), ())
-        return min((place for place in found if self._selects(self._known[place], labels)), default=None)
+        if len(found) > 1:
+            found.sort()
+        for place in found:
+            if self._selects(self._known[place], labels):
+                return place
+        return None
 
     def _selects(self, said: Declared, labels: Labels) -> bool:
         if not said.selector.items() <= labels.items():

@@ -13,7 +13,6 @@ cloudprovider/clusterapi/README.md.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 from typing import NamedTuple
@@ -22,6 +21,7 @@ from engine.documents import RequestError, parse_quantity
 from engine.names import is_label_key, is_label_value
 from engine.pools.objects import Object, is_leaving, list_at, map_at, taint_of, text_at, text_of, texts_at
 from engine.pools.pool import TAINT_EFFECTS, Labels, Taint
+from engine.struct import Struct
 
 GROUP = "cluster.x-k8s.io/"
 NAME_LABELS: Mapping[str, str] = {
@@ -50,8 +50,7 @@ class Owner(NamedTuple):
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Machines:
+class Machines(Struct, frozen=True):
     """What one object says of its nodes.
 
     `labels` are those that all its nodes will carry, `unsynced` the keys of the template's others. `failure_domains`

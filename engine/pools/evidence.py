@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from engine.names import is_label_value
@@ -11,12 +10,12 @@ from engine.nodeselector import ABSENT, one_of
 from engine.pools.pool import Fact, Facts, Labels, Pool, Taint, constants
 from engine.pools.providers import GPU_COUNTS, is_anybodys
 from engine.pools.taints import taints_together
+from engine.struct import Struct, field
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(Struct, frozen=True):
     """What somebody said about a pool; None where nothing was said. Units and words are those of Pool.
 
     `facts` are never observed ones. `source` is what said it, in words.
@@ -79,8 +78,7 @@ class Declared:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """What the nodes of a pool show: observed facts of their labels, taints, some of them `partial`.
 
     `cpu` (cores), `memory` (bytes) and `gpus` are those of the node that has most of each, None where no node says.

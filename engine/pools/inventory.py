@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from engine.documents import (
@@ -29,6 +29,7 @@ from engine.pools.machines import machine_pools
 from engine.pools.nodes import name_of
 from engine.pools.objects import LEAVING, is_leaving, map_at, taints_at, text_of
 from engine.pools.pool import Inventory, Remark
+from engine.struct import replace
 
 
 @dataclass(slots=True)

@@ -8,7 +8,6 @@ nodes apart (`apart.py`). Where none does, it is no pool of the inventory, which
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from engine.nodeselector import one_of
@@ -19,6 +18,7 @@ from engine.pools.nodes import Node, annotations_of, labels_of, text_in
 from engine.pools.objects import LEAVING
 from engine.pools.pool import Fact, Labels, Remark, constants
 from engine.pools.providers import ZONE, pool_label_of, provider_of
+from engine.struct import replace
 
 PROVIDER = "cluster-api"
 _OWNER = "cluster.x-k8s.io/owner-"

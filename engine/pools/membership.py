@@ -7,13 +7,13 @@ identifying label is looked for earlier. Pools are given by their index in the i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 
 from engine.nodeselector import ABSENT, ANY, LabelStates, Terms, difference, one_of, term_of
 from engine.pools.evidence import Declared
 from engine.pools.pool import UNSEEN, Inventory, Labels, Pool, Stray
 from engine.pools.providers import pool_label_order
+from engine.struct import replace
 
 Label = tuple[str, str]  # key and value
 Extra = Mapping[str, LabelStates]

@@ -49,6 +49,7 @@ def is_machine_label(key: str) -> bool:
     return key in MACHINE_LABELS or is_of_instance_type(key)
 
 
+@lru_cache(maxsize=4096)
 def is_of_instance_type(key: str) -> bool:
     """Whether Karpenter says by a label what the instance type of a machine offers."""
     return _MACHINE_FAMILIES.fullmatch(key) is not None
@@ -155,7 +156,7 @@ def _facts(all_labels: Sequence[Labels]) -> Facts:
 
 def _most(resources: Iterable[Mapping[str, Any]], names: Sequence[str], *, zero: bool = False) -> Fraction | None:
     """The most of some resources together that a node has, None where none says; `zero` where one says others only."""
-    amounts = {tuple([each.get(name) for name in names]) for each in resources if each}
+    amounts = {tuple(map(each.get, names)) for each in resources if each}
     told = (some for some in amounts if zero or any(said is not None for said in some))
     return max(map(_together, told), default=None)
 

@@ -8,9 +8,10 @@ of its node labels.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
+
+from engine.struct import Struct, field
 
 ZONE = "topology.kubernetes.io/zone"
 REGION = "topology.kubernetes.io/region"
@@ -57,8 +58,7 @@ GPU_COUNTS = (
 CAPACITY_TYPES = ("spot", "on-demand", "reserved")
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
+class Marker(Struct, frozen=True):
     """A label that says a capacity type, and which of its values say which type."""
 
     key: str
@@ -69,8 +69,7 @@ class Marker:
         return tuple(sorted(value for value, meaning in self.types.items() if meaning == capacity_type))
 
 
-@dataclass(frozen=True, slots=True)
-class Capacity:
+class Capacity(Struct, frozen=True):
     """How a provider says `capacityType`.
 
     With `otherwise`, a node on which no marker says anything else is of that type (the provider labels spot nodes
@@ -94,8 +93,7 @@ class Capacity:
         return tuple(marker.key for marker in self.markers)
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(Struct, frozen=True):
     """A way to make pools: its name, the node label that identifies one, and how it says a node's capacity type."""
 
     name: str
@@ -178,10 +176,7 @@ def pool_label_order(own: Sequence[str] = ()) -> tuple[str, ...]:
 
 def pool_label_of(labels: Mapping[str, str], order: Sequence[str] = POOL_LABELS) -> str | None:
     """Which label says the pool of a node with these labels: the first, in order, that it carries with a value."""
-    for key in order:
-        if labels.get(key):
-            return key
-    return None
+    return next(filter(labels.get, order), None)
 
 
 def spot_markers() -> frozenset[str]:

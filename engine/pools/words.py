@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 from engine.nodeselector import ABSENT, EXISTS, FALSE, TRUE, Terms, none_of, one_of, term_of, union, where
 from engine.pools.providers import CAPACITY_TYPES, WORDS, Capacity, capacity
+from engine.struct import Struct
 
 Cases = tuple[tuple[Terms, object], ...]
 """Disjoint sets of nodes, each with a value: one of CEL's, a Label, an Integer of a label, or an Optional of one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(Struct, frozen=True):
     """Whatever string the node's label says."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class PortableWord:
+class PortableWord(Struct, frozen=True):
     """A portable word on the nodes of one provider: its cases, and the nodes that do not say it (`missing`)."""
 
     cases: Cases

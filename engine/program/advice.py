@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from engine.bundle import PodTerm, Policy, Spread
 from engine.documents import Excerpt, Problem, did_you_mean
 from engine.language import TIMESTAMP, Call, Has, Ident, ListLiteral, Literal, Node, Select, free_names, walk
 from engine.pools import TIMED_TAINTS, WORD_OF, is_transient
+from engine.struct import replace
 
 WRITTEN = ("affinity", "tolerations", "topologySpreadConstraints")
 """What policies write: an expression that reads it sees another pod on the second call."""

@@ -7,7 +7,6 @@ often it is a word of a cloud, of another tool, or in capitals.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.documents import Excerpt, Problem, did_you_mean
@@ -26,10 +25,10 @@ from engine.language import (
     children,
 )
 from engine.pools import CAPACITY_LABELS, CAPACITY_TYPES, NODE_WORDS
+from engine.struct import Struct, field, replace
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(Struct, frozen=True):
     """The words that something may say, each of a list's elements if `many`. Without `words` all but those in `never`.
 
     `meant` says, by another word, which of them was meant; `never`, in a sentence, why it is not said; `instead`, with
@@ -170,8 +169,7 @@ def never_said(
         yield Problem("word-never-said", message, span, expected, closed.hint(word), severity="warning")
 
 
-@dataclass(frozen=True, slots=True)
-class _Reader:
+class _Reader(Struct, frozen=True):
     """What parts of expressions may say. `variables` are the policy's, as far as they say one of a few words."""
 
     variables: Mapping[str, Closed]

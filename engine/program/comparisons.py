@@ -11,7 +11,6 @@ import math
 import operator
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 
 from engine.language import NO_VALUE, Budget, CelError, Optional, compare, equal
@@ -32,10 +31,10 @@ from engine.nodeselector import (
 )
 from engine.pools import Cases, Label
 from engine.program.truths import NO, UNKNOWN, YES, Truth, negate
+from engine.struct import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Integer:
+class Integer(Struct, frozen=True):
     """Whatever integer the node's label says."""
 
     key: str

@@ -12,6 +12,7 @@ from engine.pods import NAME_LABEL
 from engine.program.fields_read import FieldPath
 from engine.program.tree import Leaf, Reads, Tree, leaves_of
 from engine.program.truths import CasesOf
+from engine.struct import Struct
 
 Function: TypeAlias = Callable[..., object]
 
@@ -25,8 +26,7 @@ What is COMPUTED only when it is read is a function of the budget, and its name 
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One boolean expression over pools and a node, with its author's `message`, its `text`, and where it stands.
 
     `reads` are fields of the pod.
@@ -39,8 +39,7 @@ class Rule:
     reads: tuple[FieldPath, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledPreference:
+class CompiledPreference(Struct, frozen=True):
     """A preference: where `rule` holds (everywhere without), with a weight of 1 to 100 or a score by pool and node."""
 
     rule: Rule | None
@@ -48,8 +47,7 @@ class CompiledPreference:
     score: Score | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(Struct, frozen=True):
     """A number-valued expression: `function` where it does not read `node`, `cases` where it does.
 
     `reads` is what its text says that it reads of a pool; `computed`, that there are computed keys besides. Where the
@@ -68,8 +66,7 @@ class Score:
     seen: Reads = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledShare:
+class CompiledShare(Struct, frozen=True):
     """A share of a split, in whole per cents of pods, and what its nodes must be; wished only, if not `strict`."""
 
     percent: int
@@ -82,8 +79,7 @@ class CompiledShare:
         return self.rule.message or f"`{self.rule.text}`"
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """One boolean expression that reads no pool: a match condition or a `deny`.
 
     `reads_namespace`: it reads more of the Namespace than its name; so of policies and exemptions.
@@ -99,8 +95,7 @@ class Condition:
     reads: tuple[FieldPath, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledTolerance:
+class CompiledTolerance(Struct, frozen=True):
     """An entry of `tolerate`, with where it stands; whether it reads `pool`, `taint.key`, and the pod.
 
     `seconds` is for how long NoExecute taints are tolerated, None for no limit; `reads` are fields of the pod.
@@ -186,8 +181,7 @@ class CompiledPolicy:
         return self.policy.pod_anti_affinity
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledExemption:
+class CompiledExemption(Struct, frozen=True):
     """An exemption, ready to be matched with pods."""
 
     exemption: Exemption

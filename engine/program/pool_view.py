@@ -9,12 +9,12 @@ node (`open_expressions.py`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import TypeVar
 
 from engine.language import CelError, NoSuchKey
 from engine.nodeselector import ABSENT, ANY, EXISTS
 from engine.pools import POOL_FIELDS, Fact, Pool, Read, capacity_types, open_marker
+from engine.struct import replace
 
 T = TypeVar("T")
 MAX_ASSUMED = 256

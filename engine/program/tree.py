@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from engine.pools import Read
 from engine.program.truths import TruthOf
+from engine.struct import Struct
 
 Reads: TypeAlias = frozenset[Read]
 NOTHING_READ: Reads = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(Struct, frozen=True):
     """The smallest parts of an expression that are decided as a whole.
 
     `number` tells leaves apart within a program; equal expressions share a leaf. `function` computes one that does not
@@ -41,8 +40,7 @@ class Leaf:
     seen: Reads | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PodPoolComparison:
+class PodPoolComparison(Struct, frozen=True):
     """A leaf's comparison of a value of the pod with one of the pool, which a lookup over the pools can answer.
 
     `operator` is cel-spec's name, read with the pod's value on the left: `_==_`, `_<_`, `@in` (the pod's value in the
@@ -54,23 +52,20 @@ class PodPoolComparison:
     pool: Callable[..., object]
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True):
     """`!inner`."""
 
     inner: Tree
 
 
-@dataclass(frozen=True, slots=True)
-class Both:
+class Both(Struct, frozen=True):
     """`left && right`; `a || b` is the negation of both negations."""
 
     left: Tree
     right: Tree
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """`test ? yes : no`."""
 
     test: Tree

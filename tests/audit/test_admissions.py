@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from audit.selection import Selection
 from audit.stored import Named, StoredDecision, StoredDecisions
 from engine.decision import Decider
 from engine.pods import IncomingPod, incoming_of
+from engine.struct import replace
 from tests.audit.test_database import NIGHTLY
 from tests.audit.test_replay import a_fleet
 from tests.audit.test_stored import keep, one_policy

@@ -8,7 +8,6 @@ import threading
 import time
 from collections import Counter
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from audit.recorder import Recorder
 from engine.decision import Decider
 from engine.pods import IncomingPod
 from engine.pools import Inventory
+from engine.struct import replace
 from tests.audit.test_database import rows_in
 from tests.engine import builders
 

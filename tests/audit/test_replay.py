@@ -6,7 +6,6 @@ import copy
 import json
 import random
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from engine.decision import Decider, Decision
 from engine.documents import Manifest, RequestError, Source
 from engine.pods import IncomingPod, incoming_of
 from engine.program import CompiledPolicy
+from engine.struct import replace
 from tests.engine.builders import BASE, decider, of_a_daemon_set
 from tests.engine.worlds import a_pod, a_world
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from audit.findings import Finding
 from audit.of_decision import finding_of
 from audit.words import STAYS, changes, effect, shortened, what_happens, why, worth_telling
+from engine.struct import replace
 from tests.engine.builders import BASE, GOLD, decide, decider, incoming, pod
 
 TOLERATES = "tolerate: [{expression: 'taint.key == \"team\"'}]"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from cli.operated import Answer, show
 from delivery.status import Status
 from engine.bundle import Revision
+from engine.struct import replace
 from tests.cli.conftest import Bayplan
 
 FINE = Status("git+https://host/repo", "git", Revision("small", "1.1.0", "ab" * 32), last_successful_activation=1.8e9)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from delivery.content import Content, SourceError
+from engine.struct import replace
 
 
 class Shelf:

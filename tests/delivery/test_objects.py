@@ -18,6 +18,7 @@ from engine.analysis import passing
 from engine.bundle import parse_bundle
 from engine.documents import Excerpt, Source, Span, parse_manifests
 from engine.program import compile_bundle
+from engine.struct import Struct
 from tests.delivery import bundles
 from tests.delivery.bad_bundles import Bad, withstands, withstands_files
 from tests.delivery.object_place import AS_OBJECTS, GOING, REQUIRE, SPOILT, ObjectPlace, Watched, thing
@@ -197,6 +198,8 @@ def _without_places(value: Any) -> Any:
         return value.value
     if isinstance(value, Span):
         return None
+    if isinstance(value, Struct):
+        return [_without_places(getattr(value, name)) for name in value.__struct_fields__]
     if dataclasses.is_dataclass(value):
         return [_without_places(getattr(value, field.name)) for field in dataclasses.fields(value)]
     if isinstance(value, (tuple, list)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from delivery.follower import Follower, followed
 from delivery.sources import read_address
 from delivery.statuses import MAX_MESSAGE, Statuses
 from delivery.transaction import Demands
+from engine.struct import replace
 from telemetry import Metrics
 from tests.delivery.object_place import REQUIRE, Json, Watched, thing
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from engine.decision import Decision
+from engine.struct import replace
 from tests.engine.laws import in_force, named_taints, patched
 from tests.engine.matching import admits, tolerates
 from tests.engine.worlds import NAMES, World, a_pod, a_world, as_triple, incoming

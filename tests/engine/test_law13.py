@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 
 from engine.decision import Decision
 from engine.pods import IncomingPod
+from engine.struct import replace
 from tests.engine.laws import patched
 from tests.engine.matching import REQUIRED, admits
 from tests.engine.worlds import (

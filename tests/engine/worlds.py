@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import product
 from math import inf
@@ -23,6 +23,7 @@ from engine.placement import constraint_identity, spread_constraint
 from engine.pods import IncomingPod
 from engine.pools import Inventory, inventory_from_documents
 from engine.program import compile_bundle
+from engine.struct import replace
 from tests.engine.matching import PREFERRED, REQUIRED, Labels, matches_expression
 
 Json = dict[str, Any]

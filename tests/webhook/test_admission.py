@@ -16,12 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audit import DecisionLog
 from cluster import LookupFailedError
 from engine.decision import Decider, Decision
 from engine.documents import Manifest, Source
 from engine.pods import IncomingPod, named, pods_from_documents, without_environment
-from telemetry import Metrics
+from telemetry import DecisionLog, Metrics
 from tests.delivery.bundles import NAMED, TEAMS, TRAINING, decider
 from tests.webhook.reviews import UID, Json, body, patch_of, pod, review
 from webhook.admission import Admission, Decides, LogDecisions

@@ -7,7 +7,6 @@ import json
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 from cluster.client import connect
 from cluster.events import Events
 from engine.decision import Decider, Decision
+from engine.struct import replace
 from telemetry import Metrics
 from tests.cluster.apiserver import ApiServer, Handler
 from tests.engine import builders

@@ -14,7 +14,6 @@ from typing import Any, cast
 
 import pytest
 
-from audit import DecisionLog
 from delivery import Activation
 from delivery.content import Content
 from delivery.transaction import Candidate
@@ -22,7 +21,7 @@ from engine.bundle import Bundle
 from engine.decision import Decider, Decision
 from engine.pools import Inventory
 from engine.program import Program
-from telemetry import Metrics
+from telemetry import DecisionLog, Metrics
 from tests.engine import builders
 from tests.webhook.reviews import body, pod, review
 from webhook import shadow as module

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 
 from engine.language.functions import (
@@ -26,6 +25,7 @@ from engine.language.functions import (
 )
 from engine.language.overload import Overload, by_length
 from engine.language.types import BYTES, STRING
+from engine.struct import replace
 
 _MODULES = (
     operators,

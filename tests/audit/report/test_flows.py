@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +12,7 @@ from audit.findings import Effect, Finding, Workload
 from audit.report.flows import DENIED, OTHER, PENDING, Flow, Where, flows_of, folded, totals_of
 from audit.report.picture import MOST, picture_of
 from engine.decision import PoolNames
+from engine.struct import replace
 from tests.audit.report.fleet import findings
 
 A, B, C = (Where("pool", name) for name in "abc")

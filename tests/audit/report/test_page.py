@@ -9,7 +9,6 @@ import os
 import random
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from audit.findings import FINDING_OUTCOMES, Finding
 from audit.report import as_html
 from audit.report import page as module
 from audit.summary import Summary
+from engine.struct import replace
 from tests.audit.report.fleet import findings, summary
 from tests.audit.report.reading import Page, read
 

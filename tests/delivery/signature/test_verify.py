@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import re
@@ -20,6 +19,7 @@ from delivery.signature.errors import SignatureError
 from delivery.signature.statement import SIGNING, STATEMENT
 from delivery.signature.trust import Trust, Verified
 from delivery.signature.verify import MAX_SIGNATURES, verified
+from engine.struct import replace
 
 from .made import (
     ARCHIVE,
@@ -277,7 +277,7 @@ def test_a_hint_that_says_nothing_is_none(hint: str | None) -> None:
 
 
 def test_a_signature_of_the_archive_alone_is_taken_where_that_is_allowed() -> None:
-    allowed = dataclasses.replace(BOTH, allow_digest=True)
+    allowed = replace(BOTH, allow_digest=True)
     found = verified(archived(digest_attestation()), "gpu", "1.2.0", allowed, "1.1.0", NOW)
     assert (found.kind, found.version, found.expires) == ("digest", "1.2.0", None)
     assert outcome(archived(digest_attestation()), allowed, seen="1.3.0") == "older"
@@ -289,7 +289,7 @@ def test_a_signature_of_the_archive_alone_is_taken_where_that_is_allowed() -> No
 
 def test_one_bundle_is_not_served_as_another() -> None:
     """Both are signed by the same key; where a source is for one of them, the other is refused, signed or not."""
-    spot = dataclasses.replace(BOTH, name="spot")
+    spot = replace(BOTH, name="spot")
     for content, trust in ((archived(attestation()), spot), (archived(), Trust(name="spot"))):
         with pytest.raises(SignatureError, match=r"the bundle is `gpu`, and `spot` is to be served from here") as error:
             verified(content, "gpu", "1.2.0", trust, "", NOW)
@@ -311,7 +311,7 @@ def test_one_bundle_is_not_served_as_another() -> None:
     ],
 )
 def test_versions_only_grow(seen: str, allow_older: bool, expected: str) -> None:
-    assert outcome(archived(attestation()), dataclasses.replace(BOTH, allow_older=allow_older), seen) == expected
+    assert outcome(archived(attestation()), replace(BOTH, allow_older=allow_older), seen) == expected
 
 
 def test_clocks_may_differ_by_a_little() -> None:
@@ -331,7 +331,7 @@ def test_what_is_not_verified_says_why() -> None:
         (archived(), Trust(), "gpu 1.2.0 is not signed"),
         (
             archived(),
-            dataclasses.replace(BOTH, required=False),
+            replace(BOTH, required=False),
             "gpu 1.2.0 is not verified, which is not required: signature:",
         ),
     ):
@@ -356,7 +356,7 @@ def test_whatever_byte_is_changed_nothing_else_is_let_by(data: st.DataObject) ->
 
 
 MANIFEST = "12" * 32
-IN_REGISTRY = dataclasses.replace(archived(attestation(archive=MANIFEST)), manifest=MANIFEST)
+IN_REGISTRY = replace(archived(attestation(archive=MANIFEST)), manifest=MANIFEST)
 """A statement about the manifest alone, as `cosign attest` makes it in a registry."""
 
 
@@ -369,21 +369,21 @@ def signing(digest: str) -> bytes:
 
 def test_a_statement_about_the_manifest_is_about_the_archive() -> None:
     assert verified(IN_REGISTRY, "gpu", "1.2.0", BOTH, "", NOW).kind == "statement"
-    assert outcome(dataclasses.replace(IN_REGISTRY, manifest="34" * 32), BOTH) == "wrong-digest"
-    assert outcome(dataclasses.replace(IN_REGISTRY, manifest=""), BOTH) == "wrong-digest"
+    assert outcome(replace(IN_REGISTRY, manifest="34" * 32), BOTH) == "wrong-digest"
+    assert outcome(replace(IN_REGISTRY, manifest=""), BOTH) == "wrong-digest"
     both = archived(attestation(more=(MANIFEST,)))
     for manifest in ("", MANIFEST, "34" * 32):
-        assert verified(dataclasses.replace(both, manifest=manifest), "gpu", "1.2.0", BOTH, "", NOW)
+        assert verified(replace(both, manifest=manifest), "gpu", "1.2.0", BOTH, "", NOW)
 
 
 def test_what_cosign_signs_in_a_registry_counts_where_digests_do() -> None:
-    content = dataclasses.replace(archived(signing(MANIFEST)), manifest=MANIFEST)
+    content = replace(archived(signing(MANIFEST)), manifest=MANIFEST)
     assert outcome(content, BOTH) == "no-statement"
-    allowed = dataclasses.replace(BOTH, allow_digest=True)
+    allowed = replace(BOTH, allow_digest=True)
     found = verified(content, "gpu", "1.2.0", allowed, "1.1.0", NOW)
     assert (found.kind, found.version) == ("digest", "1.2.0")
     assert outcome(content, allowed, seen="1.3.0") == "older"
-    assert outcome(dataclasses.replace(content, manifest="34" * 32), allowed) == "wrong-digest"
-    assert outcome(dataclasses.replace(content, manifest=""), allowed) == "wrong-digest"
+    assert outcome(replace(content, manifest="34" * 32), allowed) == "wrong-digest"
+    assert outcome(replace(content, manifest=""), allowed) == "wrong-digest"
     stranger = attestation_of(b"{}", key("p256", "stranger"))
-    assert outcome(dataclasses.replace(archived(stranger), manifest=MANIFEST), allowed) == "unknown-key"
+    assert outcome(replace(archived(stranger), manifest=MANIFEST), allowed) == "unknown-key"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from engine.placement import own
 from engine.pods import IncomingPod, named
 from engine.pools import Inventory
 from engine.program import compile_bundle
+from engine.struct import replace
 from tests.engine.analysis.bundles import POOLS, bundle_of, examined, found, told
 from tests.engine.terms import admits
 from tests.examples import examples

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from engine.bundle import parse_bundle
 from engine.decision import Decider
 from engine.pods import IncomingPod
 from engine.program import compile_bundle
+from engine.struct import replace
 from tests.engine.analysis.bundles import ARM, GOLD, STRICT, WIDE, bundle_of
 from tests.engine.matching import PREFERRED, REQUIRED, admits, matches_term, tolerates
 from tests.engine.worlds import TAINTED, a_pod, a_policy, a_tree, a_world, as_text, incoming, text_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -19,6 +19,7 @@ from engine.names import PREFERRED, REQUIRED
 from engine.pods import IncomingPod
 from engine.pools import inventory_from_documents
 from engine.program import Program, compile_bundle
+from engine.struct import replace
 from tests.engine.builders import incoming
 
 Json = dict[str, Any]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import jsonpatch
@@ -12,6 +11,7 @@ import yaml
 from engine.decision import Decider, Decision
 from engine.documents import Source, parse_manifests
 from engine.pods import IncomingPod, pods_from_documents
+from engine.struct import replace
 from tests.engine.builders import decider, incoming, inventory, outcomes, pod, preferred, required
 from tests.engine.matching import PREFERRED, REQUIRED
 

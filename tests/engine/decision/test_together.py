@@ -6,7 +6,6 @@ import json
 import random
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from engine.bundle import MODES, JointRevision, parse_bundle
 from engine.decision import Decider, Decision, why_not
 from engine.pools import Inventory
 from engine.program import Program, compile_bundle
+from engine.struct import replace
 from tests.engine import worlds
 from tests.engine.builders import DAEMON_SET_CONTROLLER, incoming, inventory, mirror, of_a_daemon_set, outcomes, pod
 from tests.examples import examples

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -17,6 +16,7 @@ from engine.language import Budget, BudgetExceeded
 from engine.nodeselector import ABSENT, ANY, one_of
 from engine.pools import Fact, Inventory, Pool, PoolIndex, Read
 from engine.program import Arguments, Leaf
+from engine.struct import replace
 from tests.engine.builders import decider
 from tests.engine.pools.inventories import facts
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from engine.decision import Decider
 from engine.pods import IncomingPod
 from engine.program.reads import reads_namespace
+from engine.struct import replace
 from tests.engine.builders import decider, incoming, outcomes, pod
 
 WHY = "Namespace team could not be read (no answer in time); try again"

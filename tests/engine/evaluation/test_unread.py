@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from engine.pods import IncomingPod
+from engine.struct import replace
 from tests.engine.builders import GOLD, JANE, decider, incoming, outcomes
 
 WHY = "the pod has more than 100,000 values and is not read, for that alone would take too long"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from engine.pods.controllers import NODE, pod_of_workload, pod_template, user_of
 from engine.pods.incoming import IncomingPod, Owner
 from engine.pods.manifests import pods_from_documents
 from engine.pods.owner import owner_of
+from engine.struct import replace
 
 Json = Any
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"

@@ -1,4 +1,4 @@
-"""audit.records: lines of the decision log arrive in order or are counted as lost, and writing never waits."""
+"""telemetry.records: lines of the decision log arrive in order or are counted as lost, and writing never waits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import threading
 from collections import Counter
 
-from audit.records import DecisionLog
+from telemetry.records import DecisionLog
 
 
 class Losses(Counter[str]):

@@ -1,4 +1,4 @@
-"""audit.lines: lines of the decision log keep to a size, and say what is missing."""
+"""telemetry.lines: lines of the decision log keep to a size, and say what is missing."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.lines import MAX_LINE, TEXT, bounded
 from engine.documents import printable_json
+from telemetry.lines import MAX_LINE, TEXT, bounded
 
 HEAD = {"time": "2026-01-01T00:00:00Z", "uid": "u", "dryRun": False, "namespaceKnown": True, "latencySeconds": 0.001}
 
