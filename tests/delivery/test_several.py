@@ -164,6 +164,8 @@ def test_what_policies_of_both_do_to_each_other_is_told_where_the_one_is_that_gi
     rig.publish(net=requires("net", "net-gpu", "gpu"))
     rig.net.examine()
     assert (conflicts(rig.ml), conflicts(rig.net)) == ([], [])
+    (redundant,) = [one for one in rig.net.status.warnings if one.rule == "redundant-policy"]
+    assert redundant.message.startswith("`net-gpu` changes nothing: `ml-gpu` applies wherever it does")
 
 
 def test_before_both_are_there_nothing_is_told() -> None:

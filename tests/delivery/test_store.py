@@ -28,7 +28,7 @@ def kept(number: int, activated: float | None = None, size: int = 10) -> Kept:
     digest = f"{number:064x}"
     files = {"bundle.yaml": bytes(size), "policies/a.yaml": str(number).encode()}
     objects = (SignedObject("v1", b"payload", b"signature"),)
-    content = Content(f"v{number}", f"somewhere at v{number}", files, (), "ab" * 32, (b"{}",), objects)
+    content = Content(f"v{number}", f"somewhere at v{number}", files, (), "ab" * 32, (b"{}",), objects, "cd" * 32)
     return Kept(Revision("small", f"1.{number}.0", digest), content, number if activated is None else activated, 5.5)
 
 
