@@ -68,11 +68,16 @@ class Term(Struct, frozen=True):
         """Does every node that meets this term meet the other?"""
         if self.impossible:
             return True
-        mine = iter(self.requirements)
-        return all(
-            any(key == key_of_other and values <= values_of_other for key, values in mine)
-            for key_of_other, values_of_other in other.requirements
-        )
+        mine = iter(self.requirements)  # both are in the order of their keys
+        for wanted, allowed in other.requirements:
+            for key, values in mine:
+                if key == wanted:
+                    if not values <= allowed:
+                        return False
+                    break
+            else:
+                return False
+        return True
 
     def with_values(self, key: str, values: LabelStates) -> Term:
         """The same term with other states for one key."""

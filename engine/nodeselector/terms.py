@@ -287,10 +287,15 @@ def _all_covered(pieces: Sequence[Term], terms: Sequence[Term], budget: list[int
 
 def _covered(t: Term, terms: Sequence[Term], budget: list[int], meter: Meter | None) -> bool:
     """Whether t lies within the terms together; False, too, where the budget, a list of one number, is spent."""
-    if t.impossible or any(t <= u for u in terms):
+    if t.impossible:
         return True
-    near = [u for u in terms if not (t & u).impossible]
+    for u in terms:
+        if t <= u:
+            return True
     budget[0] -= 1 + len(terms)
+    if len(terms) < 2:
+        return False
+    near = [u for u in terms if not (t & u).impossible]
     if len(near) < 2 or budget[0] < 0 or _sticks_out(t, near):
         return False
     pieces, rest = _without(t, near[0], meter), tuple(near[1:])
@@ -379,6 +384,8 @@ def union(*many: Terms, meter: Meter | None = None) -> Terms:
     """The nodes of any of these; an Overflow where that takes too many terms, or too much work."""
     if TRUE in many:
         return TRUE
+    if len(many) == 1:
+        return many[0]
     try:
         return simplify(chain.from_iterable(map(within_limit, many)), meter and _Part(meter))
     except TooMany as error:
@@ -387,7 +394,11 @@ def union(*many: Terms, meter: Meter | None = None) -> Terms:
 
 def common(a: Terms, b: Terms, meter: Meter | None = None) -> Terms:
     """The nodes of both; an Overflow where that takes too many terms."""
+    if a == TRUE or not b:
+        return b
+    if b == TRUE or not a:
+        return a
     try:
-        return both(within_limit(a), within_limit(b), meter and _Part(meter)) if a and b else FALSE
+        return both(within_limit(a), within_limit(b), meter and _Part(meter))
     except TooMany as error:
         return _untold(error)
