@@ -972,13 +972,18 @@ class World:
                     return True
         return False
 
-    def decider(self, dice: random.Random | None = None, *, mode: str = "enforce") -> Decider:
-        """The engine over this world; with dice everything is given to it in another order."""
-        policies, objects = list(self.policies), [each for pool in self.pools for each in pool.objects()]
+    def objects(self) -> list[Json]:
+        """What tells of the pools, and of the stray node."""
+        objects = [each for pool in self.pools for each in pool.objects()]
         if self.strays:
             taints = [as_taint(taint) for taint in self.stray_taints]
             stray = {"metadata": {"name": "stray"}, "spec": {"taints": [*taints, LIFECYCLE]}}
             objects.append({"apiVersion": "v1", "kind": "Node", **stray})
+        return objects
+
+    def decider(self, dice: random.Random | None = None, *, mode: str = "enforce") -> Decider:
+        """The engine over this world; with dice everything is given to it in another order."""
+        policies, objects = list(self.policies), self.objects()
         if dice is not None:
             dice.shuffle(policies)
             dice.shuffle(objects)
