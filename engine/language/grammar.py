@@ -15,8 +15,10 @@ import hashlib
 import importlib.util
 import json
 import os
+from collections.abc import Callable, Mapping
 from importlib.abc import ResourceLoader
-from typing import Any
+from re import Match
+from typing import Any, NamedTuple
 
 import lark
 from lark import Lark, Token, Transformer
@@ -26,6 +28,9 @@ from lark.lexer import TerminalDef
 
 __all__ = [
     "Lark",
+    "Lexer",
+    "Reduction",
+    "Tables",
     "Token",
     "Transformer",
     "UnexpectedCharacters",
@@ -35,6 +40,7 @@ __all__ = [
     "grammar",
     "grammar_table",
     "parser",
+    "tables",
 ]
 
 # Chains of && and || are flat, so that a thousand operands are one node's children and not a thousand levels.
@@ -104,6 +110,67 @@ def build(transformer: Transformer[Any, Any] | None) -> Lark:
         keep_all_tokens=True,
         maybe_placeholders=True,
     )
+
+
+class Reduction(NamedTuple):
+    """What a rule makes of its parts: how many they are, the rule's name, its first part's, and the callback."""
+
+    size: int
+    name: str
+    first: str
+    call: Callable[[list[Any]], Any]
+
+
+class Lexer(NamedTuple):
+    """How to read the next word in one state: a match from a place on, the kinds that say nothing, and what gives
+    words of some kinds another one, such as a name that is reserved.
+    """
+
+    match: Callable[[str, int], Match[str] | None]
+    ignored: frozenset[str]
+    renamed: Mapping[str, Callable[[Token], Token]]
+
+
+class Tables(NamedTuple):
+    """A parser's tables: by state, the lexer; by kind of the next word, the state to go to or what to reduce; by the
+    name of what was reduced, the state to go to. And the states in which reading begins and ends.
+    """
+
+    lexers: Mapping[int, Lexer]
+    actions: Mapping[int, Mapping[str, int | Reduction]]
+    gotos: Mapping[int, Mapping[str, int]]
+    start: int
+    end: int
+
+
+def tables(parser: Lark) -> Tables | None:
+    """The tables of a parser; None of a Lark that is not the one this was tried with, for they are its own affair."""
+    if _table().get("made of") != _made_of():
+        return None
+    frontend: Any = parser.parser
+    table, callbacks = frontend.parser._parse_table, frontend.parser.parser.callbacks
+    reductions: dict[Rule, Reduction] = {}
+
+    def action(target: Any) -> int | Reduction:
+        if isinstance(target, int):
+            return target
+        if target not in reductions:
+            first = target.expansion[0].name if target.expansion else ""
+            reductions[target] = Reduction(len(target.expansion), target.origin.name, first, callbacks[target])
+        return reductions[target]
+
+    actions, gotos = dict[int, dict[str, int | Reduction]](), dict[int, dict[str, int]]()
+    for state, found in table.states.items():
+        actions[state] = {kind: action(to) for kind, (_, to) in found.items() if kind.isupper()}
+        gotos[state] = {name: to for name, (_, to) in found.items() if not name.isupper()}
+    lexers = {state: _lexer(lexer) for state, lexer in frontend.lexer.lexers.items()}
+    return Tables(lexers, actions, gotos, table.start_states["expr"], table.end_states["expr"])
+
+
+def _lexer(lexer: Any) -> Lexer:
+    """A lexer of Lark's; what it has not built yet is built."""
+    (pattern,) = lexer.scanner._mres
+    return Lexer(pattern.match, frozenset(lexer.ignore_types), dict(lexer.callback))
 
 
 def grammar_table() -> str:

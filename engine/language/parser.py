@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache, partial
 from typing import Any
 
 from engine.documents import Excerpt, Problem
 from engine.language import grammar, mistakes
 from engine.language.grammar import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from engine.language.reading import Reader, Unread
 from engine.language.syntax import (
     OPERATORS,
     Bind,
@@ -61,7 +63,7 @@ def parse(excerpt: Excerpt) -> tuple[Node | None, tuple[Problem, ...]]:
     if outsized:
         return None, (outsized,)
     try:
-        node = _node(_parser().parse(text))
+        node = _node(_read(text))
     except UnexpectedInput as error:
         return None, (_syntax_problem(excerpt, error),)
     problems = tuple(_faults(node, excerpt))
@@ -84,6 +86,21 @@ def _outsized(excerpt: Excerpt) -> Problem | None:
 @cache
 def _parser() -> Lark:
     return grammar.parser(_Builder())
+
+
+@cache
+def _reader() -> Reader | None:
+    tables = grammar.tables(_parser())
+    return Reader(tables, _PASSING) if tables else None
+
+
+def _read(text: str) -> Any:
+    """What `_Builder` makes of a text. Raises UnexpectedInput."""
+    reader = _reader()
+    if reader:
+        with suppress(Unread):
+            return reader.read(text)
+    return _parser().parse(text)
 
 
 def _faults(root: Node, excerpt: Excerpt) -> Iterator[Problem]:
@@ -243,6 +260,20 @@ class _Builder(Transformer[Any, Any]):
     def literal(self, parts: _Parts) -> Node:
         token = parts[0]
         return _LITERALS[token.type](token)
+
+
+_PASSING = (
+    "expr",
+    "conditionalor",
+    "conditionaland",
+    "relation",
+    "addition",
+    "multiplication",
+    "unary",
+    "member",
+    "primary",
+)
+"""Rules whose callbacks give their part where there is only one."""
 
 
 def _node(part: Any) -> Node:
@@ -444,7 +475,8 @@ def _quoted(token: Token, text: str, start: int, binary: bool) -> Node:
     quote = 3 if text[raw : raw + 3] in ('"""', "'''") else 1
     inside = text[raw + quote : -quote]
     faults: list[_Wrong] = []
-    pieces = [_newlines(inside)] if raw else list(_unescaped(inside, start + raw + quote, binary, faults))
+    plain = raw or "\\" not in inside
+    pieces = [_newlines(inside)] if plain else list(_unescaped(inside, start + raw + quote, binary, faults))
     if faults:
         return replace(faults[0], parts=tuple(faults[1:]))
     if not binary:
