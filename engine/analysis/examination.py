@@ -98,7 +98,7 @@ def examine(
     policies = tuple(policy for policy in program.policies if policy not in bound)
     enforced = replace(program, mode="enforce", policies=policies)
     deciders = [(name, Decider(enforced, pools, cluster=cluster)) for name, pools in inventories if pools.pools]
-    ledger = Ledger()
+    ledger = Ledger(program.work)
     stages = [Stage(name, decider, ledger.meter) for name, decider in deciders]
     active = [policy for policy in policies if policy.policy.mode != "off"]
     anywhere = stages[0].decider if stages else Decider(enforced, Inventory((), 0), cluster=cluster)

@@ -15,6 +15,9 @@ from engine.program import CompiledPolicy
 
 SHARE = 350_000
 """What one kind of claim may cost for all policies, in units: a sixth of a second, or a few where each is dear."""
+WHOLE, SHARES = 10_000_000, 8_000_000
+"""What compiling a bundle and examining it may cost together, and what all shares come to: after a bundle that was much
+work to compile, each share is smaller by as much."""
 LARGEST_PART = 4
 """One policy may take a quarter of what is left of a share, or as much as each other one if that is more."""
 
@@ -22,12 +25,20 @@ T = TypeVar("T")
 
 
 class Ledger:
-    """The `meter` that pays for what is looked for now; and what could not be decided, by policy, in words."""
+    """The `meter` that pays for what is looked for now; and what could not be decided, by policy, in words.
 
-    def __init__(self) -> None:
-        self.meter = Budget(SHARE)
+    `spent` is what it took to compile the bundle, in units.
+    """
+
+    def __init__(self, spent: int = 0) -> None:
+        self._all = max(0, min(SHARES, WHOLE - spent))
+        self.meter = Budget(self._of(SHARE))
         self.by_policy: dict[str, str] = {}
         self.cut_short: set[str] = set()
+
+    def _of(self, share: int) -> int:
+        """What is there of a share."""
+        return share * self._all // SHARES
 
     def doubt(self, policy: str, words: str) -> None:
         """Notes what could not be decided of a policy."""
@@ -49,6 +60,7 @@ class Ledger:
     ) -> list[T]:
         """What is found by looking at each policy, as far as the share goes; `what` says what was not done past it."""
         found: list[T] = []
+        share = self._of(share)
         for place, policy in enumerate(policies):
             part = max(share // (len(policies) - place), share // LARGEST_PART)
             self.meter.left = part
@@ -62,7 +74,7 @@ class Ledger:
 
     def all(self, look: Callable[[], T], share: int = SHARE) -> T | None:
         """What is found on a share; None past it."""
-        self.meter.left = share
+        self.meter.left = self._of(share)
         try:
             return look()
         except BudgetExceeded:

@@ -18,6 +18,7 @@ from engine.language.grammar import grammar_table
 from engine.language.mistakes import said
 from engine.language.overload import Overload
 from engine.language.parser import parse
+from engine.language.regex import price
 from engine.language.syntax import (
     OPERATORS,
     Bind,
@@ -34,6 +35,7 @@ from engine.language.syntax import (
     Select,
     children,
     free_names,
+    reads,
     rebuilt,
     replace,
     shape,
@@ -121,6 +123,8 @@ __all__ = [
     "list_of",  # the type of a list
     "map_of",  # the type of a map
     "parse",  # the tree of an Excerpt, or what is wrong with it
+    "price",  # what compiling a pattern costs, in units of the budget
+    "reads",  # whether a tree reads a variable
     "rebuilt",  # a Node with each expression directly inside changed
     "replace",  # a Node with some of its fields changed
     "said",  # a type in words, as messages write it

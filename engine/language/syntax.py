@@ -130,7 +130,8 @@ class Bind(Node, frozen=True):
 
 def children(node: Node) -> tuple[Node, ...]:
     """The expressions directly inside, in source order."""
-    return _CHILDREN[type(node)](node) if type(node) in _CHILDREN else ()
+    inside = _CHILDREN.get(type(node))
+    return inside(node) if inside else ()
 
 
 _CHILDREN: dict[type[Node], Callable[[Any], tuple[Node, ...]]] = {
@@ -189,35 +190,62 @@ def substituted(node: Node, variable: str, value: Node) -> Node:
 
 def free_names(node: Node) -> frozenset[str]:
     """The variables that an expression reads and does not bind itself; `.x` is never one that it binds."""
+    return frozenset(name.removeprefix(".") for name in _names(node))
+
+
+def _names(node: Node) -> set[str]:
+    """As `free_names`, each with its dot."""
     names: set[str] = set()
-    nothing: frozenset[str] = frozenset()
-    left = [(node, nothing)]
+    left = [node]
     while left:
-        part, bound = left.pop()
-        match part:
-            case Ident():
-                if part.name not in bound:
-                    names.add(part.name.removeprefix("."))
-            case Comprehension():
-                left.append((part.range, bound))
-                left += [(each, bound.union(part.variables)) for each in part.body]
-            case OptionalMap():
-                left += [(part.target, bound), (part.body, bound | {part.variable})]
-            case Bind():
-                left += [(part.value, bound), (part.body, bound | {part.variable})]
-            case _:
-                left += [(each, bound) for each in children(part)]
-    return frozenset(names)
+        part = left.pop()
+        if isinstance(part, Ident):
+            names.add(part.name)
+        elif type(part) in _BINDERS:
+            names |= _outside(part)
+        else:
+            left += children(part)
+    return names
+
+
+def _outside(binder: Node) -> set[str]:
+    """The names that a node reads which binds some for a part of it."""
+    match binder:
+        case Comprehension(range=outside, variables=bound, body=inside):
+            return _names(outside) | set[str]().union(*map(_names, inside)).difference(bound)
+        case OptionalMap(target=outside, variable=name, body=body) | Bind(value=outside, variable=name, body=body):
+            return _names(outside) | (_names(body) - {name})
+        case _:
+            raise AssertionError(f"{type(binder).__name__} binds nothing")
+
+
+_BINDERS = frozenset((Comprehension, OptionalMap, Bind))
+
+
+def reads(node: Node, name: str) -> bool:
+    """Whether a variable is among the `free_names`: the same, found where it stands first."""
+    left = [node]
+    while left:
+        part = left.pop()
+        if isinstance(part, Ident):
+            if part.name.removeprefix(".") == name:
+                return True
+        elif type(part) in _BINDERS:
+            if any(each.removeprefix(".") == name for each in _outside(part)):
+                return True
+        else:
+            left += children(part)
+    return False
 
 
 def shape(node: Node) -> str:
     """A text that two expressions share exactly when they say the same in the same words, wherever they stand."""
-    inside = ",".join(shape(child) for child in children(node))
+    if isinstance(node, Literal):
+        return f"{type(node.value).__name__}:{node.value!r}"
+    if isinstance(node, Ident):
+        return node.name
+    inside = ",".join([shape(child) for child in children(node)])
     match node:
-        case Literal():
-            return f"{type(node.value).__name__}:{node.value!r}"
-        case Ident():
-            return node.name
         case Select():
             return f"({inside}).{'?' if node.optional else ''}{node.field!r}"
         case Has():

@@ -21,6 +21,7 @@ from engine.language.syntax import (
     OptionalMap,
     Select,
     children,
+    walk,
 )
 from engine.language.types import ObjectType
 from engine.struct import Struct
@@ -47,6 +48,8 @@ def unguarded(node: Node, given: Iterable[Node] = ()) -> Iterator[Select]:
 
     `given` are conditions that are true wherever the expression is evaluated.
     """
+    if not any(map(_optional, walk(node))):
+        return
     known = _NOTHING.union(*(_facts(condition, True, _Names()) for condition in given))
     seen: set[_Path] = set()
     for select, path in sorted(_reads(node, known, _Names()), key=lambda read: read[0].at):
@@ -54,6 +57,14 @@ def unguarded(node: Node, given: Iterable[Node] = ()) -> Iterator[Select]:
             if path is not None:
                 seen.add(path)
             yield select
+
+
+def _optional(node: Node) -> bool:
+    """Whether a node is a field that may be absent, asked for or not."""
+    if not isinstance(node, Select):
+        return False
+    owner = node.operand.type
+    return isinstance(owner, ObjectType) and node.field in owner.optional
 
 
 def _reads(node: Node, known: _Known, names: _Names) -> Iterator[tuple[Select, _Path | None]]:
@@ -86,8 +97,7 @@ def _reads(node: Node, known: _Known, names: _Names) -> Iterator[tuple[Select, _
         case Select():
             yield from _reads(node.operand, known, names)
             path = _path(node, names)
-            owner = node.operand.type
-            if isinstance(owner, ObjectType) and node.field in owner.optional and (path is None or path not in known):
+            if _optional(node) and (path is None or path not in known):
                 yield node, path
         case _:
             for child in children(node):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from engine.bundle import PodTerm, Policy, Spread
 from engine.documents import Excerpt, Problem, did_you_mean
-from engine.language import TIMESTAMP, Call, Has, Ident, ListLiteral, Literal, Node, Select, free_names, walk
+from engine.language import TIMESTAMP, Call, Has, Ident, ListLiteral, Literal, Node, Select, reads, walk
 from engine.pools import TIMED_TAINTS, WORD_OF, is_transient
 from engine.struct import replace
 
@@ -23,6 +23,8 @@ def reads_what_policies_write(node: Node, excerpt: Excerpt, *, denies: bool = Fa
     An expression that takes `pod` or `pod.spec` as a whole may read of it what it likes. One that `denies` pods for
     their tolerations is told what else to do: the API server lets them be added to a pod that is there.
     """
+    if not reads(node, "pod"):
+        return
     taken_apart = {id(each.operand) for each in walk(node) if isinstance(each, (Select, Has))}
     for each in walk(node):
         match each:
@@ -59,12 +61,14 @@ def texts_for_timestamps(node: Node, excerpt: Excerpt) -> Iterator[Problem]:
 
     So it is in Kubernetes' own policies, where each use of it as a timestamp fails.
     """
+    if not reads(node, "namespaceObject"):
+        return
     converted = {id(each.args[0]) for each in walk(node) if isinstance(each, Call) and each.function == "dyn"}
     for each in walk(node):
         if (
             isinstance(each, Select)
             and each.type == TIMESTAMP
-            and "namespaceObject" in free_names(each)
+            and reads(each, "namespaceObject")
             and id(each) not in converted
         ):
             said = excerpt.value[each.start : each.end]
@@ -78,7 +82,7 @@ def mixed_pool(node: Node, excerpt: Excerpt, said: frozenset[str]) -> Iterator[P
 
     `said` are the portable words that the policy asks of the node itself.
     """
-    for each in walk(node):
+    for each in walk(node) if reads(node, "pool") else ():
         match each:
             case Call(function="@in", args=(_, Select(operand=Ident(name="pool"), field=field))) if (
                 field in WORD_OF and WORD_OF[field] not in said
@@ -92,9 +96,8 @@ def mixed_pool(node: Node, excerpt: Excerpt, said: frozenset[str]) -> Iterator[P
 def words_said(node: Node) -> Iterator[str]:
     """The fields of `node` that an expression reads, portable words among them."""
     for each in walk(node):
-        match each:
-            case Select(operand=Ident(name="node"), field=field):
-                yield field
+        if isinstance(each, Select) and isinstance(each.operand, Ident) and each.operand.name == "node":
+            yield each.field
 
 
 def lifecycle_taints(node: Node, excerpt: Excerpt, *, timed: bool) -> Iterator[Problem]:

@@ -32,6 +32,7 @@ from engine.language import (
 from engine.program import advice, vocabulary
 from engine.program.closed_words import Closed, closed_of, never_said
 from engine.program.comparisons import MIRRORED
+from engine.program.compile_cost import POLICY, TEXT, Work
 from engine.program.fields_read import FieldPath, FieldsRead, fields_read
 from engine.program.model import (
     NAMES,
@@ -80,7 +81,7 @@ def compile_bundle(bundle: Bundle) -> Program:
     ready = sorted((p for p in policies if p is not None), key=lambda p: (-p.policy.priority, p.name))
     leaves = tuple(compiler.leaves.values())
     named = (bundle.revision, bundle.mode, bundle.params)
-    return Program(*named, tuple(ready), leaves, problems, exemptions, bundle.hands_on)
+    return Program(*named, tuple(ready), leaves, problems, exemptions, bundle.hands_on, compiler.work.spent)
 
 
 class _Compiler:
@@ -120,10 +121,12 @@ class _Compiler:
         self._texts: dict[str, Node] = {}
         self._sound: dict[tuple[object, ...], Node] = {}
         self._made: dict[int, dict[str, Any]] = {}
+        self.work = Work()
 
     def policy(self, policy: Policy) -> CompiledPolicy | None:
-        """The policy compiled; None where a problem stood in the way."""
+        """The policy compiled; None where a problem stood in the way. Raises BundleError past MAX_WORK."""
         before = len(self.problems)
+        self.work.pay(POLICY, policy.span, self.problems)
         self._scope, self._given, self._used, self._rules = policy.name, self._selected(policy), set(), []
         self._words, self._by_namespace, self._fields = {}, set(), {}
         conditions = tuple(
@@ -168,7 +171,8 @@ class _Compiler:
         return None if failed else compiled
 
     def exemption(self, exemption: Exemption) -> CompiledExemption:
-        """The exemption compiled, as far as there is no problem."""
+        """The exemption compiled, as far as there is no problem. Raises BundleError past MAX_WORK."""
+        self.work.pay(POLICY, exemption.span, self.problems)
         self._scope, self._given = "", self._selected(exemption)
         self._words, self._by_namespace, self._fields = {}, set(), {}
         beyond = bool(exemption.namespace_selector.requirements)
@@ -253,8 +257,10 @@ class _Compiler:
         node, problems = self._texts.get(excerpt.value), tuple[Problem, ...]()
         if node is None:
             node, problems = parse(excerpt)
-        if node is not None:
-            self._texts[excerpt.value] = node
+            if node is None:
+                self.work.pay(TEXT * len(excerpt.value), excerpt.whole, self.problems)
+            else:
+                self._texts[excerpt.value] = node
         return node, problems
 
     def _checked(self, excerpt: Excerpt, roots: Mapping[str, Type], result: Type | None) -> Node | None:
@@ -269,6 +275,7 @@ class _Compiler:
             self.problems += self._ledger.take(same, excerpt)
             self._reads_namespace |= self._once("namespace", same, lambda: reads_namespace(same, ()))
             return same
+        self.work.pay(self.work.expression(node, self._given), excerpt.whole, self.problems)
         checked, problems = check(node, excerpt, roots, result=result, given=self._given)
         if self._refuses:
             problems = tuple(advice.refusing(problem, self._scope) for problem in problems)

@@ -9,13 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
-from engine.language import Bind, Call, Comprehension, Has, Ident, Index, Literal, Node, OptionalMap, Select, children
+from engine.language import (
+    Bind,
+    Call,
+    Comprehension,
+    Has,
+    Ident,
+    Index,
+    Literal,
+    Node,
+    OptionalMap,
+    Select,
+    children,
+    free_names,
+)
 
 FieldPath: TypeAlias = tuple[str | int | None, ...]
 EACH = None
 """The step of a FieldPath to every element of a list, to every value of a map, and to what a computed key names."""
 
 _ROOTS = frozenset(("pod", "namespaceObject", "request", "requests"))
+_BEGINNINGS = _ROOTS | {"variables"}
 _THROUGH = frozenset(("orValue", "dyn", "value"))
 _ELEMENTS = frozenset(("filter", "sortBy", "sort", "reverse", "distinct", "slice"))
 
@@ -36,6 +50,8 @@ Variables: TypeAlias = Mapping[str, FieldsRead]
 
 def fields_read(node: Node, variables: Variables) -> FieldsRead:
     """What a checked expression reads, given what the policy's variables do."""
+    if not free_names(node) & _BEGINNINGS:
+        return FieldsRead()
     return FieldsRead(tuple(dict.fromkeys(_read(node, {}, variables))), _path(node, {}, variables))
 
 

@@ -198,7 +198,10 @@ class CompiledExemption(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A compiled bundle: its policies by descending priority, then name; the leaves that they share; its constants."""
+    """A compiled bundle: its policies by descending priority, then name; the leaves that they share; its constants.
+
+    `work` is what compiling it took, in units of `engine.language.Budget`.
+    """
 
     revision: Revision
     mode: str
@@ -208,6 +211,7 @@ class Program:
     warnings: tuple[Problem, ...] = field(default=(), repr=False)
     exemptions: tuple[CompiledExemption, ...] = ()
     hands_on: HandsOn = field(default_factory=HandsOn)
+    work: int = field(default=0, repr=False)
 
 
 def _asks_namespace(selector: Selector, conditions: Iterable[Condition]) -> bool:

@@ -42,8 +42,8 @@ from engine.language import (
     Select,
     compile_expression,
     dispatcher,
-    free_names,
     keys_of,
+    reads,
 )
 from engine.nodeselector import ABSENT, EXISTS, FALSE, TRUE, Terms, common, integers, union, where
 from engine.pools import WORD_OF, Cases, Label, PortableWord, Words
@@ -97,7 +97,7 @@ def _refused(compiled: Callable[[], T], excerpt: Excerpt) -> T | Problem:
 
 def reads_node(node: Node) -> bool:
     """Whether an expression reads `node`."""
-    return "node" in free_names(node)
+    return reads(node, "node")
 
 
 # Booleans: what each construct makes of the truths inside it.

@@ -23,6 +23,7 @@ from engine.language import (
     Select,
     compile_expression,
     free_names,
+    reads,
     rebuilt,
     replace,
     substituted,
@@ -60,7 +61,7 @@ def open_truth(node: Node) -> TruthOf:
 def asked_truth(node: Node) -> TruthOf | None:
     """The same of any node, whatever its pool but for the provider; None where a part of it is about the pool."""
     asked = to_the_node(node)
-    if asked is None or not reads_node(asked) or "pool" in free_names(asked):
+    if asked is None or not reads_node(asked) or reads(asked, "pool"):
         return None
     try:
         return truth_of(asked, NAMES)

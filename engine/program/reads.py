@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from engine.language import Call, Has, Ident, Index, Literal, Node, Select, children, free_names
+from engine.language import Call, Has, Ident, Index, Literal, Node, Select, children, free_names, reads, walk
 from engine.pods import NAME_LABEL
 from engine.pools import PLAIN_FIELDS, POOL_FIELDS, Read
 from engine.program.model import POD_NAMES
@@ -15,7 +15,7 @@ def says_without_pool(node: Node) -> bool:
     """Whether a part that `&& || !` or `?:` join in an expression over a pool reads nothing of it: a constant."""
     match node:
         case Call(function="_&&_" | "_||_" | "!_" | "_?_:_"):
-            return any("pool" not in free_names(part) or says_without_pool(part) for part in node.args)
+            return any(not reads(part, "pool") or says_without_pool(part) for part in node.args)
         case _:
             return False
 
@@ -37,11 +37,10 @@ def _joined(node: Node) -> tuple[Node, ...]:
 
 def beside_node(node: Node, names: Sequence[str]) -> Iterator[Node]:
     """The largest parts of an expression that read something, but not `node`."""
-    free = free_names(node)
-    if "node" in free:
+    if reads(node, "node"):
         for child in children(node):
             yield from beside_node(child, names)
-    elif free and free.issubset(names):
+    elif not isinstance(node, Literal) and (free := free_names(node)) and free.issubset(names):
         yield node
 
 
@@ -62,6 +61,12 @@ def _reads_user(node: Node) -> bool:
 
 def reads_namespace(node: Node, variables: Collection[str]) -> bool:
     """Whether an expression reads more of the Namespace than its name, itself or by one of these variables."""
+    if not reads(node, "namespaceObject") and not (variables and reads(node, "variables")):
+        return False
+    return _reads_namespace(node, variables)
+
+
+def _reads_namespace(node: Node, variables: Collection[str]) -> bool:
     match node:
         case (
             Select(operand=Select(operand=Ident(name="namespaceObject"), field="metadata"), field="name")
@@ -78,18 +83,13 @@ def reads_namespace(node: Node, variables: Collection[str]) -> bool:
         case Select(operand=Ident(name="variables"), field=name) | Has(operand=Ident(name="variables"), field=name):
             return name in variables
         case _:
-            return any(reads_namespace(child, variables) for child in children(node))
+            return any(_reads_namespace(child, variables) for child in children(node))
 
 
 def variables_read(node: Node) -> set[str]:
     """The names of the policy's variables that an expression reads."""
-    match node:
-        case Select(operand=Ident(name="variables"), field=name) | Has(operand=Ident(name="variables"), field=name):
-            return {name}
-        case Ident(name="variables"):
-            return set()
-        case _:
-            return {name for child in children(node) for name in variables_read(child)}
+    fields = (part for part in walk(node) if isinstance(part, (Select, Has)))
+    return {part.field for part in fields if isinstance(part.operand, Ident) and part.operand.name == "variables"}
 
 
 def sides_read(node: Node) -> tuple[bool, bool]:
@@ -101,7 +101,7 @@ def sides_read(node: Node) -> tuple[bool, bool]:
 def reads_of(node: Node) -> tuple[Reads, bool]:
     """What an expression's text says that it reads of a pool's labels, and whether there are computed keys besides."""
     found: set[Read] = set()
-    computed = _collect_reads(node, found)
+    computed = reads(node, "pool") and _collect_reads(node, found)
     return frozenset(found), computed
 
 
@@ -178,14 +178,8 @@ def _collect_seen(node: Node, found: set[Read]) -> bool:
 
 def reads_capacity_type(node: Node) -> bool:
     """Whether an expression reads `node.capacityType`, which each provider's labels say in another way."""
-    match node:
-        case (
-            Select(operand=Ident(name="node"), field="capacityType")
-            | Has(operand=Ident(name="node"), field="capacityType")
-        ):
-            return True
-        case _:
-            return any(reads_capacity_type(child) for child in children(node))
+    fields = (part for part in walk(node) if isinstance(part, (Select, Has)) and part.field == "capacityType")
+    return any(isinstance(part.operand, Ident) and part.operand.name == "node" for part in fields)
 
 
 def reads_taint_key(node: Node) -> bool:

@@ -15,15 +15,17 @@ import pytest
 
 from engine.analysis.conflicts import PAIRING, TRYING
 from engine.analysis.examination import POD_SHARE, Examination, examine, inventories_of
-from engine.analysis.ledger import SHARE, Ledger
+from engine.analysis.ledger import SHARE, SHARES, WHOLE, Ledger
 from engine.bundle import parse_bundle
 from engine.language import Budget, BudgetExceeded
 from engine.program import CompiledPolicy, compile_bundle
+from engine.program.compile_cost import MAX_WORK
 from tests.engine.analysis.bundles import GOLD, bundle_of, examined, files_of
 from tests.engine.decision.test_hostile import counted
 
 NIGHTLY = "BAYPLAN_NIGHTLY" in os.environ
-CALLS = 4 * (16 * SHARE + 2 * POD_SHARE + PAIRING + TRYING)
+ALL = 16 * SHARE + 2 * POD_SHARE + PAIRING + TRYING
+CALLS = 4 * ALL
 Spec = dict[str, Any]
 
 
@@ -127,6 +129,24 @@ def test_what_was_found_before_the_budget_was_spent_counts() -> None:
 
     assert ledger.each("not in full", program.policies, look) == ["a"]
     assert ledger.cut_short == {"a"}
+
+
+def test_what_compiling_took_is_not_there_for_examining() -> None:
+    _, program = bundle_of({"a": GOLD})
+    assert 0 < program.work < 10_000
+
+    def left(spent: int) -> list[int | None]:
+        ledger = Ledger(spent)
+        return [
+            *ledger.each("", program.policies, lambda _: [ledger.meter.left]),
+            ledger.all(lambda: ledger.meter.left),
+        ]
+
+    assert left(program.work) == left(0) == [SHARE, SHARE]
+    assert left(WHOLE - SHARES // 2) == [SHARE // 2, SHARE // 2]
+    assert left(2 * WHOLE) == [0, 0]
+    assert MAX_WORK < WHOLE
+    assert ALL <= SHARES
 
 
 def test_a_search_past_its_share_finds_nothing() -> None:

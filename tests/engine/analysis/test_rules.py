@@ -116,6 +116,11 @@ def _too_large(root: Path) -> None:
         _write(root, f"{i:04}.json", " " * (MAX_FILE - 1))
 
 
+def _too_much_work(root: Path) -> None:
+    denied = (f"    - expression: request.namespace.matches('(?i)a{{1,40}}{i}')\n" for i in range(120))
+    _write(root, "policies/example.yaml", f"{POLICY}  deny:\n{''.join(denied)}")
+
+
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
 
 
@@ -145,6 +150,7 @@ BUILT: dict[str, Callable[[Path], None]] = {
     "too-deep": lambda root: _write(root, "bundle.yaml", BUNDLE + f"    deep: {'[' * 65}{']' * 65}\n"),
     "too-large": _too_large,
     "too-many-files": _too_many_files,
+    "too-much-work": _too_much_work,
     "unreadable": lambda root: (root / "policies/gone.yaml").symlink_to("away.yaml"),
     "yaml-character": lambda root: _write(root, "policies/example.yaml", DENY.replace("has", "ha\bs")),
 }

@@ -8,7 +8,7 @@ import pytest
 
 from engine.documents import Excerpt
 from engine.language.parser import parse
-from engine.language.syntax import Call, Ident, Literal, Node, children, free_names, walk
+from engine.language.syntax import Call, Ident, Literal, Node, children, free_names, reads, walk
 from tests.engine.decision.test_hostile import counted
 
 
@@ -70,3 +70,29 @@ def test_twice_as_deep_takes_twice_the_work(ask: Callable[[Node], object]) -> No
         return counted(lambda: ask(node))
 
     assert work(6000) <= 2.1 * work(3000)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "read"),
+    [
+        ("a.b[c]", "a", True),
+        ("a.b[c]", "c", True),
+        ("a.b[c]", "b", False),
+        (".a", "a", True),
+        ("[1].exists(a, a > 1)", "a", False),
+        ("[1].exists(a, .a > 1)", "a", True),
+        ("a.exists(a, a > 1)", "a", True),
+        ("[1].exists(x, x > a)", "a", True),
+        ("[1].exists(x, [x].all(a, a == x))", "a", False),
+        ("b.optMap(a, a + c)", "a", False),
+        ("b.optMap(a, a + c)", "c", True),
+        ("cel.bind(a, a + 1, a + 2)", "a", True),
+        ("cel.bind(a, 1, a + 2)", "a", False),
+        ("{a: 1}", "a", True),
+        ('"a"', "a", False),
+    ],
+)
+def test_what_reads_a_variable_has_it_among_its_free_names(text: str, name: str, read: bool) -> None:
+    node = tree(text)
+    assert reads(node, name) is read
+    assert (name in free_names(node)) is read

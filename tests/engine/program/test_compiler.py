@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from engine.bundle import parse_bundle
 from engine.documents import BundleError
-from engine.program import compile_bundle
+from engine.program import compile_bundle, compile_cost
+from tests.engine.analysis.bundles import files_of
 from tests.engine.bundle.constants import bundle
+from tests.engine.decision.test_hostile import counted
 
 
 def files(spec: str, params: str = "{}") -> dict[str, str]:
@@ -114,3 +118,50 @@ def test_policies_that_say_the_same_share_what_is_made_of_it() -> None:
     one, other = compile_bundle(bundle).policies
     assert one.require[0].tree is other.require[0].tree
     assert one.match_conditions[0].function is other.match_conditions[0].function
+
+
+# What compiling takes
+
+
+def alternatives(text: str, count: int) -> str:
+    return " || ".join(text.replace("#", str(number)) for number in range(count))
+
+
+def nested(levels: int) -> str:
+    text = 'pod.metadata.name == "a"'
+    for level in range(levels):
+        text = f'["a"].exists(x{level}, x{level} == "b" || {text})'
+    return text
+
+
+HOSTILE = {
+    "alternatives": ("require", alternatives('node.labels["#"] == "a"', 300)),
+    "pools": ("require", alternatives('pool.labels["#"] == "a"', 150)),
+    "pods and pools": ("require", alternatives('pool.labels["#"] == pod.metadata.name', 80)),
+    "pods and nodes": ("require", alternatives('node.labels[pod.metadata.name + "#"] == pod.spec.schedulerName', 60)),
+    "pods": ("deny", alternatives('pod.spec.containers[#].args[1] == "a"', 100)),
+    "patterns": ("deny", alternatives('pod.metadata.name.matches("#(a|b){1,40}[a-z]{1,50}")', 30)),
+    "macros": ("deny", nested(20)),
+    "sums": ("deny", " + ".join(["1"] * 90) + " == 1"),
+    "lists": ("require", f"node.zone in [{', '.join(repr(str(number)) for number in range(1_000))}]"),
+    "no expression": ("deny", alternatives("#", 1_000) + " a"),
+    "mistakes": ("deny", alternatives("pod.spec.nodename == #", 60)),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_bundle_that_is_too_much_to_compile_is_refused_in_time(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compile_cost, "MAX_WORK", 100_000)
+    effect, text = HOSTILE[kind]
+    specs = {f"p{number}": json.dumps({effect: [{"expression": f"{text} // {number}"}]}) for number in range(8)}
+    found, problems = parse_bundle(files_of(specs))
+    assert found is not None, problems
+    rules: list[str] = []
+
+    def refuse() -> None:
+        with pytest.raises(BundleError) as refused:
+            compile_bundle(found)
+        rules.extend(problem.rule for problem in refused.value.problems)
+
+    assert counted(refuse) <= 8 * compile_cost.MAX_WORK
+    assert "too-much-work" in rules
