@@ -126,7 +126,8 @@ def main() -> int:
             raise
     bad = [one for one in ended if one.status not in (0, NO_TESTS) or (one.status == 0 and not one.outcomes)]
     total = sum((one.outcomes for one in ended), Counter[str]())
-    print("\n" + ", ".join(f"{count} {what}" for what, count in total.items()), f"in {time.monotonic() - began:.0f} s")
+    counted = ", ".join(f"{count} {what}" for what, count in total.items()) or "no tests ran"
+    print(f"\n{f' {counted} in {time.monotonic() - began:.2f}s ':=^80}")  # as pytest ends
     for one in bad:
         print(f"failed: {one.name} (exit status {one.status}): see above")
     return int(bool(bad))
