@@ -299,16 +299,16 @@ def test_without_ipv6_all_addresses_are_those_of_ipv4(monkeypatch: pytest.Monkey
 
 
 class Slow:
-    """A decider that takes its time, as no decision should."""
+    """A decider that takes its time, as no decision should: until it is told to end, half a minute at most."""
 
     def __init__(self) -> None:
-        self.began = threading.Event()
+        self.began, self.end = threading.Event(), threading.Event()
         self.decider = self
 
     def decide(self, incoming: IncomingPod) -> Decision:
         self.began.set()
-        end = time.monotonic() + 2.0
-        while time.monotonic() < end:  # with the interpreter, not asleep
+        latest = time.monotonic() + 30.0
+        while not self.end.is_set() and time.monotonic() < latest:  # with the interpreter, not asleep
             sum(range(1000))
         return decider().decide(incoming)
 
@@ -316,11 +316,12 @@ class Slow:
 def test_probes_and_metrics_wait_for_no_decision(tmp_path: Path) -> None:
     slow = Slow()
     with running(tmp_path, decides=slow) as server, server.client() as client:
-        answer = ThreadPoolExecutor(1).submit(client.post, "/mutate", content=TRAINEE, timeout=30.0)
+        answer = ThreadPoolExecutor(1).submit(client.post, "/mutate", content=TRAINEE, timeout=60.0)
         assert slow.began.wait(10)
         for path in ("/healthz", "/readyz", "/metrics"):
             assert asking.get(f"{server.plain}{path}").is_success
         assert not answer.done()
+        slow.end.set()
         assert answer.result().status_code == 200
 
 
