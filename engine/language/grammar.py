@@ -163,14 +163,21 @@ def tables(parser: Lark) -> Tables | None:
     for state, found in table.states.items():
         actions[state] = {kind: action(to) for kind, (_, to) in found.items() if kind.isupper()}
         gotos[state] = {name: to for name, (_, to) in found.items() if not name.isupper()}
-    lexers = {state: _lexer(lexer) for state, lexer in frontend.lexer.lexers.items()}
-    return Tables(lexers, actions, gotos, table.start_states["expr"], table.end_states["expr"])
+    return Tables(_Lexers(frontend.lexer.lexers), actions, gotos, table.start_states["expr"], table.end_states["expr"])
 
 
-def _lexer(lexer: Any) -> Lexer:
-    """A lexer of Lark's; what it has not built yet is built."""
-    (pattern,) = lexer.scanner._mres
-    return Lexer(pattern.match, frozenset(lexer.ignore_types), dict(lexer.callback))
+class _Lexers(dict[int, Lexer]):
+    """Lark's lexers by state, each built when the first text comes there: a pattern of its own takes milliseconds."""
+
+    def __init__(self, lexers: Mapping[int, Any]) -> None:
+        super().__init__()
+        self._lexers = lexers
+
+    def __missing__(self, state: int) -> Lexer:
+        lexer = self._lexers[state]
+        (pattern,) = lexer.scanner._mres
+        found = self[state] = Lexer(pattern.match, frozenset(lexer.ignore_types), dict(lexer.callback))
+        return found
 
 
 def grammar_table() -> str:
