@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from delivery import content
 from delivery.keeper import HeldError, Keeper
 from delivery.neighbours import Neighbours
+from delivery.pace import Pace, hurry
 from delivery.rollout import Side
 from delivery.schedule import JITTER, Schedule
 from delivery.sources import SECONDS, Address, source_of
@@ -238,7 +239,7 @@ class Follower:
             if self._active is None or laid == self._state[1]:
                 return False
             vouched = self._keeper.kept[0].vouched
-            candidate = candidate_of(self._active.content, self._demands.once, {}, vouched)
+            candidate = candidate_of(self._active.content, self._demands.once, {}, vouched, self._pace())
             self._activate(candidate, cause, started, vouched)
             self._state = (self._state[0], laid)
         return True
@@ -277,11 +278,15 @@ class Follower:
             self._note(last_successful_download=now)
             state = (given.version, state[1])
         try:
-            return candidate_of(given, self._demands, seen, now), state, now
+            return candidate_of(given, self._demands, seen, now, self._pace()), state, now
         except StepFailedError as failed:
             if failed.lasting:
                 self._refused, self._refusal = state, failed
             raise
+
+    def _pace(self) -> Callable[[], None]:
+        """How a candidate is worked on: beside answers, as soon as there are any."""
+        return Pace(self._stop.wait).rest if self._active else hurry
 
     def _activate(self, candidate: Candidate, cause: str, started: float, vouched: float) -> None:
         """Let a candidate decide from now on; one that says what the active one says takes its place without a swap.
@@ -417,7 +422,7 @@ class Follower:
         """Let a kept revision decide again. Raises HeldError where it can't any more."""
         started = time.perf_counter()
         try:
-            candidate = candidate_of(kept.content, self._demands.once, {}, kept.vouched)
+            candidate = candidate_of(kept.content, self._demands.once, {}, kept.vouched, self._pace())
         except StepFailedError as failed:
             raise HeldError(f"{kept.revision} can't decide: the step `{failed.step}` failed: {failed}") from failed
         if candidate.revision.digest != kept.revision.digest:

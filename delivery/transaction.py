@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 from delivery.content import Content, SourceError
 from delivery.fingerprint import fingerprint_of
 from delivery.folder import bundle_of, text_of
+from delivery.pace import hurry
 from delivery.requirements import unmet
 from engine.bundle import Bundle, Policy, Revision, overridden
 from engine.documents import BundleError, Problem, RequestError, Source
@@ -133,28 +134,33 @@ class Demands(Struct, frozen=True):
         return replace(self, kubernetes=Demands().kubernetes)
 
 
-def candidate_of(content: Content, demands: Demands, seen: Mapping[str, str], now: float) -> Candidate:
+def candidate_of(
+    content: Content, demands: Demands, seen: Mapping[str, str], now: float, rest: Callable[[], None] = hurry
+) -> Candidate:
     """The candidate that a content is. Raises StepFailedError.
 
     `seen` is by bundle the newest version that somebody vouched for, `now` the time for which signatures must be good.
+    `rest` is called between pieces of the work.
     Of what nobody has vouched for yet no more is read than what it is; and nothing of it is evaluated.
     """
     with _step("parse"):
         bundle, problems = bundle_of(content.files, content.problems)
+    rest()
     vouched = None
     if bundle is not None and demands.vouch is not None:
         with _step("signature"):
             vouched = demands.vouch(content, bundle.name, bundle.version, seen.get(bundle.name, ""), now)
     bundle = _sound(bundle, problems, demands)
     with _step("compile"):
-        program = compile_bundle(bundle)
+        program = compile_bundle(bundle, rest)
     with _step("test"):
         program = _passing(bundle, program) if bundle.tests else program
+    rest()
     with _step("parse", lasting=False):
         here = overridden(bundle, demands.overrides.sources())
     if here is not bundle:
         with _step("compile", lasting=False):
-            bundle, program = here, compile_bundle(here)
+            bundle, program = here, compile_bundle(here, rest)
     candidate = Candidate(content, bundle, program, vouched)
     return _without_conflicts(candidate) if demands.strict else candidate
 

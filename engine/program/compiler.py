@@ -70,10 +70,15 @@ T = TypeVar("T")
 NUMBERS, KEYS = (INT, UINT, DOUBLE), (STRING, INT, UINT, BOOL)
 
 
-def compile_bundle(bundle: Bundle) -> Program:
-    """The program of a bundle. Raises BundleError with every problem of every expression."""
+def compile_bundle(bundle: Bundle, rest: Callable[[], None] | None = None) -> Program:
+    """The program of a bundle; `rest` is called between policies. Raises BundleError with every problem of every
+    expression."""
     compiler = _Compiler(bundle)
-    policies = [compiler.policy(policy) for policy in bundle.policies]
+    policies = []
+    for policy in bundle.policies:
+        policies.append(compiler.policy(policy))
+        if rest is not None:
+            rest()
     exemptions = tuple(compiler.exemption(exemption) for exemption in bundle.exemptions)
     problems = ordered(compiler.problems)
     if any(problem.severity == "error" for problem in problems):

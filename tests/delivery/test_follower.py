@@ -116,7 +116,7 @@ def test_what_nobody_vouches_for_is_not_evaluated(shelf: Shelf, monkeypatch: pyt
     def vouch(*_: object) -> Word:
         raise NotSignedError("nobody")
 
-    monkeypatch.setattr("delivery.transaction.compile_bundle", lambda _: pytest.fail("it was compiled"))
+    monkeypatch.setattr("delivery.transaction.compile_bundle", lambda *_: pytest.fail("it was compiled"))
     shelf.publish(BROKEN)
     assert Serving(shelf, Demands(vouch=vouch)).ask().step == "signature"
 
@@ -144,7 +144,7 @@ def test_a_bug_in_a_step_is_told_once_and_tried_again(
     serving = served(shelf, "1.0.0")
     shelf.publish(good("1.1.0"))
     with monkeypatch.context() as patched:
-        patched.setattr("delivery.transaction.compile_bundle", lambda _: 1 // 0)
+        patched.setattr("delivery.transaction.compile_bundle", lambda *_: 1 // 0)
         for _ in range(3):
             assert serving.ask().step == "compile"
     assert caplog.text.count("ZeroDivisionError: integer division") == 1
@@ -362,7 +362,7 @@ def test_what_is_decided_while_a_bundle_is_fetched_wins(shelf: Shelf) -> None:
 def test_what_can_not_decide_any_more_is_not_gone_back_to(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     serving = served(shelf, "1.0.0", "1.1.0")
     with monkeypatch.context() as patched:
-        patched.setattr("delivery.transaction.compile_bundle", lambda _: 1 // 0)
+        patched.setattr("delivery.transaction.compile_bundle", lambda *_: 1 // 0)
         with pytest.raises(HeldError, match="can't decide: the step `compile` failed"):
             serving.follower.rollback()
     assert serving.version == "1.1.0"

@@ -63,9 +63,9 @@ class Serve:
         urls = {match["what"]: match["url"] for match in ADDRESSES.finditer(self.output())}
         self.url, self.plain = urls["admission"], urls["health and metrics"]
         (self.webhook,) = yaml.safe_load(self.config.read_text())["webhooks"]
-        authority = ssl.create_default_context()
-        authority.load_verify_locations(cadata=base64.b64decode(self.webhook["clientConfig"]["caBundle"]).decode())
-        self.client = asking.Client(verify=authority)
+        self.trusted = ssl.create_default_context()
+        self.trusted.load_verify_locations(cadata=base64.b64decode(self.webhook["clientConfig"]["caBundle"]).decode())
+        self.client = asking.Client(verify=self.trusted)
 
     def output(self) -> str:
         assert self.process.exit_status is None, self.process.output()
