@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -388,8 +389,11 @@ def _gauges(metrics: Metrics, activation: Activation, decisions: DecisionLog, fo
 
     metrics.live(
         "bayplan_bundle_last_success_request_timestamp_seconds",
-        "When a source of bundles last said what it has; of several, the one that did so longest ago.",
-        of_each(min, lambda one: one.status.last_successful_request),
+        "When a source of bundles last said what it has; of several, the one that did so longest ago. Sources that are "
+        "suspended are left out; NaN where all are.",
+        lambda: min(
+            (one.status.last_successful_request for one in followers if not one.status.suspended), default=math.nan
+        ),
     )
     metrics.live(
         "bayplan_bundle_last_success_download_timestamp_seconds",

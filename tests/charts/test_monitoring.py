@@ -263,6 +263,12 @@ def test_no_alert_fires_where_all_is_well(prometheus: Prometheus) -> None:
     assert prometheus.firing(WELL, 10_100) == {}
 
 
+def test_a_source_that_nobody_asks_is_not_silent(prometheus: Prometheus) -> None:
+    line = "bayplan_bundle_last_success_request_timestamp_seconds 0+60x20000"
+    suspended = f"{line.split()[0]} 0+60x10{' NaN' * 90}"
+    assert prometheus.firing(WELL.replace(line, suspended), 100) == {}
+
+
 @pytest.mark.parametrize("alert", [rule["alert"] for rule in alerts()])
 def test_each_alert_fires_alone(alert: str, prometheus: Prometheus) -> None:
     what, values, minutes = ILL[alert]

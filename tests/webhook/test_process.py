@@ -450,7 +450,10 @@ def test_a_bundle_is_told_of_rolled_back_and_pinned_over_restarts_and_without_it
         bundles.write(bundle, "1.1.0")  # which is held back
         wait_for(lambda: not operate(serve, tmp_path, "status")["code"], "the source")
         assert operate(serve, tmp_path, "pin")["version"] == "1.0.0"
+        asked_at = "bayplan_bundle_last_success_request_timestamp_seconds"
+        assert f"\n{asked_at} 1" in asking.get(f"{serve.plain}/metrics").text
         assert operate(serve, tmp_path, "suspend")["suspended"]
+        assert f"\n{asked_at} NaN\n" in asking.get(f"{serve.plain}/metrics").text
         assert operate(serve, tmp_path, "resume")["pinned"] is None
         wait_for(lambda: operate(serve, tmp_path, "status")["version"] == "1.1.0", "what was held back")
 
