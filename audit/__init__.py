@@ -13,9 +13,10 @@ from audit.database import Retention, UnusableError
 from audit.difference import as_yaml, unified
 from audit.drift import descheduler, drift_of, script
 from audit.files import Files
-from audit.findings import Finding
+from audit.findings import Finding, Workload
 from audit.moves import MOVE_OUTCOMES, Move, Moves, moved
 from audit.nodes import places_of
+from audit.openreports import outdated, own_labels, reports_of, workload_in
 from audit.original import as_asked_for
 from audit.pages import as_html
 from audit.parallel import LostError, gather, rows
@@ -50,6 +51,7 @@ __all__ = [
     "StoredDecisions",  # the store in a folder, to read; raises UnusableError
     "Summary",  # what Findings come to together: totals, lines for tables, and whether a bundle is ready to enforce
     "UnusableError",  # what is kept can't be read or made again: the text says why
+    "Workload",  # whose pods they are
     "as_asked_for",  # a running pod as its workload's template, or `kubectl apply`, says, and who says so
     "as_created",  # a running pod as it was before it was bound
     "as_html",  # a Summary as one HTML page to forward
@@ -60,8 +62,11 @@ __all__ = [
     "in_order",  # findings in order of their workloads
     "loads_of",  # the Loads that findings come to
     "moved",  # the Moves of pods that were decided by one revision and by the next
+    "outdated",  # whether a Report says something else than it is to say
+    "own_labels",  # the labels by which Reports of a bundle are known
     "places_of",  # nodes by name, each with the pool that it belongs to
     "replayed",  # documents with running pods as they were created, finished ones left out
+    "reports_of",  # the Reports of OpenReports that Findings come to
     "rows",  # what a Replay comes to, by several processes; raises RequestError, LostError
     "script",  # the commands that move pods that drifted
     "selector_of",  # a label selector as kubectl takes it; raises ValueError
@@ -69,5 +74,6 @@ __all__ = [
     "unified",  # the lines of a unified diff of two objects as YAML
     "what_happens",  # what would happen to the pods of a Finding, in a few words
     "why",  # why, in a few words
+    "workload_in",  # the workload that a Report says it is about
     "worth_telling",  # whether there is anything to say about a Finding
 ]

@@ -21,6 +21,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import chain
 
 from audit import (
@@ -47,12 +48,14 @@ from cli.inputs import (
     add_cluster,
     add_pods,
     add_pools,
+    cluster_title,
     decider_and_nodes,
     names_cluster,
     namespaces,
     pieces_at,
     told_without_lines,
 )
+from cli.served import add_demands, demanded_programs, demands
 from cli.stored import add_store, time_of
 from cli.terminal import progress
 from delivery import Batch
@@ -78,6 +81,7 @@ NOTHING = "none"
 
 def add(parser: argparse.ArgumentParser) -> None:
     add_bundles(parser, required=False)
+    add_demands(parser)
     parser.add_argument(
         "--merge", metavar="FILE", nargs="+", default=[], help="findings that `-o jsonl` printed, instead of deciding"
     )
@@ -116,6 +120,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="with -o restarts: over how long pods are moved (at once)",
     )
+    parser.add_argument(
+        "--reports",
+        action="store_true",
+        help="also write what is found into the cluster, as a Report of OpenReports for each workload",
+    )
     parser.add_argument("-o", "--output", choices=[*FORMATS], default="text", help="how to print (text)")
 
 
@@ -132,8 +141,14 @@ def run(args: argparse.Namespace) -> int:
         )
     elif not args.pods and not names_cluster(args):
         raise CommandError("say which pods: --pods FILE…, or --context NAME for those of a cluster")
+    elif args.reports:
+        return _reported(args)
     else:
-        summary = _replayed(args)
+        summary = _replayed(args, [])
+    return _told(args, summary)
+
+
+def _told(args: argparse.Namespace, summary: Summary) -> int:
     if not summary.findings:
         what = "decisions" if args.store else "pods and no workloads"
         raise CommandError(f"nothing is decided: there are no {what} in {_source(args)}")
@@ -152,8 +167,31 @@ def _check(args: argparse.Namespace) -> None:
     ]
     if given:
         raise CommandError(f"{given[0]} does not go with --store, which holds the pods with their Namespaces")
+    if args.reports and (args.store or args.merge or args.pods):
+        raise CommandError(
+            "--reports goes with pods of a cluster: leave --merge, --store and --pods out, and say which one"
+        )
     if args.since and not args.store:
         raise CommandError("--since goes with --store")
+
+
+def _reported(args: argparse.Namespace) -> int:
+    """What is found, told, and then written into the cluster; the kind of reports is looked for before all else."""
+    from cli.audit_reports import Looked, opened, write
+
+    refused: list[str] = []
+    spaces = _spaces(args)
+    with opened(args.kubeconfig, args.context, spaces, args.in_cluster) as reports:
+        summary = _replayed(args, refused)
+        status = _told(args, summary)
+        looked = Looked(WORKLOADS, spaces, bool(args.selector), refused)
+        write(reports, summary.findings, looked, everything=args.all)
+    return status
+
+
+def _spaces(args: argparse.Namespace) -> list[str]:
+    """The namespaces that are looked at; one that is empty for all."""
+    return sorted(set(args.within)) or [""]
 
 
 def _jobs(text: str) -> int:
@@ -200,12 +238,12 @@ def selected(args: argparse.Namespace) -> Selection:
         raise CommandError(f"--selector: {error}") from error
 
 
-def _replayed(args: argparse.Namespace) -> Summary:
-    """The findings about the pods and workloads that the arguments name."""
-    decider, nodes = decider_and_nodes(args)
+def _replayed(args: argparse.Namespace, refused: list[str]) -> Summary:
+    """The findings about the pods and workloads that the arguments name; kinds that may not be read are `refused`."""
+    decider, nodes = decider_and_nodes(args, demanded_programs(args) if demands(args) else None)
     places = places_of(nodes, decider.pool_index)
     replay = Replay(decider, time=now(), cluster=args.cluster_name, places=places, selection=selected(args))
-    found = chain(_from_files(args.pods) if args.pods else _of_cluster(args), namespaces(args))
+    found = chain(_from_files(args.pods) if args.pods else _of_cluster(args, refused), namespaces(args))
     try:
         with progress() as tell:
             gather(replay.given, found, args.jobs, lambda pods: tell(f"{pods:,} pods read"))
@@ -226,27 +264,27 @@ def _from_files(paths: Iterable[str]) -> Iterator[Manifest | Batch]:
         raise told_without_lines(error) from error
 
 
-def _of_cluster(args: argparse.Namespace) -> Iterator[Batch]:
-    """The pods of a cluster, and the workloads as far as they may be read."""
+def _of_cluster(args: argparse.Namespace, refused: list[str]) -> Iterator[Batch]:
+    """The pods of a cluster, and the workloads as far as they may be read; the others' kinds are `refused`."""
     from cluster import ClusterError, RefusedError, pages
 
-    spaces = sorted(set(args.within)) or [""]
+    spaces, title = _spaces(args), cluster_title(args)
+    where = partial(pages, args.kubeconfig, args.context, in_cluster=args.in_cluster)
     try:
         for space in spaces:
-            for page in pages(
-                args.kubeconfig, args.context, _within("/api/v1/pods", space), "Pod", labels=args.selector
-            ):
-                yield Batch(f"cluster {args.context or args.kubeconfig}", page.start, page.data)
+            for page in where(_within("/api/v1/pods", space), "Pod", labels=args.selector):
+                yield Batch(title, page.start, page.data)
     except ClusterError as error:
         raise CommandError(str(error)) from error
     for path, version, kind in WORKLOADS:
         try:
             for space in spaces:
-                for page in pages(args.kubeconfig, args.context, _within(path, space), kind, version):
-                    yield Batch(f"cluster {args.context or args.kubeconfig}", page.start, page.data)
+                for page in where(_within(path, space), kind, version):
+                    yield Batch(title, page.start, page.data)
         except RefusedError as refusal:
             if refusal.status not in FORBIDDEN:
                 raise CommandError(str(refusal)) from refusal
+            refused.append(kind)
             print(f"bayplan: {kind}s without pods are left out: {refusal}", file=sys.stderr)
         except ClusterError as error:
             raise CommandError(str(error)) from error

@@ -93,5 +93,7 @@ def _pools(args: argparse.Namespace) -> Iterator[str]:
     for flag, value in (("--kubeconfig", args.kubeconfig), ("--context", args.context)):
         if value:
             yield f"{flag} {shlex.quote(value)}"
+    if args.in_cluster != "no":
+        yield f"--in-cluster {args.in_cluster}"
     for key in args.pool_label:
         yield f"--pool-label {shlex.quote(key)}"

@@ -39,6 +39,12 @@ def add_pools(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--context", metavar="NAME", help="the pools of this context of the kubeconfig")
     group.add_argument("--kubeconfig", metavar="FILE", help="the kubeconfig (default: kubectl's)")
     group.add_argument(
+        "--in-cluster",
+        choices=("auto", "yes", "no"),
+        default="no",
+        help="whether to use this pod's service account (default: no)",
+    )
+    group.add_argument(
         "--pool-label",
         metavar="KEY",
         action="append",
@@ -105,13 +111,26 @@ def decider(args: argparse.Namespace) -> Decider:
     return decider_and_nodes(args)[0]
 
 
-def decider_and_nodes(args: argparse.Namespace) -> tuple[Decider, Sequence[Json]]:
-    """The same, and the Nodes that the pools are known from, as far as there are some."""
-    programs = [program for _, program in together(args)]
+def decider_and_nodes(
+    args: argparse.Namespace, programs: Sequence[Program] | None = None
+) -> tuple[Decider, Sequence[Json]]:
+    """The same, and the Nodes that the pools are known from, as far as there are some. `programs` are those of the
+    bundles where they have been read already."""
+    if programs is None:
+        programs = [program for _, program in together(args)]
     pools, nodes = _read(args)
     if any(map(looks_at_pools, programs)):
         _told_if_none(pools)
-    return Decider(programs, pools, cluster=given_cluster(args), namespaces=(OWN_NAMESPACE,)), nodes
+    return Decider(programs, pools, cluster=given_cluster(args), namespaces=(_own_namespace(args),)), nodes
+
+
+def _own_namespace(args: argparse.Namespace) -> str:
+    """The namespace that is left alone: where this runs, or else what the chart's would be."""
+    if not is_inside(args):
+        return OWN_NAMESPACE
+    from cluster import own_namespace
+
+    return own_namespace() or OWN_NAMESPACE
 
 
 def together(args: argparse.Namespace) -> list[tuple[Bundle, Program]]:
@@ -145,7 +164,7 @@ def within(place: Place, bundle: Bundle, owns: Sequence[str]) -> None:
             raise CommandError(f"{place}/{policy.span}: `{policy.name}` does not begin with {expected}, as --owns says")
 
 
-def apart(places: Sequence[Place], bundles: Sequence[Bundle]) -> None:
+def apart(places: Sequence[Place], bundles: Sequence[Bundle | Program]) -> None:
     """Refuse bundles that can't decide together: no two may have a policy of the same name."""
     known: dict[str, Place] = {}
     for place, bundle in zip(places, bundles, strict=True):
@@ -327,7 +346,7 @@ def _live(
     from cluster import ClusterError, fleet_of
 
     try:
-        fleet = fleet_of(args.kubeconfig, args.context)
+        fleet = fleet_of(args.kubeconfig, args.context, args.in_cluster)
     except ClusterError as error:
         raise CommandError(
             str(error) + ("" if names_cluster(args) else "; with --pools FILE none is needed")
@@ -341,16 +360,34 @@ def given_inventory(args: argparse.Namespace) -> Inventory | None:
 
 
 def names_cluster(args: argparse.Namespace) -> bool:
-    return bool(args.context or args.kubeconfig)
+    named = bool(args.context or args.kubeconfig)
+    if args.in_cluster == "yes" and named:
+        raise CommandError("--in-cluster yes is the cluster that this runs in: leave --context and --kubeconfig out")
+    return named or is_inside(args)
+
+
+def is_inside(args: argparse.Namespace) -> bool:
+    """Whether it is the cluster that this runs in."""
+    if args.in_cluster != "auto":
+        return bool(args.in_cluster == "yes")
+    from cluster import inside
+
+    return not args.context and not args.kubeconfig and inside()
+
+
+def cluster_title(args: argparse.Namespace) -> str:
+    """The cluster that the arguments name, in words."""
+    return "cluster that this runs in" if is_inside(args) else f"cluster {args.context or args.kubeconfig}"
 
 
 def of_cluster(args: argparse.Namespace, path: str, kind: str) -> tuple[Manifest, ...]:
     """All objects of one kind in the cluster that the arguments name."""
     from cluster import ClusterError, listed
 
-    source = Source(f"cluster {args.context or args.kubeconfig}", "")
+    source = Source(cluster_title(args), "")
     try:
-        return tuple(Manifest(source, item) for item in listed(args.kubeconfig, args.context, path, kind))
+        items = listed(args.kubeconfig, args.context, path, kind, args.in_cluster)
+        return tuple(Manifest(source, item) for item in items)
     except ClusterError as error:
         raise CommandError(str(error)) from error
 

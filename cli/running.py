@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from audit import as_asked_for, as_created, unified
 from cli.errors import CommandError
-from cli.inputs import names_cluster, namespaces
+from cli.inputs import cluster_title, names_cluster, namespaces
 from cli.narrative import visible
 from cli.terminal import BOLD, coloured, styled, wrapped
 from engine.decision import Decision, described_pod, listed, marks_on, placing_policies
@@ -163,7 +163,7 @@ def _running(args: argparse.Namespace, given: str, seen: Sequence[Manifest], pla
         file = f"; {given} is a file: leave -n out to explain it" if Path(given).exists() else ""
         raise CommandError(f"there is no pod `{name}` in the namespace `{args.n}`{file}")
     asked, said_by = as_asked_for(pod, _maker(args, pod))
-    source = Source(f"cluster {args.context or args.kubeconfig}", "")
+    source = Source(cluster_title(args), "")
     (as_it_is,) = pods_from_documents([Manifest(source, as_created(pod)), *seen])
     try:
         (incoming,) = pods_from_documents([Manifest(source, asked), *seen])
@@ -189,7 +189,8 @@ def _found(args: argparse.Namespace, path: str, name: str, kind: str) -> Json | 
     from cluster import ClusterError, RefusedError, found
 
     try:
-        return found(args.kubeconfig, args.context, f"{path}/{quote(name, safe='')}", kind)
+        where = f"{path}/{quote(name, safe='')}"
+        return found(args.kubeconfig, args.context, where, kind, args.in_cluster)
     except RefusedError as refusal:
         if refusal.status == 404 or (refusal.status == 403 and kind != "Pod"):
             return None

@@ -1,19 +1,25 @@
-"""The bundles that `serve` is given, and what is said of each: a flag behind a `--bundle` is about that one alone."""
+"""The bundles that `serve` is given, and what is said of each: a flag behind a `--bundle` is about that one alone.
+
+`audit` is asked for the same of its bundles, so that it decides by what is served, or not at all.
+"""
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.errors import CommandError
-from cli.inputs import existing
+from cli.inputs import apart, existing
 from cli.owned import OfBundle, Owner, overlaps, said_of
 
 if TYPE_CHECKING:
-    from delivery import Trusted
+    from delivery import Overrides, Trusted
     from engine.documents import Source
+    from engine.program import Program
     from webhook import BundleOptions
 
 
@@ -29,26 +35,21 @@ def add_bundles(parser: argparse.ArgumentParser) -> None:
         "of several, what stands behind one is about that one alone, and what stands before the first about all",
     )
     bundles = parser.add_argument_group("bundle")
+    _add_demands(bundles)
+    bundles.add_argument(
+        "--owns",
+        action=OfBundle,
+        many=True,
+        metavar="PREFIX",
+        help="how names of the bundle's policies may begin; may be repeated (default: as they like, if it is the only "
+        "bundle)",
+    )
     bundles.add_argument(
         "--poll",
         action=OfBundle,
         type=float,
         metavar="SECONDS",
         help="how often a bundle that is elsewhere is asked for, a fifth more or less (default: 60)",
-    )
-    bundles.add_argument(
-        "--timeout",
-        action=OfBundle,
-        type=float,
-        metavar="SECONDS",
-        help="how long one question to such a source may take (default: 60)",
-    )
-    bundles.add_argument(
-        "--credentials",
-        action=OfBundle,
-        metavar="DIR",
-        help="what is shown to the source: files username, password, bearerToken, identity, known_hosts, ca.crt, "
-        ".dockerconfigjson; read again at each use",
     )
     bundles.add_argument(
         "--shadow",
@@ -71,6 +72,36 @@ def add_bundles(parser: argparse.ArgumentParser) -> None:
         "replica, and those that were among them stay while it grows (default: all)",
     )
     bundles.add_argument(
+        "--refuse-conflicts",
+        action=OfBundle,
+        nargs=0,
+        help="do not activate a bundle of whose policies `check` says what they do to each other on its own pools",
+    )
+    _add_trust(parser.add_argument_group("whom to trust"))
+
+
+def add_demands(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say what is asked of each bundle, where it is read once."""
+    _add_demands(parser.add_argument_group("bundle"))
+    _add_trust(parser.add_argument_group("whom to trust"))
+
+
+def _add_demands(bundles: argparse._ArgumentGroup) -> None:
+    bundles.add_argument(
+        "--timeout",
+        action=OfBundle,
+        type=float,
+        metavar="SECONDS",
+        help="how long one question to such a source may take (default: 60)",
+    )
+    bundles.add_argument(
+        "--credentials",
+        action=OfBundle,
+        metavar="DIR",
+        help="what is shown to the source: files username, password, bearerToken, identity, known_hosts, ca.crt, "
+        ".dockerconfigjson; read again at each use",
+    )
+    bundles.add_argument(
         "--params",
         action=OfBundle,
         many=True,
@@ -85,21 +116,6 @@ def add_bundles(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="one such constant, its value as YAML; may be repeated",
     )
-    bundles.add_argument(
-        "--owns",
-        action=OfBundle,
-        many=True,
-        metavar="PREFIX",
-        help="how names of the bundle's policies may begin; may be repeated (default: as they like, if it is the only "
-        "bundle)",
-    )
-    bundles.add_argument(
-        "--refuse-conflicts",
-        action=OfBundle,
-        nargs=0,
-        help="do not activate a bundle of whose policies `check` says what they do to each other on its own pools",
-    )
-    _add_trust(parser.add_argument_group("whom to trust"))
 
 
 def _add_trust(trust: argparse._ArgumentGroup) -> None:
@@ -150,18 +166,60 @@ def served_bundles(args: argparse.Namespace) -> tuple[BundleOptions, ...]:
     return bundles
 
 
-def _bundle(args: argparse.Namespace, place: int) -> BundleOptions:
+def demands(args: argparse.Namespace) -> bool:
+    """Whether more is asked of bundles than whose names of policies are."""
+    return any(name != "owns" for _, name, *_ in getattr(args, "noted", ()))
+
+
+def demanded_programs(args: argparse.Namespace) -> tuple[Program, ...]:
+    """The programs of the bundles, read once, each of which is what is asked of it. Raises CommandError or BundleError
+    for what is not, and for what can be seen to be wrong at once."""
+    from delivery import Demands, SourceError, StepFailedError, candidate_of, read_address, source_of
+
+    texts = [str(one) for one in args.bundle]
+    owners = [Owner(text, said_of(args, place).get("owns", ())) for place, text in enumerate(texts)]
+    for wrong in overlaps(owners) if any(one.owns for one in owners) else ():
+        raise CommandError(wrong)
+    found: list[Program] = []
+    for place, text in enumerate(texts):
+        said = said_of(args, place)
+        _check_files(said)
+        asked = Demands(
+            vouch=trusted.vouch if (trusted := _trusted(said)) else None,
+            overrides=_overrides(said),
+            owns=tuple(said.get("owns", ())),
+            bayplan=version("bayplan"),
+        )
+        credentials = Path(said["credentials"]) if "credentials" in said else None
+        source = source_of(read_address(text), credentials, said.get("timeout", 60.0))
+        try:
+            found.append(candidate_of(source.fetch(), asked, {}, time.time()).program)
+        except SourceError as error:
+            raise CommandError(f"{text}: {error}") from error
+        except StepFailedError as error:
+            raise CommandError(f"{text}: the step `{error.step}` failed: {error}") from error
+        finally:
+            source.close()
+    apart(args.bundle, found)
+    return tuple(found)
+
+
+def _overrides(said: dict[str, Any]) -> Overrides:
     from delivery import Overrides
+
+    return Overrides(tuple(said.get("params", ())), tuple(_param(pair) for pair in said.get("param", ())))
+
+
+def _bundle(args: argparse.Namespace, place: int) -> BundleOptions:
     from webhook import BundleOptions
 
     said = said_of(args, place)
-    params = tuple(_param(pair) for pair in said.get("param", ()))
     return BundleOptions(
         source=args.bundle[place],
         poll_seconds=said.get("poll", 60.0),
         timeout_seconds=said.get("timeout", 60.0),
         credentials=said.get("credentials"),
-        overrides=Overrides(tuple(said.get("params", ())), params),
+        overrides=_overrides(said),
         trusted=_trusted(said),
         owns=tuple(said.get("owns", ())),
         refuse_conflicts=said.get("refuse_conflicts", False),
@@ -181,9 +239,14 @@ def _check(bundle: BundleOptions, *, state: bool) -> None:
     for flag, seconds in (("--poll", bundle.poll_seconds), ("--timeout", bundle.timeout_seconds)):
         if not seconds > 0:
             raise CommandError(f"{flag} is a number of seconds above 0")
-    if bundle.credentials and not Path(bundle.credentials).is_dir():
-        raise CommandError(f"--credentials `{bundle.credentials}` is no folder")
-    for path in bundle.overrides.files:
+    _check_files({"credentials": bundle.credentials, "params": bundle.overrides.files})
+
+
+def _check_files(said: dict[str, Any]) -> None:
+    folder = said.get("credentials")
+    if folder and not Path(folder).is_dir():
+        raise CommandError(f"--credentials `{folder}` is no folder")
+    for path in said.get("params", ()):
         if not Path(path).is_file():
             raise CommandError(f"--params `{path}` is no file")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from cluster.client import Cluster, ClusterError, connect
+from cluster.client import Cluster, ClusterError, InCluster, connect
 from cluster.listing import RefusedError, kept
 from cluster.objects import NODES, RESOURCES
 from cluster.reflector import Reflector, Timing
@@ -22,9 +22,9 @@ class Fleet(NamedTuple):
     unread: tuple[str, ...] = ()
 
 
-def fleet_of(kubeconfig: str | None, context: str | None) -> Fleet:
+def fleet_of(kubeconfig: str | None, context: str | None, in_cluster: InCluster = "no") -> Fleet:
     """What there is now, read once. Raises ClusterError where the Nodes can't be read."""
-    cluster = connect(kubeconfig, context, "no")
+    cluster = connect(kubeconfig, context, in_cluster)
     resources: list[Json] = []
     unread: list[str] = []
     try:

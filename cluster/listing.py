@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 import urllib3
 
-from cluster.client import Cluster, ClusterError, connect, plain
+from cluster.client import Cluster, ClusterError, InCluster, connect, plain
 from cluster.reflector import Kind, key_of
 
 PAGE = 500
@@ -27,21 +27,23 @@ class RefusedError(ClusterError):
         self.status = status
 
 
-def listed(kubeconfig: str | None, context: str | None, path: str, kind: str) -> list[Json]:
+def listed(
+    kubeconfig: str | None, context: str | None, path: str, kind: str, in_cluster: InCluster = "no"
+) -> list[Json]:
     """All objects under a path of the API (`/api/v1/nodes`), each with the kind that lists leave out.
 
     Raises ClusterError where there is no cluster, or no list as its answer.
     """
-    cluster = connect(kubeconfig, context, "no")
+    cluster = connect(kubeconfig, context, in_cluster)
     try:
         return [{"apiVersion": "v1", "kind": kind, **item} for item in _items(cluster, path)]
     finally:
         cluster.close()
 
 
-def found(kubeconfig: str | None, context: str | None, path: str, kind: str) -> Json:
+def found(kubeconfig: str | None, context: str | None, path: str, kind: str, in_cluster: InCluster = "no") -> Json:
     """The one object under a path of the API. Raises ClusterError; RefusedError for any status but 200."""
-    cluster = connect(kubeconfig, context, "no")
+    cluster = connect(kubeconfig, context, in_cluster)
     try:
         answer = _json(_body(cluster, path, {}))
     finally:
@@ -60,12 +62,18 @@ class Page(NamedTuple):
 
 
 def pages(
-    kubeconfig: str | None, context: str | None, path: str, kind: str, version: str = "v1", labels: str = ""
+    kubeconfig: str | None,
+    context: str | None,
+    path: str,
+    kind: str,
+    version: str = "v1",
+    labels: str = "",
+    in_cluster: InCluster = "no",
 ) -> Iterator[Page]:
     """As `listed`, page by page, so that no more is in memory; of objects that a label selector selects."""
     head = json.dumps({"apiVersion": version, "kind": kind})[:-1].encode()
     query = {"limit": str(PAGE)} | ({"labelSelector": labels} if labels else {})
-    cluster = connect(kubeconfig, context, "no")
+    cluster = connect(kubeconfig, context, in_cluster)
     start = 0
     try:
         while True:

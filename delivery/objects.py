@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -152,7 +153,9 @@ class _Once(ObjectSource):
     def __init__(self, name: str, seconds: float) -> None:
         self._seconds = seconds
         try:
-            watch = PolicyWatch(connect(in_cluster="no"), name, Metrics("once"))
+            watch = PolicyWatch(
+                connect(in_cluster="no" if "KUBECONFIG" in os.environ else "auto"), name, Metrics("once")
+            )
         except ClusterError as error:
             raise SourceError("look", str(error)) from error
         super().__init__(watch, quiet=0.0)
@@ -172,5 +175,6 @@ class _Once(ObjectSource):
 
 
 def once(name: str, seconds: float) -> ObjectSource:
-    """The source of the bundle of a name in kubectl's cluster, for who reads it once. Raises SourceError."""
+    """The source of the bundle of a name, for who reads it once: in kubectl's cluster, be it the one that this runs in.
+    Raises SourceError."""
     return _Once(name, seconds)

@@ -303,6 +303,138 @@ def test_events_are_written_only_where_they_are_asked_for(helm: Path) -> None:
     assert told == [False, True]
 
 
+SCHEDULED = {"audit": {"schedule": "17 3 * * *"}}
+
+
+def audits(helm: Path, values: Object, **audit: Any) -> tuple[dict[str, Object], Object]:
+    """What is rendered where an audit is scheduled, and the template of its pods."""
+    objects = render(helm, {**values, "audit": {**SCHEDULED["audit"], **audit}})
+    template: Object = objects["CronJob"]["spec"]["jobTemplate"]["spec"]["template"]
+    return objects, template
+
+
+def test_no_audit_is_scheduled_unless_somebody_says_when(helm: Path) -> None:
+    objects = render(helm)
+    assert not {"CronJob", "Job"} & objects.keys()
+    assert not any("audit" in name for name in objects)
+    assert render(helm, {"audit": None}).keys() == objects.keys()  # values of a release before this one
+
+
+def test_arguments_of_the_audit_are_those_of_the_command(helm: Path) -> None:
+    values = {
+        "inventory": "x",
+        "bundle": {
+            "source": "git+https://git.example/policies.git//gpu",
+            "credentialsSecret": "git",
+            "keys": {"a.pub": "PEM"},
+            "params": {"spot": True},
+            "owns": ["gpu-"],
+            "shadow": "oci://registry.example/next:1",
+            "refuseConflicts": True,
+        },
+        "moreBundles": [{"source": "oci://registry.example/net:1", "owns": ["net-"], "signature": "optional"}],
+        "cluster": {"name": "prod", "labels": {"tier": "a b"}, "poolLabels": ["pool"]},
+    }
+    more = {"reports": True, "all": True, "namespaces": ["shop", "lab"], "selector": "app in (a,b)", "failOn": "leaves"}
+    objects, template = audits(helm, values, **more)
+    (container,) = template["spec"]["containers"]
+    command, *rest = container["args"]
+    said = parser_of(command).parse_args(rest)
+    assert (command, said.in_cluster, said.reports, said.all, said.jobs) == ("audit", "yes", True, True, 1)
+    assert (said.within, said.selector, said.fail_on) == (["shop", "lab"], "app in (a,b)", {"leaves"})
+    assert (said.cluster_name, said.cluster_label, said.pool_label) == ("prod", ["tier=a b"], ["pool"])
+    assert list(map(str, said.bundle)) == [values["bundle"]["source"], "oci://registry.example/net:1"]  # type: ignore[index]
+    assert said.pools == ["/etc/bayplan/inventory/pools.yaml"]
+    serving = parser_of("serve").parse_args(container_of(objects)["args"][1:])
+    followed = ("poll", "shadow", "refuse_conflicts")
+    assert said.noted == tuple(note for note in serving.noted if note[1] not in followed)
+    served = {mount["name"]: mount for mount in container_of(objects)["volumeMounts"]}
+    assert container["volumeMounts"] == [served[mount["name"]] for mount in container["volumeMounts"]]
+    named = {volume["name"]: volume for volume in pod_of(objects)["volumes"]}
+    assert template["spec"]["volumes"] == [named[mount["name"]] for mount in container["volumeMounts"]]
+    assert {"state", "tls"}.isdisjoint(mount["name"] for mount in container["volumeMounts"])
+
+
+def test_pods_of_the_audit_are_no_replicas_and_as_hardened(helm: Path) -> None:
+    """Whoever selects replicas of the webhook selects none of its pods, and the webhook is not asked about them."""
+    values = {"podLabels": {"team": "x"}, "monitoring": {"podMonitor": {"enabled": True}}}
+    objects, template = audits(helm, values)
+    labels = template["metadata"]["labels"].items()
+    for selector in (
+        objects["Service"]["spec"]["selector"],
+        objects["Deployment"]["spec"]["selector"]["matchLabels"],
+        objects["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
+        objects["PodMonitor"]["spec"]["selector"]["matchLabels"],
+    ):
+        assert not selector.items() <= labels
+    assert ("team", "x") in labels
+    (container,) = template["spec"]["containers"]
+    assert template["spec"]["securityContext"] == pod_of(objects)["securityContext"]
+    for key in ("securityContext", "image", "imagePullPolicy"):
+        assert container[key] == container_of(objects)[key]
+    assert template["spec"]["restartPolicy"] == "Never"
+    (webhook,) = objects["MutatingWebhookConfiguration"]["webhooks"]
+    (alone,) = webhook["namespaceSelector"]["matchExpressions"]
+    assert objects["CronJob"]["metadata"]["namespace"] in alone["values"]
+
+
+@pytest.mark.parametrize("reports", [False, True])
+def test_the_audit_may_list_what_it_replays_and_write_reports_where_it_does(helm: Path, reports: bool) -> None:
+    from cli.audit import WORKLOADS
+    from cluster.reports import API_VERSION, PLURAL
+
+    objects, template = audits(helm, {}, reports=reports)
+    roles = {name: thing for name, thing in objects.items() if thing["kind"] == "ClusterRole"}
+    (role,) = (thing for thing in roles.values() if thing["metadata"]["name"].endswith("-audit"))
+    (binding,) = (
+        thing
+        for thing in objects.values()
+        if thing["kind"] == "ClusterRoleBinding" and thing["metadata"]["name"].endswith("-audit")
+    )
+    account = template["spec"]["serviceAccountName"]
+    assert account != pod_of(objects)["serviceAccountName"]
+    assert [subject["name"] for subject in binding["subjects"]] == [account]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    paths = [path for kind in (NODES, NAMESPACES, *RESOURCES) for path in kind.paths]
+    paths += ["/api/v1/pods", *(path for path, *_ in WORKLOADS)]
+    read = {(path.split("/")[2] if path.startswith("/apis/") else "", path.split("/")[-1]) for path in paths}
+    may: dict[tuple[str, str], set[str]] = {
+        (group, resource): set(rule["verbs"])
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    written = may.pop((API_VERSION.partition("/")[0], PLURAL), None)
+    assert written == ({"list", "create", "patch", "delete"} if reports else None)
+    assert may == {each: {"list"} for each in read}
+
+
+def test_a_name_that_is_long_leaves_room_for_the_jobs(helm: Path) -> None:
+    objects, template = audits(helm, {"fullnameOverride": "b" * 80, "nameOverride": "n" * 80})
+    assert len(objects["CronJob"]["metadata"]["name"]) <= 52
+    assert all(len(value) <= 63 for value in template["metadata"]["labels"].values())
+
+
+def test_one_replay_is_a_job_that_prints_findings(helm: Path) -> None:
+    """Which `kubectl create` makes as often as it is asked to, and no release."""
+    objects = render(helm, {"audit": {"once": True, "jobs": 4}})
+    job = objects["Job"]
+    assert "name" not in job["metadata"]
+    assert job["metadata"]["generateName"] == "placement-bayplan-audit-"
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    said = parser_of("audit").parse_args(container["args"][1:])
+    assert (said.output, said.jobs, said.fail_on, said.reports) == ("jsonl", 4, frozenset(), False)
+    assert "CronJob" not in objects
+    assert "ServiceAccount/placement-bayplan-audit" in objects or "placement-bayplan-audit" in str(
+        objects["ServiceAccount"]
+    )
+    command = [str(helm), "template", "placement", str(CHART), "--set", "audit.once=true"]
+    only = subprocess.run(
+        [*command, "--show-only", "templates/audit-job.yaml"], capture_output=True, text=True, check=True
+    )
+    assert [thing["kind"] for thing in yaml.safe_load_all(only.stdout) if thing] == ["Job"]
+
+
 def test_pods_meet_the_restricted_security_standard(helm: Path) -> None:
     objects = render(helm)
     pod, container = pod_of(objects)["securityContext"], container_of(objects)["securityContext"]
@@ -435,6 +567,9 @@ def test_arguments_are_those_of_serve(helm: Path) -> None:
         ({"mode": "enforced"}, "mode"),
         ({"webhook": {"failurePolicy": "ignore"}}, "failurePolicy"),
         ({"events": "yes"}, "events"),
+        ({"audit": {"jobs": 65}}, "jobs"),
+        ({"audit": {"output": "table"}}, "output"),
+        ({"audit": {"report": True}}, "report"),
         ({"webhook": {"timeoutSeconds": 31}}, "timeoutSeconds"),
         ({"service": {"port": 0}}, "port"),
         ({"service": {"port": 65536}}, "port"),

@@ -232,3 +232,26 @@ def test_a_page_to_forward(bayplan: Bayplan) -> None:
     assert ran.out.endswith("</html>")
     assert f"<dd>{pods}</dd>" in ran.out
     assert bayplan(*SPOT, "--pods", pods).status == ran.status
+
+
+def test_what_would_not_be_served_is_not_audited(bayplan: Bayplan, tmp_path: Path) -> None:
+    pods = listing(tmp_path, running("web-1", {"app": "web"}, "web"))
+    signed = bayplan(*SPOT, "--pods", pods, "--signature", "required", "--key", tmp_path)
+    assert (signed.status, signed.out) == (2, "")
+    assert "the step `signature` failed" in signed.err
+    other = bayplan(*SPOT, "--pods", pods, "--bundle-name", "gpu", "--signature", "optional")
+    assert (other.status, other.out) == (2, "")
+    assert "`gpu`" in other.err
+    none = bayplan(*SPOT, "--pods", pods, "--params", tmp_path / "none.yaml")
+    assert none.err == f"bayplan: --params `{tmp_path / 'none.yaml'}` is no file\n"
+
+
+def test_constants_of_a_cluster_take_the_place_of_the_bundles(bayplan: Bayplan, tmp_path: Path) -> None:
+    pods = listing(tmp_path, running("resize-1", {"interruptible": "true", "app": "resize"}, "resize"))
+    (own,) = map(json.loads, bayplan(*SPOT, "--pods", pods, "-o", "jsonl").out.splitlines())
+    ran = bayplan(*SPOT, "--pods", pods, "-o", "jsonl", "--param", "spotTaints=[]")
+    (here,) = map(json.loads, ran.out.splitlines())
+    assert "+params:" in here["revision"]
+    assert "+params:" not in own["revision"]
+    assert any(one["path"].startswith("/spec/tolerations") for one in own["patch"])
+    assert not any(one["path"].startswith("/spec/tolerations") for one in here["patch"])

@@ -19,7 +19,7 @@ from tests.programs import Programs, built
 from .certificates import Authority, make_authority
 from .cluster_api import ClusterApi
 from .cluster_api import start as start_cluster_api
-from .controlplane import PROGRAMS, ControlPlane, start
+from .controlplane import PROGRAMS, ControlPlane, start, wait_for
 from .karpenter import Karpenter
 from .karpenter import start as start_karpenter
 from .processes import free_ports
@@ -129,6 +129,16 @@ def helm(cluster: ControlPlane, helm_program: Path) -> ControlPlane:
     """The control plane for a test that also calls `helm`."""
     assert cluster.programs["helm"] == helm_program
     return cluster
+
+
+@pytest.fixture
+def openreports(cluster: ControlPlane) -> Iterator[ControlPlane]:
+    """The control plane with the kind of reports that OpenReports defines, which is gone after the test."""
+    kind = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/reports.openreports.io"
+    cluster.define(Path(__file__).parent / "openreports")
+    yield cluster
+    cluster.request("DELETE", kind)
+    wait_for(lambda: cluster.request("GET", kind).status_code == 404, "the kind of reports to be gone")
 
 
 @pytest.fixture(scope="module")

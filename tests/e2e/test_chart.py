@@ -7,6 +7,7 @@ that the chart gives them. The Service is redirected to it, and the API server c
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from cli.main import main
 from delivery import Manifest, packed
 
 from .controlplane import ApiError, ControlPlane, Json, wait_for
@@ -166,6 +169,54 @@ def test_service_account_may_read_nodes_and_namespaces_and_nothing_else(release:
     assert not may("get", "secrets")
     assert not may("create", "pods")
     assert not may("list", "pods", "--all-namespaces")
+
+
+@pytest.mark.skipif(os.environ.get("BAYPLAN_NIGHTLY") != "1", reason="the quick scenario is in test_reports.py")
+def test_the_audit_reports_by_an_account_of_its_own_and_its_pods_wait_for_no_webhook(
+    release: Release,
+    openreports: ControlPlane,
+    namespace: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As a kubelet would run it, inside of the cluster, while no replica is there and pods must not be let by."""
+    cluster = openreports
+    add_general(cluster, "general-1")
+    cluster.apply(deployment("train", namespace, labels=TRAINING))
+    cluster.wait_all_bound(namespace, "app=train", 1)
+    audit = {"schedule": "0 0 1 1 *", "reports": True, "namespaces": [namespace]}
+    release.install(audit=audit, webhook={"failurePolicy": "Fail"})
+    cluster.wait_called(WEBHOOK, namespace)
+    cluster.kubectl("create", "job", "now", f"--from=cronjob/{NAME}-audit", "--namespace", release.namespace)
+    cluster.wait_all_bound(release.namespace, "job-name=now", 1)
+    job = cluster.api("GET", f"/apis/batch/v1/namespaces/{release.namespace}/jobs/now")
+    account = f"{NAME}-audit"
+    config = yaml.safe_load(cluster.account_kubeconfig(release.namespace, account).read_text())
+    mounted = tmp_path / "serviceaccount"
+    mounted.mkdir()
+    (mounted / "token").write_text(config["users"][0]["user"]["token"])
+    (mounted / "ca.crt").write_bytes(cluster.authority.bundle.read_bytes())
+    (mounted / "namespace").write_text(release.namespace)
+    host, _, port = cluster.url.removeprefix("https://").rpartition(":")
+    monkeypatch.setattr("cluster.client.SERVICE_ACCOUNT", mounted)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+    arguments = container_arguments(cluster, job, tmp_path / "root")
+    status = main(arguments)
+    said = capsys.readouterr()
+    assert (status, said.err) == (0, "bayplan: reports: 1 written, 0 said so already, 0 removed\n")
+    assert "Deployment" in said.out
+    (report,) = cluster.api("GET", f"/apis/openreports.io/v1alpha1/namespaces/{namespace}/reports")["items"]
+    assert report["scope"]["name"] == "train"
+
+    def may(*what: str) -> bool:
+        user = f"system:serviceaccount:{release.namespace}:{account}"
+        return cluster.kubectl("auth", "can-i", *what, "-A", "--as", user, check=False).returncode == 0
+
+    assert may("list", "pods")
+    forbidden = (("get", "secrets"), ("list", "secrets"), ("patch", "pods"), ("create", "pods"))
+    assert not any(may(*what) for what in forbidden)
 
 
 def test_nothing_is_left_after_uninstalling(release: Release) -> None:

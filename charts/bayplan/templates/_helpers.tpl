@@ -107,3 +107,266 @@ matchPolicy: Equivalent
 sideEffects: {{ .Values.events | ternary "NoneOnDryRun" "None" }}
 {{- end }}
 {{- end }}
+
+{{/* The arguments that say which bundles, and what is asked of each; with `serves`, also how they are followed. */}}
+{{- define "bayplan.bundleArguments" -}}
+{{- range $i, $bundle := prepend (default list .root.Values.moreBundles) .root.Values.bundle }}
+{{- $at := ternary "" (printf "-%d" $i) (eq $i 0) }}
+{{- with $bundle }}
+{{- if .source }}
+- {{ printf "--bundle=%s" .source | quote }}
+{{- if $.serves }}
+- --poll={{ default 60 .pollSeconds }}
+{{- end }}
+- --timeout={{ default 60 .timeoutSeconds }}
+{{- if .credentialsSecret }}
+- --credentials=/etc/bayplan/credentials{{ $at }}
+{{- end }}
+{{- else }}
+- --bundle=/etc/bayplan/bundle/bundle.tar.gz
+{{- end }}
+{{- with .name }}
+- {{ printf "--bundle-name=%s" . | quote }}
+{{- end }}
+{{- if .keys }}
+- --key=/etc/bayplan/trust{{ $at }}/keys
+{{- end }}
+{{- if .allowedSigners }}
+- --allowed-signers=/etc/bayplan/trust{{ $at }}/allowed_signers
+{{- end }}
+{{- with .signature }}
+- --signature={{ . }}
+{{- end }}
+{{- if .allowOlder }}
+- --allow-older
+{{- end }}
+{{- if .params }}
+- --params=/etc/bayplan/params{{ $at }}/params.yaml
+{{- end }}
+{{- range .owns }}
+- {{ printf "--owns=%s" . | quote }}
+{{- end }}
+{{- if $.serves }}
+{{- if .refuseConflicts }}
+- --refuse-conflicts
+{{- end }}
+{{- with .shadow }}
+- {{ printf "--shadow=%s" . | quote }}
+{{- end }}
+{{- with .previous }}
+- {{ printf "--previous=%s" . | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Where the bundles, what is asked of them, and the inventory are mounted. */}}
+{{- define "bayplan.bundleMounts" -}}
+{{- if not .Values.bundle.source }}
+- name: bundle
+  mountPath: /etc/bayplan/bundle
+  readOnly: true
+{{- end }}
+{{- range $i, $bundle := prepend (default list .Values.moreBundles) .Values.bundle }}
+{{- $at := ternary "" (printf "-%d" $i) (eq $i 0) }}
+{{- if and .source .credentialsSecret }}
+- name: credentials{{ $at }}
+  mountPath: /etc/bayplan/credentials{{ $at }}
+  readOnly: true
+{{- end }}
+{{- if or .keys .allowedSigners }}
+- name: trust{{ $at }}
+  mountPath: /etc/bayplan/trust{{ $at }}
+  readOnly: true
+{{- end }}
+{{- if .params }}
+- name: params{{ $at }}
+  mountPath: /etc/bayplan/params{{ $at }}
+  readOnly: true
+{{- end }}
+{{- end }}
+{{- if .Values.inventory }}
+- name: inventory
+  mountPath: /etc/bayplan/inventory
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{- define "bayplan.bundleVolumes" -}}
+{{- if not .Values.bundle.source }}
+- name: bundle
+  configMap:
+    name: {{ default (printf "%s-bundle" (include "bayplan.fullname" .)) .Values.bundle.configMap }}
+{{- end }}
+{{- range $i, $bundle := prepend (default list .Values.moreBundles) .Values.bundle }}
+{{- $at := ternary "" (printf "-%d" $i) (eq $i 0) }}
+{{- if and .source .credentialsSecret }}
+- name: credentials{{ $at }}
+  secret:
+    secretName: {{ .credentialsSecret }}
+{{- end }}
+{{- if or .keys .allowedSigners }}
+- name: trust{{ $at }}
+  configMap:
+    name: {{ include "bayplan.fullname" $ }}-trust{{ $at }}
+    items:
+      {{- if .allowedSigners }}
+      - {key: allowed_signers, path: allowed_signers}
+      {{- end }}
+      {{- range $name, $_ := .keys }}
+      - {key: {{ printf "key.%s" $name }}, path: {{ printf "keys/%s" $name }}}
+      {{- end }}
+{{- end }}
+{{- if .params }}
+- name: params{{ $at }}
+  configMap:
+    name: {{ include "bayplan.fullname" $ }}-params{{ $at }}
+{{- end }}
+{{- end }}
+{{- if .Values.inventory }}
+- name: inventory
+  configMap:
+    name: {{ include "bayplan.fullname" . }}-inventory
+{{- end }}
+{{- end }}
+
+{{/* Arguments that say what the cluster is called and how its pools are told apart, as those of all commands. */}}
+{{- define "bayplan.clusterArguments" -}}
+{{- if .Values.inventory }}
+- --pools=/etc/bayplan/inventory/pools.yaml
+{{- end }}
+{{- with .Values.cluster.name }}
+- {{ printf "--cluster-name=%s" . | quote }}
+{{- end }}
+{{- range $key, $value := .Values.cluster.labels }}
+- {{ printf "--cluster-label=%s=%s" $key $value | quote }}
+{{- end }}
+{{- range .Values.cluster.poolLabels }}
+- {{ printf "--pool-label=%s" . | quote }}
+{{- end }}
+{{- end }}
+
+{{/* Values of a release before this one may lack `audit`. A CronJob's name has at most 52 characters. */}}
+{{- define "bayplan.auditName" -}}
+{{- include "bayplan.fullname" . | trunc 46 | trimSuffix "-" }}-audit
+{{- end }}
+
+{{/* Its pods are no replicas of the webhook: neither the Service nor a budget may select them. */}}
+{{- define "bayplan.auditPodLabels" -}}
+app.kubernetes.io/name: {{ include "bayplan.name" . | trunc 57 | trimSuffix "-" }}-audit
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: audit
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{/* The spec of a Job that audits: of `root`, printed as `output`. */}}
+{{- define "bayplan.auditJob" -}}
+{{- $output := .output }}
+{{- with .root }}
+activeDeadlineSeconds: {{ int .Values.audit.deadlineSeconds }}
+backoffLimit: 2
+# what it says by its status is no reason to run it again
+podFailurePolicy:
+  rules:
+    - action: FailJob
+      onExitCodes:
+        containerName: audit
+        operator: In
+        values: [1, 2]
+template:
+  metadata:
+    labels:
+      {{- include "bayplan.auditPodLabels" . | nindent 6 }}
+      {{- with .Values.podLabels }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
+    {{- with .Values.podAnnotations }}
+    annotations:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+  spec:
+    restartPolicy: Never
+    serviceAccountName: {{ include "bayplan.auditName" . }}
+    {{- with .Values.imagePullSecrets }}
+    imagePullSecrets:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    {{- with .Values.priorityClassName }}
+    priorityClassName: {{ . }}
+    {{- end }}
+    securityContext:
+      {{- include "bayplan.podSecurity" . | nindent 6 }}
+    containers:
+      - name: audit
+        image: {{ include "bayplan.image" . }}
+        imagePullPolicy: {{ .Values.image.pullPolicy }}
+        args:
+          - audit
+          - --in-cluster=yes
+          {{- include "bayplan.bundleArguments" (dict "root" . "serves" false) | trim | nindent 10 }}
+          {{- with include "bayplan.clusterArguments" . | trim }}
+          {{- . | nindent 10 }}
+          {{- end }}
+          {{- range .Values.audit.namespaces }}
+          - {{ printf "--in=%s" . | quote }}
+          {{- end }}
+          {{- with .Values.audit.selector }}
+          - {{ printf "--selector=%s" . | quote }}
+          {{- end }}
+          - --jobs={{ int .Values.audit.jobs }}
+          - {{ printf "--fail-on=%s" .Values.audit.failOn | quote }}
+          {{- if .Values.audit.reports }}
+          - --reports
+          {{- end }}
+          {{- if .Values.audit.all }}
+          - --all
+          {{- end }}
+          - --output={{ $output }}
+        resources:
+          {{- toYaml .Values.audit.resources | nindent 10 }}
+        securityContext:
+          {{- include "bayplan.containerSecurity" . | nindent 10 }}
+        {{- with include "bayplan.bundleMounts" . | trim }}
+        volumeMounts:
+          {{- . | nindent 10 }}
+        {{- end }}
+    {{- with include "bayplan.bundleVolumes" . | trim }}
+    volumes:
+      {{- . | nindent 6 }}
+    {{- end }}
+    {{- with .Values.nodeSelector }}
+    nodeSelector:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    {{- with .Values.affinity }}
+    affinity:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    {{- with .Values.tolerations }}
+    tolerations:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "bayplan.image" -}}
+{{ printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) | quote }}
+{{- end }}
+
+{{- define "bayplan.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "bayplan.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
