@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from engine.names import REQUIRED
 from engine.nodeselector import (
+    ANY,
     EVERYWHERE,
     MAX_TERMS,
     MAX_VALUES,
@@ -41,6 +42,7 @@ Json: TypeAlias = Mapping[str, Any]
 SelectorTerm: TypeAlias = Mapping[str, Any]
 Addition: TypeAlias = Mapping[str, Sequence[Expression]]  # to `matchExpressions` or `matchFields`
 Choices: TypeAlias = list[list[Addition]]  # one addition of each inner list
+Said: TypeAlias = dict[tuple[str, LabelStates], list[Addition]]  # all that a requirement of a policy may add
 
 OF_POD = f"{TERMS} of the pod"
 
@@ -110,9 +112,12 @@ def narrowed(
     if all(settled):
         return None
     as_it_is: list[Choices] = [[]]
-    plan = [as_it_is if done else _plan(meaning, terms, meter) for meaning, done in zip(meant, settled, strict=True)]
+    whole: Said = {}
+    plan = [
+        as_it_is if done else _plan(meaning, terms, meter, whole) for meaning, done in zip(meant, settled, strict=True)
+    ]
     if all(meaning.impossible or not choices for meaning, choices in zip(meant, plan, strict=True)):
-        plan = [_contradicted(meaning, terms) for meaning in meant]
+        plan = [_contradicted(meaning, terms, whole) for meaning in meant]
     planned = [(one, choices) for one, several in zip(mine, plan, strict=True) for choices in several]
     count = sum(prod(map(len, choices)) for _, choices in planned)
     if count > MAX_TERMS:
@@ -143,7 +148,7 @@ def _required(pod: Json) -> Sequence[SelectorTerm] | None:
     return None if required is None else required.get("nodeSelectorTerms") or ()
 
 
-def _plan(meaning: Term, terms: Terms, meter: Meter | None) -> list[Choices]:
+def _plan(meaning: Term, terms: Terms, meter: Meter | None, whole: Said) -> list[Choices]:
     """What to add to one term of the pod, once for each term that comes of it; none if no policy term can be met."""
     met: dict[Term, Term] = {}
     if meter:  # all of them are met, as they were when they were asked whether they cover it
@@ -155,21 +160,32 @@ def _plan(meaning: Term, terms: Terms, meter: Meter | None) -> list[Choices]:
     wide = widest(met, meter) if len(met) > 1 else met.keys()
     if meter and len(wide) > 1:  # what is missing is told by key, and each key may take several lists of expressions
         meter.spend(2 * work(t for nodes, t in met.items() if nodes in wide))
-    return [_missing(meaning, t) for nodes, t in met.items() if nodes in wide]
+    return [_missing(meaning, t, whole) for nodes, t in met.items() if nodes in wide]
 
 
-def _contradicted(meaning: Term, terms: Terms) -> list[Choices]:
+def _contradicted(meaning: Term, terms: Terms, whole: Said) -> list[Choices]:
     """As `_plan`, where no term of the pod can be met: the pod is to match nothing, and to show why."""
     if meaning.impossible:
         return [[]]
-    return [_missing(meaning, terms[0]) if terms else [[{"matchExpressions": _CONTRADICTION}]]]
+    return [_missing(meaning, terms[0], whole) if terms else [[{"matchExpressions": _CONTRADICTION}]]]
 
 
-def _missing(meaning: Term, policy: Term) -> Choices:
-    """What a policy's term says that the pod's does not yet: for each key, alternatives of what to add."""
-    return [
-        _alternatives(key, meaning[key], values) for key, values in policy.requirements if not meaning[key] <= values
-    ]
+def _missing(meaning: Term, policy: Term, whole: Said) -> Choices:
+    """What a policy's term says that the pod's does not yet: for each key, alternatives of what to add.
+
+    Where the pod says nothing of a key, that is the `whole` of what the policy says, the same for all the pod's terms.
+    """
+    choices: Choices = []
+    for key, values in policy.requirements:
+        mine = meaning[key]
+        if mine == ANY:
+            said = whole.get((key, values))
+            if said is None:
+                said = whole[key, values] = _alternatives(key, mine, values)
+            choices.append(said)
+        elif not mine <= values:
+            choices.append(_alternatives(key, mine, values))
+    return choices
 
 
 def _alternatives(key: str, mine: LabelStates, values: LabelStates) -> list[Addition]:
