@@ -127,12 +127,22 @@ def _room(pool: Pool | None, places: Mapping[str, Place]) -> Amounts:
     return Amounts(None, *((None if one is None else one * pool.nodes) for one in (pool.cpu, pool.memory, pool.gpus)))
 
 
+class _Movers(NamedTuple):
+    """Pods of a row that are to be put: where they may be, and what each asks for."""
+
+    row: Row
+    homes: Sequence[str]
+    each: Sequence[float]
+    pods: int
+
+
 class _Sums:
     """What is asked of pools, as it is added up."""
 
     def __init__(self, room: Mapping[str, Amounts]) -> None:
         self._room = room
-        self._moving: list[tuple[Sequence[str], Sequence[float], int, dict[str, list[float]]]] = []
+        self._unplaced: list[tuple[_Movers, Sequence[str]]] = []
+        self._moving: list[_Movers] = []
         self.before: dict[str, list[float]] = {name: [0.0] * len(RESOURCES) for name in room}
         self.after: dict[str, list[float]] = {name: [0.0] * len(RESOURCES) for name in room}
 
@@ -142,32 +152,53 @@ class _Sums:
         each = (1.0, one.requests.get("cpu", 0), one.requests.get("memory", 0), gpus_in(one.requests))
         lost, daemon = one.outcome in LOST, one.workload.kind == "DaemonSet"
         homes = [] if lost else [name for name in row.homes if name in self._room]
+        row.now.clear()
+        row.after.clear()
         for pool, count in row.placed.items():
             if pool not in self._room:
                 continue
             leaving = 0 if daemon else len(row.leaving.get(pool, ()))
-            _add(self.before[pool], each, count)
-            _add(self.after[pool], each, 0 if lost else count - leaving)
-            self._moving.append((homes, each, leaving, self.after))
+            self._put(self.before, row.now, pool, each, count)
+            self._put(self.after, row.after, pool, each, 0 if lost else count - leaving)
+            self._moving.append(_Movers(row, homes, each, leaving))
         rest = row.pods - sum(row.placed.values())
         if rest > 0 and not daemon:
             now = [name for name in one.effect.pools.before if name in self._room]
-            self._moving += [(now, each, rest, self.before), (homes, each, rest, self.after)]
+            self._unplaced.append((_Movers(row, homes, each, rest), now))
 
     def settle(self) -> None:
-        """Puts those that are nowhere yet."""
-        for names, each, pods, asked in self._moving:
-            self._spread(names, each, pods, asked)
+        """Puts those that are nowhere yet: first where they count now; then, once all that stay are known, the rest."""
+        for movers, names in self._unplaced:
+            here = self._spread(names, movers, self.before, movers.row.now)
+            for pool in [pool for pool in here if pool in movers.homes]:
+                self._put(self.after, movers.row.after, pool, movers.each, here.pop(pool))
+            rest = sum(here.values()) if names else movers.pods
+            self._moving.append(movers._replace(pods=rest))
+        for movers in self._moving:
+            self._spread(movers.homes, movers, self.after, movers.row.after)
+        self._unplaced.clear()
         self._moving.clear()
 
-    def _spread(self, names: Sequence[str], each: Sequence[float], pods: int, asked: dict[str, list[float]]) -> None:
-        """Puts pods, in a few parts, where the smallest share of what there is would be asked for."""
-        step = max(1, -(-pods // STEPS))
+    def _spread(
+        self, names: Sequence[str], movers: _Movers, asked: dict[str, list[float]], told: Counter[str]
+    ) -> Counter[str]:
+        """Puts pods, in a few parts, where the smallest share of what there is would be asked for: how many where."""
+        each, pods = movers.each, movers.pods
+        step, went = max(1, -(-pods // STEPS)), Counter[str]()
         while names and pods > 0:
             some = min(step, pods)
             name = min(names, key=lambda one: (self._share(asked[one], each, some, self._room[one]), one))
-            _add(asked[name], each, some)
+            self._put(asked, told, name, each, some)
+            went[name] += some
             pods -= some
+        return went
+
+    def _put(
+        self, asked: dict[str, list[float]], told: Counter[str], pool: str, each: Sequence[float], pods: int
+    ) -> None:
+        if pods:
+            _add(asked[pool], each, pods)
+            told[pool] += pods
 
     def _share(self, asked: Sequence[float], each: Sequence[float], pods: int, room: Amounts) -> float:
         """Which share of what a pool has would be asked for, of what it has least of; the half where nobody knows."""

@@ -109,6 +109,17 @@ class Following(NamedTuple):
     pods: int = 0
 
 
+class Spread(NamedTuple):
+    """How many of some pods count in which pool, '' for nodes of none: `now`, and `after` all of them were made again.
+    Those that would wait or be refused are in none. Empty where nobody has estimated it."""
+
+    now: Mapping[str, float] = {}
+    after: Mapping[str, float] = {}
+
+
+NOWHERE = Spread()
+
+
 class Effect(Struct, frozen=True):
     """What becomes of pods and why: the outcome, its reason in a sentence, the policies with a part in it, the pools.
 
@@ -214,6 +225,7 @@ class Finding(Struct, frozen=True):
     requests: Mapping[str, int | float] = field(default_factory=dict)
     placed: Mapping[str, int] = field(default_factory=dict)
     enforced: Effect | None = None
+    spread: Spread = NOWHERE
 
     @property
     def outcome(self) -> FindingOutcome:
@@ -257,6 +269,7 @@ class Finding(Struct, frozen=True):
         data["inputs"] = [_input_json(one) for one in self.inputs]
         data["requests"] = dict(self.requests)
         data["placed"] = dict(self.placed)
+        data["spread"] = {name: dict(pods) for name, pods in self.spread._asdict().items()}
         data["enforced"] = self.enforced and self.enforced.as_json(diff=diff)
         return data
 
@@ -268,9 +281,9 @@ class Finding(Struct, frozen=True):
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"this is no finding: {type(error).__name__} {error}") from error
 
-    def with_pods(self, pods: int, placed: Mapping[str, int]) -> Finding:
+    def with_pods(self, pods: int, placed: Mapping[str, int], spread: Spread = NOWHERE) -> Finding:
         """The same about so many pods."""
-        return replace(self, pods=pods, placed=placed)
+        return replace(self, pods=pods, placed=placed, spread=spread)
 
 
 def gravest(outcomes: Iterable[FindingOutcome]) -> FindingOutcome:
@@ -329,7 +342,13 @@ def _finding(data: Json) -> Finding:
         dict(data["requests"]),
         dict(data["placed"]),
         data["enforced"] and Effect.from_json(data["enforced"]),
+        _spread(data.get("spread") or {}),
     )
+
+
+def _spread(data: Json) -> Spread:
+    both = (data.get(name) or {} for name in ("now", "after"))
+    return Spread(*({str(pool): float(pods) for pool, pods in one.items()} for one in both))
 
 
 def _one_of(value: object, words: tuple[Any, ...]) -> Any:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from audit.findings import Finding, Following, Workload
+from audit.findings import Finding, Following, Spread, Workload
 from audit.folding import BARE, OWN_LABELS, Controller, Fold
 from audit.gathering import Gathered, Kind, is_finished
 from audit.nodes import Asked, Place, admits, hindrance
@@ -38,7 +38,8 @@ GENERATIONS = 4
 @dataclass(slots=True)
 class Row:
     """A finding with its pods: how many run, how many of them in which pool, and the names of those where they would
-    not be let any more, by pool. An empty name is of nodes of no pool.
+    not be let any more, by pool. An empty name is of nodes of no pool. `now` and `after` are what `loads_of` says of
+    them.
 
     `homes` are the pools in which they may be: those of nodes that are known and would do, and those of which no node
     is known. `labels` are those that all have, `youngest` says when the last one was created.
@@ -52,6 +53,8 @@ class Row:
     homes: tuple[str, ...] = ()
     labels: frozenset[tuple[str, str]] = frozenset()
     youngest: str = ""
+    now: Counter[str] = field(default_factory=Counter)
+    after: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Row) -> None:
         """The pods of another row, as well."""
@@ -65,7 +68,8 @@ class Row:
 
     def told(self) -> Finding:
         """The finding with its pods, and which of them would have to leave."""
-        finding = self.finding.with_pods(self.pods, dict(sorted(self.placed.items())))
+        spread = Spread(dict(sorted(self.now.items())), dict(sorted(self.after.items())))
+        finding = self.finding.with_pods(self.pods, dict(sorted(self.placed.items())), spread)
         if not self.leaving:
             return finding
         counts = {pool: len(names) for pool, names in sorted(self.leaving.items())}

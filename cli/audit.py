@@ -251,8 +251,9 @@ def _replayed(args: argparse.Namespace, refused: list[str]) -> Summary:
             every = rows(replay, args.jobs, lambda kinds: tell(f"{pods:,} pods read, {kinds:,} kinds of them decided"))
     except LostError as error:
         raise CommandError(str(error)) from error
+    loads = loads_of(every, decider.pool_index.pools, places, args.cluster_name)
     findings = in_order(row.told() for row in every)
-    return Summary.of(findings, loads_of(every, decider.pool_index.pools, places, args.cluster_name), drift_of(every))
+    return Summary.of(findings, loads, drift_of(every))
 
 
 def _from_files(paths: Iterable[str]) -> Iterator[Manifest | Batch]:

@@ -1,14 +1,15 @@
 """What moves where: in which pools pods are, and in which they might be once the policies are enforced.
 
-Where running pods are is known of those with a node. The others, and those of templates, count evenly over the pools
-that let them in before. A pod stays where it is if that is let; what may not stay goes evenly to the pools that are
-left, or waits, or is refused. So it says what has to move and where to it may, and not what a scheduler would do: how
-much would be asked of each pool is estimated by `audit.capacity`. As there, pods of DaemonSets stay where they run.
+How many of a finding's pods count where, now and afterwards, is estimated by `audit.capacity`, so that the picture and
+the table of what pools are asked for say the same: as many as are in a pool on both sides stay there, and the others
+go from where too many are to where they are missing. Where nobody has estimated it, for the nodes or pools are not
+known, pods without a node count evenly over the pools that let them in, and those that may not stay go evenly to what
+is left. Pods of DaemonSets stay where they run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -94,12 +95,34 @@ def folded(flows: Iterable[Flow], most: int) -> list[Flow]:
 
 def _moves(finding: Finding) -> Iterator[tuple[Where, Where, float]]:
     stays, left = _targets(finding)
+    if finding.spread.now:
+        yield from _estimated(finding, left)
+        return
     daemon = finding.workload.kind == "DaemonSet" and left not in ([DENIED], [PENDING])
     for source, pods in _sources(finding).items():
         if daemon or source in stays:
             yield source, source, pods
         else:
             yield from ((source, target, pods / len(left)) for target in left)
+
+
+def _estimated(finding: Finding, left: Sequence[Where]) -> Iterator[tuple[Where, Where, float]]:
+    """From where the estimate has pods now to where it has them afterwards. Those that it has nowhere wait, or are
+    refused, or are on nodes of no pool."""
+    now, after = (_in_places(one) for one in finding.spread)
+    now[OTHER] = now.get(OTHER, 0) + finding.pods - sum(now.values())
+    nowhere = left[0] if left in ([DENIED], [PENDING]) else OTHER
+    after[nowhere] = after.get(nowhere, 0) + finding.pods - sum(after.values())
+    stay = {where: min(pods, after.get(where, 0)) for where, pods in now.items()}
+    going = {where: pods - stay[where] for where, pods in now.items()}
+    coming = {where: pods - stay.get(where, 0) for where, pods in after.items()}
+    yield from ((where, where, pods) for where, pods in stay.items())
+    total = sum(going.values()) or 1
+    yield from ((a, b, pods * some / total) for a, pods in going.items() for b, some in coming.items() if a != b)
+
+
+def _in_places(pods: Mapping[str, float]) -> dict[Where, float]:
+    return {_pool(name): some for name, some in pods.items()}
 
 
 def _sources(finding: Finding) -> Mapping[Where, float]:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import random
 import re
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from audit.capacity import loads_of
 from audit.findings import Effect, Finding, Workload
+from audit.nodes import places_of
+from audit.parallel import rows
+from audit.replay import Replay
 from audit.report.flows import DENIED, OTHER, PENDING, Flow, Where, flows_of, folded, totals_of
 from audit.report.picture import MOST, picture_of
 from engine.decision import PoolNames
 from engine.struct import replace
 from tests.audit.report.fleet import findings
+from tests.audit.test_replay import NODES, TIME, a_fleet, workload
+from tests.engine.worlds import a_world
 
 A, B, C = (Where("pool", name) for name in "abc")
 
@@ -104,3 +111,25 @@ def test_a_hundred_pools_are_few_bars() -> None:
 
 def test_a_picture_of_nothing() -> None:
     assert picture_of([]).ribbons == []
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_picture_and_the_table_say_the_same(seed: int) -> None:
+    """Pool by pool, now and afterwards, as far as the table knows of pools."""
+    dice = random.Random(seed)
+    engine = a_world(dice).decider()
+    places = places_of(NODES, engine.pool_index)
+    replay = Replay(engine, time=TIME, places=places)
+    for one in a_fleet(dice):
+        replay.given.take(one)
+    replay.given.take(workload("Deployment", "asleep", replicas=5))
+    every = rows(replay, 1, lambda _: None)
+    table = {one.pool: one for one in loads_of(every, engine.pool_index.pools, places)}
+    told = [row.told() for row in every]
+    assert [Finding.from_json(one.as_json()) for one in told] == told
+    totals = {one.where.pool: one for one in totals_of(flows_of(told)) if one.where.what == "pool"}
+    for pool, load in table.items():
+        if pool and (load.before.pods or load.after.pods):
+            assert totals[pool].before == pytest.approx(load.before.pods)
+            assert totals[pool].after == pytest.approx(load.after.pods)
+    assert sum(one.after for one in totals_of(flows_of(told))) == pytest.approx(sum(one.pods for one in told))
