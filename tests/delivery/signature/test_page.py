@@ -55,7 +55,8 @@ def run(home: Path, folder: Path, lines: list[str]) -> str:
 def test_an_archive_step_by_step(home: Path) -> None:
     data = packed({name: text.encode() for name, text in FILES.items()}, Manifest("gpu", "1.2.0"))
     (home / "gpu-1.2.0.tar.gz").write_bytes(data)
-    steps = [line for line in commands("An archive, step by step") if not line.startswith("cosign")]
+    here = [line for line in commands("An archive, step by step") if "oci://" not in line]  # test_cosign has the rest
+    steps = [line for line in here if not line.startswith("cosign")]
     assert [line.split()[0] for line in steps] == ["export", "openssl", "openssl", "bayplan", "bayplan"]
     out = run(home, home, steps)
     assert "\nverified: gpu 1.2.0 is signed by release.pub (SHA256:" in out
