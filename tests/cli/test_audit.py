@@ -248,9 +248,8 @@ def test_what_would_not_be_served_is_not_audited(bayplan: Bayplan, tmp_path: Pat
 
 def test_constants_of_a_cluster_take_the_place_of_the_bundles(bayplan: Bayplan, tmp_path: Path) -> None:
     pods = listing(tmp_path, running("resize-1", {"interruptible": "true", "app": "resize"}, "resize"))
-    (own,) = map(json.loads, bayplan(*SPOT, "--pods", pods, "-o", "jsonl").out.splitlines())
-    ran = bayplan(*SPOT, "--pods", pods, "-o", "jsonl", "--param", "spotTaints=[]")
-    (here,) = map(json.loads, ran.out.splitlines())
+    (own,) = bayplan(*SPOT, "--pods", pods, "-o", "json").json["items"]
+    (here,) = bayplan(*SPOT, "--pods", pods, "-o", "json", "--param", "spotTaints=[]").json["items"]
     assert "+params:" in here["revision"]
     assert "+params:" not in own["revision"]
     assert any(one["path"].startswith("/spec/tolerations") for one in own["patch"])
