@@ -19,17 +19,26 @@ Change = Callable[[Json], Sequence[Json]]
 
 @contextmanager
 def serving(
-    cluster: ControlPlane, port: int, change: Change, *, host: str = "127.0.0.1", **more: Json
+    cluster: ControlPlane,
+    port: int,
+    change: Change,
+    *,
+    host: str = "127.0.0.1",
+    reviews: list[bytes] | None = None,
+    **more: Json,
 ) -> Iterator[list[Json]]:
     """Answer reviews at a port of this machine, with a certificate for `host`, and with `more` in each response.
 
-    The list has the pods that it was asked about so far, as they were.
+    The list has the pods that it was asked about so far, as they were; `reviews` gets what was sent, word for word.
     """
     asked: list[Json] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            review = json.loads(body)
+            if reviews is not None:
+                reviews.append(body)
             asked.append(review["request"]["object"])
             patch = base64.b64encode(json.dumps(list(change(asked[-1]))).encode()).decode()
             response = {"uid": review["request"]["uid"], "allowed": True, "patchType": "JSONPatch", "patch": patch}

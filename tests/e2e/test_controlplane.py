@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from .controlplane import ApiError, ControlPlane
+from .controlplane import ApiError, ControlPlane, Json
 from .hooks import serving
 from .pods import deployment, pod
 from .processes import free_ports
@@ -52,7 +52,7 @@ def test_a_test_starts_without_what_others_left(cluster: ControlPlane, namespace
 def painter(cluster: ControlPlane, port: int, name: str = "127.0.0.1") -> Iterator[None]:
     """A webhook that selects the green nodes for every pod."""
     patch = [{"op": "add", "path": "/spec/nodeSelector", "value": {"colour": "green"}}]
-    said = {"warnings": ["painted green"], "auditAnnotations": {"colour": "green"}}
+    said: dict[str, Json] = {"warnings": ["painted green"], "auditAnnotations": {"colour": "green"}}
     with serving(cluster, port, lambda _: patch, host=name, **said):
         yield
 
