@@ -348,7 +348,9 @@ def _finding(data: Json) -> Finding:
 
 def _spread(data: Json) -> Spread:
     both = (data.get(name) or {} for name in ("now", "after"))
-    return Spread(*({str(pool): float(pods) for pool, pods in one.items()} for one in both))
+    return Spread(
+        *({str(pool): pods if isinstance(pods, int) else float(pods) for pool, pods in one.items()} for one in both)
+    )
 
 
 def _one_of(value: object, words: tuple[Any, ...]) -> Any:

@@ -17,4 +17,5 @@ def findings(*words: object) -> list[Json]:
     with redirect_stdout(out), redirect_stderr(err):
         status = main(["audit", *map(str, words), "-o", "jsonl", "--all", "--fail-on", "none"])
     assert status == 0, (status, err.getvalue())
-    return [json.loads(line) for line in out.getvalue().splitlines()]
+    found = map(json.loads, out.getvalue().splitlines())
+    return [one for one in found if one["kind"] == "Finding"]
