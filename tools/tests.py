@@ -115,6 +115,7 @@ def main() -> int:
         return 0
     began = time.monotonic()
     signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell has its background ignore, and all below
     with ThreadPoolExecutor(max(given.jobs, 1)) as pool:
         started = [pool.submit(run, name, paths, given.options) for name, paths in groups().items()]
         try:

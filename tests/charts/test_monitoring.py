@@ -42,8 +42,8 @@ NIGHTLY = os.environ.get("BAYPLAN_NIGHTLY") == "1"
 def exposed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """What a process in audit mode exposes that has decided about a few pods: series' names, with their labels."""
     folder = tmp_path_factory.mktemp("serve")
-    store = ("--store", folder / "store")
-    with serving(folder, *sources(folder), "--mode", "audit", "--shadow", folder / "bundle", *store) as serve:
+    beside = ("--store", folder / "store", "--otlp-logs", "http://127.0.0.1:9")  # where nobody listens
+    with serving(folder, *sources(folder), "--mode", "audit", "--shadow", folder / "bundle", *beside) as serve:
         for created in (TRAINEE, pod({"app": "web"}), pod(spec={"nodeName": "n1"})):
             serve.create(created)
         httpx.get(f"{serve.url}/other", verify=False)

@@ -20,7 +20,8 @@ SAYS_MORE = "import atexit\n\ndef test_passes():\n    atexit.register(print, 'th
 
 
 def begun(root: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, str(root / "tools" / "tests.py"), *arguments]
+    """The tool, from a shell's background, where interrupts are ignored."""
+    command = ["sh", "-c", 'trap "" INT; exec "$0" "$@"', sys.executable, str(root / "tools" / "tests.py"), *arguments]
     alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     alone["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # they take longer to load than these tests to run
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=alone)
