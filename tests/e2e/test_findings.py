@@ -355,16 +355,24 @@ def documents(folder: Path) -> Iterator[Json]:
 
 
 def given_of(sample: Path) -> Iterator[Json]:
-    """The pods and workloads of its examples, and the pods of its tests, each with a name of its own."""
+    """The pods and workloads of its examples, and the pods of its tests, each with a name of its own. A pod that chose
+    its node by name is none of them: one that exists can't be told from one that a scheduler has bound."""
     cases = [case for test in documents(sample / "tests") for case in test["spec"]["cases"]]
     pods = [{"namespace": case.get("namespace"), **case} for case in cases if "pod" in case and "request" not in case]
     for number, one in enumerate([*documents(sample / "examples"), *pods]):
         given = {"apiVersion": "v1", "kind": "Pod", **one["pod"]} if "pod" in one else one
-        if given["kind"] != "Namespace":
+        if given["kind"] != "Namespace" and "nodeName" not in given.get("spec", {}):
             metadata = given.get("metadata", {})
             namespace = metadata.get("namespace") or one.get("namespace") or "default"
             name = f"{metadata.get('name', 'pod')}-{number}"
             yield {**given, "metadata": {**metadata, "name": name, "namespace": namespace}}
+
+
+def priorities_of(sample: Path) -> list[Json]:
+    """The PriorityClasses that its pods name, without which an API server asks nobody about them."""
+    names = {name for given in given_of(sample) if (name := pod_of(given)["spec"].get("priorityClassName"))}
+    head = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "value": 1000}
+    return [{**head, "metadata": {"name": name}} for name in sorted(names)]
 
 
 @pytest.mark.timeout(600)
@@ -373,7 +381,7 @@ def test_findings_about_samples_are_what_enforcing_does(cluster: ControlPlane, e
     for pools in sorted(SAMPLES.glob("*/pools/*.yaml")):
         sample = pools.parents[1]
         namespaces = namespaces_of(sample)
-        cluster.apply(*namespaces.values())
+        cluster.apply(*namespaces.values(), *priorities_of(sample))
         for name in namespaces:
             account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
             wait_for(lambda account=account: cluster.request("GET", account).is_success, account)  # type: ignore[misc]
