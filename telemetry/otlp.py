@@ -8,7 +8,6 @@ collector can't take now is tried again, what it refuses is not.
 
 from __future__ import annotations
 
-import gzip
 import json
 import logging
 import threading
@@ -203,6 +202,8 @@ class LogExport:
 
     def _send(self, batch: Sequence[bytes]) -> int:
         """Send records; how many of them were not taken. Raises OSError for what may be tried again, _RefusedError."""
+        import gzip  # whoever exports nothing starts without
+
         from urllib3 import PoolManager, Timeout
         from urllib3.exceptions import HTTPError
 
