@@ -45,7 +45,7 @@ def found(kubeconfig: str | None, context: str | None, path: str, kind: str, in_
     """The one object under a path of the API. Raises ClusterError; RefusedError for any status but 200."""
     cluster = connect(kubeconfig, context, in_cluster)
     try:
-        answer = _json(_body(cluster, path, {}))
+        answer = json_in(_body(cluster, path, {}))
     finally:
         cluster.close()
     if not isinstance(answer, dict) or answer.get("kind") != kind:
@@ -93,13 +93,15 @@ def pages(
         cluster.close()
 
 
-class _About(msgspec.Struct, gc=False):
+class About(msgspec.Struct, gc=False):
+    """What is read of a list beside its objects: what leads to its next page."""
+
     following: str = msgspec.field(name="continue", default="")
 
 
 class _Pages(msgspec.Struct, gc=False):
     items: list[msgspec.Raw] | None
-    metadata: _About = msgspec.field(default_factory=_About)
+    metadata: About = msgspec.field(default_factory=About)
 
 
 _pages = msgspec.json.Decoder(_Pages)
@@ -130,7 +132,7 @@ def _items(cluster: Cluster, path: str) -> Iterator[Json]:
 
 
 def _page(cluster: Cluster, path: str, query: Json) -> Json:
-    answer = _json(_body(cluster, path, query))
+    answer = json_in(_body(cluster, path, query))
     if not isinstance(answer, dict) or "items" not in answer or not _are_objects(answer["items"]):
         raise ClusterError(f"{cluster.url}{path} answered 200, but with no list of objects")
     return answer
@@ -145,14 +147,14 @@ def _body(cluster: Cluster, path: str, query: Json) -> bytes:
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise ClusterError(f"{cluster.url} can't be reached: {plain(error)}") from error
     if response.status != 200:
-        answer = _json(body)
+        answer = json_in(body)
         said = answer.get("message", "") if isinstance(answer, dict) else ""
         text = f"{cluster.url}{path} answered {response.status}{f': {said}' if said else ''}"
         raise RefusedError(text, response.status)
     return body
 
 
-def _json(body: bytes) -> Any:
+def json_in(body: bytes) -> Any:
     """What a body holds, None if it is no JSON."""
     try:
         return json.loads(body)

@@ -16,7 +16,7 @@ import msgspec
 import urllib3
 
 from cluster.client import Cluster, ClusterError, plain
-from cluster.listing import RefusedError
+from cluster.listing import About, RefusedError, json_in
 
 Json = dict[str, Any]
 
@@ -125,7 +125,7 @@ class Reports:
         while True:
             status, answer = self._raw("GET", path, query, {"Accept": _METADATA})
             if status != 200:
-                raise _refused(f"{self._cluster.url}{path} can't be listed", status, _read(answer))
+                raise _refused(f"{self._cluster.url}{path} can't be listed", status, json_in(answer))
             try:
                 page = _owners.decode(answer)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -152,7 +152,7 @@ class Reports:
             if status not in BUSY or pause is None:
                 break
             time.sleep(pause)
-        return status, _read(answer)
+        return status, json_in(answer)
 
     def _raw(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None = None
@@ -185,13 +185,9 @@ class _Object(msgspec.Struct, gc=False):
     metadata: _Metadata
 
 
-class _About(msgspec.Struct, gc=False):
-    following: str = msgspec.field(name="continue", default="")
-
-
 class _Owners(msgspec.Struct, gc=False):
     items: list[_Object] | None
-    metadata: _About = msgspec.field(default_factory=_About)
+    metadata: About = msgspec.field(default_factory=About)
 
 
 _owners = msgspec.json.Decoder(_Owners)
@@ -200,13 +196,6 @@ _owners = msgspec.json.Decoder(_Owners)
 def _path(namespace: str) -> str:
     within = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
     return f"/apis/{API_VERSION}{within}/{PLURAL}"
-
-
-def _read(answer: bytes) -> Any:
-    try:
-        return json.loads(answer)
-    except ValueError:
-        return None
 
 
 def _is_going(answer: Any) -> bool:
