@@ -21,9 +21,11 @@ from engine.language import Budget, BudgetExceeded
 from engine.program import CompiledPolicy, compile_bundle
 from engine.program.compile_cost import MAX_WORK
 from tests.engine.analysis.bundles import GOLD, bundle_of, examined, files_of
-from tests.engine.decision.test_hostile import counted
+from tests.engine.decision.test_hostile import counted, processor_seconds
 
-NIGHTLY = "BAYPLAN_NIGHTLY" in os.environ
+BUNDLES = 500 if "BAYPLAN_NIGHTLY" in os.environ else 6
+COUNTED = 40
+"""Of so many of the dearest, calls are counted: that takes five times as long as examining them."""
 ALL = 16 * SHARE + 2 * POD_SHARE + PAIRING + TRYING
 CALLS = 4 * ALL
 Spec = dict[str, Any]
@@ -80,12 +82,23 @@ def hostile(dice: Random) -> dict[str, str]:
     return files_of(specs, {"pools/p.yaml": inventory})
 
 
-@pytest.mark.parametrize("seed", range(500 if NIGHTLY else 6))
-def test_examining_a_hostile_bundle_stays_within_the_budget(seed: int) -> None:
+def test_examining_hostile_bundles_stays_within_the_budget() -> None:
+    """Processor time is measured once for each bundle; calls are counted of those that took most."""
+    took: dict[int, float] = {}
+    for seed in range(BUNDLES):
+        took[seed] = processor_seconds(lambda seed=seed: bundle_examined(seed)())  # type: ignore[misc]
+    dearest = sorted(took, key=lambda seed: -took[seed])
+    print(f"{BUNDLES} bundles, the dearest first: {', '.join(f'{took[seed]:.1f}' for seed in dearest[:20])} s")
+    for seed in dearest[:COUNTED]:
+        assert counted(bundle_examined(seed)) <= CALLS, seed
+
+
+def bundle_examined(seed: int) -> Callable[[], object]:
+    """What examines a hostile bundle that has been compiled."""
     bundle, problems = parse_bundle(hostile(Random(seed)))
     assert bundle is not None, problems
     program, inventories = compile_bundle(bundle), inventories_of(bundle)
-    assert counted(lambda: examine(bundle, program, inventories)) <= CALLS
+    return lambda: examine(bundle, program, inventories)
 
 
 def alternatives(count: int) -> Examination:

@@ -199,15 +199,13 @@ def _program_of(specs: Sequence[str]) -> Program:
     return compile_bundle(parsed)
 
 
-def slowest(count: int, dice: Random, work: Callable[[IncomingPod], int], keep: int = 8) -> list[tuple[int, Shape]]:
-    """The shapes that take most work of `count` that are tried: each is a change of one of the worst so far."""
-    worst: list[tuple[int, Shape]] = []
-    tried = 0
-    while tried < count:
+def slowest(count: int, dice: Random, work: Callable[[IncomingPod], float], keep: int = 8) -> list[tuple[float, Shape]]:
+    """`count` shapes that are tried, those that take most work first: each is a change of one of the worst so far."""
+    tried: list[tuple[float, Shape]] = []
+    while len(tried) < count:
+        worst = tried[:keep]
         shape = drawn(dice) if len(worst) < keep or dice.random() < 0.2 else changed(dice.choice(worst)[1], dice)
         pod = pod_of(shape)
-        if pod is None:
-            continue
-        tried += 1
-        worst = sorted([*worst, (work(incoming(pod)), shape)], key=lambda one: -one[0])[:keep]
-    return worst
+        if pod is not None:
+            tried = sorted([*tried, (work(incoming(pod)), shape)], key=lambda one: -one[0])
+    return tried

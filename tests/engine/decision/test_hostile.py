@@ -21,7 +21,8 @@ from tests.engine.builders import decider, incoming, outcomes, pod
 from tests.engine.decision.hostile import Shape, hostile_decider, pod_of, slowest
 
 NIGHTLY = "BAYPLAN_NIGHTLY" in os.environ
-PODS = 2_000 if NIGHTLY else 12
+COUNTED = 40
+"""Of so many of the slowest, calls are counted: that takes five times as long as the decision."""
 CALLS = 7 * (REQUEST_BUDGET + LEAST_FOR_COMBINING) // 2
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
@@ -43,22 +44,38 @@ def counted(run: Callable[[], object]) -> int:
     return count
 
 
-@pytest.mark.parametrize("policies", [12, 50])
-def test_the_slowest_pods_stay_within_the_budget(policies: int) -> None:
+def processor_seconds(run: Callable[[], object]) -> float:
+    """How long a run takes of the processor: one that others take, too, does not change the order by much."""
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
+@pytest.mark.parametrize(("policies", "pods"), [(12, 500 if NIGHTLY else 12), (50, 2_000 if NIGHTLY else 12)])
+def test_the_slowest_pods_stay_within_the_budget(policies: int, pods: int) -> None:
+    """The search goes by processor time, which is measured once for each pod; calls are counted of the slowest."""
     one = hostile_decider(policies)
     one.decide(incoming())  # what is the same for every pod is decided once for an inventory
 
-    def work(given: IncomingPod) -> int:
+    def calls(given: IncomingPod) -> int:
         return counted(lambda: one.decide(given))
 
-    worst = slowest(PODS, Random(7), work)
-    for calls, shape in worst[:3]:
-        given = pod_of(shape)
-        assert given is not None
-        start = time.process_time()
-        one.decide(incoming(given))
-        print(f"{calls:,} calls, {1000 * (time.process_time() - start):.0f} ms: {shape}")
-    assert worst[0][0] <= CALLS
+    def seconds(given: IncomingPod) -> float:
+        return processor_seconds(lambda: one.decide(given))
+
+    tried = slowest(pods, Random(7), seconds if NIGHTLY else calls)
+    found = sorted(((calls(made(shape)), spent, shape) for spent, shape in tried[:COUNTED]), key=lambda each: -each[0])
+    for count, _, shape in found[:3]:
+        print(f"{count:,} calls, {1000 * min(seconds(made(shape)) for _ in range(5)):.0f} ms: {shape}")
+    if NIGHTLY:
+        print(f"{pods} pods, the slowest first: {', '.join(f'{1000 * spent:.0f}' for spent, _ in tried[:20])} ms")
+    assert found[0][0] <= CALLS
+
+
+def made(shape: Shape) -> IncomingPod:
+    given = pod_of(shape)
+    assert given is not None
+    return incoming(given)
 
 
 @pytest.mark.parametrize(
