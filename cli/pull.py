@@ -22,7 +22,8 @@ from pathlib import Path
 from cli.errors import CommandError
 from cli.registries import add_credentials, reference, shown
 from cli.terminal import amount
-from delivery import SourceError, opened, pull
+from delivery import SourceError, opened
+from delivery.oci import pull
 
 BESIDE = ".sigstore.json"
 """What the name of a signature ends with, after its archive's."""

@@ -20,7 +20,8 @@ from collections.abc import Mapping
 from cli.archives import built
 from cli.errors import CommandError
 from cli.registries import add_credentials, reference, shown
-from delivery import Manifest, SourceError, StepFailedError, attach, push
+from delivery import Manifest, SourceError, StepFailedError
+from delivery.oci import attach, push
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 from cli.errors import CommandError
-from delivery import Credentials, Reference, SourceError, read_address, read_credentials, reference_of
+from delivery import Credentials, SourceError, read_address, read_credentials
+from delivery.oci import Reference, reference_of
 from engine.struct import replace
 
 

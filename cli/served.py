@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,6 +173,8 @@ def demands(args: argparse.Namespace) -> bool:
 def demanded_programs(args: argparse.Namespace) -> tuple[Program, ...]:
     """The programs of the bundles, read once, each of which is what is asked of it. Raises CommandError or BundleError
     for what is not, and for what can be seen to be wrong at once."""
+    from importlib.metadata import version
+
     from delivery import Demands, SourceError, StepFailedError, candidate_of, read_address, source_of
 
     texts = [str(one) for one in args.bundle]

@@ -22,18 +22,9 @@ from pathlib import Path
 
 from cli.errors import CommandError
 from cli.registries import add_credentials, reference, shown
-from delivery import (
-    BadKeyError,
-    SourceError,
-    Statement,
-    attach,
-    attestation_of,
-    bundle_of,
-    opened,
-    private_key,
-    pull,
-    read_address,
-)
+from delivery import SourceError, bundle_of, opened, read_address
+from delivery.oci import attach, pull
+from delivery.signature import BadKeyError, Statement, attestation_of, private_key
 from engine.bundle import Bundle
 from engine.documents import BundleError
 

@@ -22,16 +22,8 @@ from typing import Any
 from cli.archives import content_of
 from cli.errors import CommandError
 from cli.terminal import GREEN, RED, styled
-from delivery import (
-    Content,
-    SignatureError,
-    Trust,
-    Verified,
-    bundle_of,
-    read_address,
-    read_trust,
-    verified,
-)
+from delivery import Content, bundle_of, read_address
+from delivery.signature import SignatureError, Trust, Verified, read_trust, verified
 from engine.bundle import Bundle
 from engine.documents import BundleError
 from engine.versions import version_of

@@ -4,7 +4,8 @@ A source gives the files of a bundle, which are parsed, compiled and tested to a
 Nodes make an Inventory; both make a Decider. A `Follower` asks a source again and again, `Activation` swaps the Decider
 while requests are answered; what fails on the way leaves the last good one active. Start with `transaction.py` (the
 steps), then `follower.py` and `activation.py`; `keeper.py` remembers what served. `content.py` says what a source is,
-`sources.py` how one is written; `folder.py` reads bundles and objects, `files.py` the disk.
+`sources.py` how one is written; `folder.py` reads bundles and objects, `files.py` the disk. Registries (`oci`), Git
+(`git`) and signatures (`signature`) have faces of their own, which only those load who need them.
 """
 
 from delivery.activation import Activation, Rolling, Stages, decider_of
@@ -18,21 +19,9 @@ from delivery.follower import Follower, followed
 from delivery.inventory import LiveInventory
 from delivery.keeper import HeldError
 from delivery.neighbours import Neighbours
-from delivery.oci import Reference, attach, pull, push, reference_of
 from delivery.once import bundle_as_read, bundle_at, bundle_from, commit_of
 from delivery.proposals import judged
 from delivery.rollout import Rollout
-from delivery.signature import (
-    BadKeyError,
-    SignatureError,
-    Statement,
-    Trust,
-    Verified,
-    attestation_of,
-    private_key,
-    read_trust,
-    verified,
-)
 from delivery.sources import ARCHIVES, Address, read_address, source_of
 from delivery.statuses import Statuses
 from delivery.store import Store
@@ -43,7 +32,6 @@ __all__ = [
     "ARCHIVES",  # how names of archives end
     "Activation",  # the Decider that is active, kept up to date with its sources
     "Address",  # a source as somebody wrote it, taken apart
-    "BadKeyError",  # a key that can't be read
     "Batch",  # objects of a large file, as the text of a JSON list
     "Candidate",  # a Content that passed every step before the swap, with its Program
     "Content",  # the files of a bundle as a source has them, and what speaks for them
@@ -56,21 +44,14 @@ __all__ = [
     "Manifest",  # what an archive says that it holds
     "Neighbours",  # bundles that serve together, and what their policies do to each other
     "Overrides",  # constants that a cluster lays over a bundle's
-    "Reference",  # an artifact in a registry, by tag, digest or range of versions
     "Rolling",  # that bundles decide about some workloads, and those before them about the others
     "Rollout",  # a bundle and the one before it, each deciding about some workloads
-    "SignatureError",  # who vouches for a bundle is not enough: fault, field, reason, remedy
     "SourceError",  # a source can't say what it has, or hand it out
     "Stages",  # the steps to a Decider: take, build
-    "Statement",  # what is signed of an archive: bundle, version, and until when
     "Statuses",  # what became of objects of a cluster, told on them
     "StepFailedError",  # a step of an activation failed: which one, and why
     "Store",  # the last good revisions of a source on disk
-    "Trust",  # whose signatures count for a source, and whether one is required
     "Trusted",  # who must vouch for what a source has
-    "Verified",  # that a bundle may be served, who vouches for it, and until when
-    "attach",  # put an attestation beside an artifact in a registry; raises SourceError
-    "attestation_of",  # the attestation (sigstore bundle) of a statement, by a key
     "bundle_as_read",  # the same as far as it can be read, and all problems
     "bundle_at",  # the Bundle that a folder was at a revision of Git; raises BundleError, RequestError, SourceError
     "bundle_from",  # the Bundle that a source has now, read once; raises BundleError, SourceError
@@ -85,15 +66,9 @@ __all__ = [
     "packed",  # the archive of a bundle's files
     "pieces",  # the Manifests of a file or folder, or Batches of large ones; raises BundleError, RequestError
     "pieces_of",  # the same of a stream that is open
-    "private_key",  # a private key from PEM; raises BadKeyError
-    "pull",  # the archive of an artifact in a registry, compared with its digests; raises SourceError
-    "push",  # put an archive into a registry; raises SourceError
     "read_address",  # the parts of a source as somebody wrote it; raises BundleError
     "read_credentials",  # the Credentials in a folder; raises SourceError
     "read_documents",  # the Manifests in a file or folder; raises BundleError
-    "read_trust",  # the Trust in files of keys
-    "reference_of",  # the Reference of an address
     "source_of",  # the source of an address; raises BundleError
     "streamed_documents",  # the Manifests of a stream that is open; raises BundleError
-    "verified",  # who vouches for a Content; raises SignatureError
 ]

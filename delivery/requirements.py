@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import PackageNotFoundError, version
 
 from engine.bundle import Bundle
 from engine.documents import Map, Problem, Scalar, Source, Span, parse_documents
@@ -31,6 +30,8 @@ def unmet(bundle: Bundle, kubernetes: str = "") -> tuple[Problem, ...]:
 
 
 def _own_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # few bundles ask, and it takes long to import
+
     try:
         return version("bayplan")
     except PackageNotFoundError:

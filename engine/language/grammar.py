@@ -95,8 +95,12 @@ def parser(transformer: Transformer[Any, Any]) -> Lark:
     known = _table()
     if known.get("made of") != _made_of():
         return build(transformer)
-    kept: Lark = Lark._load_from_dict(known["data"], known["memo"], transformer=transformer)  # type: ignore[no-untyped-call]
+    kept: Lark = _Kept._load_from_dict(known["data"], known["memo"], transformer=transformer)  # type: ignore[no-untyped-call]
     return kept
+
+
+class _Kept(Lark):
+    """A parser that was made of the table, whose grammar and Lark are those that all this was tried with."""
 
 
 def build(transformer: Transformer[Any, Any] | None) -> Lark:
@@ -145,7 +149,7 @@ class Tables(NamedTuple):
 
 def tables(parser: Lark) -> Tables | None:
     """The tables of a parser; None of a Lark that is not the one this was tried with, for they are its own affair."""
-    if _table().get("made of") != _made_of():
+    if not isinstance(parser, _Kept):
         return None
     frontend: Any = parser.parser
     table, callbacks = frontend.parser._parse_table, frontend.parser.parser.callbacks
@@ -186,8 +190,21 @@ def grammar_table() -> str:
     data["options"]["transformer"] = None
     states = data["parser"]["parser"].pop("states")
     rest = json.dumps({"made of": _made_of(), "data": data, "memo": memo}, separators=(",", ":"))
-    lines = (f'"{state}":{json.dumps(actions, separators=(",", ":"))}' for state, actions in states.items())
-    return '{"states":{\n' + ",\n".join(lines) + "\n},\n" + rest[1:] + "\n"
+    lines = (
+        json.dumps(list(map(_shortened, states[state].items())), separators=(",", ":")) for state in sorted(states)
+    )
+    return '{"states":[\n' + ",\n".join(lines) + "\n],\n" + rest[1:] + "\n"
+
+
+def _shortened(action: tuple[int, tuple[int, Any]]) -> list[int]:
+    """For a kind of word or part, the state to go to; or, as what is below zero, the rule to reduce by."""
+    kind, (reduces, to) = action
+    return [kind, ~to["@"] if reduces else to]
+
+
+def _lengthened(kind: int, to: int) -> tuple[int, Any]:
+    """What `_shortened` made of a kind and what to do, as Lark keeps it."""
+    return kind, ((1, {"@": ~to}) if to < 0 else (0, to))
 
 
 def _table() -> dict[str, Any]:
@@ -198,14 +215,18 @@ def _table() -> dict[str, Any]:
         text = loader.get_data(os.path.join(os.path.dirname(__file__), "table.json"))
     except OSError:
         return {}
-    known: dict[str, Any] = json.loads(text, object_pairs_hook=_numbered)
-    known["data"]["parser"]["parser"]["states"] = known.pop("states")
+    known: dict[str, Any] = json.loads(text)
+    tables = known["data"]["parser"]["parser"]
+    states = enumerate(known.pop("states"))
+    tables["states"] = {state: dict(_lengthened(*action) for action in actions) for state, actions in states}
+    tables["tokens"] = _numbered(tables["tokens"])
+    known["memo"] = _numbered(known["memo"])
     return known
 
 
-def _numbered(pairs: list[tuple[str, Any]]) -> dict[Any, Any]:
-    """A map whose keys are numbers again, if they were; JSON knows only texts."""
-    return {int(key) if key.isdigit() else key: value for key, value in pairs}
+def _numbered(table: Mapping[str, Any]) -> dict[int, Any]:
+    """A map whose keys are numbers again; JSON knows only texts."""
+    return {int(key): value for key, value in table.items()}
 
 
 def _made_of() -> list[str]:

@@ -97,6 +97,6 @@ def test_without_tables_lark_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert parse(Excerpt.of("a || b")) == expected
 
 
-def test_there_are_no_tables_of_another_lark(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grammar, "_table", dict)
-    assert grammar.tables(parser._parser()) is None
+def test_there_are_no_tables_of_another_grammar() -> None:
+    assert grammar.tables(parser._parser()) is not None
+    assert grammar.tables(grammar.build(None)) is None
