@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -33,6 +35,7 @@ from engine.bundle import Bundle, JointRevision
 from engine.decision import Decider, Decision
 from engine.pools import Inventory, Pool
 from engine.struct import replace
+from telemetry import Backlog
 
 MAX_DECISIONS = 2_000
 MAX_BYTES = 6 << 20
@@ -121,10 +124,9 @@ class Recorder:
     ) -> None:
         self.complaint = ""
         self._folder, self._counts, self._retention, self._clock = folder, counts, retention, clock
-        self._queue: deque[_Waiting] = deque()
-        self._size = 0
-        self._lock = threading.Lock()
-        self._filled, self._closing = threading.Event(), threading.Event()
+        full = partial(counts.dropped, "full")
+        self._backlog = Backlog[_Waiting](MAX_DECISIONS, MAX_BYTES, attrgetter("size"), full)
+        self._lock = threading.Lock()  # of the bundles
         self._bundles: OrderedDict[str, bytes] = OrderedDict()
         self._begin = begin
         self._database: Keeping | None = None
@@ -140,10 +142,9 @@ class Recorder:
 
     def stop(self) -> None:
         """Write what waits, for a few seconds at most, and stop."""
-        self._closing.set()
-        self._filled.set()
-        if self._thread.is_alive():
-            self._thread.join(STOP_SECONDS)
+        left = self._backlog.close(self._thread, STOP_SECONDS)
+        if left:
+            self._counts.dropped("stop", left)
 
     def bundle(self, bundle: Bundle) -> None:
         """Say what a revision is, before decisions by it come."""
@@ -155,20 +156,11 @@ class Recorder:
 
     def offer(self, decision: Decision, decider: object, size: int) -> None:
         """Hand over a decision, and what made it; `size` are the bytes of the review. Never waits."""
-        waiting = _Waiting(self._clock(), decision, decider, size)
-        with self._lock:
-            first = not self._queue
-            self._queue.append(waiting)
-            self._size += size
-            dropped = self._within_limits() if len(self._queue) > MAX_DECISIONS or self._size > MAX_BYTES else 0
-        if dropped:
-            self._counts.dropped("full", dropped)
-        if first:
-            self._filled.set()
+        self._backlog.add(_Waiting(self._clock(), decision, decider, size))
 
     def depth(self) -> int:
         """Decisions that wait."""
-        return len(self._queue)
+        return len(self._backlog)
 
     def bytes(self) -> int:
         """What the store takes on disk, as it was after the last batch."""
@@ -186,39 +178,29 @@ class Recorder:
         """What is wrong now, and what was found damaged at the start."""
         return tuple(filter(None, (self.complaint, self._damage)))
 
-    def _within_limits(self) -> int:
-        """Drop the oldest of what is too much; how many."""
-        dropped = 0
-        while self._queue and (len(self._queue) > MAX_DECISIONS or self._size > MAX_BYTES):
-            self._size -= self._queue.popleft().size
-            dropped += 1
-        return dropped
-
     def _run(self) -> None:
         wait = self._once()  # the file is opened, or what keeps it from that is told, before anything comes
-        while not self._closing.is_set():
+        while not self._backlog.closed:
             if wait:
-                self._closing.wait(wait)
+                self._backlog.rest(wait)
             else:
-                self._filled.wait(TIDY_SECONDS)
-                self._closing.wait(GATHER_SECONDS)
+                self._backlog.wait(TIDY_SECONDS)
+                self._backlog.rest(GATHER_SECONDS)
             started = time.thread_time()
             wait = self._once()
-            self._closing.wait(REST * (time.thread_time() - started))
-        while self._queue and not self._once():
+            self._backlog.rest(REST * (time.thread_time() - started))
+        while self._backlog and not self._once():
             pass
-        if self._queue:
-            self._counts.dropped("stop", len(self._queue))
         if self._database is not None:
             self._database.close()
 
     def _once(self) -> float:
         """Write a batch; how long to wait before it is tried again, 0 where it was kept."""
-        batch = self._batch()
+        batch = self._backlog.take(BATCH, BATCH_BYTES)
         try:
             self._write(batch)
         except UnusableError as error:
-            self._put_back(batch)
+            self._backlog.put_back(batch)
             self._let_go()
             self._counts.failed()
             if str(error) != self.complaint:
@@ -235,28 +217,6 @@ class Recorder:
             log.info("decisions are kept again")
         self.complaint, self._again = "", AGAIN_SECONDS
         return 0.0
-
-    def _batch(self) -> list[_Waiting]:
-        batch, size = list[_Waiting](), 0
-        with self._lock:
-            self._filled.clear()
-            while self._queue and len(batch) < BATCH and size < BATCH_BYTES:
-                waiting = self._queue.popleft()
-                self._size -= waiting.size
-                size += waiting.size
-                batch.append(waiting)
-            if self._queue:
-                self._filled.set()
-        return batch
-
-    def _put_back(self, batch: list[_Waiting]) -> None:
-        """Let what could not be written wait, before what came since."""
-        with self._lock:
-            self._queue.extendleft(reversed(batch))
-            self._size += sum(waiting.size for waiting in batch)
-            dropped = self._within_limits()
-        if dropped:
-            self._counts.dropped("full", dropped)
 
     def _write(self, batch: list[_Waiting]) -> None:
         """Keep a batch, or raise UnusableError and change nothing."""

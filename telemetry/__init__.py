@@ -4,6 +4,7 @@ Below everything that runs, beside the engine, which knows none of them. `Metric
 `DecisionLog` to whoever decides; its lines are `bounded`.
 """
 
+from telemetry.backlog import Backlog
 from telemetry.lines import MAX_LINE, bounded
 from telemetry.logs import configure_logging
 from telemetry.metrics import CONTENT_TYPE, Metrics
@@ -14,6 +15,7 @@ from telemetry.refusals import Refusals
 __all__ = [
     "CONTENT_TYPE",  # of Prometheus' text format, as bytes
     "MAX_LINE",  # bytes of a line of the decision log
+    "Backlog",  # what waits in memory for a thread, within limits; whoever hands it over does not wait
     "Collector",  # where log records of OpenTelemetry go; raises ValueError
     "DecisionLog",  # JSON lines on their way to a stream, from a thread of its own
     "LogExport",  # lines of the decision log on their way there, from a thread of its own

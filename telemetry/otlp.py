@@ -12,13 +12,15 @@ import json
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
+
+from telemetry.backlog import Backlog
 
 if TYPE_CHECKING:
     import urllib3
@@ -86,10 +88,7 @@ class LogExport:
     def __init__(self, collector: Collector, counts: Counts) -> None:
         self.complaint = ""
         self._collector, self._counts = collector, counts
-        self._queue: deque[bytes] = deque()
-        self._size = 0
-        self._lock = threading.Lock()
-        self._filled, self._closing = threading.Event(), threading.Event()
+        self._backlog = Backlog[bytes](MAX_RECORDS, MAX_BYTES, len, partial(counts.dropped, "full"))
         self._thread = threading.Thread(target=self._run, name="otlp", daemon=True)
         self._pool: urllib3.PoolManager | None = None
         self._again = AGAIN_SECONDS
@@ -99,54 +98,35 @@ class LogExport:
 
     def stop(self) -> None:
         """Send what waits, for a few seconds at most, and stop."""
-        self._closing.set()
-        self._filled.set()
-        if self._thread.is_alive():
-            self._thread.join(STOP_SECONDS)
-        if self._queue:
-            self._counts.dropped("stop", len(self._queue))
-            self._queue.clear()
+        left = self._backlog.close(self._thread, STOP_SECONDS)
+        if left:
+            self._counts.dropped("stop", left)
 
     def write(self, line: bytes) -> None:
         """Hand over a line of the decision log."""
-        with self._lock:
-            first = not self._queue
-            self._queue.append(line)
-            self._size += len(line)
-            dropped = self._within_limits()
-        if dropped:
-            self._counts.dropped("full", dropped)
-        if first:
-            self._filled.set()
+        self._backlog.add(line)
 
     def depth(self) -> int:
         """Records that wait."""
-        return len(self._queue)
+        return len(self._backlog)
 
     def failing(self) -> float:
         """1 while the collector can't be reached, else 0."""
         return float(bool(self.complaint))
 
-    def _within_limits(self) -> int:
-        dropped = 0
-        while self._queue and (len(self._queue) > MAX_RECORDS or self._size > MAX_BYTES):
-            self._size -= len(self._queue.popleft())
-            dropped += 1
-        return dropped
-
     def _run(self) -> None:
-        while not self._closing.is_set():
-            self._filled.wait()
-            self._closing.wait(GATHER_SECONDS)
+        while not self._backlog.closed:
+            self._backlog.wait()
+            self._backlog.rest(GATHER_SECONDS)
             wait = self._once()
             if wait:
-                self._closing.wait(wait)
-        while self._queue and not self._once():
+                self._backlog.rest(wait)
+        while self._backlog and not self._once():
             pass
 
     def _once(self) -> float:
         """Send a batch; how long to wait before it is tried again, 0 where it need not be."""
-        batch = self._batch()
+        batch = self._backlog.take(BATCH, BATCH_BYTES)
         if not batch:
             return 0.0
         try:
@@ -157,7 +137,7 @@ class LogExport:
             return 0.0
         except OSError as error:
             self._complain(f"{error}; it is tried again, and nobody waits for it")
-            self._put_back(batch)
+            self._backlog.put_back(batch)
             wait, self._again = self._again, min(2 * self._again, AGAIN_MOST_SECONDS)
             return wait
         except Exception as error:  # its text may quote a pod
@@ -177,28 +157,6 @@ class LogExport:
         if not self.complaint:
             log.error("%s", told)
         self.complaint = told
-
-    def _batch(self) -> list[bytes]:
-        batch, size = list[bytes](), 0
-        with self._lock:
-            self._filled.clear()
-            while self._queue and len(batch) < BATCH and size < BATCH_BYTES:
-                line = self._queue.popleft()
-                size += len(line)
-                batch.append(line)
-            self._size -= size
-            if self._queue:
-                self._filled.set()
-        return batch
-
-    def _put_back(self, batch: list[bytes]) -> None:
-        with self._lock:
-            self._queue.extendleft(reversed(batch))
-            self._size += sum(map(len, batch))
-            dropped = self._within_limits()
-            self._filled.set()
-        if dropped:
-            self._counts.dropped("full", dropped)
 
     def _send(self, batch: Sequence[bytes]) -> int:
         """Send records; how many of them were not taken. Raises OSError for what may be tried again, _RefusedError."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 import datetime
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import BinaryIO
 
 from engine.documents import printable_json
+from telemetry.backlog import Backlog
 
 MAX_LINES = 10_000
 MAX_BYTES = 16 * 1024 * 1024
@@ -36,12 +38,7 @@ class DecisionLog:
     ) -> None:
         self._stream = stream
         self._dropped, self._also = dropped, also
-        self._max_lines, self._max_bytes = lines, size
-        self._waiting: list[bytes] = []
-        self._size = 0
-        self._lock = threading.Lock()
-        self._filled = threading.Event()
-        self._closing = threading.Event()
+        self._backlog = Backlog[bytes](lines, size, len, partial(dropped, "full"), keep="oldest")
         self._thread = threading.Thread(target=self._run, name="decision-log", daemon=True)
         self._thread.start()
 
@@ -49,38 +46,27 @@ class DecisionLog:
         """Hand over one line, without its line end. Never waits for the stream."""
         if self._also is not None:
             self._also(line)
-        with self._lock:
-            full = len(self._waiting) >= self._max_lines or self._size + len(line) > self._max_bytes
-            if not full:
-                self._waiting.append(line)
-                self._size += len(line)
-                first = len(self._waiting) == 1
-        if full:
-            self._dropped("full", 1)
-        elif first:
-            self._filled.set()
+        self._backlog.add(line)
 
     def depth(self) -> int:
         """Lines that wait for the writer."""
-        return len(self._waiting)
+        return len(self._backlog)
 
     def close(self) -> None:
         """Write what waits, for at most two seconds, and stop."""
-        self._closing.set()
-        self._filled.set()
-        self._thread.join(FLUSH_SECONDS)
+        left = self._backlog.close(self._thread, FLUSH_SECONDS)
+        if left:
+            self._dropped("write", left)
 
     def _run(self) -> None:
-        while not self._closing.is_set():
-            self._filled.wait()
-            self._closing.wait(GATHER_SECONDS)
-            self._filled.clear()
+        while not self._backlog.closed:
+            self._backlog.wait()
+            self._backlog.rest(GATHER_SECONDS)
             self._flush()
         self._flush()
 
     def _flush(self) -> None:
-        with self._lock:
-            lines, self._waiting, self._size = self._waiting, [], 0
+        lines = self._backlog.take()
         if not lines:
             return
         try:

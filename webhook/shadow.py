@@ -10,15 +10,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
 from delivery import Activation, Candidate
 from engine.decision import Decider, Decision, decided_alike, placed_alike
 from engine.pools import Inventory
 from engine.program import Program
-from telemetry import MAX_LINE, DecisionLog, Metrics, bounded, now
+from telemetry import MAX_LINE, Backlog, DecisionLog, Metrics, bounded, now
 from webhook import review
 
 MAX_PODS = 1_000
@@ -56,11 +56,8 @@ class Shadow:
         self._active, self._build, self._metrics, self._log = active, build, metrics, decisions
         self._programs: dict[int, Program] = {}
         self._decider: Decider | None = None
-        self._queue: deque[_Waiting] = deque()
-        self._size = 0
-        self._lock = threading.Lock()
-        self._filled = threading.Event()
-        self._closing = threading.Event()
+        dropped = metrics.shadow_dropped.inc
+        self._backlog = Backlog[_Waiting](MAX_PODS, MAX_BYTES, attrgetter("size"), dropped, keep="oldest")
         self._thread = threading.Thread(target=self._run, name="shadow", daemon=True)
 
     def take(self, candidate: Candidate, cause: str, started: float, place: int = 0) -> None:  # noqa: ARG002 - a follower's
@@ -72,40 +69,24 @@ class Shadow:
         self._thread.start()
 
     def stop(self) -> None:
-        self._closing.set()
-        self._filled.set()
-        if self._thread.is_alive():
-            self._thread.join(FLUSH_SECONDS)
+        self._metrics.shadow_dropped.inc(self._backlog.close(self._thread, FLUSH_SECONDS))
 
     def depth(self) -> int:
         """Pods that wait."""
-        return len(self._queue)
+        return len(self._backlog)
 
     def offer(self, uid: str, dry_run: bool, decision: Decision, size: int) -> None:
         """Hand over what was answered: `size` are the bytes of the review. Never waits."""
-        if not self._programs:
-            return
-        with self._lock:
-            full = len(self._queue) >= MAX_PODS or self._size + size > MAX_BYTES
-            if not full:
-                self._queue.append(_Waiting(uid, dry_run, decision, size))
-                self._size += size
-        if full:
-            self._metrics.shadow_dropped.inc()
-        else:
-            self._filled.set()
+        if self._programs:
+            self._backlog.add(_Waiting(uid, dry_run, decision, size))
 
     def _run(self) -> None:
-        while not self._closing.is_set():
-            self._filled.wait()
-            self._filled.clear()
-            while self._queue and not self._closing.is_set():
-                with self._lock:
-                    waiting = self._queue.popleft()
-                    self._size -= waiting.size
+        while not self._backlog.closed:
+            self._backlog.wait()
+            for waiting in () if self._backlog.closed else self._backlog.take(1):
                 started = time.perf_counter()
                 self._look(waiting)
-                self._closing.wait(REST * (time.perf_counter() - started))
+                self._backlog.rest(REST * (time.perf_counter() - started))
 
     def _look(self, waiting: _Waiting) -> None:
         """Decide one pod again. A bug here is logged by its type alone: its text may quote the pod."""

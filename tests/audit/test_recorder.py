@@ -124,12 +124,23 @@ def test_no_answer_waits_and_the_oldest_are_dropped_and_counted(
     recorder = Recorder(tmp_path, counts)
     offer(recorder, decider, *(pod(f"p{n}") for n in range(5)))
     assert (recorder.depth(), counts["full"]) == (3, 2)
-    monkeypatch.setattr(module, "MAX_BYTES", 250)
-    offer(recorder, decider, pod("p5"))
-    assert recorder.depth() == 2
     recorder.start()
     recorder.stop()
-    assert [one.incoming.name for one in read(tmp_path)] == ["p4", "p5"]
+    assert [one.incoming.name for one in read(tmp_path)] == ["p2", "p3", "p4"]
+
+
+def test_bytes_of_reviews_are_bounded_and_one_too_large_leaves_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", 250)
+    counts, decider = Counts(), builders.decider(GOLD)
+    recorder = Recorder(tmp_path, counts)
+    offer(recorder, decider, *(pod(f"p{n}") for n in range(3)))
+    recorder.offer(decider.decide(pod("large")), decider, 251)
+    assert (recorder.depth(), counts["full"]) == (2, 2)
+    recorder.start()
+    recorder.stop()
+    assert [one.incoming.name for one in read(tmp_path)] == ["p1", "p2"]
 
 
 def test_a_failing_disk_is_told_of_and_tried_again(

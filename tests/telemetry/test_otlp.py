@@ -191,7 +191,7 @@ def test_nobody_waits_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None
         wait_for(lambda: export.failing() == 1, "the complaint")
         assert export.depth() <= 2_000
         export.write(b'"%s"' % (b"x" * (9 << 20)))
-        assert export.depth() <= 200
+        assert export.depth() >= 1_800  # what is too large alone takes nobody's place
     assert counts.taken == 0
     assert counts.lost.total() == 5_001
     assert counts.lost["full"] >= 3_000
