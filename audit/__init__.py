@@ -12,7 +12,7 @@ from audit.capacity import Amounts, Load, loads_of
 from audit.database import Retention, UnusableError
 from audit.difference import as_yaml, unified
 from audit.drift import descheduler, drift_of, script
-from audit.files import Files
+from audit.files import Files, taken_for_manifests
 from audit.findings import Finding, Workload
 from audit.moves import MOVE_OUTCOMES, Move, Moves, moved
 from audit.nodes import places_of
@@ -71,6 +71,7 @@ __all__ = [
     "script",  # the commands that move pods that drifted
     "selector_of",  # a label selector as kubectl takes it; raises ValueError
     "shortened",  # a reason as long as a table has room for
+    "taken_for_manifests",  # what to say of a file that holds decisions, where manifests are expected
     "unified",  # the lines of a unified diff of two objects as YAML
     "what_happens",  # what would happen to the pods of a Finding, in a few words
     "why",  # why, in a few words

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from audit.database import LATEST, DamagedError, Retention, Row, UnusableError, locked
-from audit.kept import packed, unpacked
+from audit.kept import MAX_UNPACKED, packed, unpacked
+from audit.spooled import called, opened
 
 PARTS = 16
 """Into so many files what may be kept is divided at least."""
@@ -28,6 +29,16 @@ END = ".jsonl"
 KINDS = THING, DECISION = "KeptThing", "KeptDecision"
 TAIL = 4 << 20
 """Bytes at the end of a file among which its last decision is."""
+MOST_LINE = MAX_UNPACKED + (1 << 20)
+"""Bytes of a line; what is longer was not written by us."""
+FIRST = 64 << 10
+"""Bytes at the beginning of a file among which it says what it is."""
+LOG_SENTENCE = (
+    "{} is a decision log, whose lines name pods and do not hold them, so none can be decided again; `bayplan serve "
+    "--store DIR --store-as files` keeps lines that do, and `bayplan audit --bundle BUNDLE --context NAME` decides the "
+    "pods that run now"
+)
+_KEPT = tuple(f'{{"kind":"{kind}","id":'.encode() for kind in KINDS)
 _NUMBER = re.compile(rb'^\{"kind":"KeptDecision","id":(\d{1,18}),', re.MULTILINE)
 
 Body = bytes
@@ -187,17 +198,17 @@ class Files:
 
 
 class FileReader:
-    """A file to read, while somebody may be writing it. Its methods raise UnusableError; `complaint` says what of it
-    could not be read."""
+    """A file to read, while somebody may be writing it; also one that is packed, or `-`. Its methods raise
+    UnusableError; `complaint` says what of it could not be read."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.complaint = path, ""
+        self.path = path
         self._decisions: dict[int, _Place] = {}
         self._things: dict[int, _Place] = {}
-        with _told(f"`{path}` can't be read"):
-            self._file = open(path, "rb")  # noqa: SIM115 - for as long as it is read
+        with _told(f"{called(path)} can't be read"):
+            self._file, self.complaint = opened(path)
         try:
-            with _told(f"`{path}` can't be read"):
+            with _told(f"{called(path)} can't be read"):
                 self._look()
         except BaseException:
             self.close()
@@ -221,7 +232,7 @@ class FileReader:
             return None
         one = self._line(place)
         if not 0 <= one.at < LATEST:
-            raise DamagedError(f"`{self.path}` has a decision that is none")
+            raise DamagedError(f"{called(self.path)} has a decision that is none")
         return Row(one.at, one.uid, one.workload, one.outcome, one.world, packed(bytes(one.kept)))
 
     def thing(self, number: int) -> bytes | None:
@@ -231,7 +242,7 @@ class FileReader:
 
     def _look(self) -> None:
         start = wrong = 0
-        for text in self._file:
+        for text in iter(lambda: self._file.readline(MOST_LINE), b""):
             length = len(text)
             if text.endswith(b"\n"):  # what is cut short was never acknowledged
                 try:
@@ -242,30 +253,52 @@ class FileReader:
                     self._refuse_log(text)
                     wrong += 1
             start += length
+        if wrong and not (self._decisions or self._things):
+            raise UnusableError(
+                f"{called(self.path)} holds no decisions with their pods, which `bayplan serve --store DIR --store-as "
+                "files` writes"
+            )
         if wrong:
-            self.complaint = f"`{self.path}` has {wrong:,} lines that were not written so"
+            self.complaint = f"{called(self.path)} has {wrong:,} lines that were not written so"
 
     def _refuse_log(self, text: bytes) -> None:
         """Say of the decision log that it holds no pods, which whoever gives it may believe."""
-        try:
-            line = msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return
-        if isinstance(line, dict) and {"uid", "revision", "pod"} <= line.keys() and not self._decisions:
-            raise UnusableError(
-                f"`{self.path}` is a decision log, whose lines name pods and do not hold them, so none can be decided "
-                "again; `bayplan serve --store DIR --store-as files` keeps lines that do, and `bayplan audit --bundle "
-                "BUNDLE --context NAME` decides the pods that run now"
-            )
+        if not self._decisions and _is_logged(text):
+            raise UnusableError(LOG_SENTENCE.format(called(self.path)))
 
     def _line(self, place: _Place) -> _Line:
-        with _told(f"`{self.path}` can't be read"):
+        with _told(f"{called(self.path)} can't be read"):
             self._file.seek(place.start)
             text = self._file.read(place.length)
         try:
             return _lines.decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise DamagedError(f"`{self.path}` is not what was written: {error}") from error
+            raise DamagedError(f"{called(self.path)} is not what was written: {error}") from error
+
+
+def _is_logged(text: bytes) -> bool:
+    """Whether a line is one of the decision log, also with what container runtimes write before or around it."""
+    try:
+        line = msgspec.json.decode(text[text.find(b"{") :])
+        if isinstance(line, dict) and isinstance(line.get("log"), str):
+            line = msgspec.json.decode(line["log"])
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+    return isinstance(line, dict) and {"uid", "revision", "pod"} <= line.keys()
+
+
+def taken_for_manifests(path: Path) -> str:
+    """What to say where a file that holds decisions is given for one of manifests; nothing where it is none."""
+    try:
+        with open(path, "rb") as file:
+            lines = file.read(FIRST).splitlines()
+    except OSError:
+        return ""
+    if any(map(_is_logged, lines)):
+        return LOG_SENTENCE.format(called(path))
+    if any(line.startswith(_KEPT) for line in lines):
+        return f"{called(path)} holds decisions: say it to `bayplan replay` or `bayplan audit` with --log"
+    return ""
 
 
 @contextlib.contextmanager

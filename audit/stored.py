@@ -13,9 +13,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from audit.database import DamagedError, Reader, Row, UnusableError
+from audit.database import DAMAGED_END, FOREIGN_END, DamagedError, Reader, Row, UnusableError
 from audit.files import END, FileReader
 from audit.kept import BundleText, InventoryParts, KeptDecision, WorldParts, as_plain, kept_decision, unpacked
+from audit.spooled import SQLITE, STANDARD_INPUT, begins, called
 from delivery import bundle_of
 from engine.bundle import Bundle
 from engine.decision import Decider, Decision
@@ -27,6 +28,8 @@ from engine.struct import replace
 Verdict = Literal["same", "other", "uncertain"]
 """It comes to the same; to something else; or to something else because of what was not kept of the pod, perhaps."""
 REMEMBERED = 16
+PACKED = ".gz"
+SHOWN = 3
 
 
 class Named(NamedTuple):
@@ -105,12 +108,13 @@ class StoredDecisions:
         self._closed: list[str] = []
         for path in _files_in(place):
             try:
-                self._readers.append(FileReader(path) if _is_text(path) else Reader(path))
+                self._readers.append(Reader(path) if _is_database(path) else FileReader(path))
             except UnusableError as error:
                 self._closed.append(str(error))
+        self._aside = [*_aside(place)]
         if not self._readers:
-            told = self._closed or [f"`{place}` holds no decisions: it is what `bayplan serve --store` is given"]
-            raise UnusableError("; ".join(told))
+            nothing = f"{called(place)} holds no decisions: it is what `bayplan serve --store` is given"
+            raise UnusableError("; ".join([*(self._closed or [nothing]), *self._aside]))
         self._world = lru_cache(REMEMBERED)(self._world_of)
         self._bundle = lru_cache(REMEMBERED)(self._bundle_of)
         self._inventory = lru_cache(REMEMBERED)(self._inventory_of)
@@ -136,7 +140,7 @@ class StoredDecisions:
         """What could not be read, so far as it was asked for."""
         files = [*self._closed, *(reader.complaint for reader in self._readers if reader.complaint)]
         count = [f"{number:,} of the decisions can't be used: {text}" for text, number in self._lost.most_common()]
-        return [*(f"{one}; what can be read of it is" for one in files), *count]
+        return [*(f"{one}; what can be read of it is" for one in files), *self._aside, *count]
 
     def named(self, wanted: str) -> StoredDecision:
         """The decision of an id, or of the uid of the request. Raises UnusableError."""
@@ -220,19 +224,32 @@ class StoredDecisions:
 def _files_in(place: Path) -> list[Path]:
     """The files of a store: those of its folder, or the one that is named."""
     if not place.is_dir():
-        return [place] if place.is_file() else []
-    return sorted(path for end in (".sqlite", END) for path in place.glob(f"decisions-*{end}"))
+        return [place] if place == STANDARD_INPUT or place.exists() else []
+    found = {path for end in (".sqlite", END, f"{END}{PACKED}") for path in place.glob(f"decisions-*{end}")}
+    return sorted(path for path in found if path.suffix != PACKED or path.with_suffix("") not in found)
 
 
-def _is_text(path: Path) -> bool:
-    """Whether a file is of JSON Lines; what can't be read is told of by who reads it."""
+def _aside(place: Path) -> Iterator[str]:
+    """What of a folder is not read, for it was set aside."""
+    for end, why in ((FOREIGN_END, "that another version, or something else, wrote"), (DAMAGED_END, "with damage")):
+        names = sorted(path.name for path in place.glob(f"decisions-*{end}"))
+        if names:
+            files = "1 file" if len(names) == 1 else f"{len(names):,} files"
+            shown = ", ".join(f"`{name}`" for name in names[:SHOWN]) + ", …" * (len(names) > SHOWN)
+            yield f"{files} of `{place}` {why}, which a webhook set aside: {shown}; what is there is left out"
+
+
+def _is_database(path: Path) -> bool:
+    """Whether a file is a database; what can't be read is told of by who reads it."""
     try:
-        with open(path, "rb") as file:
-            return path.suffix == END or file.read(1) == b"{"
+        return path.suffix == ".sqlite" or begins(path, SQLITE)
     except OSError:
-        return path.suffix == END
+        return False
 
 
 def _stem(reader: Reader | FileReader) -> str:
     """What ids of a file begin with."""
-    return reader.path.name.removeprefix("decisions-").rpartition(".")[0]
+    if reader.path == STANDARD_INPUT:
+        return "stdin"
+    name = reader.path.name.removeprefix("decisions-").removesuffix(PACKED)
+    return name.rpartition(".")[0] or name

@@ -52,6 +52,7 @@ from cli.inputs import (
     decider_and_nodes,
     names_cluster,
     namespaces,
+    no_decisions,
     pieces_at,
     told_without_lines,
 )
@@ -258,6 +259,8 @@ def _replayed(args: argparse.Namespace, refused: list[str]) -> Summary:
 
 def _from_files(paths: Iterable[str]) -> Iterator[Manifest | Batch]:
     """What is in files; where one is wrong no line is shown, for it may be a pod's environment."""
+    paths = [*paths]
+    no_decisions(paths)
     try:
         for path in paths:
             yield from pieces_at(path)

@@ -201,10 +201,30 @@ def documents(paths: Sequence[str]) -> tuple[Manifest, ...]:
 
 def manifests(paths: Sequence[str]) -> tuple[Manifest, ...]:
     """As `documents`, of what may hold pods: a line that is wrong is not shown, for it may be their environment."""
+    no_decisions(paths)
     try:
         return documents(paths)
     except BundleError as error:
         raise told_without_lines(error) from error
+
+
+def no_decisions(paths: Iterable[str]) -> None:
+    """Refuse files of decisions, which hold no manifests, where pods are meant."""
+    for path in map(Path, paths):
+        if path.is_file() and _may_hold_decisions(path):
+            from audit import taken_for_manifests  # whoever gives manifests starts without
+
+            if told := taken_for_manifests(path):
+                raise CommandError(told)
+
+
+def _may_hold_decisions(path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            start = file.read(64 << 10)
+    except OSError:
+        return False
+    return b'"kind":"Kept' in start or b'"revision":' in start
 
 
 def told_without_lines(error: BundleError) -> CommandError:

@@ -1,6 +1,6 @@
 """Make decisions again that a webhook kept, by the bundle and the pools of then, or by others. Nothing is changed.
 
-The store is the folder that `bayplan serve --store` is given, or a copy of it. Without ID and --bundle, the newest
+The store is the folder that `bayplan serve --store` is given, or a copy of it, a log one of its files. Without ID and --bundle, the newest
 decisions are listed. With ID, one is made again, and compared word by word with what it was; with --bundle or --pools,
 by these in place of those of then. Without ID, --bundle tells what the bundle would have decided otherwise, as `diff`
 does: of all decisions, by revision. Where a policy reads the environment of pods, nothing is certain: it is not kept.
@@ -10,6 +10,7 @@ example:
   bayplan replay --store /var/lib/bayplan-store
   bayplan replay --store /var/lib/bayplan-store 0.1742
   bayplan replay --store /var/lib/bayplan-store --bundle policies/gpu --pools nodes.yaml
+  bayplan replay --log decisions-0-20261127T120000.000000Z.jsonl.gz --bundle policies/gpu
 """
 
 from __future__ import annotations

@@ -20,12 +20,19 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 def add_store(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
     """The arguments that say which kept decisions are meant."""
-    parser.add_argument(
+    place = parser.add_mutually_exclusive_group(required=required)
+    place.add_argument(
         "--store",
         metavar="DIR",
-        required=required,
         type=Path,
         help="decisions that `bayplan serve --store` keeps: that folder, a copy of it, or one of its files",
+    )
+    place.add_argument(
+        "--log",
+        metavar="FILE",
+        dest="store",
+        type=Path,
+        help="one file of these, as `--store-as files` writes them; also packed by gzip, or `-` for standard input",
     )
     parser.add_argument(
         "--since",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import os
 import subprocess
@@ -13,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from audit import files as module
 from audit.database import Retention, Row, UnusableError
-from audit.files import FileReader, Files
+from audit.files import FileReader, Files, taken_for_manifests
 from audit.kept import packed
 from audit.stored import StoredDecisions
 from tests.audit.test_stored import keep, one_policy
@@ -117,11 +119,69 @@ def test_a_line_that_was_cut_short_was_never_kept_and_damage_is_told(tmp_path: P
         assert reader.complaint.endswith("has 1 lines that were not written so")
 
 
-def test_a_decision_log_is_told_from_kept_decisions(tmp_path: Path) -> None:
-    path = tmp_path / "log.jsonl"
-    path.write_text(json.dumps({"uid": "u", "revision": "a@1", "pod": {"name": "web"}, "allowed": True}) + "\n")
-    with pytest.raises(UnusableError, match="is a decision log, whose lines name pods and do not hold them"):
+LOGGED = json.dumps({"uid": "u", "revision": "a@1", "pod": {"name": "web"}, "allowed": True})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LOGGED,
+        f"2026-11-27T12:00:00.000Z INFO bayplan: what `kubectl logs` shows before it\n{LOGGED}",
+        f"2026-11-27T12:00:00.000000000Z stdout F {LOGGED}",
+        json.dumps({"log": f"{LOGGED}\n", "stream": "stdout"}),
+    ],
+)
+def test_a_decision_log_is_told_from_kept_decisions(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "log"
+    path.write_text(f"{text}\n")
+    told = "is a decision log, whose lines name pods and do not hold them"
+    with pytest.raises(UnusableError, match=told):
         StoredDecisions(path)
+    assert told in taken_for_manifests(path)
+
+
+def test_what_holds_no_decisions_at_all_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "pods.yaml"
+    for text in ("kind: Pod\n", '{"kind": "Pod"}\n', "{\n", '{"log": "{"}\n', "[" * 100_000 + "\n", "\ud800\n"):
+        path.write_bytes(text.encode(errors="surrogatepass"))
+        with pytest.raises(UnusableError, match="holds no decisions with their pods, which `bayplan serve --store"):
+            FileReader(path)
+        assert taken_for_manifests(path) == ""
+    path.write_text("")
+    with closing(FileReader(path)) as reader:
+        assert reader.numbers() == []
+    assert taken_for_manifests(tmp_path / "nowhere") == ""
+
+
+def test_a_line_without_an_end_is_not_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_LINE", 5_000)
+    with closing(Files(tmp_path)) as files:
+        commit(files, rows(2))
+    with open(files.path, "ab") as file:
+        file.write(b"x" * 20_000 + b"\n")
+    with closing(FileReader(files.path)) as reader:
+        assert reader.numbers() == [1, 2]
+        assert reader.complaint.endswith("has 1 lines that were not written so")
+
+
+def test_files_that_were_packed_are_read_once(tmp_path: Path) -> None:
+    """Also where what they were made of lies beside them; their decisions are named as before."""
+    keep(tmp_path, one_policy(GOLD), *(builders.incoming() for _ in range(3)), begin=Files)
+    (path,) = tmp_path.glob("*.jsonl")
+    assert "holds decisions: say it to `bayplan replay` or `bayplan audit` with --log" in taken_for_manifests(path)
+    with StoredDecisions(path) as store:
+        before = [one.named for one in store.newest()]
+    packed_file = path.with_name(f"{path.name}.gz")
+    packed_file.write_bytes(gzip.compress(path.read_bytes()))
+    for _ in range(2):
+        for place in (tmp_path, packed_file):
+            with StoredDecisions(place) as store:
+                assert [one.named for one in store.newest()] == before
+        path.unlink(missing_ok=True)
+    packed_file.write_bytes(packed_file.read_bytes()[:-20])
+    with StoredDecisions(tmp_path) as store:
+        (complaint,) = store.complaints
+        assert complaint.endswith("is damaged or cut short where it is packed; what can be read of it is")
 
 
 WRITER = """

@@ -169,6 +169,23 @@ def test_where_nothing_can_be_read_it_is_told(tmp_path: Path) -> None:
         StoredDecisions(tmp_path)
 
 
+def test_what_a_webhook_set_aside_is_told(tmp_path: Path) -> None:
+    for name in ("1f.other", "2f.other", "3f.other", "4f.other", "5f.damaged"):
+        (tmp_path / f"decisions-0.{name}").write_bytes(b"")
+        (tmp_path / f"decisions-0.{name}-wal").write_bytes(b"")
+    with pytest.raises(UnusableError, match=r"holds no decisions.*4 files of"):
+        StoredDecisions(tmp_path)
+    keep(tmp_path, one_policy(GOLD), builders.incoming())
+    with StoredDecisions(tmp_path) as store:
+        assert len(list(store.newest())) == 1
+        others, damaged = store.complaints
+    assert others.startswith(f"4 files of `{tmp_path}` that another version, or something else, wrote")
+    assert "`decisions-0.3f.other`, …; what is there is left out" in others
+    assert damaged.startswith(
+        f"1 file of `{tmp_path}` with damage, which a webhook set aside: `decisions-0.5f.damaged`"
+    )
+
+
 def test_one_file_of_a_store_may_be_named(tmp_path: Path) -> None:
     keep(tmp_path, one_policy(GOLD), builders.incoming())
     with StoredDecisions(tmp_path / "decisions-0.sqlite") as store:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sqlite3
 from contextlib import closing
@@ -11,12 +12,15 @@ from typing import Any
 import pytest
 import yaml
 
+from audit.files import Files
 from cli.main import main
 from delivery import bundle_from, read_documents
 from engine.pods import pods_from_documents
 from engine.pools import inventory_from_documents
 from tests.audit.test_stored import keep
 from tests.delivery import bundles
+
+from .conftest import Bayplan
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: object, status: int = 0) -> str:
@@ -84,6 +88,31 @@ def test_all_are_compared_as_diff_compares_pods(
         assert [one["name"] for one in comparison["policies"]] == [one["name"] for one in expected["policies"]]
         assert (comparison["old"], comparison["new"]) == (expected["old"], expected["new"])
         assert bool(comparison["pods"]["workloads"]) == bool(status)
+
+
+def test_a_log_of_decisions_is_compared_as_diff_compares_pods(
+    bayplan: Bayplan, old: Path, pods: Path, tmp_path: Path
+) -> None:
+    """However it is handed over: a file, packed or not, piped in, or the folder."""
+    pools = bundles.write_pools(tmp_path)
+    inventory = inventory_from_documents(read_documents(pools))
+    kept = pods_from_documents(read_documents(pods))
+    keep(tmp_path / "files", bundle_from(str(old), "OLD"), *kept, pools=inventory, begin=Files)
+    (log,) = (tmp_path / "files").glob("*.jsonl")
+    (tmp_path / "log.gz").write_bytes(gzip.compress(log.read_bytes()))
+    new = bundles.write(tmp_path / "new", "2.0.0", training=bundles.TRAINING.replace('"a100"', '"h100"'))
+    expected = bayplan("diff", old, new, "--pods", pods, "--pools", pools, "-o", "json").json["pods"]
+    text = log.read_text()
+    for where in (["--log", log], ["--log", tmp_path / "log.gz"], ["--log", "-"], ["--store", log.parent]):
+        ran = bayplan("replay", *where, "--bundle", new, "-o", "json", stdin=text)
+        assert (ran.status, ran.err) == (1, "")
+        assert [one["pods"] for one in ran.json["comparisons"]] == [expected]
+        assert sum(one["pods"] for one in bayplan("audit", *where, "-o", "json", stdin=text).json["items"]) == 4
+    (one, *_) = bayplan("replay", "--log", "-", "-o", "json", stdin=text).json
+    assert bayplan("replay", "--log", "-", one["id"], stdin=text).out.endswith("it comes to the same\n")
+    for words in (["diff", old, new], ["audit", "--bundle", new]):
+        ran = bayplan(*words, "--pods", log, "--pools", pools)
+        assert (ran.status, "say it to `bayplan replay` or `bayplan audit` with --log" in ran.err) == (2, True)
 
 
 def test_damage_is_told_and_stops_nothing(capsys: pytest.CaptureFixture[str], store: Path, old: Path) -> None:
