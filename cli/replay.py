@@ -1,9 +1,10 @@
 """Make decisions again that a webhook kept, by the bundle and the pools of then, or by others. Nothing is changed.
 
-The store is the folder that `bayplan serve --store` is given, or a copy of it, a log one of its files. Without ID and --bundle, the newest
-decisions are listed. With ID, one is made again, and compared word by word with what it was; with --bundle or --pools,
-by these in place of those of then. Without ID, --bundle tells what the bundle would have decided otherwise, as `diff`
-does: of all decisions, by revision. Where a policy reads the environment of pods, nothing is certain: it is not kept.
+The store is the folder that `bayplan serve --store` is given, or a copy; a log is one of its files. Without ID and
+--bundle, the newest decisions are listed. With ID, one is made again, and compared word by word with what it was; with
+--bundle or --pools, by these in place of those of then. Without ID, --bundle tells what the bundle would have decided
+otherwise, as `diff` does: of all decisions, by revision. Where a policy reads the environment of pods, nothing is
+certain: it is not kept.
 Exit status: 0 it comes to the same, 1 it does not, or perhaps, 2 could not run.
 
 example:
