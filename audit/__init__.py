@@ -20,6 +20,7 @@ from audit.openreports import outdated, own_labels, reports_of, workload_in
 from audit.original import as_asked_for
 from audit.pages import as_html
 from audit.parallel import LostError, gather, rows
+from audit.passes import by_admission
 from audit.recorder import Recorder
 from audit.replay import Replay, as_created, in_order, replayed
 from audit.selection import Selection, selector_of
@@ -56,6 +57,7 @@ __all__ = [
     "as_created",  # a running pod as it was before it was bound
     "as_html",  # a Summary as one HTML page to forward
     "as_yaml",  # plain data as YAML that people read
+    "by_admission",  # kept decisions, each admission of a pod once: what was decided last, and before
     "descheduler",  # a policy file of the descheduler that evicts pods that drifted
     "drift_of",  # the pods of Rows that would not be let where they run
     "gather",  # give a Replay what is to be decided, by several processes; raises RequestError, LostError

@@ -6,6 +6,7 @@ the same is asked of all that a decision says, in the one world, and of what a p
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -115,9 +116,10 @@ class StoredDecisions:
         if not self._readers:
             nothing = f"{called(place)} holds no decisions: it is what `bayplan serve --store` is given"
             raise UnusableError("; ".join([*(self._closed or [nothing]), *self._aside]))
-        self._world = lru_cache(REMEMBERED)(self._world_of)
-        self._bundle = lru_cache(REMEMBERED)(self._bundle_of)
-        self._inventory = lru_cache(REMEMBERED)(self._inventory_of)
+        remembered = lru_cache(max(REMEMBERED, 4 * len(self._readers)))  # those that write at a time have their own
+        self._world = remembered(self._world_of)
+        self._bundle = remembered(self._bundle_of)
+        self._inventory = remembered(self._inventory_of)
         self._pool = lru_cache(100_000)(lambda place, number: unpacked(self._thing(place, number), Pool))
 
     def close(self) -> None:
@@ -160,20 +162,30 @@ class StoredDecisions:
         raise UnusableError(f"there is no decision `{wanted}` here: say an id that is listed, or a request's uid")
 
     def newest(self, count: int | None = None, since: float = 0.0) -> Iterator[StoredDecision]:
-        """The newest decisions since a time, all where None, oldest first; of each file for itself."""
-        for i, reader in enumerate(self._readers):
+        """The newest decisions since a time, all where None, of each file so many; those of all files in order."""
+        files = (self._rows(i, count, since) for i in range(len(self._readers)))
+        for place, number, row in heapq.merge(*files, key=lambda one: one[2].at):
             try:
-                numbers = reader.numbers(since)
+                yield self._stored(place, number, row)
             except UnusableError as error:
-                reader.complaint = str(error)
+                self._lost[str(error)] += 1
+
+    def _rows(self, place: int, count: int | None, since: float) -> Iterator[tuple[int, int, Row]]:
+        """The newest of one file as they are kept, oldest first."""
+        reader = self._readers[place]
+        try:
+            numbers = reader.numbers(since)
+        except UnusableError as error:
+            reader.complaint = str(error)
+            return
+        for number in numbers if count is None else numbers[-count:]:
+            try:
+                row = reader.row(number)
+            except UnusableError as error:
+                self._lost[str(error)] += 1
                 continue
-            for number in numbers if count is None else numbers[-count:]:
-                try:
-                    row = reader.row(number)
-                    if row is not None:
-                        yield self._stored(i, number, row)
-                except UnusableError as error:
-                    self._lost[str(error)] += 1
+            if row is not None:
+                yield place, number, row
 
     def _stored(self, place: int, number: int, row: Row) -> StoredDecision:
         kept = kept_decision(row.body)

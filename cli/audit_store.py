@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from audit import Admissions, Selection, StoredDecision, Summary, in_order
+from audit import Admissions, Selection, StoredDecision, Summary, by_admission, in_order
 from cli.inputs import apart, compiled, given_inventory, loaded
 from cli.stored import kept_in
 from cli.terminal import amount, progress
@@ -27,13 +27,20 @@ def summary_of_store(args: argparse.Namespace, selection: Selection) -> Summary:
     programs = [compiled(place, bundle) for place, bundle in zip(args.bundle or (), bundles, strict=True)]
     inventory = given_inventory(args)
     if programs or inventory is not None:
-        admissions = Admissions(judging(programs, inventory), time=now(), selection=selection)
+        admissions, judged = Admissions(judging(programs, inventory), time=now(), selection=selection), True
     else:
-        admissions = Admissions(selection=selection)
+        admissions, judged = Admissions(selection=selection), False
+    twice = 0
     with kept_in(args.store) as store, progress() as tell:
-        for number, one in enumerate(store.newest(since=args.since), 1):
-            admissions.add(one)
-            tell(f"{number:,} decisions read")
+        for number, one in enumerate(by_admission(store.newest(since=args.since)), 1):
+            admissions.add(one.as_asked if judged else one.last)
+            twice += one.first is not None
+            tell(f"{number:,} admissions read")
+    if twice:
+        told = amount(twice, "pod was", "pods were")
+        print(
+            f"bayplan: {told} asked about again, once another webhook had changed it: the last counts", file=sys.stderr
+        )
     _tell(admissions)
     return Summary.of(in_order(row.told() for row in admissions.rows()))
 

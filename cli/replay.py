@@ -21,7 +21,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from audit import Moves, StoredDecision, StoredDecisions, UnusableError
+from audit import Moves, StoredDecision, StoredDecisions, UnusableError, by_admission
 from cli.changes import Comparison, as_json, as_text
 from cli.errors import CommandError
 from cli.inputs import add_bundles, add_pools, compiled, given_inventory, loaded, together
@@ -135,7 +135,7 @@ def _all(store: StoredDecisions, args: argparse.Namespace) -> int:
     new = Version(bundle, compiled(args.bundle[0], bundle))
     groups: dict[str, _Group] = {}
     left_out = 0
-    for one in store.newest(args.newest, args.since):
+    for one in (each.as_asked for each in by_admission(store.newest(args.newest, args.since))):
         if one.decider is None or one.kept.incoming is None:
             left_out += 1
             continue

@@ -6,15 +6,18 @@ import copy
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from audit import Admissions, StoredDecisions, by_admission
 from tests.engine.matching import REQUIRED, admits
 
-from .controlplane import ControlPlane, Json
+from .controlplane import ControlPlane, Json, wait_for
 from .fleet import ZONE, add_general, add_gpu
 from .hooks import Change, serving
-from .pods import IMAGE, pod
+from .pods import IMAGE, deployment, pod
 from .processes import free_ports
 from .serving import admission
 
@@ -27,11 +30,19 @@ PASSES = pytest.mark.parametrize(("policy", "passes"), [("Never", 1), ("IfNeeded
 
 
 @contextmanager
-def after_ours(cluster: ControlPlane, namespace: str, policy: str, change: Change) -> Iterator[None]:
+def after_ours(
+    cluster: ControlPlane,
+    namespace: str,
+    policy: str,
+    change: Change,
+    *,
+    mode: str = "enforce",
+    more: Sequence[Any] = (),
+) -> Iterator[None]:
     """Our webhook with a reinvocation policy, and after it, by name, one that makes a change unless it did already."""
     (port,) = free_ports(1)
     with (
-        admission(cluster, namespace, reinvocation_policy=policy),
+        admission(cluster, namespace, reinvocation_policy=policy, mode=mode, more=more),
         serving(cluster, port, lambda given: () if "proxy" in names_of(given) else change(given)),
     ):
         url = f"https://127.0.0.1:{port}/"
@@ -141,6 +152,36 @@ def test_a_policy_that_matches_only_what_another_webhook_made_of_the_pod(
     assert tolerated == (["mesh", "nvidia.com/gpu"] if passes == 2 else ["mesh"])
     (term,) = terms_of(made)
     assert term["matchExpressions"][0] == NAMED
+
+
+@pytest.mark.parametrize("mode", ["enforce", "audit"])
+def test_what_is_asked_about_twice_is_kept_twice_and_counted_once(
+    cluster: ControlPlane, namespace: str, mode: str, tmp_path: Path
+) -> None:
+    """Pods with a name, with a token, and without either, many in one second; and one that nobody else changes."""
+    without = {"automountServiceAccountToken": False}
+    unchanged = {"containers": [{"name": "app", "image": IMAGE}, SIDECAR]}
+    with after_ours(cluster, namespace, "IfNeeded", narrow, mode=mode, more=("--store", tmp_path)):
+        cluster.create_pod(namespace, pod("bare", labels=PERSONAL, spec=without))
+        cluster.create_pod(namespace, pod("alone", labels=PERSONAL, spec=unchanged))
+        cluster.apply(
+            deployment("token", namespace, replicas=6, labels=PERSONAL),
+            deployment("plain", namespace, replicas=6, labels=PERSONAL, spec=without),
+        )
+        wait_for(lambda: len(cluster.pods(namespace)) == 14, "the pods")
+    with StoredDecisions(tmp_path) as store:
+        kept = [one for one in store.newest() if one.kept.incoming and not one.kept.incoming.request["dryRun"]]
+        found = list(by_admission(kept))
+    uids = [one.kept.incoming.uid for one in kept if one.kept.incoming]
+    assert len(set(uids)) == len(uids) == 27  # the API server makes a new one each time
+    assert sum(one.first is not None for one in found) == 13
+    admissions = Admissions()
+    for one in found:
+        admissions.add(one.last)
+    pods = {row.finding.workload.name: row.pods for row in admissions.rows()}
+    assert pods == {"bare": 1, "alone": 1, "token": 6, "plain": 6}
+    first, again = (names_of(one.kept.incoming.pod) for one in kept[:2] if one.kept.incoming)
+    assert (first, again) == (["app"], ["app", "proxy"])
 
 
 NAMED = {"key": "kubernetes.io/hostname", "operator": "Exists"}
