@@ -20,7 +20,8 @@ PARTS = 8
 class Memory(dict[K, V]):
     """Answers by question, of `limit` bytes in all, and `largest` each; past it, all are forgotten.
 
-    Look-ups are those of a dict.
+    Look-ups are those of a dict. Threads may share one: where two keep something in the same microsecond, one of them
+    may not be counted.
     """
 
     __slots__ = ("_largest", "_left", "_limit")

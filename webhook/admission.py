@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, Protocol
 
 from msgspec import UNSET
@@ -26,6 +27,7 @@ from engine.pods import IncomingPod, named, without_environment
 from engine.struct import Struct, replace
 from telemetry import DecisionLog, Metrics, bounded, now
 from webhook import review
+from webhook.turns import Runs, at_once
 
 LogDecisions = Literal["changed", "all", "none"]
 OPERATIONS = frozenset({"CREATE", "UPDATE", "DELETE", "CONNECT"})
@@ -95,53 +97,66 @@ class Admission:
     watchers: tuple[Watches, ...] = field(default=(), repr=False)
     store: Keeps | None = field(default=None, repr=False)
 
-    async def answer(self, body: bytes | bytearray) -> Answer:
-        """Answer one review."""
+    async def answer(self, body: bytes | bytearray, run: Runs = at_once) -> Answer:
+        """Answer one review. Reading and deciding it are done by `run`, in pieces."""
         started = time.perf_counter()
         operation = "unknown"
         try:
-            request = review.decode(body)
+            request, whole = await run(partial(_read, body))
             operation = request.operation if request.operation in OPERATIONS else "unknown"
-            answer, outcome = await self._answer(request, started, len(body))
+            answer, outcome = await self._answer(request, whole, started, len(body), run)
         except RequestError as error:
             answer, outcome = Answer(400, review.failure(400, "BadRequest", error)), "invalid"
         self.metrics.admission(operation, outcome, time.perf_counter() - started)
         return answer
 
-    async def _answer(self, request: review.Request, started: float, size: int) -> tuple[Answer, str]:
-        creates_pod = review.creates_pod(request)
-        if not creates_pod and not review.writes_daemon_set(request):
+    async def _answer(
+        self, request: review.Request, whole: _Whole, started: float, size: int, run: Runs
+    ) -> tuple[Answer, str]:
+        if whole is None:
             return _as_it_is(request)
-        whole = review.pod_of(request) if creates_pod else review.daemon_set_of(request)
+        if isinstance(whole, RequestError):
+            raise whole
         decider = self.active.decider
         if decider is None:
             error = RequestError("", "no bundle and inventory are active yet")
             return Answer(503, review.failure(503, "ServiceUnavailable", error)), "error"
         name = request.namespace or str(whole["metadata"]["namespace"])
         namespace, unknown = await self._namespace(name)
-        if creates_pod:
+        if review.creates_pod(request):
             asked = review.request_of(request, name)
             unread = request.why if isinstance(request, review.OutlinedRequest) else ""
             incoming = IncomingPod(whole, namespace, asked, None, request.uid, unknown, None, unread)
         else:
-            incoming = review.template_in(whole, namespace, request, unknown)
+            incoming = await run(partial(review.template_in, whole, namespace, request, unknown))
+        answer, outcome, decision = await run(partial(self._decided, request, decider, incoming, started))
+        if decision is None:
+            return answer, outcome
+        self._count(decision)
+        if self.store is not None:
+            self.store.offer(decision, decider, size)
+        for watcher in self.watchers:
+            watcher.offer(request.uid, request.dry_run is True, decision, size)
+        return answer, outcome if decision.mode != "audit" else "audit"
+
+    def _decided(
+        self, request: review.Request, decider: Decides, incoming: IncomingPod, started: float
+    ) -> tuple[Answer, str, Decision | None]:
+        """The answer, its outcome, and the decision where there is one to tell of; in any thread."""
         try:
             decision = decider.decide(incoming)
-            if not creates_pod and decision.incoming.template is None:
-                return _as_it_is(request)
+            if decision.incoming.template is None and not review.creates_pod(request):
+                return *_as_it_is(request), None
             outcome = outcome_of(decision)
             answer = Answer(200, review.encode(respond(request.uid, decision, outcome)))
-            self._count(decision)
-            self._record(request, decision, outcome, not unknown, time.perf_counter() - started)
-            if self.store is not None:
-                self.store.offer(decision, decider, size)
-            for watcher in self.watchers:
-                watcher.offer(request.uid, request.dry_run is True, decision, size)
-            return answer, outcome if decision.mode != "audit" else "audit"
+            known = not incoming.namespace_unknown
+            self._record(request, decision, outcome, known, time.perf_counter() - started)
         except Exception as error:
             bug = error
+        else:
+            return answer, outcome, decision
         # outside of the handler, for a traceback quotes whatever exception was being handled
-        return self._failed(request, decider, incoming, bug), "error"
+        return self._failed(request, decider, incoming, bug), "error", None
 
     async def _namespace(self, name: str) -> tuple[Mapping[str, Any], str]:
         """The Namespace and nothing; or what its name says, and why nothing else is known."""
@@ -216,6 +231,20 @@ class Admission:
             status = review.Status(message, 500, "InternalError")
             response = review.Response(request.uid, allowed=False, status=status)
         return Answer(200, review.encode(response))
+
+
+_Whole = dict[str, Any] | RequestError | None
+
+
+def _read(body: bytes | bytearray) -> tuple[review.Request, _Whole]:
+    """A request, and the pod or DaemonSet to decide about, or what is wrong with it; None where there is none."""
+    request = review.decode(body)
+    try:
+        if review.creates_pod(request):
+            return request, review.pod_of(request)
+        return request, review.daemon_set_of(request) if review.writes_daemon_set(request) else None
+    except RequestError as error:
+        return request, error
 
 
 def _kept_from(decision: Decision) -> Decision | None:

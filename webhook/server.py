@@ -149,8 +149,10 @@ class Serving:
             loop.call_soon_threadsafe(ended.set)
 
     def stuck(self) -> bool:
-        """Whether the event loop of admission has not come round for far too long."""
-        return self._beat is not None and time.monotonic() - self._beat > STUCK_SECONDS
+        """Whether the event loop of admission has not come round, or what is done beside it not ended, for far too
+        long."""
+        late = self._beat is not None and time.monotonic() - self._beat > STUCK_SECONDS
+        return late or self._reviews.apart.busy_seconds() > STUCK_SECONDS
 
     async def _run(
         self, admission: socket.socket, health: socket.socket, thread: ThreadPoolExecutor, *, signals: bool

@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from cluster import MAX_SPEC
@@ -18,6 +19,7 @@ from engine.bundle import BUNDLE_LABEL, POLICIES, RESOURCES
 from engine.documents import API_VERSION, Problem, RequestError, printable_lines
 from webhook import review
 from webhook.admission import Answer
+from webhook.turns import Runs, at_once
 
 MAX_WAITING = 32
 """Objects that wait to be judged; of more, the API server is told to do without."""
@@ -38,11 +40,10 @@ class Validation:
         self._turn = asyncio.Lock()
         self._waiting = 0
 
-    async def answer(self, body: bytes | bytearray) -> Answer:
-        """Answer one review."""
+    async def answer(self, body: bytes | bytearray, run: Runs = at_once) -> Answer:
+        """Answer one review, which is read by `run`."""
         try:
-            request = review.decode(body)
-            thing = _thing(request)
+            request, thing = await run(partial(_read, body))
         except RequestError as error:
             return Answer(400, review.failure(400, "BadRequest", error))
         if thing is None:
@@ -78,6 +79,11 @@ class Validation:
         if told := review.warnings(warnings):
             more["warnings"] = told
         return review.Response(request.uid, allowed=not errors, **more)
+
+
+def _read(body: bytes | bytearray) -> tuple[review.Request, Json | None]:
+    request = review.decode(body)
+    return request, _thing(request)
 
 
 def _thing(request: review.Request) -> Json | None:

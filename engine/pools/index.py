@@ -263,7 +263,7 @@ class PoolIndex:
             (self._possible, previous._possible, self._meeting),
             (self._attested, previous._attested, self._attesting),
         ):
-            for (key, values), some in before.items():
+            for (key, values), some in before.copy().items():  # to which decisions may add meanwhile
                 size = self._mask_size + bytes_of((Term(((key, values),)),))
                 memory.keep((key, values), moved(some) | asked(key, values, fresh), size)
 

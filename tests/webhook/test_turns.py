@@ -1,16 +1,18 @@
-"""webhook.turns: one decision in a round of the event loop, and whose comes next."""
+"""webhook.turns: one decision in a round of the event loop, what is done apart, and whose comes next."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 
 from webhook import turns
 from webhook.connections import Connection, Phase
-from webhook.turns import Turns
+from webhook.turns import Apart, NoTurnError, Runs, Turns
 
 
 def connection(origin: str) -> Connection:
@@ -172,3 +174,99 @@ def test_who_only_waited_for_others_was_not_long() -> None:
 
     assert asyncio.run(rounds(time.sleep)) <= 2
     assert asyncio.run(rounds(work)) >= turns.ROUNDS
+
+
+def test_the_loop_goes_round_while_something_is_done_apart() -> None:
+    async def rounds() -> int:
+        apart, heard = Apart(), 0
+        began, heard_enough = threading.Event(), threading.Event()
+
+        def wait() -> bool:
+            began.set()
+            return heard_enough.wait(10.0)
+
+        running = asyncio.create_task(_of(apart, "a", 1)(wait))
+        while not began.is_set():
+            await asyncio.sleep(0.001)
+        for _ in range(100):
+            await asyncio.sleep(0)
+            heard += 1
+        assert apart.busy_seconds() > 0.0
+        heard_enough.set()
+        assert await running
+        assert apart.busy_seconds() == 0.0
+        return heard
+
+    assert asyncio.run(rounds()) == 100
+
+
+def test_apart_a_crowd_of_one_origin_costs_another_one_of_them() -> None:
+    async def order_apart() -> list[str]:
+        apart, done = Apart(), list[str]()
+
+        def decide(origin: str) -> None:
+            work(0.002)
+            done.append(origin)
+
+        async with asyncio.TaskGroup() as group:
+            for origin in (*["crowd"] * 20, "good"):
+                group.create_task(_of(apart, origin, 100)(partial(decide, origin)))
+        return done
+
+    assert asyncio.run(order_apart()).index("good") <= 2
+
+
+def test_what_was_read_is_decided_before_others_are_read() -> None:
+    """Or all that wait would be in memory as read, which takes ten times as much."""
+
+    async def pieces() -> list[str]:
+        apart, done = Apart(), list[str]()
+
+        async def answer(name: str) -> None:
+            run = _of(apart, "a", 100)
+            await run(partial(done.append, f"read {name}"))
+            await run(partial(done.append, f"decided {name}"))
+
+        async with asyncio.TaskGroup() as group:
+            for name in "abc":
+                group.create_task(answer(name))
+        return done
+
+    assert asyncio.run(pieces()) == [f"{what} {name}" for name in "abc" for what in ("read", "decided")]
+
+
+def test_apart_who_has_gone_or_waited_too_long_is_not_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def go() -> list[object]:
+        apart, first, leaving = Apart(), connection("a"), connection("b")
+        may_end = threading.Event()
+        running = asyncio.create_task(apart.of(first, 1)(partial(may_end.wait, 10.0)))
+        waiting = asyncio.create_task(apart.of(leaving, 1)(object))
+        await asyncio.sleep(0)
+        assert first.gone is None  # who is being answered is not cut
+        assert leaving.gone is not None
+        leaving.gone()
+        may_end.set()
+        answers = await asyncio.gather(running, waiting, return_exceptions=True)
+        monkeypatch.setattr(turns, "WAIT_SECONDS", -1.0)
+        return [*answers, *await asyncio.gather(_of(apart, "c", 1)(object), return_exceptions=True)]
+
+    done, *refused = asyncio.run(go())
+    assert done is True
+    assert [type(each) for each in refused] == [NoTurnError, NoTurnError]
+
+
+def test_what_is_raised_apart_is_raised_to_who_asked_and_others_go_on() -> None:
+    async def go() -> object:
+        apart = Apart()
+        with pytest.raises(ZeroDivisionError):
+            await _of(apart, "a", 1)(lambda: 1 // 0)
+        cancelled = asyncio.create_task(_of(apart, "a", 1)(partial(time.sleep, 0.05)))
+        await asyncio.sleep(0.01)
+        cancelled.cancel()
+        return await _of(apart, "b", 1)(lambda: "done")
+
+    assert asyncio.run(go()) == "done"
+
+
+def _of(apart: Apart, origin: str, size: int) -> Runs:
+    return apart.of(connection(origin), size)
