@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import platform
 import sys
 from pathlib import Path
@@ -29,6 +30,9 @@ from engine.bundle import FAILURE_POLICIES, MODES
 if TYPE_CHECKING:
     from telemetry import Collector
     from webhook import StoreOptions
+
+OTLP_HEADERS = ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
+"""Variables that OpenTelemetry has for headers, the narrower one first."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -216,7 +220,8 @@ def add_collector(collector: argparse._ArgumentGroup) -> None:
     collector.add_argument(
         "--otlp-headers",
         metavar="FILE",
-        help="headers that it is shown, `Name: value`, one a line; read again for each request",
+        help="headers that it is shown, `Name: value`, one a line; read again for each request (default: those of "
+        "OTEL_EXPORTER_OTLP_LOGS_HEADERS or OTEL_EXPORTER_OTLP_HEADERS)",
     )
     collector.add_argument("--otlp-ca", metavar="FILE", help="its authorities, PEM (default: the system's)")
 
@@ -225,7 +230,7 @@ def collected(args: argparse.Namespace) -> Collector | None:
     """Where decisions are sent; None where they are not."""
     from importlib.metadata import version
 
-    from telemetry import Collector
+    from telemetry import Collector, headers_of
 
     for flag, path in (("--otlp-headers", args.otlp_headers), ("--otlp-ca", args.otlp_ca)):
         if path and not args.otlp_logs:
@@ -240,9 +245,14 @@ def collected(args: argparse.Namespace) -> Collector | None:
         "service.instance.id": platform.node(),
         "k8s.cluster.name": args.cluster_name,
     }
+    said = {key: value for key, value in resource.items() if value}
+    variable = next(filter(os.environ.get, OTLP_HEADERS), "")
     try:
-        said = {key: value for key, value in resource.items() if value}
-        return Collector(args.otlp_logs, args.otlp_headers, args.otlp_ca, said)
+        fixed = headers_of(os.environ[variable]) if variable and not args.otlp_headers else {}
+    except ValueError as error:
+        raise CommandError(f"{variable}: {error}") from error
+    try:
+        return Collector(args.otlp_logs, args.otlp_headers, args.otlp_ca, said, fixed)
     except ValueError as error:
         raise CommandError(f"--otlp-logs: {error}") from error
 

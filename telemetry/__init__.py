@@ -8,7 +8,7 @@ from telemetry.backlog import Backlog
 from telemetry.lines import MAX_LINE, bounded
 from telemetry.logs import configure_logging
 from telemetry.metrics import CONTENT_TYPE, Metrics
-from telemetry.otlp import Collector, LogExport
+from telemetry.otlp import Collector, LogExport, headers_of
 from telemetry.records import DecisionLog, now
 from telemetry.refusals import Refusals
 
@@ -23,5 +23,6 @@ __all__ = [
     "Refusals",  # counts what got no review, and logs some of it
     "bounded",  # a line of the decision log as JSON within a size, with what is left out counted
     "configure_logging",  # sets up one line per record on standard error
+    "headers_of",  # headers for a collector as OpenTelemetry's environment variables have them; raises ValueError
     "now",  # the time in RFC 3339, UTC, with microseconds
 ]

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from telemetry.backlog import Backlog
 
@@ -37,8 +37,14 @@ AGAIN = (429, 502, 503, 504)
 """Answers after which the specification has the same sent again; all others are final."""
 MAX_ANSWER = 64 << 10
 """Bytes of an answer that are read."""
+MAX_HEADERS = 64 << 10
+"""Bytes of a file of headers."""
+OWN_HEADERS = frozenset(
+    {"content-type", "content-encoding", "content-length", "transfer-encoding", "connection", "host"}
+)
 INFO, WARN = (9, "INFO"), (13, "WARN")
 LARGEST = 2**63
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 log = logging.getLogger("bayplan.otlp")
 
@@ -57,12 +63,14 @@ class Counts(Protocol):
 @dataclass(frozen=True, slots=True)
 class Collector:
     """Where records go: the URL, a file of headers (`Name: value`, one a line, read again for each request), and the
-    file of authorities that are trusted; and what the sender says of itself."""
+    file of authorities that are trusted; what the sender says of itself; and `fixed` headers, which a file of headers
+    wins over. Headers are secrets, and are in no message."""
 
     url: str
     headers: str | None = None
     authority: str | None = None
     resource: Mapping[str, str] = field(default_factory=dict)
+    fixed: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Raises ValueError for what is no URL of a collector."""
@@ -71,6 +79,9 @@ class Collector:
             raise ValueError(f"`{self.url}` is no URL of a collector, as http://collector:4318")
         if "@" in parts.netloc:
             raise ValueError("a collector's URL holds no password, which process lists show: use a file of headers")
+        for name, value in self.fixed.items():
+            if told := _wrong(name, value):
+                raise ValueError(told)
 
     @property
     def path(self) -> str:
@@ -190,16 +201,45 @@ class LogExport:
 
     def _headers(self) -> dict[str, str]:
         """Raises OSError where the file can't be read, or says something else."""
+        found = dict(self._collector.fixed)
         if self._collector.headers is None:
-            return {}
-        found: dict[str, str] = {}
-        for number, line in enumerate(Path(self._collector.headers).read_text().splitlines(), 1):
-            name, colon, value = line.partition(":")
-            if line.strip() and not (colon and name.strip().isascii()):
-                raise OSError(f"{self._collector.headers}:{number}: expected `Name: value`")
+            return found
+        with open(self._collector.headers, "rb") as file:
+            text = file.read(MAX_HEADERS + 1)
+        if len(text) > MAX_HEADERS:
+            raise OSError(f"{self._collector.headers} has more than {MAX_HEADERS >> 10} KiB of headers")
+        for number, line in enumerate(text.decode(errors="replace").splitlines(), 1):
+            name, _, value = (part.strip() for part in line.partition(":"))
+            if line.strip() and (told := _wrong(name, value)):
+                raise OSError(f"{self._collector.headers}:{number}: {told}")
             if line.strip():
-                found[name.strip()] = value.strip()
+                found = {key: one for key, one in found.items() if key.lower() != name.lower()} | {name: value}
         return found
+
+
+def headers_of(text: str) -> dict[str, str]:
+    """Headers as OpenTelemetry's environment variables have them: `name=value,name=value`, percent-encoded. Raises
+    ValueError, with no value in its text."""
+    found = dict[str, str]()
+    for number, pair in enumerate(filter(None, map(str.strip, text.split(","))), 1):
+        name, _, value = pair.partition("=")
+        found[name.strip()] = unquote(value.strip())
+        if told := _wrong(name.strip(), found[name.strip()]):
+            raise ValueError(f"pair {number}: {told}" if "=" in pair else f"pair {number}: expected `name=value`")
+    return found
+
+
+def _wrong(name: str, value: str) -> str:
+    """What is wrong with a header, without a word of it but its name; nothing where nothing is."""
+    if not _NAME.fullmatch(name) or not value:
+        return "expected `Name: value`"
+    if name.lower() in OWN_HEADERS:
+        return f"`{name}` is for the sender to say"
+    return (
+        ""
+        if value.isascii() and value.isprintable()
+        else f"the value of `{name}` has characters that no header may have"
+    )
 
 
 def request_of(resource: Mapping[str, str], lines: Sequence[bytes]) -> dict[str, Any]:

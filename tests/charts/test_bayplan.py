@@ -225,6 +225,36 @@ def test_only_clients_of_an_authority_are_answered_where_it_is_given(helm: Path)
     assert config["data"] == {file: "PEM of the authority\n"}
 
 
+def test_a_collector_is_shown_headers_of_a_secret_and_verified_by_an_authority(helm: Path) -> None:
+    from cli.main import parser_of
+
+    values = {
+        "otlpLogs": "https://collector:4318",
+        "otlpHeaders": {"secretName": "collector", "key": "own"},
+        "otlpCaBundle": "PEM of the authority\n",
+    }
+    objects = render(helm, values)
+    command, *rest = container_of(objects)["args"]
+    arguments = parser_of(command).parse_args(rest)
+    assert arguments.otlp_logs == "https://collector:4318"
+    volumes = {volume["name"]: volume for volume in pod_of(objects)["volumes"]}
+    mounts = {mount["mountPath"]: mount for mount in container_of(objects)["volumeMounts"]}
+    folder, _, file = arguments.otlp_headers.rpartition("/")
+    assert mounts[folder]["readOnly"] is True
+    assert volumes[mounts[folder]["name"]]["secret"] == {
+        "secretName": "collector",
+        "items": [{"key": "own", "path": file}],
+    }
+    folder, _, file = arguments.otlp_ca.rpartition("/")
+    assert mounts[folder]["readOnly"] is True
+    named = volumes[mounts[folder]["name"]]["configMap"]["name"]
+    (config,) = (one for one in objects.values() if one["metadata"]["name"] == named)
+    assert config["data"] == {file: "PEM of the authority\n"}
+    for alone in ({"otlpHeaders": {"secretName": "a"}}, {"otlpCaBundle": "PEM"}):
+        assert "otlpHeaders and otlpCaBundle need otlpLogs" in refusal(helm, alone)
+    assert not any("otlp" in argument for argument in container_of(render(helm))["args"])
+
+
 def test_whoever_reaches_the_port_is_answered_without_an_authority(helm: Path) -> None:
     objects = render(helm)
     assert not any("client" in argument for argument in container_of(objects)["args"])

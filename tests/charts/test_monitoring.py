@@ -225,6 +225,8 @@ bayplan_tls_cert_expiry_timestamp_seconds 99999999x20000
 bayplan_decision_log_dropped_total{reason="full"} 0x20000
 bayplan_store_failing 0x20000
 bayplan_store_dropped_total{reason="full"} 0x20000
+bayplan_otlp_logs_failing 0x20000
+bayplan_otlp_logs_dropped_total{reason="full"} 0x20000
 bayplan_refusals_total{port="admission", reason="tls"} 0+1x20000
 apiserver_admission_webhook_fail_open_count{name="mutate.bayplan.dev", type="admit"} 0x20000
 apiserver_admission_webhook_fail_open_count{name="mutate.other.dev", type="admit"} 0+1x20000
@@ -254,6 +256,7 @@ ILL = {
     "BayplanCertificateExpires": ("bayplan_tls_cert_expiry_timestamp_seconds", "86400x100", 90),
     "BayplanDecisionsLost": ("bayplan_decision_log_dropped_total", "0x28 1x20", 30),
     "BayplanStoreFails": ("bayplan_store_failing", "0x5 1x30", 30),
+    "BayplanExportFails": ("bayplan_otlp_logs_failing", "0x5 1x30", 30),
     "BayplanRefusals": ("bayplan_refusals_total", "0+100x50", 30),
 }
 """For each alert: of which line of the above, what comes in its place, and after how many minutes it fires."""
@@ -267,6 +270,14 @@ def test_a_source_that_nobody_asks_is_not_silent(prometheus: Prometheus) -> None
     line = "bayplan_bundle_last_success_request_timestamp_seconds 0+60x20000"
     suspended = f"{line.split()[0]} 0+60x10{' NaN' * 90}"
     assert prometheus.firing(WELL.replace(line, suspended), 100) == {}
+
+
+def test_a_collector_that_is_away_for_a_moment_is_not_told_and_what_is_lost_is(prometheus: Prometheus) -> None:
+    line = "bayplan_otlp_logs_failing 0x20000"
+    assert prometheus.firing(WELL.replace(line, "bayplan_otlp_logs_failing 0x20 1x2 0x30"), 25) == {}
+    line = 'bayplan_otlp_logs_dropped_total{reason="full"} 0x20000'
+    lost = 'bayplan_otlp_logs_dropped_total{reason="full"} 0x20 7x30'
+    assert list(prometheus.firing(WELL.replace(line, lost), 28)) == ["BayplanExportFails"]
 
 
 @pytest.mark.parametrize("alert", [rule["alert"] for rule in alerts()])

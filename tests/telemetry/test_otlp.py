@@ -19,7 +19,7 @@ from google.protobuf.json_format import Parse  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from telemetry import otlp
-from telemetry.otlp import Collector, LogExport, request_of
+from telemetry.otlp import Collector, LogExport, headers_of, request_of
 from tests.waiting import wait_for
 
 LINE = {
@@ -203,6 +203,59 @@ def test_nobody_waits_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_is_no_collector_is_told(url: str) -> None:
     with pytest.raises(ValueError, match="collector"):
         Collector(url)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"Bearer secret", "headers:1: expected `Name: value`"),
+        (b"Ok: yes\n\nNo name: secret", "headers:3: expected `Name: value`"),
+        (b"Authorization:", "headers:1: expected `Name: value`"),
+        (
+            b"Authorization: secret\x00",
+            "headers:1: the value of `Authorization` has characters that no header may have",
+        ),
+        ("Authorization: sécret".encode(), "the value of `Authorization` has characters that no header may have"),
+        (b"Authorization: \xff\xfesecret", "the value of `Authorization` has characters that no header may have"),
+        (b"content-LENGTH: 1", "`content-LENGTH` is for the sender to say"),
+        (b"A: secret\n" * 10_000, "headers has more than 64 KiB of headers"),
+    ],
+)
+def test_what_is_wrong_with_headers_is_told_without_them(tmp_path: Path, text: bytes, told: str) -> None:
+    headers = tmp_path / "headers"
+    headers.write_bytes(text)
+    with receiving() as server, sending(Collector(server.url, str(headers))) as (export, counts):
+        export.write(b"{}")
+        wait_for(lambda: export.failing() == 1, "the complaint")
+        assert told in export.complaint
+        assert "secret" not in export.complaint
+        assert not counts.lost
+        headers.write_bytes(b"A: 1\r\nauthorization: Bearer secret\r\n")
+        wait_for(lambda: counts.taken == 1, "the record")
+
+
+def test_headers_may_be_those_of_the_environment(tmp_path: Path) -> None:
+    fixed = headers_of("Authorization=Bearer%20secret%3D, x-scope=a,")
+    assert fixed == {"Authorization": "Bearer secret=", "x-scope": "a"}
+    collector = Collector("http://collector", fixed=fixed)
+    assert "secret" not in repr(collector)
+    headers = tmp_path / "headers"
+    headers.write_text("authorization: Bearer other\n")
+    with receiving() as server:
+        with sending(Collector(server.url, str(headers), fixed=fixed)) as (export, counts):
+            export.write(b"{}")
+            wait_for(lambda: counts.taken == 1, "the record")
+        told = server.requests[0][1]
+    assert (told["authorization"], told["x-scope"]) == ("Bearer other", "a")
+
+
+@pytest.mark.parametrize("text", ["secret", "a=1,=secret", "a=secret%0d%0aB:c", "host=secret", "a b=secret", "a="])
+def test_what_no_environment_may_say_is_told(text: str) -> None:
+    with pytest.raises(ValueError, match=r"pair [12]: ") as raised:
+        headers_of(text)
+    assert "secret" not in str(raised.value)
+    with pytest.raises(ValueError, match="has characters"):
+        Collector("http://collector", fixed={"a": "\n"})
 
 
 def test_headers_that_are_none_are_told_and_nothing_is_lost(tmp_path: Path) -> None:
