@@ -112,7 +112,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         help=f"exit with 1 for these: {', '.join(FAILING)}; or {NOTHING}",
     )
     parser.add_argument(
-        "--jobs", metavar="N", type=_jobs, default=1, help="processes that share the work (1); 0 for as many as cores"
+        "--jobs",
+        metavar="N",
+        type=_jobs,
+        default=1,
+        help="processes that share the work on pods (1); 0 for as many as cores",
     )
     parser.add_argument(
         "--over",
@@ -172,8 +176,11 @@ def _check(args: argparse.Namespace) -> None:
         raise CommandError(
             "--reports goes with pods of a cluster: leave --merge, --store and --pods out, and say which one"
         )
+    if args.jobs > 1 and (args.store or args.merge):
+        other = "--store and --log" if args.store else "--merge"
+        raise CommandError(f"--jobs goes with pods that are decided: what {other} hand over is read by one process")
     if args.since and not args.store:
-        raise CommandError("--since goes with --store")
+        raise CommandError("--since goes with --store or --log")
 
 
 def _reported(args: argparse.Namespace) -> int:

@@ -53,10 +53,17 @@ def picked(told: Any) -> list[list[Any]]:
         (["--pods", "x.yaml"], "--pods does not go with --store"),
         (["--since", "2100-01-01"], "nothing is decided: there are no decisions in"),
         (["-n", "nowhere"], "nothing is decided: there are no decisions in"),
+        (
+            ["--jobs", "2"],
+            "--jobs goes with pods that are decided: what --store and --log hand over is read by one process",
+        ),
+        (["--log", "x"], "argument --log: not allowed with argument --store"),
     ],
 )
 def test_mistakes_are_told(bayplan: Bayplan, store: Path, words: list[str], message: str) -> None:
     ran = bayplan("audit", "--store", store, *words)
     assert (ran.status, message in ran.err) == (2, True)
     alone = bayplan("audit", "--since", "1h", "--bundle", "x", "--pods", "y")
-    assert alone.err.strip() == "bayplan: --since goes with --store"
+    assert alone.err.strip() == "bayplan: --since goes with --store or --log"
+    merged = bayplan("audit", "--merge", "x", "--jobs", "2")
+    assert "--jobs goes with pods that are decided: what --merge hand over" in merged.err
