@@ -3,7 +3,7 @@
 FROM python:3.11-slim AS build
 WORKDIR /src
 COPY requirements.lock ./
-RUN pip wheel --no-cache-dir --require-hashes --wheel-dir /wheels -r requirements.lock
+RUN pip wheel --no-cache-dir --no-deps --require-hashes --wheel-dir /wheels -r requirements.lock
 RUN pip install --no-cache-dir --no-index --find-links /wheels hatchling
 COPY pyproject.toml README.md LICENSE ./
 COPY engine engine
@@ -15,7 +15,7 @@ COPY webhook webhook
 COPY cli cli
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --no-index --wheel-dir /wheels . \
     && python -m venv /opt/bayplan \
-    && /opt/bayplan/bin/pip install --no-cache-dir --no-index --find-links /wheels bayplan \
+    && /opt/bayplan/bin/pip install --no-cache-dir --no-index --find-links /wheels 'bayplan[sigstore]' \
     && /opt/bayplan/bin/pip uninstall --yes pip setuptools
 
 FROM python:3.11-slim

@@ -16,7 +16,7 @@ setup: $(READY) ## make .venv from the lock, with .venv/bin/bayplan
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "bayplan needs Python 3.11 or newer; name one with make PYTHON=..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
@@ -64,7 +64,7 @@ bench-store: setup ## what keeping decisions costs an admission, at 500 a second
 	@$(BIN)/python -m benchmarks.store
 
 lock: ## rewrite requirements.lock (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock -q
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev --extra sigstore pyproject.toml -o requirements.lock -q
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group browser --constraint requirements.lock -o requirements-browser.lock -q
 
 browser: setup ## the tests of pages in Chromium, which the system must have (Debian: apt-get install chromium)

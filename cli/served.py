@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.errors import CommandError
+from cli.identities import check_identities
 from cli.inputs import apart, existing
 from cli.owned import OfBundle, Owner, overlaps, said_of
 
@@ -133,10 +134,26 @@ def _add_trust(trust: argparse._ArgumentGroup) -> None:
         help="who signs commits and tags, as `ssh-keygen -Y verify` reads it; read again at each use; may be repeated",
     )
     trust.add_argument(
+        "--identities",
+        action=OfBundle,
+        many=True,
+        metavar="FILE",
+        help="who signs archives without a key: an issuer and a subject, which may have `*` in it, on each line; read "
+        "again at each use; may be repeated",
+    )
+    trust.add_argument(
+        "--trusted-root",
+        action=OfBundle,
+        many=True,
+        metavar="FILE",
+        help="whose certificates, logs and timestamps are believed of --identities, as sigstore has it (JSON); read "
+        "again at each use; may be repeated",
+    )
+    trust.add_argument(
         "--signature",
         action=OfBundle,
         choices=("required", "optional"),
-        help="whether a bundle must be signed (default: where --key or --allowed-signers is given)",
+        help="whether a bundle must be signed (default: where --key, --identities or --allowed-signers is given)",
     )
     trust.add_argument(
         "--bundle-name", action=OfBundle, metavar="NAME", help="the bundle that it has to be (default: any)"
@@ -282,6 +299,9 @@ def _check_together(bundles: Sequence[BundleOptions]) -> None:
 def _trusted(said: dict[str, Any]) -> Trusted | None:
     from delivery import Trusted
 
+    check_identities(
+        said.get("identities"), said.get("trusted_root"), others="key" in said or "allowed_signers" in said
+    )
     trusted = Trusted(
         keys=tuple(said["key"]) if "key" in said else None,
         signers=tuple(said["allowed_signers"]) if "allowed_signers" in said else None,
@@ -289,6 +309,8 @@ def _trusted(said: dict[str, Any]) -> Trusted | None:
         name=said.get("bundle_name", ""),
         allow_older=said.get("allow_older", False),
         allow_digest=said.get("allow_digest", False),
+        identities=tuple(said["identities"]) if "identities" in said else None,
+        roots=tuple(said.get("trusted_root", ())),
     )
     return None if trusted == Trusted() else trusted
 

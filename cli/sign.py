@@ -4,10 +4,14 @@ The signature is a sigstore bundle (JSON) that `bayplan verify`, `serve` and cos
 ed25519 -aes256 -out release.pem` makes a key, `openssl pkey -in release.pem -pubout -out release.pub` its public half.
 It is written beside the archive; of an archive in a registry (oci://…), it is put beside that, in the registry.
 
+A job of CI needs no key: with --keyless it signs as who it is, by a token of its own and a certificate that is good for
+minutes. A log that anybody may read keeps who has signed, and when.
+
 Exit status: 0 signed, 2 could not sign.
 
 example:
   bayplan sign gpu-1.2.0.tar.gz --key release.pem --passphrase-env PASSPHRASE --expires 90d
+  bayplan sign gpu-1.2.0.tar.gz --keyless --expires 90d
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import hashlib
+import json
 import os
 import re
 import sys
@@ -24,7 +29,15 @@ from cli.errors import CommandError
 from cli.registries import add_credentials, reference, shown
 from delivery import SourceError, bundle_of, opened, read_address
 from delivery.oci import attach, pull
-from delivery.signature import BadKeyError, Statement, attestation_of, private_key
+from delivery.signature import (
+    BadKeyError,
+    KeylessError,
+    Signing,
+    Statement,
+    attestation_of,
+    private_key,
+    signed_by_identity,
+)
 from engine.bundle import Bundle
 from engine.documents import BundleError
 
@@ -33,7 +46,11 @@ UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("archive", metavar="ARCHIVE", help="an archive of `bayplan build`, or oci://…")
-    parser.add_argument("--key", required=True, type=Path, metavar="FILE", help="the private key (PEM)")
+    by = parser.add_mutually_exclusive_group(required=True)
+    by.add_argument("--key", type=Path, metavar="FILE", help="the private key (PEM)")
+    by.add_argument(
+        "--keyless", action="store_true", help="by the identity of whoever runs this (needs bayplan[sigstore])"
+    )
     secret = parser.add_mutually_exclusive_group()
     secret.add_argument("--passphrase-file", type=Path, metavar="FILE", help="a file with the key's passphrase")
     secret.add_argument("--passphrase-env", metavar="NAME", help="an environment variable with the key's passphrase")
@@ -43,11 +60,23 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="how long it is good: hours, days or weeks, as in 90d (for ever)",
     )
+    keyless = parser.add_argument_group("with --keyless")
+    keyless.add_argument(
+        "--identity-token",
+        type=Path,
+        metavar="FILE",
+        help="a file with a token that says who signs (default: the one that the job of CI is given)",
+    )
+    for flag, what in (("--trusted-root", "its trusted root"), ("--signing-config", "its signing configuration")):
+        keyless.add_argument(
+            flag, type=Path, metavar="FILE", help=f"of a sigstore that is not the public one, {what} (JSON)"
+        )
     add_credentials(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write it, - for standard output (beside it)")
 
 
 def run(args: argparse.Namespace) -> int:
+    _check(args)
     kind = read_address(args.archive, "ARCHIVE").kind
     if kind == "oci":
         return _sign_there(args)
@@ -56,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
             f"{args.archive} is no archive: `bayplan build` makes one; Git signs commits and tags itself"
         )
     try:
-        bundle, signature = _signed(args, Path(args.archive).read_bytes())
+        bundle, signature, by = _signed(args, Path(args.archive).read_bytes())
     except SourceError as error:
         raise CommandError(f"{args.archive}: {error}") from error
     output = args.output or f"{args.archive}.sigstore.json"
@@ -64,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write(signature.decode() + "\n")
         return 0
     Path(output).write_bytes(signature + b"\n")
-    print(f"signed {bundle.name} {bundle.version}: {output}")
+    print(f"signed {bundle.name} {bundle.version}{by}: {output}")
     return 0
 
 
@@ -75,17 +104,27 @@ def _sign_there(args: argparse.Namespace) -> int:
         raise CommandError("--output: the signature of what is in a registry is put there; `bayplan pull` takes it out")
     try:
         pulled = pull(target, credentials)
-        bundle, signature = _signed(args, pulled.archive, pulled.digest.removeprefix("sha256:"))
+        bundle, signature, by = _signed(args, pulled.archive, pulled.digest.removeprefix("sha256:"))
         pinned = target._replace(tag=pulled.tag, digest=pulled.digest, versions="")
         attach(pinned, signature, credentials)
     except SourceError as error:
         raise CommandError(f"{target}: {error}") from error
-    print(f"signed {bundle.name} {bundle.version}: {pinned}")
+    print(f"signed {bundle.name} {bundle.version}{by}: {pinned}")
     return 0
 
 
-def _signed(args: argparse.Namespace, data: bytes, *manifest: str) -> tuple[Bundle, bytes]:
-    """The bundle in an archive, and its signature and that of its manifest in a registry, if it has one.
+def _check(args: argparse.Namespace) -> None:
+    given = [flag for flag in ("identity_token", "trusted_root", "signing_config") if getattr(args, flag)]
+    if args.key and given:
+        raise CommandError(f"--{given[0].replace('_', '-')} goes with --keyless")
+    if args.keyless and (args.passphrase_file or args.passphrase_env):
+        raise CommandError("a passphrase goes with --key")
+    if bool(args.trusted_root) != bool(args.signing_config):
+        raise CommandError("--trusted-root and --signing-config go together: both are of one sigstore")
+
+
+def _signed(args: argparse.Namespace, data: bytes, *manifest: str) -> tuple[Bundle, bytes, str]:
+    """The bundle in an archive; its signature, and that of its manifest in a registry, if it has one; and by whom.
 
     Raises SourceError, BundleError and CommandError.
     """
@@ -97,11 +136,36 @@ def _signed(args: argparse.Namespace, data: bytes, *manifest: str) -> tuple[Bund
     expires = now + args.expires if args.expires else None
     digest, revision = hashlib.sha256(data).hexdigest(), archive.manifest.revision
     statement = Statement(digest, bundle.name, bundle.version, revision, now, expires, manifest)
+    payload = statement.payload(f"{bundle.name}-{bundle.version}.tar.gz")
     try:
-        key = private_key(args.key.read_bytes(), str(args.key), _passphrase(args))
-    except BadKeyError as error:
+        if args.keyless:
+            signature, by = signed_by_identity(payload, _token(args), _signing(args))
+            return bundle, signature, f" by {by}"
+        return bundle, attestation_of(payload, private_key(args.key.read_bytes(), str(args.key), _passphrase(args))), ""
+    except (BadKeyError, KeylessError) as error:
         raise CommandError(str(error)) from error
-    return bundle, attestation_of(statement.payload(f"{bundle.name}-{bundle.version}.tar.gz"), key)
+
+
+def _token(args: argparse.Namespace) -> str:
+    try:
+        return args.identity_token.read_text().strip() if args.identity_token else ""
+    except UnicodeDecodeError as error:
+        raise CommandError(f"--identity-token `{args.identity_token}` is no text") from error
+
+
+def _signing(args: argparse.Namespace) -> Signing | None:
+    if not args.signing_config:
+        return None
+    return Signing(_json("--trusted-root", args.trusted_root), _json("--signing-config", args.signing_config))
+
+
+def _json(flag: str, path: Path) -> bytes:
+    data = path.read_bytes()
+    try:
+        json.loads(data)
+    except ValueError as error:
+        raise CommandError(f"{flag} `{path}` is no JSON: {error}") from error
+    return data
 
 
 def _passphrase(args: argparse.Namespace) -> bytes | None:

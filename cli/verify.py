@@ -1,13 +1,14 @@
 """Say who vouches for a bundle: whose signature it carries, that it is about this bundle, and until when it is good.
 
-Archives and artifacts are signed by `bayplan sign` (or cosign) and verified by public keys; repositories by SSH
-signatures of their commits or tags and a file of allowed signers. A folder carries no signature. The signature of an
-archive here is expected beside it, as ARCHIVE.sigstore.json.
+Archives and artifacts are signed by `bayplan sign` (or cosign) and verified by public keys, or by identities and a
+trusted root; repositories by SSH signatures of their commits or tags and a file of allowed signers. A folder carries no
+signature. The signature of an archive here is expected beside it, as ARCHIVE.sigstore.json.
 
 Exit status: 0 verified, 1 not verified, 2 could not look.
 
 example:
   bayplan verify gpu-1.2.0.tar.gz --key release.pub --name gpu
+  bayplan verify gpu-1.2.0.tar.gz --identities identities --trusted-root trusted_root.json
   bayplan verify 'git+https://git.example.com/policies.git//gpu?semver=^1' --allowed-signers allowed_signers
 """
 
@@ -21,6 +22,7 @@ from typing import Any
 
 from cli.archives import content_of
 from cli.errors import CommandError
+from cli.identities import check_identities
 from cli.terminal import GREEN, RED, styled
 from delivery import Content, bundle_of, read_address
 from delivery.signature import SignatureError, Trust, Verified, read_trust, verified
@@ -43,6 +45,18 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="FILE",
         help="who signs commits and tags, as `ssh-keygen -Y verify` reads it; may be repeated",
+    )
+    trust.add_argument(
+        "--identities",
+        action="append",
+        metavar="FILE",
+        help="who signs archives without a key: an issuer and a subject on each line; may be repeated",
+    )
+    trust.add_argument(
+        "--trusted-root",
+        action="append",
+        metavar="FILE",
+        help="whose certificates, logs and timestamps are believed, as sigstore has it (JSON); may be repeated",
     )
     trust.add_argument("--name", default="", help="the bundle that it has to be")
     trust.add_argument("--seen", default="", metavar="VERSION", help="refuse versions that are older than this one")
@@ -81,11 +95,22 @@ def fetched(text: str, credentials: Path | None) -> tuple[Content, Bundle]:
 
 
 def _trust(args: argparse.Namespace) -> Trust:
-    if args.key is None and args.allowed_signers is None:
-        raise CommandError("whom to trust is not said: --key for archives, --allowed-signers for repositories")
-    trust = read_trust(args.key, args.allowed_signers, required=True, name=args.name, allow_digest=args.allow_digest)
-    if not trust.keys and not trust.signers:
-        raise CommandError("; ".join(trust.problems) or "there are no keys in what was given to trust")
+    if args.key is args.allowed_signers is args.identities is None:
+        raise CommandError(
+            "whom to trust is not said: --key or --identities for archives, --allowed-signers for repositories"
+        )
+    check_identities(args.identities, args.trusted_root, others=True)
+    trust = read_trust(
+        args.key,
+        args.allowed_signers,
+        args.identities,
+        args.trusted_root or (),
+        required=True,
+        name=args.name,
+        allow_digest=args.allow_digest,
+    )
+    if not trust.keys and not trust.signers and not (trust.identities and trust.roots):
+        raise CommandError("; ".join(trust.problems) or "there is nobody in what was given to trust")
     return trust
 
 

@@ -1,4 +1,4 @@
-"""Who must vouch for what a source has, as somebody configured it: files of keys that are read at each use."""
+"""Who must vouch for what a source has, as somebody configured it: files that are read at each use."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ if TYPE_CHECKING:  # who trusts nobody does without cryptography
 
 
 class Trusted(Struct, frozen=True):
-    """Files, or folders of them, of public keys that sign archives, and of allowed signers of commits and tags.
+    """Files, or folders of them, of public keys and of identities that sign archives, and of allowed signers of commits
+    and tags; and the trusted roots that certificates of identities are held against.
 
-    None where none were configured. `required` is None where that follows: where either is. `name` is the bundle that
-    may be served from there, empty for any. `allow_older` takes a version that is older than the newest one seen,
+    None where none were configured. `required` is None where that follows: where any of them is. `name` is the bundle
+    that may be served from there, empty for any. `allow_older` takes a version that is older than the newest one seen,
     `allow_digest` a signature of an archive's bytes that does not say what they are.
     """
 
@@ -26,6 +27,8 @@ class Trusted(Struct, frozen=True):
     name: str = ""
     allow_older: bool = False
     allow_digest: bool = False
+    identities: tuple[str, ...] | None = None
+    roots: tuple[str, ...] = ()
 
     def vouch(self, content: Content, name: str, version: str, seen: str, now: float) -> Verified:
         """Who vouches for a content. Raises SignatureError where nobody does who must."""
@@ -34,6 +37,8 @@ class Trusted(Struct, frozen=True):
         trust = read_trust(
             self.keys,
             self.signers,
+            self.identities,
+            self.roots,
             required=self.required,
             name=self.name,
             allow_older=self.allow_older,

@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
 PACKAGES: list[str] = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+EXTRAS: list[str] = [name for names in PROJECT["optional-dependencies"].values() for name in names]
 DEVELOPMENT = ["tests", "benchmarks"]
 """Packages that stay at home."""
 THROUGH = {"tzdata": "zoneinfo"}
@@ -172,7 +173,8 @@ def test_metadata_says_what_pyproject_says(wheel: Path, members: dict[str, bytes
     assert metadata["License-File"] == "LICENSE"
     assert members[f"{folder}/licenses/LICENSE"] == (ROOT / "LICENSE").read_bytes()
     assert metadata["Requires-Python"] == PROJECT["requires-python"] == ">=3.11"
-    assert names(metadata.get_all("Requires-Dist", [])) == names(PROJECT["dependencies"])
+    assert names(metadata.get_all("Requires-Dist", [])) == names([*PROJECT["dependencies"], *EXTRAS])
+    assert metadata.get_all("Provides-Extra") == list(PROJECT["optional-dependencies"])
     assert metadata.get_payload() == (ROOT / "README.md").read_text()
     assert members[f"{folder}/entry_points.txt"].decode().split("\n") == [
         "[console_scripts]",
@@ -229,7 +231,7 @@ def imported() -> Iterator[str]:
 
 def test_what_is_imported_is_a_dependency_and_each_dependency_is_used() -> None:
     modules = set(imported())
-    ours = names(PROJECT["dependencies"])
+    ours = names([*PROJECT["dependencies"], *EXTRAS])
     whose = importlib.metadata.packages_distributions()
     foreign = modules - sys.stdlib_module_names - set(PACKAGES)
     assert [module for module in sorted(foreign) if ours.isdisjoint(names(whose[module]))] == []

@@ -8,12 +8,15 @@ from typing import NamedTuple
 
 from delivery.signature.envelope import PAYLOAD_TYPE, DigestSignature, Envelope, Signature, read_attestation
 from delivery.signature.errors import Fault, SignatureError
+from delivery.signature.keyless import Certified, certified
 from delivery.signature.keys import PublicKey
 from delivery.signature.statement import ForeignStatementError, Statement, read_signing, read_statement
 from delivery.signature.strict_json import UnreadableError
 from delivery.signature.trust import SKEW, Trust, Verified
 
 SIGN = "sign this archive with `bayplan sign`"
+Signatory = PublicKey | Certified
+"""Who has signed: a key, or an identity that a certificate is for. Its text says which."""
 _OR_ALLOW = f"{SIGN}, or take signatures without a statement (`--allow-digest`)"
 
 
@@ -40,19 +43,21 @@ def judged(
     except UnreadableError as error:
         raise SignatureError("unreadable", "signature", str(error), SIGN) from error
     if isinstance(found, DigestSignature):
-        return _judged_digest(found, archive.archive, name, version, trust)
-    key = _signer(found.signatures, trust, lambda key, value: key.fits(value, found.signed))
+        return _judged_digest(attestation, found, archive.archive, name, version, trust)
+    by = _signatory(attestation, found, trust)
     if signing := _signing(found):
-        return _judged_signing(signing, archive, name, version, trust, key)
-    statement = _statement(found, key)
-    _compare(statement, archive, name, version, key)
-    _in_time(statement, now, key)
+        return _judged_signing(signing, archive, name, version, trust, by)
+    statement = _statement(found, by)
+    _compare(statement, archive, name, version, by)
+    _in_time(statement, now, by)
     until = f", good until {statement.expires:%Y-%m-%d %H:%M} UTC" if statement.expires else ""
-    words = f"{statement.name} {statement.version} is signed by {key}{until}"
-    return Verified("statement", words, str(key), statement.version, statement.expires)
+    words = f"{statement.name} {statement.version} is signed by {by}{until}"
+    return Verified("statement", words, str(by), statement.version, statement.expires)
 
 
-def _judged_digest(found: DigestSignature, archive: str, name: str, version: str, trust: Trust) -> Verified:
+def _judged_digest(
+    attestation: bytes, found: DigestSignature, archive: str, name: str, version: str, trust: Trust
+) -> Verified:
     claimed = next((key for key in trust.keys or () if key.hint == found.signature.hint), None)
     if not found.algorithm or (claimed and not claimed.takes_digests):
         reason = (
@@ -65,14 +70,14 @@ def _judged_digest(found: DigestSignature, archive: str, name: str, version: str
         )
         raise SignatureError("unsupported", "messageSignature.messageDigest", reason, SIGN)
     digest = bytes.fromhex(archive)
-    key = _signer((found.signature,), trust, lambda key, value: key.fits_digest(value, found.digest))
+    by = _signatory(attestation, found, trust)
     if found.digest != digest:
-        raise _other_archive("messageSignature.messageDigest", found.digest.hex(), Archive(archive), key)
+        raise _other_archive("messageSignature.messageDigest", found.digest.hex(), Archive(archive), by)
     if not trust.allow_digest:
-        reason = f"{key} has signed the archive's bytes, and says neither which bundle it is nor until when"
+        reason = f"{by} has signed the archive's bytes, and says neither which bundle it is nor until when"
         raise SignatureError("no-statement", "statement", reason, _OR_ALLOW)
     return Verified(
-        "digest", f"the archive of {name} {version} is signed by {key}, without a statement", str(key), version
+        "digest", f"the archive of {name} {version} is signed by {by}, without a statement", str(by), version
     )
 
 
@@ -85,15 +90,24 @@ def _signing(envelope: Envelope) -> tuple[str, ...]:
 
 
 def _judged_signing(
-    signing: tuple[str, ...], archive: Archive, name: str, version: str, trust: Trust, key: PublicKey
+    signing: tuple[str, ...], archive: Archive, name: str, version: str, trust: Trust, by: Signatory
 ) -> Verified:
     if not archive.among(signing):
-        raise _other_archive("subject.digest.sha256", signing[0], archive, key)
+        raise _other_archive("subject.digest.sha256", signing[0], archive, by)
     if not trust.allow_digest:
-        reason = f"{key} has signed it in the registry, and says neither which bundle it is nor until when"
+        reason = f"{by} has signed it in the registry, and says neither which bundle it is nor until when"
         raise SignatureError("no-statement", "statement", reason, _OR_ALLOW)
-    words = f"{name} {version} is signed by {key} in the registry, without a statement"
-    return Verified("digest", words, str(key), version)
+    words = f"{name} {version} is signed by {by} in the registry, without a statement"
+    return Verified("digest", words, str(by), version)
+
+
+def _signatory(attestation: bytes, found: Envelope | DigestSignature, trust: Trust) -> Signatory:
+    """Who is trusted, and has signed what an attestation holds. Raises SignatureError."""
+    if found.certified:
+        return certified(attestation, found, trust)
+    if isinstance(found, DigestSignature):
+        return _signer((found.signature,), trust, lambda key, value: key.fits_digest(value, found.digest))
+    return _signer(found.signatures, trust, lambda key, value: key.fits(value, found.signed))
 
 
 def _signer(signatures: Iterable[Signature], trust: Trust, fits: Callable[[PublicKey, bytes], bool]) -> PublicKey:
@@ -116,7 +130,7 @@ def _signer(signatures: Iterable[Signature], trust: Trust, fits: Callable[[Publi
     raise SignatureError("unknown-key", "signature", reason, f"{SIGN} by a key that is trusted, or trust its key")
 
 
-def _statement(envelope: Envelope, key: PublicKey) -> Statement:
+def _statement(envelope: Envelope, by: Signatory) -> Statement:
     if envelope.payload_type != PAYLOAD_TYPE:
         reason = f"`payloadType` is `{envelope.payload_type[:100]}`, not `{PAYLOAD_TYPE}`"
         raise SignatureError("no-statement", "statement", reason, SIGN)
@@ -125,33 +139,33 @@ def _statement(envelope: Envelope, key: PublicKey) -> Statement:
     except ForeignStatementError as error:
         raise SignatureError("no-statement", "statement", f"it is not about a bundle: {error}", SIGN) from error
     except UnreadableError as error:
-        raise SignatureError("bad-statement", "statement", f"{error}; signed by {key}", SIGN) from error
+        raise SignatureError("bad-statement", "statement", f"{error}; signed by {by}", SIGN) from error
 
 
-def _compare(statement: Statement, archive: Archive, name: str, version: str, key: PublicKey) -> None:
+def _compare(statement: Statement, archive: Archive, name: str, version: str, by: Signatory) -> None:
     if not archive.among(statement.subjects):
-        raise _other_archive("subject.digest.sha256", statement.archive, archive, key)
+        raise _other_archive("subject.digest.sha256", statement.archive, archive, by)
     compared: tuple[tuple[Fault, str, str, str], ...] = (
         ("wrong-name", "predicate.bundle.name", statement.name, name),
         ("wrong-version", "predicate.bundle.version", statement.version, version),
     )
     for fault, field, said, has in compared:
         if said != has:
-            reason = f"{key} has signed this archive as `{said}`, and its `bundle.yaml` says `{has}`"
+            reason = f"{by} has signed this archive as `{said}`, and its `bundle.yaml` says `{has}`"
             raise SignatureError(fault, field, reason, SIGN)
 
 
-def _in_time(statement: Statement, now: datetime.datetime, key: PublicKey) -> None:
+def _in_time(statement: Statement, now: datetime.datetime, by: Signatory) -> None:
     if statement.issued > now + SKEW:
-        reason = f"{key} has signed it as of {statement.issued:%Y-%m-%d %H:%M} UTC, which is yet to come"
+        reason = f"{by} has signed it as of {statement.issued:%Y-%m-%d %H:%M} UTC, which is yet to come"
         raise SignatureError("not-yet-valid", "predicate.issued", reason, "set the clock here, or there and sign anew")
     if statement.expires and statement.expires <= now:
-        reason = f"what {key} has signed was good until {statement.expires:%Y-%m-%d %H:%M} UTC"
+        reason = f"what {by} has signed was good until {statement.expires:%Y-%m-%d %H:%M} UTC"
         remedy = "sign the archive anew with `bayplan sign --expires`, or look whether the source is held back"
         raise SignatureError("expired", "predicate.expires", reason, remedy)
 
 
-def _other_archive(field: str, said: str, archive: Archive, key: PublicKey) -> SignatureError:
+def _other_archive(field: str, said: str, archive: Archive, by: Signatory) -> SignatureError:
     beside = f", its manifest sha256:{archive.manifest}" if archive.manifest else ""
-    reason = f"{key} has signed sha256:{said}, and the archive is sha256:{archive.archive}{beside}"
+    reason = f"{by} has signed sha256:{said}, and the archive is sha256:{archive.archive}{beside}"
     return SignatureError("wrong-digest", field, reason, f"{SIGN}; if you did, it was changed on the way")

@@ -13,7 +13,7 @@ from typing import Any
 
 from delivery.signature.keys import PrivateKey
 from delivery.signature.strict_json import UnreadableError, at, bytes_at, json_object, objects_at, text_at
-from engine.struct import Struct
+from engine.struct import Struct, replace
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 _MEDIA_TYPES = (MEDIA_TYPE, "application/vnd.dev.sigstore.bundle+json;version=0.3")
@@ -36,6 +36,8 @@ class Envelope(Struct, frozen=True):
     payload_type: str
     payload: bytes
     signatures: tuple[Signature, ...]
+    certified: bool = False
+    """Whether it is signed by a certificate that comes with it, not by a key that is known."""
 
     @property
     def signed(self) -> bytes:
@@ -52,6 +54,7 @@ class DigestSignature(Struct, frozen=True):
     algorithm: str
     digest: bytes
     signature: Signature
+    certified: bool = False
 
 
 def pre_authentication(payload_type: str, payload: bytes) -> bytes:
@@ -66,15 +69,16 @@ def read_attestation(data: bytes | bytearray) -> Envelope | DigestSignature:
     kind = text_at(whole, "mediaType")
     if kind not in _MEDIA_TYPES:
         raise UnreadableError(f"`mediaType` is `{kind[:100]}`, not `{MEDIA_TYPE}`")
-    if at(whole, "verificationMaterial", "publicKey") is None:
-        raise UnreadableError(
-            "`verificationMaterial.publicKey` is missing: it is signed by a certificate, not by a key"
-        )
+    said = [at(whole, "verificationMaterial", way) is not None for way in ("publicKey", "certificate")]
+    if sum(said) != 1:
+        raise UnreadableError("expected one of `publicKey` and `certificate` in `verificationMaterial`")
+    certified = said[1]
     hint = at(whole, "verificationMaterial", "publicKey", "hint")
     hint = hint if isinstance(hint, str) else ""
     if ("dsseEnvelope" in whole) == ("messageSignature" in whole):
         raise UnreadableError("expected one of `dsseEnvelope` and `messageSignature`")
-    return _envelope(whole, hint) if "dsseEnvelope" in whole else _digest_signature(whole, hint)
+    found = _envelope(whole, hint) if "dsseEnvelope" in whole else _digest_signature(whole, hint)
+    return replace(found, certified=certified)
 
 
 def attestation_of(payload: bytes, key: PrivateKey) -> bytes:

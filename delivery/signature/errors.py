@@ -10,6 +10,7 @@ Fault = Literal[
     "unreadable",
     "unsupported",
     "unknown-key",
+    "unknown-identity",
     "damaged",
     "no-statement",
     "bad-statement",

@@ -1,4 +1,4 @@
-"""Trusted keys, read from files each time they are needed, for they are rotated while a process runs.
+"""Trusted keys and identities, read from files each time they are needed, for they are rotated while a process runs.
 
 A file that is half written, out of place or damaged takes nothing from the others; it is told of.
 """
@@ -11,11 +11,16 @@ from typing import TypeVar
 
 from delivery.files import read_file, reason
 from delivery.signature.allowed_signers import Signer, allowed_signers
+from delivery.signature.identities import Identity, read_identities
 from delivery.signature.keys import MAX_PEM, BadKeyError, PublicKey, public_keys
-from delivery.signature.trust import Trust
+from delivery.signature.strict_json import UnreadableError, json_object
+from delivery.signature.trust import Root, Trust
 
 MAX_KEYS = 64
-"""Limit of trusted keys for archives: each signature is held against each."""
+MAX_ROOTS = 8
+"""Limits of trusted keys for archives, and of trusted roots: each signature is held against each."""
+ROOT = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
+"""How a trusted root names its format."""
 
 Path = str | os.PathLike[str]
 One = TypeVar("One")
@@ -24,13 +29,16 @@ One = TypeVar("One")
 def read_trust(
     keys: Iterable[Path] | None,
     signers: Iterable[Path] | None,
+    identities: Iterable[Path] | None = None,
+    roots: Iterable[Path] = (),
     *,
     required: bool | None = None,
     name: str = "",
     allow_older: bool = False,
     allow_digest: bool = False,
 ) -> Trust:
-    """The Trust in public keys (PEM) and allowed signers, in files and folders of them; None where none are configured.
+    """The Trust in public keys (PEM), allowed signers and identities, in files and folders of them; None where none are
+    configured. `roots` are files, and folders of them, that certificates of identities are held against.
 
     What can't be read is among the problems of the Trust: it never makes up for a configuration that names nobody.
     """
@@ -40,7 +48,12 @@ def read_trust(
     if trusted is not None and len(trusted) > MAX_KEYS:
         problems.append(f"there are {len(trusted)} trusted keys, of which {MAX_KEYS} are used")
         trusted = trusted[:MAX_KEYS]
-    return Trust(trusted, allowed, required, name, allow_older, allow_digest, tuple(problems))
+    named = None if identities is None else tuple(_good(_identities(identities), problems))
+    rooted = tuple(_good(_roots(roots), problems))
+    if len(rooted) > MAX_ROOTS:
+        problems.append(f"there are {len(rooted)} trusted roots, of which {MAX_ROOTS} are used")
+        rooted = rooted[:MAX_ROOTS]
+    return Trust(trusted, allowed, required, name, allow_older, allow_digest, tuple(problems), named, rooted)
 
 
 def _good(found: Iterable[One | BadKeyError], problems: list[str]) -> Iterator[One]:
@@ -65,6 +78,29 @@ def _signers(paths: Iterable[Path]) -> Iterator[Signer | BadKeyError]:
             yield data
         else:
             yield from allowed_signers(data, path)
+
+
+def _identities(paths: Iterable[Path]) -> Iterator[Identity | BadKeyError]:
+    for path, data in _files(paths):
+        if isinstance(data, BadKeyError):
+            yield data
+        else:
+            yield from read_identities(data, path)
+
+
+def _roots(paths: Iterable[Path]) -> Iterator[Root | BadKeyError]:
+    for path, data in _files(paths):
+        yield data if isinstance(data, BadKeyError) else _root(data, os.path.basename(path))
+
+
+def _root(data: bytearray, name: str) -> Root | BadKeyError:
+    try:
+        kind = json_object(data, "it").get("mediaType")
+    except UnreadableError as error:
+        return BadKeyError(f"{name} is no trusted root: {error}")
+    if kind != ROOT:
+        return BadKeyError(f"{name} is no trusted root: its `mediaType` is not `{ROOT}`")
+    return Root(name, bytes(data))
 
 
 def _files(paths: Iterable[Path]) -> Iterator[tuple[str, bytearray | BadKeyError]]:

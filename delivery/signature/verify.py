@@ -19,7 +19,7 @@ from delivery.signature.statement import is_older
 from delivery.signature.trust import Trust, Verified
 
 NOBODY: frozenset[Fault] = frozenset(
-    {"no-keys", "unsigned", "unreadable", "unsupported", "unknown-key", "no-statement"}
+    {"no-keys", "unsigned", "unreadable", "unsupported", "unknown-key", "unknown-identity", "no-statement"}
 )
 """Faults by which nobody who is trusted has said anything about the bundle that can be understood."""
 MAX_SIGNATURES = 64
@@ -64,7 +64,7 @@ def _way(content: Content) -> Way:
 
 
 def _configured(way: Way, trust: Trust) -> bool:
-    return {"archive": trust.keys, "objects": trust.signers, "folder": None}[way] is not None
+    return {"archive": trust.of_archives, "objects": trust.signers is not None, "folder": False}[way]
 
 
 def _outcomes(
@@ -104,7 +104,7 @@ def _unsigned(way: Way) -> SignatureError:
 
 def _nobody_configured(way: Way) -> SignatureError:
     field, who, remedy = {
-        "archive": ("--key", "archives", "give public keys (PEM); allowed signers are for repositories"),
+        "archive": ("--key", "archives", "give public keys (PEM) or identities; allowed signers are for repositories"),
         "objects": (
             "--allowed-signers",
             "commits and tags",
@@ -118,8 +118,8 @@ def _nobody_configured(way: Way) -> SignatureError:
 
 def _told(error: SignatureError, trust: Trust) -> SignatureError:
     """The error, with what of the configuration can't be used where that may be the cause."""
-    if not trust.problems or error.fault not in ("unknown-key", "no-keys"):
+    if not trust.problems or error.fault not in ("unknown-key", "unknown-identity", "no-keys"):
         return error
     more = f"; and {len(trust.problems) - 1} more" if len(trust.problems) > 1 else ""
-    reason = f"{error.reason}; not all of the trusted keys can be read: {trust.problems[0]}{more}"
+    reason = f"{error.reason}; not all of what is trusted can be read: {trust.problems[0]}{more}"
     return SignatureError(error.fault, error.field, reason, error.remedy)

@@ -618,6 +618,9 @@ def test_arguments_are_those_of_serve(helm: Path) -> None:
         ({"rolloutPercent": 25}, "rolloutPercent below 100 needs `previous` of a bundle"),
         ({"bundle": {"previous": "oci://host/a:1"}}, "bundle.previous needs bundle.source"),
         ({"bundle": {"shadow": "./folder"}}, "shadow"),
+        ({"bundle": {"identities": "https://a b"}}, "identities and trustedRoot go together"),
+        ({"bundle": {"trustedRoot": "{}"}}, "identities and trustedRoot go together"),
+        ({"bundle": {"identities": "https://a b", "trustedRoot": "-----BEGIN"}}, "trustedRoot"),
         ({"moreBundles": [{"source": "oci://host/b:1"}]}, "owns"),
         ({"moreBundles": [{"source": "oci://host/b:1", "owns": ["b-"]}]}, "each bundle says with `owns`"),
         ({"moreBundles": [{"source": "oci://host/b:1", "owns": ["b-"], "archive": "H4sIAAAA"}]}, "archive"),
@@ -640,6 +643,8 @@ def test_a_bundle_from_elsewhere_takes_the_place_of_an_archive(helm: Path) -> No
         "name": "gpu",
         "keys": {"release.pub": "PEM\n"},
         "allowedSigners": "release@example.com ssh-ed25519 AAAA\n",
+        "identities": "https://issuer.example https://subject.example/*\n",
+        "trustedRoot": '{"mediaType": "x"}',
         "params": {"zones": ["eu-1a"], "most": 3},
         "owns": ["gpu-"],
         "refuseConflicts": True,
@@ -655,6 +660,8 @@ def test_a_bundle_from_elsewhere_takes_the_place_of_an_archive(helm: Path) -> No
         "--bundle-name=gpu",
         "--key=/etc/bayplan/trust/keys",
         "--allowed-signers=/etc/bayplan/trust/allowed_signers",
+        "--identities=/etc/bayplan/trust/identities",
+        "--trusted-root=/etc/bayplan/trust/trusted_root.json",
         "--params=/etc/bayplan/params/params.yaml",
         "--owns=gpu-",
         "--refuse-conflicts",
@@ -671,6 +678,8 @@ def test_a_bundle_from_elsewhere_takes_the_place_of_an_archive(helm: Path) -> No
         item["path"]: maps["placement-bayplan-trust"][item["key"]] for item in volumes["trust"]["configMap"]["items"]
     } == {
         "allowed_signers": bundle["allowedSigners"],
+        "identities": bundle["identities"],
+        "trusted_root.json": bundle["trustedRoot"],
         "keys/release.pub": "PEM\n",
     }
     writable = [mount["name"] for mount in container_of(objects)["volumeMounts"] if not mount.get("readOnly")]

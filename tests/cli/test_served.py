@@ -44,6 +44,17 @@ def test_of_several_what_stands_behind_one_is_about_that_one() -> None:
     assert (one.trusted.keys, two.trusted.keys) == (("all.pub",), ("all.pub", "b.pub"))
 
 
+def test_identities_are_said_as_keys_are() -> None:
+    one, two = served(
+        *("--trusted-root", "root.json", "--bundle", "oci://host/a:1", "--owns", "a-", "--identities", "who"),
+        *("--identities", "whom", "--bundle", "oci://host/b:1", "--owns", "b-", "--key", "b.pub"),
+    )
+    assert one.trusted is not None
+    assert two.trusted is not None
+    assert (one.trusted.identities, one.trusted.roots) == (("who", "whom"), ("root.json",))
+    assert (two.trusted.identities, two.trusted.keys) == (None, ("b.pub",))
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -57,6 +68,12 @@ def test_of_several_what_stands_behind_one_is_about_that_one() -> None:
         ("--bundle A --previous A --rollout-bundle 25", "--previous `A` is given twice"),
         ("--bundle A --previous none --rollout-bundle 25", "none"),
         ("--bundle A --owns a- --bundle B --owns b- --poll 0", "--poll is a number of seconds above 0"),
+        ("--bundle A --identities who", "--identities: say with --trusted-root FILE whose certificates are believed"),
+        ("--bundle A --trusted-root root", "--trusted-root: say with --identities FILE who is trusted"),
+        (
+            "--trusted-root root --bundle A --owns a- --identities who --bundle B --owns b-",
+            "--trusted-root: say with --identities FILE who is trusted",
+        ),
         ("--bundle A --owns a- --bundle B --owns b- --params none.yaml", "--params `none.yaml` is no file"),
     ],
 )

@@ -127,3 +127,34 @@ def test_a_folder_is_no_archive(bayplan: Bayplan) -> None:
     ran = bayplan("sign", "folder", "--key", "release.pem")
     assert ran.status == 2
     assert "folder is no archive: `bayplan build` makes one; Git signs commits and tags itself" in ran.err
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--key", "release.pem", "--identity-token", "token"), "--identity-token goes with --keyless"),
+        (("--key", "release.pem", "--signing-config", "x"), "--signing-config goes with --keyless"),
+        (("--keyless", "--passphrase-env", "X"), "a passphrase goes with --key"),
+        (("--keyless", "--trusted-root", "x"), "--trusted-root and --signing-config go together"),
+        (("--keyless", "--identity-token", "gone"), "gone"),
+        (("--keyless", "--identity-token", "small-1.2.0.tar.gz"), "--identity-token `small-1.2.0.tar.gz` is no text"),
+        (
+            (
+                "--keyless",
+                "--identity-token",
+                "release.pub",
+                "--trusted-root",
+                "release.pub",
+                "--signing-config",
+                "release.pub",
+            ),
+            "--trusted-root `release.pub` is no JSON: Expecting value",
+        ),
+    ],
+)
+def test_what_an_identity_can_not_sign_is_said(bayplan: Bayplan, words: tuple[str, ...], told: str) -> None:
+    ran = bayplan("sign", "small-1.2.0.tar.gz", *words)
+    assert (ran.status, ran.out) == (2, "")
+    assert told in ran.err
+    assert not Path("small-1.2.0.tar.gz.sigstore.json").exists()

@@ -75,11 +75,15 @@ def test_a_folder_carries_no_signature(bayplan: Bayplan, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ((), "whom to trust is not said: --key for archives, --allowed-signers for repositories"),
+        ((), "whom to trust is not said: --key or --identities for archives, --allowed-signers for repositories"),
         (("--allowed-signers", "allowed", "--seen", "latest"), "--seen `latest` is no semantic version"),
         (("--key", "gone.pub"), "gone.pub can't be read: No such file or directory"),
         (("--key", "."), "bundle can't be read: it is a folder"),
-        (("--allowed-signers", "empty"), "there are no keys in what was given to trust"),
+        (("--identities", "allowed"), "--identities: say with --trusted-root FILE whose certificates are believed"),
+        (("--trusted-root", "allowed"), "whom to trust is not said: --key or --identities for archives"),
+        (("--identities", "allowed", "--trusted-root", "allowed"), "allowed is no trusted root: it is no JSON"),
+        (("--identities", "gone", "--trusted-root", "gone"), "gone can't be read: No such file or directory"),
+        (("--allowed-signers", "empty"), "there is nobody in what was given to trust"),
     ],
 )
 def test_what_can_not_be_looked_at_exits_2(

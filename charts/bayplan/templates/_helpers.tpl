@@ -108,6 +108,14 @@ sideEffects: {{ .Values.events | ternary "NoneOnDryRun" "None" }}
 {{- end }}
 {{- end }}
 
+{{/* Not empty if a bundle's values say whom to trust. */}}
+{{- define "bayplan.trusted" -}}
+{{- if ne (empty .identities) (empty .trustedRoot) }}
+{{- fail "identities and trustedRoot go together: who may sign, and whose certificates say who somebody is" }}
+{{- end }}
+{{- if or .keys .allowedSigners .identities }}yes{{ end }}
+{{- end }}
+
 {{/* The arguments that say which bundles, and what is asked of each; with `serves`, also how they are followed. */}}
 {{- define "bayplan.bundleArguments" -}}
 {{- range $i, $bundle := prepend (default list .root.Values.moreBundles) .root.Values.bundle }}
@@ -133,6 +141,10 @@ sideEffects: {{ .Values.events | ternary "NoneOnDryRun" "None" }}
 {{- end }}
 {{- if .allowedSigners }}
 - --allowed-signers=/etc/bayplan/trust{{ $at }}/allowed_signers
+{{- end }}
+{{- if .identities }}
+- --identities=/etc/bayplan/trust{{ $at }}/identities
+- --trusted-root=/etc/bayplan/trust{{ $at }}/trusted_root.json
 {{- end }}
 {{- with .signature }}
 - --signature={{ . }}
@@ -175,7 +187,7 @@ sideEffects: {{ .Values.events | ternary "NoneOnDryRun" "None" }}
   mountPath: /etc/bayplan/credentials{{ $at }}
   readOnly: true
 {{- end }}
-{{- if or .keys .allowedSigners }}
+{{- if include "bayplan.trusted" . }}
 - name: trust{{ $at }}
   mountPath: /etc/bayplan/trust{{ $at }}
   readOnly: true
@@ -206,13 +218,17 @@ sideEffects: {{ .Values.events | ternary "NoneOnDryRun" "None" }}
   secret:
     secretName: {{ .credentialsSecret }}
 {{- end }}
-{{- if or .keys .allowedSigners }}
+{{- if include "bayplan.trusted" . }}
 - name: trust{{ $at }}
   configMap:
     name: {{ include "bayplan.fullname" $ }}-trust{{ $at }}
     items:
       {{- if .allowedSigners }}
       - {key: allowed_signers, path: allowed_signers}
+      {{- end }}
+      {{- if .identities }}
+      - {key: identities, path: identities}
+      - {key: trusted_root.json, path: trusted_root.json}
       {{- end }}
       {{- range $name, $_ := .keys }}
       - {key: {{ printf "key.%s" $name }}, path: {{ printf "keys/%s" $name }}}

@@ -101,8 +101,11 @@ def test_a_signature_of_a_digest_is_read_as_it_was_made() -> None:
         (changed("mediaType", None), "`mediaType` is missing"),
         (changed("mediaType", 3), "`mediaType` is no text"),
         (changed("mediaType", "application/vnd.dev.sigstore.bundle+json;version=0.1"), "`mediaType` is `application"),
-        (changed("verificationMaterial", None), "by a certificate, not by a key"),
-        (changed("verificationMaterial", {"certificate": {"rawBytes": "AA=="}}), "by a certificate, not by a key"),
+        (changed("verificationMaterial", None), "expected one of `publicKey` and `certificate`"),
+        (
+            changed("verificationMaterial.certificate", {"rawBytes": "AA=="}),
+            "expected one of `publicKey` and `certificate`",
+        ),
         (changed("dsseEnvelope", None), "expected one of `dsseEnvelope` and `messageSignature`"),
         (changed("messageSignature", {}), "expected one of `dsseEnvelope` and `messageSignature`"),
         (changed("dsseEnvelope", []), "`dsseEnvelope.signatures` is missing"),
