@@ -8,6 +8,8 @@ must not be printed, a class stays a dataclass; `replace` takes both.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 from msgspec import Struct, field, structs
@@ -21,4 +23,17 @@ def replace(value: T, /, **changes: Any) -> T:
     """The same value with other fields. Raises TypeError for a field that it has not."""
     if isinstance(value, Struct):
         return structs.replace(value, **changes)
-    return dataclasses.replace(value, **changes)  # type: ignore[type-var]  # noqa: TID251
+    made_of: type[T] = value.__class__
+    names = _given(made_of)  # type: ignore[arg-type]
+    if changes.keys() <= names.keys():  # dataclasses.replace takes three times as long
+        return made_of(*[changes[name] if name in changes else getattr(value, name) for name in names])
+    wrong = next(name for name in changes if name not in names)
+    raise TypeError(f"{made_of.__name__} is not made with a field `{wrong}`")
+
+
+@cache
+def _given(of: type) -> Mapping[str, None]:
+    """The fields that a dataclass is made with, in their order. Each can be given by its place."""
+    fields = [each for each in dataclasses.fields(of) if each.init]
+    assert not any(each.kw_only for each in fields), of
+    return {each.name: None for each in fields}

@@ -12,7 +12,7 @@ from engine.decision.intent import TaintAnswers, Written, holds_already, tolerat
 from engine.decision.weigh import of_pools, ranks, room, wished
 from engine.evaluation import PolicyEvaluation, WeightedNodes
 from engine.names import PREFERRED, REQUIRED
-from engine.nodeselector import FALSE, Meter, Term, Terms, TooMany, parse_term
+from engine.nodeselector import FALSE, TRUE, Meter, Term, Terms, TooMany, parse_term
 from engine.placement import (
     COVERING,
     Identity,
@@ -59,7 +59,7 @@ def _writing(given: Given, met: Met, written: Written, answers: TaintAnswers) ->
     applied = written.applied
     if len(applied) == 1:
         return (applied[0].policy.name,)
-    names = {evaluation.policy.name for evaluation in applied if _narrows(given, evaluation)}
+    names = _narrowing(given, applied)
     rest = [one for one in applied if one.policy.name not in names and not one.policy.only_requires]
     if rest:
         pod = given.incoming.pod
@@ -73,6 +73,13 @@ def _writing(given: Given, met: Met, written: Written, answers: TaintAnswers) ->
                 names.add(evaluation.policy.name)
     # nobody narrows the pod, but those that say so together have ruled out pools that it does not name
     return names or {evaluation.policy.name for evaluation in applied if evaluation.nodes is not None}
+
+
+def _narrowing(given: Given, applied: Iterable[PolicyEvaluation]) -> set[str]:
+    """The policies that require what the pod does not ask for itself: any nodes but all, where it asks for none."""
+    if given.own_terms == TRUE:
+        return {one.policy.name for one in applied if one.nodes is not None and one.nodes.anywhere != TRUE}
+    return {one.policy.name for one in applied if _narrows(given, one)}
 
 
 def _narrows(given: Given, evaluation: PolicyEvaluation) -> bool:

@@ -99,6 +99,12 @@ def node_terms(nodes: NodeSet, pools: int, pool_index: PoolIndex, meter: Meter |
     if nodes.anywhere is not None:
         return nodes.anywhere
     groups = [(mask & pools, terms) for mask, terms in nodes.groups if mask & pools]
+    if len(groups) == 1 and groups[0][1] == TRUE:  # as most policies are
+        mask = groups[0][0]
+        if meter:
+            meter.spend(pool_index.price_of_selector(mask))
+        selected = pool_index.selector(mask)
+        return selected if len(selected) == 1 else simplify(selected, meter)
     if meter:
         meter.spend(sum(pool_index.price_of_selector(mask) for mask, _ in groups))
     parts = [both(pool_index.selector(mask), terms, meter) for mask, terms in groups]

@@ -128,12 +128,13 @@ class Inputs:
 
     def decide(self, tree: Tree) -> Verdict:
         """The verdict on an expression; one that can't be computed is an error in it. Raises BudgetExceeded."""
+        if isinstance(tree, Leaf):
+            number = tree.number
+            verdict = self.pool_facts.settled.get(number) or self.seen.get(number)
+            if verdict is None:
+                verdict = self.seen[number] = _leaf(tree, self)
+            return verdict
         match tree:
-            case Leaf():
-                verdict = self.pool_facts.settled.get(tree.number) or self.seen.get(tree.number)
-                if verdict is None:
-                    verdict = self.seen[tree.number] = _leaf(tree, self)
-                return verdict
             case Not():
                 return invert(self.decide(tree.inner))
             case Both():

@@ -129,7 +129,8 @@ class LabelStates(NamedTuple):
         """
         if self.others:
             return [_presence(key, self) + _listed(key, "NotIn", _excluded(self))]
-        lists = [_listed(key, "In", [value for value in self.odd if not _within(value, self.spans)])]
+        outside = [value for value in self.odd if not _within(value, self.spans)] if self.spans else self.odd
+        lists = [_listed(key, "In", outside)]
         for low, high in self.spans:
             odd = [value for value in self.odd if _within(value, ((low, high),))]
             lists += [
