@@ -32,6 +32,8 @@ def begins(path: Path, magic: bytes) -> bool:
 def opened(path: Path) -> tuple[BinaryIO, str]:
     """A file to read and to seek in, and what of it could not be unpacked, if so. Raises OSError, UnusableError."""
     if path == STANDARD_INPUT:
+        if sys.stdin is None:  # closed by `<&-`
+            raise UnusableError("standard input is closed")
         file, _ = _laid_out(sys.stdin.buffer, path)
     elif path.is_file():
         file = open(path, "rb")  # noqa: SIM115 - for who reads it

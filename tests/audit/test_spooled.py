@@ -86,3 +86,9 @@ def test_what_is_packed_well_has_an_end(tmp_path: Path, monkeypatch: pytest.Monk
 def test_what_is_not_there_is_an_error_of_the_system(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         opened(tmp_path / "nowhere")
+
+
+def test_a_closed_standard_input_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UnusableError, match="standard input is closed"):
+        opened(STANDARD_INPUT)

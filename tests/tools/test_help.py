@@ -19,6 +19,7 @@ def test_a_tool_says_what_it_does(tool: str, option: str, status: int) -> None:
     """A mutation run would take longer than the time that is given; what is written is seen by its time."""
     written = [
         ROOT / "docs" / "functions.md",
+        ROOT / "docs" / "report-flow.png",
         ROOT / "engine" / "language" / "table.json",
         ROOT / "engine" / "pods" / "pod_types.py",
         ROOT / "engine" / "program" / "kubernetes_types.py",

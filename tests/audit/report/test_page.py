@@ -96,6 +96,7 @@ def test_what_pools_are_asked_for_is_the_summarys() -> None:
         (line,) = [one for one in page.lines if re.match(rf"\| {load.pool}( |$)", one) and one.count("|") == 10]
         assert all(note in line for note in load.notes)
         assert f"| {load.nodes:,} |" in line
+    assert "the others go where, of the pools that are left to them, most room is." in page.text
     drifting = sum(one.pods for one in whole.drifts)
     assert (
         f"{drifting:,} pods of {len(whole.drifts)} workloads run now where they would not be let any more" in page.text
