@@ -30,7 +30,7 @@ UNREADABLE = "unreadable"
 """The rule of a file that could not be read: what is wrong with the disk, not with the bundle."""
 NOT_OWNED = "not-owned"
 """No rule of `check`: whose a name is says who serves the bundle."""
-LIMITS = frozenset(("oversize", "too-many-files", "too-large"))
+LIMITS = frozenset(("oversize", "too-many-files", "too-large", "too-much-to-read"))
 
 
 class StepFailedError(Exception):

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.bundle import Bundle, Case, Test
 from engine.decision import Decider, Decision
-from engine.documents import BundleError, Manifest, Problem, Source, Span, parse_manifests
+from engine.documents import BundleError, Manifest, Problem, Reading, Source, Span, parse_manifests
 from engine.names import PREFERRED, REQUIRED
 from engine.pods import IncomingPod, pods_from_documents
 from engine.pools import Inventory, inventory_from_documents
@@ -75,9 +75,9 @@ def run_tests(
                 yield run_case(test, case, decider, incoming_pods(bundle, test, case))
 
 
-def inventory_of(bundle: Bundle, test: Test) -> Inventory:
-    """The pools of a test. Raises BundleError or RequestError."""
-    return inventory_from_documents([one for name in test.pools for one in _manifests(bundle, name)])
+def inventory_of(bundle: Bundle, test: Test, reading: Reading | None = None) -> Inventory:
+    """The pools of a test. Raises BundleError, also once `reading` is spent, or RequestError."""
+    return inventory_from_documents([one for name in test.pools for one in _manifests(bundle, name, reading)])
 
 
 def incoming_pods(bundle: Bundle, test: Test, case: Case) -> tuple[IncomingPod, ...]:
@@ -109,9 +109,9 @@ def _typed(given: Mapping[str, Json], kind: str = "Pod") -> dict[str, Json]:
     return {"apiVersion": "v1", "kind": kind, **given}
 
 
-def _manifests(bundle: Bundle, name: str) -> tuple[Manifest, ...]:
+def _manifests(bundle: Bundle, name: str, reading: Reading | None = None) -> tuple[Manifest, ...]:
     source = bundle.source(name) or Source(name, "")
-    documents, problems = parse_manifests(source)
+    documents, problems = parse_manifests(source, reading=reading)
     if problems:
         raise BundleError(problems)
     return documents

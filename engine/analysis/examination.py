@@ -52,7 +52,7 @@ from engine.analysis.tolerance import failing_tolerations
 from engine.analysis.unseen import KnownLabels, unseen_labels
 from engine.bundle import Bundle, Policy
 from engine.decision import Decider
-from engine.documents import Excerpt, Problem, ordered, parse_manifests
+from engine.documents import BundleError, Excerpt, Problem, Reading, ordered, parse_manifests
 from engine.language import Has, Ident, Select, free_names, parse, walk
 from engine.pools import Inventory, inventory_from_documents
 from engine.program import CompiledPolicy, Program
@@ -73,13 +73,18 @@ class Examination(Struct, frozen=True):
 def inventories_of(bundle: Bundle) -> tuple[tuple[str, Inventory], ...]:
     """The inventories of a bundle by name: files as its tests put them together, and those under `pools` besides.
 
-    Raises BundleError or RequestError for a file that can't be used.
+    Raises BundleError or RequestError for a file that can't be used, BundleError also where they hold too much in all.
     """
-    setups = {test.pools: inventory_of(bundle, test) for test in bundle.tests if test.pools}
+    reading = Reading()
+    by_files = {test.pools: test for test in bundle.tests if test.pools}
+    setups = {pools: inventory_of(bundle, test, reading) for pools, test in by_files.items()}
     named = {name for files in setups for name in files}
     for source in bundle.sources:
         if source.name.startswith("pools/") and source.name not in named:
-            setups[(source.name,)] = inventory_from_documents(parse_manifests(source)[0])
+            documents, problems = parse_manifests(source, reading=reading)
+            if reading.spent:
+                raise BundleError(problems)
+            setups[(source.name,)] = inventory_from_documents(documents)
     return tuple((", ".join(files), inventory) for files, inventory in sorted(setups.items()))
 
 

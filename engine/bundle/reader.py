@@ -21,6 +21,7 @@ from engine.documents import (
     Problem,
     Problems,
     Read,
+    Reading,
     Scalar,
     Source,
     Span,
@@ -37,6 +38,8 @@ from engine.struct import Struct, replace
 KINDS = ("Bundle", "PlacementPolicy", "PlacementTest")
 POOLS = "pools/"
 GROUP = f"{API_VERSION.partition('/')[0]}/"
+MAX_TOLD = 100
+"""Problems that are told of files of which there is too much."""
 LEAVE_OUT = "if it is not of the bundle, name it in `.bayplanignore`"
 POLICY_EFFECTS = (
     "require",
@@ -193,10 +196,12 @@ def parse_bundle(files: Mapping[str, str]) -> tuple[Bundle | None, tuple[Problem
     if none does.
     """
     sources = tuple(Source(name, files[name]) for name in sorted(files))
-    found = _Found([])
+    found, reading = _Found([]), Reading()
     for source in sources:
         if not source.name.startswith(POOLS):
-            _read_file(source, found)
+            _read_file(source, found, reading)
+        if reading.spent:
+            return None, _too_much(found)
     found.bundles.sort(key=lambda one: "/" in one[1].source.name)
     if found.bundles and "/" in found.bundles[0][1].source.name:
         return None, (_holds_bundles(sources, found.bundles),)
@@ -215,6 +220,13 @@ def parse_bundle(files: Mapping[str, str]) -> tuple[Bundle | None, tuple[Problem
     return bundle, ordered(found.problems)
 
 
+def _too_much(found: _Found) -> tuple[Problem, ...]:
+    """That files hold too much, and a part of what else is wrong with them: to tell all would take too long."""
+    told = [*found.problems, *(problem for stray in found.strays for problem in stray.problems)]
+    said = [problem for problem in told if problem.rule == "too-much-to-read"]
+    return ordered([*told[:MAX_TOLD], *(problem for problem in said if problem not in told[:MAX_TOLD])])
+
+
 def _holds_bundles(sources: Sequence[Source], bundles: Sequence[tuple[str, Span, Read]]) -> Problem:
     """That a folder is no bundle, for bundles are in it."""
     folders = sorted({span.source.name.rpartition("/")[0] for _, span, _ in bundles})
@@ -229,8 +241,11 @@ def _own_place(name: str) -> bool:
     return len(path.parts) == 1 or path.parts[0] in ("policies", "tests")
 
 
-def _read_file(source: Source, found: _Found) -> None:
-    documents, problems = parse_documents(source)
+def _read_file(source: Source, found: _Found, reading: Reading) -> None:
+    documents, problems = parse_documents(source, reading=reading)
+    if reading.spent:
+        found.problems += problems
+        return
     if any(map(_is_ours, documents)):
         _take_file(documents, problems, found)
     else:

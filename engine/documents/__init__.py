@@ -9,7 +9,7 @@ with a request or an object.
 Start with `source.py` and `problems.py`, then `composer.py` (YAML) and `shapes.py` (tables of fields).
 """
 
-from engine.documents.composer import oversize, parse_documents
+from engine.documents.composer import Reading, oversize, parse_documents
 from engine.documents.manifests import Manifest, parse_manifests
 from engine.documents.problems import BundleError, Problem, RequestError, did_you_mean, ordered
 from engine.documents.quantity import nanos, parse_quantity, spelled, written
@@ -67,6 +67,7 @@ __all__ = [
     "Problem",  # one thing that is wrong in a bundle, with its place
     "Problems",  # the list that Shapes append to
     "Read",  # the fields of a record by name, as far as they were not refused
+    "Reading",  # how much may still be read of a bundle's files
     "RequestError",  # a request or object that can't be used: field path and message
     "Scalar",  # a scalar: its characters, how it was written, its place
     "Shape",  # a function that reads a Value, or gives BAD and appends a Problem

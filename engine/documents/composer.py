@@ -27,21 +27,43 @@ MAX_CHARACTERS = 1 << 20
 MAX_DEPTH = 64
 MAX_SKIPPED = 200
 """Levels of nesting that are read, and that are read over for the sake of what follows."""
+MAX_READ = 400_000
+"""What the files of a bundle may hold together: values, keys and ends of maps and lists. Two to three seconds."""
+PROBLEM = 10
+"""Something that is wrong takes as much as so many of these, to be told."""
 MAX_ALIASED = 100_000
 """Values that aliases may add to a file of manifests, all together."""
 
 
-def parse_documents(source: Source, limit: int = MAX_CHARACTERS) -> tuple[tuple[Value, ...], tuple[Problem, ...]]:
+@dataclass(slots=True)
+class Reading:
+    """How much may still be read of files, counted as `MAX_READ` is; `left` is below zero once that was too much."""
+
+    left: int = MAX_READ
+
+    @property
+    def spent(self) -> bool:
+        return self.left < 0
+
+
+def parse_documents(
+    source: Source, limit: int = MAX_CHARACTERS, reading: Reading | None = None
+) -> tuple[tuple[Value, ...], tuple[Problem, ...]]:
     """The documents of one file of a bundle, empty ones left out, and everything that is wrong with them as YAML.
 
     What is refused (a duplicate, an alias) is left out, so that reading can go on; after a syntax error nothing more is
-    read. `limit` is in characters.
+    read, nor once `reading` is spent. `limit` is in characters.
     """
     problems = unreadable(source, limit)
     if problems:
         return (), problems
-    composer = Composer(source, strict=True)
-    return composer.compose(), ordered([*composer.problems, *_hidden_characters(source)])
+    composer = Composer(source, strict=True, reading=reading or Reading())
+    documents, told = composer.compose(), composer.problems
+    for problem in _hidden_characters(source):
+        if not composer.affords(PROBLEM, problem.span.start):
+            break
+        told.append(problem)
+    return documents, ordered(told)
 
 
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
@@ -76,6 +98,9 @@ def oversize(source: Source, size: str, limit: str) -> Problem:
     return Problem("oversize", f"the file is too large: {size}", Span(source, 0, 0), f"at most {limit}")
 
 
+_MOST = f"at most {MAX_READ:,} values, keys and ends of maps and lists in all files, and fewer where much is wrong"
+
+
 @dataclass(slots=True)
 class _Open:
     """A collection whose end has not been seen."""
@@ -90,11 +115,14 @@ class _Open:
 
 @dataclass(slots=True)
 class Composer:
-    """Makes values of one source's events; `problems` is what is wrong so far. `strict` is for a bundle's files."""
+    """Makes values of one source's events; `problems` is what is wrong so far. `strict` is for a bundle's files.
+    `reading` is what may be read of it, all where there is none.
+    """
 
     source: Source
     strict: bool
     problems: list[Problem] = field(default_factory=list)
+    reading: Reading | None = None
     _stack: list[_Open] = field(default_factory=list)
     _documents: list[Value] = field(default_factory=list)
     _anchors: dict[str, Value] = field(default_factory=dict)
@@ -107,12 +135,30 @@ class Composer:
         try:
             # scanning takes time in proportion to the square of the depth
             while self._too_deep < MAX_SKIPPED and loader.check_event():
-                self._take(loader.get_event())
+                event = loader.get_event()
+                if not self.affords(1, event.start_mark.index):
+                    break
+                self._take(event)
         except yaml.MarkedYAMLError as error:
             self.problems.append(_syntax_problem(self.source, error))
         finally:
             loader.dispose()
         return tuple(self._documents)
+
+    def affords(self, count: int, at: int) -> bool:
+        """Whether so much more may be read; that it is too much is told once, of the place that was reached."""
+        reading = self.reading
+        if reading is None:
+            return True
+        if reading.spent:
+            return False
+        reading.left -= count
+        if reading.left >= 0:
+            return True
+        message = "there is too much in the files up to here to be read together"
+        hint = "make two bundles of it, or name what is not of it in `.bayplanignore`"
+        self.problems.append(Problem("too-much-to-read", message, Span(self.source, at, at + 1), _MOST, hint))
+        return False
 
     def _take(self, event: Any) -> None:
         kind = type(event)
@@ -139,7 +185,8 @@ class Composer:
         return Span(self.source, start, end)
 
     def _problem(self, rule: str, message: str, span: Span, expected: str = "", hint: str = "") -> None:
-        self.problems.append(Problem(rule, message, span, expected, hint))
+        if self.affords(PROBLEM, span.start):
+            self.problems.append(Problem(rule, message, span, expected, hint))
 
     def _properties(self, event: Any) -> int:
         """Refuses or takes what stands before a value, and gives the place where the value itself begins."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from engine.documents.composer import Composer, unreadable
+from engine.documents.composer import Composer, Reading, unreadable
 from engine.documents.places import end_of_match
 from engine.documents.problems import Problem, ordered
 from engine.documents.scalars import kubectl
@@ -30,10 +30,13 @@ class Manifest(Struct, frozen=True):
         return self.value or next(iter(Composer(self.source, strict=False).compose()), None)
 
 
-def parse_manifests(source: Source, limit: int = MAX_MANIFESTS) -> tuple[tuple[Manifest, ...], tuple[Problem, ...]]:
+def parse_manifests(
+    source: Source, limit: int = MAX_MANIFESTS, reading: Reading | None = None
+) -> tuple[tuple[Manifest, ...], tuple[Problem, ...]]:
     """The documents of a file of Kubernetes manifests, YAML or JSON (or JSON objects one after the other).
 
-    They are read as kubectl reads them: anchors, aliases, merge keys and keys that are numbers may occur.
+    They are read as kubectl reads them: anchors, aliases, merge keys and keys that are numbers may occur. What is YAML
+    is counted, where `reading` is given.
     """
     problems = unreadable(source, limit)
     if problems:
@@ -41,7 +44,7 @@ def parse_manifests(source: Source, limit: int = MAX_MANIFESTS) -> tuple[tuple[M
     objects = _json_objects(source.text)
     if objects is not None:
         return tuple(Manifest(source, data) for data in objects), ()
-    composer = Composer(source, strict=False)
+    composer = Composer(source, strict=False, reading=reading)
     return tuple(Manifest(source, manifest(value), value) for value in composer.compose()), ordered(composer.problems)
 
 

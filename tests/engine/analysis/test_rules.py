@@ -26,6 +26,7 @@ from engine.analysis.revisions import Version, revised
 from engine.analysis.versioning import unraised_version
 from engine.bundle import Bundle, parse_bundle
 from engine.documents import BundleError, Problem, Source, ordered
+from engine.documents.composer import MAX_READ
 from engine.language.parser import MAX_LENGTH, MAX_NESTING
 from engine.pools import inventory_problems
 from engine.program import compile_bundle
@@ -121,6 +122,10 @@ def _too_much_work(root: Path) -> None:
     _write(root, "policies/example.yaml", f"{POLICY}  deny:\n{''.join(denied)}")
 
 
+def _too_much_to_read(root: Path) -> None:
+    _write(root, "bundle.yaml", f"{BUNDLE}  params: {{x: [{'{}, ' * (MAX_READ // 2)}]}}\n")
+
+
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
 
 
@@ -150,6 +155,7 @@ BUILT: dict[str, Callable[[Path], None]] = {
     "too-deep": lambda root: _write(root, "bundle.yaml", BUNDLE + f"    deep: {'[' * 65}{']' * 65}\n"),
     "too-large": _too_large,
     "too-many-files": _too_many_files,
+    "too-much-to-read": _too_much_to_read,
     "too-much-work": _too_much_work,
     "unreadable": lambda root: (root / "policies/gone.yaml").symlink_to("away.yaml"),
     "yaml-character": lambda root: _write(root, "policies/example.yaml", DENY.replace("has", "ha\bs")),

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.documents.composer import MAX_DEPTH, parse_documents
+from engine.documents.composer import MAX_DEPTH, MAX_READ, PROBLEM, Reading, parse_documents
 from engine.documents.source import Source
 from engine.documents.tree import List, Map, plain
 from tests.engine.documents.reading import problems_of, read
@@ -116,3 +116,25 @@ def test_no_text_breaks_the_reader(text: str) -> None:
     for problem in problems:
         assert 0 <= problem.span.start <= problem.span.end <= len(text)
         assert str(problem)
+
+
+# How much is read
+
+
+def test_files_are_read_until_it_is_too_much_and_that_is_told_once() -> None:
+    reading = Reading(1_000)
+    documents, problems = parse_documents(Source("a.yaml", "x: [" + "{}, " * 400 + "]"), reading=reading)
+    assert (len(documents), problems, reading.spent) == (1, (), False)
+    documents, problems = parse_documents(Source("b.yaml", "x: 1\ny:\n" + "- {}\n" * 400), reading=reading)
+    (problem,) = problems
+    assert (problem.rule, problem.span.source.name, documents) == ("too-much-to-read", "b.yaml", ())
+    assert problem.span.line > 50
+    assert parse_documents(Source("c.yaml", "x: 1"), reading=reading) == ((), ())
+    assert reading.spent
+
+
+@pytest.mark.parametrize("line", [" k: 1\n", " ? x\n", " - &a x\n", " - \u200b\n", " [a]: x\n", "- !a x\n"])
+def test_what_is_wrong_is_told_as_long_as_it_does_not_take_too_long(line: str) -> None:
+    _, problems = parse_documents(Source("a.yaml", "a:\n" + line * 60_000))
+    assert len(problems) <= MAX_READ // PROBLEM + 2
+    assert "too-much-to-read" in {each.rule for each in problems}
