@@ -150,8 +150,11 @@ def _replicas(args: argparse.Namespace) -> list[Replica]:
 
 def _token(path: str) -> str:
     try:
-        return Path(path).read_text().strip()
+        token = Path(path).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(
             f"--token-file `{path}` can't be read: {getattr(error, 'strerror', None) or 'it is no text'}"
         ) from error
+    if not (token.isascii() and token.isprintable()):
+        raise CommandError(f"--token-file `{path}` holds no token: expected one line of ASCII")
+    return token

@@ -106,3 +106,7 @@ def test_what_is_no_webhook_is_told(bayplan: Bayplan, odd: str, tmp_path: Path) 
         assert (ran.status, f"`{url}` is no address of a plain port" in ran.err) == (2, True)
     ran = bayplan("status", "--url", odd, "--token-file", str(tmp_path / "none"))
     assert (ran.status, "can't be read: No such file or directory" in ran.err) == (2, True)
+    for text in ("one\ntwo", "one\x00", "é"):
+        (tmp_path / "token").write_text(text)
+        ran = bayplan("status", "--url", odd, "--token-file", str(tmp_path / "token"))
+        assert (ran.status, "holds no token: expected one line of ASCII" in ran.err) == (2, True)
