@@ -1,9 +1,9 @@
 """Signatures without a key that lasts: by a certificate that an authority (Fulcio) gave to an identity for minutes.
 
 All of `sigstore` is here, which is an extra of the package. It is imported where a certificate is to be verified or a
-signature to be made, for that takes a quarter of a second and 50 MiB. To verify, nobody is asked: a trusted root (a
-file) says whose certificates, logs and timestamps are believed. A certificate counts for the time at which a log or a
-timestamp authority saw the signature, and must be in the log.
+signature to be made, for that takes 0.2 s and tens of MiB. To verify, nobody is asked: a trusted root (a file) says
+whose certificates, logs and timestamps are believed. A certificate counts for the time at which a log or a timestamp
+authority saw the signature, and must be in the log.
 """
 
 from __future__ import annotations
