@@ -21,6 +21,8 @@ MAX_IGNORE = 1 << 16
 """Bytes of a `.bayplanignore`."""
 
 
+_PLAIN = re.compile(r"#.*|(?:/?[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?)?")
+_FEW = 16
 _ANY_FOLDER = re.compile(r"(?<![^/!])\*\*/$")
 
 
@@ -80,10 +82,29 @@ def _is_pattern(line: str) -> bool:
 
 def _matcher(lines: Iterable[str]) -> Callable[[str], bool]:
     """Whether patterns name a path, the last word first. Raises ValueError. In linear time, whatever they are."""
+    lines = tuple(lines)
+    if len(lines) <= _FEW and all(map(_PLAIN.fullmatch, lines)):
+        return _by_name(tuple(line for line in lines if line and not line.startswith("#")))
     from pathspec import GitIgnoreSpec  # few bundles need it, and it takes long to import
 
     folders_only = (_ANY_FOLDER.sub("**/*/", line) for line in lines)  # what Git makes of it, and pathspec does not
     return GitIgnoreSpec.from_lines(folders_only, backend="re2").match_file
+
+
+def _by_name(patterns: tuple[str, ...]) -> Callable[[str], bool]:
+    """The same of a few names of files and folders, which is what most bundles have."""
+    rooted = tuple(f"/{one.strip('/')}/" for one in patterns if "/" in one[:-1] and not one.endswith("/"))
+    rooted_folders = tuple(f"/{one.strip('/')}/" for one in patterns if "/" in one[:-1] and one.endswith("/"))
+    names = tuple(f"/{one}/" for one in patterns if "/" not in one)
+    folders = tuple(f"/{one}" for one in patterns if one.find("/") == len(one) - 1)
+
+    def named(path: str) -> bool:
+        begun, ended = f"/{path}", f"/{path}/"
+        if begun.startswith(rooted_folders) or ended.startswith(rooted):
+            return True
+        return any(one in begun for one in folders) or any(one in ended for one in names)
+
+    return named
 
 
 def _unreadable(source: Source, number: int) -> Problem:

@@ -66,6 +66,25 @@ def test_a_folder_that_is_left_out_need_not_be_looked_into() -> None:
     assert said.enters("web")
 
 
+SEGMENTS = st.sampled_from(["a", "b", "a.b", "ab", "-", "_a"])
+PLAIN = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["", "/"]),
+    st.lists(SEGMENTS, min_size=1, max_size=3).map("/".join),
+    st.sampled_from(["", "/"]),
+)
+
+
+@given(
+    st.lists(PLAIN, max_size=3), st.lists(SEGMENTS, min_size=1, max_size=4).map("/".join), st.sampled_from(["", "/"])
+)
+@examples(300)
+def test_plain_names_mean_what_they_mean_among_patterns(lines: list[str], path: str, end: str) -> None:
+    """A pattern beside them that names nothing here makes the library read them."""
+    plain, patterns = membership("\n".join(lines).encode()), membership("\n".join([*lines, "[x]y"]).encode())
+    assert plain.named(path + end) == patterns.named(path + end)
+
+
 def test_what_can_not_be_read_is_told_by_line() -> None:
     with pytest.raises(BundleError) as caught:
         membership(b"a\n!\nb\n\\\n")
