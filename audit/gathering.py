@@ -7,7 +7,6 @@ the pods. Who gathers may be several processes: what they met is put together in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -16,6 +15,7 @@ from audit.folding import BARE, Controller, Fold, Pod, pod_of, read_pod
 from audit.selection import Selection
 from engine.documents import RequestError
 from engine.pods import namespace_of, unlisted
+from engine.struct import Struct, field
 
 Json = Mapping[str, Any]
 Order = tuple[int, int]
@@ -25,8 +25,7 @@ FINISHED = ("Succeeded", "Failed")
 _objects = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-@dataclass(slots=True)
-class Kind:
+class Kind(Struct):
     """Pods of which the same is decided: an example (as JSON, if it came so), its place in messages, the names of all
     by their node, and when the youngest was created, RFC 3339."""
 

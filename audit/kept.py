@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -19,6 +18,7 @@ from engine.bundle import Bundle
 from engine.decision import Decider, Decision, outcome_of, title
 from engine.pods import IncomingPod, Owner, without_environment
 from engine.pools import Inventory
+from engine.struct import Marked
 
 LEVEL = 1
 """How hard zlib tries: its first level takes three fifths of the room away, in a few microseconds."""
@@ -66,16 +66,17 @@ class BundleText(NamedTuple):
     overrides: str
 
 
-@dataclass(frozen=True, slots=True)
-class KeptDecision:
+class KeptDecision(Marked, frozen=True):
     """A decision that was made, as JSON, and what it was about.
 
     `incoming` is None where the pod was too large to be kept. `blind` are the policies that may read what was not kept
     of the pod.
     """
 
+    unprinted = ("incoming",)
+
     decision: Mapping[str, Json]
-    incoming: IncomingPod | None = field(repr=False)
+    incoming: IncomingPod | None
     blind: tuple[str, ...] = ()
 
 

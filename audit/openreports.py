@@ -15,7 +15,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -23,6 +22,7 @@ from audit.findings import Finding, PolicyPart, Workload
 from audit.words import what_happens
 from engine.bundle import BUNDLE_LABEL
 from engine.documents import printable
+from engine.struct import Struct
 
 Json = Mapping[str, Any]
 Result = Literal["fail", "error", "warn", "skip", "pass"]
@@ -53,8 +53,7 @@ class Fares(NamedTuple):
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What is to be said of a workload: results without timestamps, what hurts most first, and how many there are of
     each kind; `left_out` are those that there is no room for, which are counted with them."""
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from audit.findings import Finding, Following, Spread, Workload
@@ -25,7 +24,7 @@ from engine.documents import Manifest
 from engine.nodeselector import TRUE, Terms, TooMany
 from engine.placement import own
 from engine.pods import MIRROR, IncomingPod, incoming_of
-from engine.struct import replace
+from engine.struct import Struct, field, replace
 
 Json = Mapping[str, Any]
 
@@ -35,8 +34,7 @@ GENERATIONS = 4
 """So many controllers behind a pod are looked at."""
 
 
-@dataclass(slots=True)
-class Row:
+class Row(Struct):
     """A finding with its pods: how many run, how many of them in which pool, and the names of those where they would
     not be let any more, by pool. An empty name is of nodes of no pool. `now` and `after` are what `loads_of` says of
     them.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -24,7 +23,7 @@ from engine.decision import Decider, Decision
 from engine.documents import BundleError
 from engine.pools import Inventory, Pool
 from engine.program import Program, compile_bundle
-from engine.struct import replace
+from engine.struct import Marked, replace
 
 Verdict = Literal["same", "other", "uncertain"]
 """It comes to the same; to something else; or to something else because of what was not kept of the pod, perhaps."""
@@ -60,15 +59,16 @@ class CompiledBundle(NamedTuple):
     program: Program
 
 
-@dataclass(frozen=True, slots=True)
-class StoredDecision:
+class StoredDecision(Marked, frozen=True):
     """A kept decision with where it was made, as far as that is kept: `decider` is None where the bundle is not."""
+
+    unprinted = ("decider", "bundles", "inventory")
 
     named: Named
     kept: KeptDecision
-    decider: Decider | None = field(repr=False)
-    bundles: tuple[CompiledBundle, ...] = field(repr=False)
-    inventory: Inventory = field(repr=False)
+    decider: Decider | None
+    bundles: tuple[CompiledBundle, ...]
+    inventory: Inventory
     settings: Mapping[str, Any]
 
     def again(self, decider: Decider | None = None) -> Decision:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from cli.errors import CommandError
@@ -22,13 +21,15 @@ from delivery import (
     read_address,
     source_of,
 )
+from engine.struct import Marked
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(Marked, frozen=True):
     """An archive as bytes, what its manifest says, and what signs it, if it was one already."""
 
-    data: bytes = field(repr=False)
+    unprinted = ("data",)
+
+    data: bytes
     manifest: Manifest
     attestation: bytes = b""
 

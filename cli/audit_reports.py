@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from audit import Finding, Workload, outdated, own_labels, reports_of, workload_in, worth_telling
 from cli.errors import CommandError
 from cli.terminal import amount, progress
+from engine.struct import Struct
 
 if TYPE_CHECKING:
     from cluster import InCluster, Reports
@@ -20,8 +20,7 @@ MOST_TOLD = 3
 """Refusals that are told one by one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(Struct, frozen=True):
     """What an audit has looked at: the kinds of workloads of a cluster by path, version and name; the namespaces, one
     that is empty for all; whether only at `some` of the pods there; and kinds that it was `refused`."""
 

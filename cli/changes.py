@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from audit import MOVE_OUTCOMES, Move, unified
@@ -11,13 +10,13 @@ from cli.terminal import BOLD, FAINT, GREEN, RED, amount, styled, table
 from engine.analysis import SAID, Example, PolicyChange, Revisions, bumped, is_enough
 from engine.decision import Decision
 from engine.pods import without_environment
+from engine.struct import Struct
 
 MAX_LINES = 24
 """Lines of a difference between two pods that are shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """Two revisions, and what becomes of `pods` of which it was asked, None where it was not."""
 
     revisions: Revisions

@@ -23,7 +23,6 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from cli.errors import CommandError, UnsoundError
@@ -57,11 +56,10 @@ from engine.analysis import (
 from engine.documents import BundleError, Problem, ordered
 from engine.pools import Inventory
 from engine.program import compile_bundle
-from engine.struct import replace
+from engine.struct import Struct, field, replace
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What was found in one bundle; `revision` is empty where there is no telling what bundle it is."""
 
     path: Place

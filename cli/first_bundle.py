@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from textwrap import indent
 from typing import Any
 
@@ -18,6 +17,7 @@ from engine.names import PREFERRED, REQUIRED
 from engine.pods import pods_from_documents
 from engine.pools import Inventory, inventory_from_documents
 from engine.program import Program, compile_bundle
+from engine.struct import Struct
 
 WISH = 50
 """The weight of what is preferred."""
@@ -119,8 +119,7 @@ spec:
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """What a first bundle is about: pools, and the file that has them, with its text and what is read from it.
 
     Of an `example` nothing is required, for it is not known where it will be used.
@@ -150,8 +149,7 @@ def _inventory(file: str, text: str) -> Inventory:
     return inventory_from_documents(parse_manifests(Source(file, text))[0])
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """One idea as a bundle: required, or only preferred."""
 
     name: str

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from cli.pools import LOGICAL
 from engine.pools import HARD_EFFECTS, NODE_WORDS, POOL_FIELDS, Inventory, Taint, capacity_types, is_own_label
+from engine.struct import Struct
 
 ZONE = POOL_FIELDS["zones"]
 MOST = 5
@@ -35,8 +35,7 @@ class Idea(NamedTuple):
     firm: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """Nodes that are alike: those of a pool, or one of no pool.
 
     `labels` has the values that each label may have. Of a kind that `grows` there may be more than `nodes`: nobody has
@@ -49,7 +48,7 @@ class Kind:
     nodes: int
     grows: bool
     gpus: int | None = None
-    capacity_types: Sequence[str] = field(default=())
+    capacity_types: Sequence[str] = ()
 
     def takes(self, tolerated: str = "") -> bool:
         """Whether there are nodes for a pod that tolerates taints with this key and no others, or may be."""

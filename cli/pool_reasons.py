@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from cli.errors import CommandError
 from cli.terminal import wrapped
 from engine.decision import Decider, Decision, Exclusion, listed, why_not
 from engine.documents import did_you_mean
+from engine.struct import Struct
 
 NOT_OUT = "it is not out, the pod may go there"
 
 
-@dataclass(frozen=True, slots=True)
-class PoolReasons:
+class PoolReasons(Struct, frozen=True):
     """The question: which pools are asked about by name, and whether all that are out are."""
 
     decider: Decider

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +16,7 @@ from cli.terminal import BOLD, coloured, styled, wrapped
 from engine.decision import Decision, described_pod, listed, marks_on, placing_policies
 from engine.documents import Manifest, RequestError, Source
 from engine.pods import IncomingPod, pods_from_documents
+from engine.struct import Struct
 
 Json = Mapping[str, Any]
 KINDS = {
@@ -31,8 +31,7 @@ PREFIXES = ("pod/", "pods/", "po/")
 """How `kubectl` lets a pod's name begin."""
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(Struct, frozen=True):
     """A pod as it is, as it was asked for, and who says how that was (in words, empty where nobody does). `created` is
     the pod as it is, with the API server's defaults, before it was bound.
 

@@ -15,14 +15,12 @@ is asked for again every few seconds, for it may appear; one that vanishes takes
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import math
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -61,8 +59,7 @@ class Timing(Struct, frozen=True):
     """How long nobody waits any more for a custom resource that can't be listed, and never was."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kind(Generic[T]):
+class Kind(Struct, Generic[T], frozen=True):
     """A kind of objects: where they are listed, and how one of them becomes what is kept of it.
 
     `others` are the paths of older versions of its API, looked at where the first is not there. Of an `optional` kind
@@ -76,7 +73,7 @@ class Kind(Generic[T]):
     keep: Callable[[Any], T]
     others: tuple[str, ...] = ()
     optional: bool = False
-    query: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
     page: int = 0
 
     @property

@@ -14,7 +14,6 @@ import os
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from delivery import tar
@@ -25,6 +24,7 @@ from delivery.fingerprint import Fingerprint, fingerprint_of
 from delivery.folder import MAX_BUNDLE, MAX_FILE, MAX_FILES
 from delivery.membership import Membership
 from engine.documents import API_VERSION, Map, Scalar, Source, Value, parse_documents, printable
+from engine.struct import Marked, field
 
 MANIFEST = ".manifest.json"
 """The first file of an archive; hidden, and so never a bundle's own."""
@@ -43,19 +43,20 @@ LEAVE_OUT = "leave out what is not of the bundle, in `.bayplanignore`"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Marked, frozen=True):
     """What an archive says that it holds.
 
     `revision` is the commit of Git that it was built from, empty where it was not, or not from that alone; `digests`
     are the SHA-256 of files (hexadecimal), by path.
     """
 
+    unprinted = ("digests",)
+
     name: str
     version: str
     revision: str = ""
     requires: Mapping[str, str] = field(default_factory=dict)
-    digests: Mapping[str, str] = field(default_factory=dict, repr=False)
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     def data(self) -> bytes:
         """As it is written into the archive: JSON, keys in order."""
@@ -71,12 +72,13 @@ class Manifest:
         return json.dumps(said, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
+class Archive(Marked, frozen=True):
     """What an archive holds: its manifest, and the bytes of the bundle's files, by path below it."""
 
+    unprinted = ("files",)
+
     manifest: Manifest
-    files: Mapping[str, bytes] = field(repr=False)
+    files: Mapping[str, bytes]
 
 
 def packed(files: Mapping[str, bytes], manifest: Manifest) -> bytes:

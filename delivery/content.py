@@ -8,11 +8,10 @@ them (`fetch`). Who activates bundles needs to know no more.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from engine.documents import Problem
-from engine.struct import Struct
+from engine.struct import Marked, Struct
 
 Step = Literal["look", "fetch", "limits", "digest"]
 """What a source does, in the order in which it can fail: ask, transfer, measure, compare."""
@@ -26,8 +25,7 @@ class SignedObject(Struct, frozen=True):
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Marked, frozen=True):
     """The files of a bundle as a source has them at one time, and what speaks for them.
 
     `files` are the bytes of what belongs to a bundle, by path below it with `/`; `problems` are those of reading them,
@@ -40,13 +38,15 @@ class Content:
     files: the tag, if one was asked for, and the commit.
     """
 
+    unprinted = ("attestations", "objects")
+
     version: str
     origin: str
     files: Mapping[str, bytes]
     problems: tuple[Problem, ...] = ()
     archive: str = ""
-    attestations: tuple[bytes, ...] = field(default=(), repr=False)
-    objects: tuple[SignedObject, ...] = field(default=(), repr=False)
+    attestations: tuple[bytes, ...] = ()
+    objects: tuple[SignedObject, ...] = ()
     manifest: str = ""
 
 

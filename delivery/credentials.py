@@ -6,17 +6,16 @@ Secrets rotate while a process runs. What is read here is in no message, and in 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from delivery.content import SourceError, Step
 from delivery.files import read_file, reason
+from engine.struct import Marked
 
 MAX_CREDENTIAL = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Marked, frozen=True):
     """As of now. Empty is what there is no file for.
 
     `authority` is PEM: the certificates that a server's may be signed by, in place of the system's. `identity` is the
@@ -24,13 +23,15 @@ class Credentials:
     Docker, as a Secret of type `kubernetes.io/dockerconfigjson` has it.
     """
 
-    username: str = field(default="", repr=False)
-    password: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
-    authority: str = field(default="", repr=False)
-    identity: str = field(default="", repr=False)
-    known_hosts: str = field(default="", repr=False)
-    docker: str = field(default="", repr=False)
+    unprinted = ("username", "password", "token", "authority", "identity", "known_hosts", "docker")
+
+    username: str = ""
+    password: str = ""
+    token: str = ""
+    authority: str = ""
+    identity: str = ""
+    known_hosts: str = ""
+    docker: str = ""
 
     @property
     def authorization(self) -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 from engine.documents import BundleError, Problem, Source, Span
+from engine.struct import Marked
 
 IGNORE_FILE = ".bayplanignore"
 """Stands beside `bundle.yaml`; in a folder below it, it is a hidden file as any other."""
@@ -30,11 +30,12 @@ def _nothing(_: str) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(Marked, frozen=True):
     """Which paths below a bundle belong to it. `named` says what `.bayplanignore` names; folders end with `/` there."""
 
-    named: Callable[[str], bool] = field(default=_nothing, repr=False)
+    unprinted = ("named",)
+
+    named: Callable[[str], bool] = _nothing
 
     def holds(self, path: str) -> bool:
         """Whether a file belongs to the bundle, by all of its path."""

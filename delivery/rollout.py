@@ -7,7 +7,6 @@ agree without a word, also after a restart, and nobody falls back while the perc
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Literal
 
 from engine.bundle import JointRevision, Revision
@@ -15,23 +14,25 @@ from engine.decision import Decider, Decision
 from engine.pods import IncomingPod, rolled_out
 from engine.pools import PoolIndex
 from engine.program import Program
+from engine.struct import Marked
 
 Side = Literal["active", "previous"]
 SALT = "bundle/"
 """What is hashed in a policy's place: no policy can have this name, so who is early for one is not for a bundle."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rollout:
+class Rollout(Marked, frozen=True):
     """Two deciders on one inventory: `new` decides about `percent` of a hundred workloads, `previous` about the others.
 
     `count` is told of each decision by which side it is.
     """
 
+    unprinted = ("count",)
+
     new: Decider
     previous: Decider
     percent: int
-    count: Callable[[Side], None] = field(default=lambda _: None, repr=False)
+    count: Callable[[Side], None] = lambda _: None
 
     def side(self, incoming: IncomingPod) -> Side:
         """On which side the pod's workload is."""

@@ -16,14 +16,13 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from delivery.content import Content, SignedObject
 from delivery.files import read_file
 from engine.bundle import Revision
-from engine.struct import Struct
+from engine.struct import Marked, Struct
 
 KEEP = 5
 """How many revisions are kept."""
@@ -48,13 +47,14 @@ class DamagedError(Exception):
     """A file of the store is not what was written: the text says how that shows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Marked, frozen=True):
     """A revision on disk. `activated` is when it last became active, in seconds since 1970; `vouched` is the time for
     which its signature was found good."""
 
+    unprinted = ("content",)
+
     revision: Revision
-    content: Content = field(repr=False)
+    content: Content
     activated: float
     vouched: float
 

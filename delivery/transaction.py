@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from delivery.content import Content, SourceError
@@ -21,7 +20,7 @@ from delivery.requirements import unmet
 from engine.bundle import Bundle, Policy, Revision, overridden
 from engine.documents import BundleError, Problem, RequestError, Source
 from engine.program import Program, compile_bundle
-from engine.struct import Struct, replace
+from engine.struct import Marked, Struct, replace
 from engine.versions import VersionRange
 
 Step = Literal["look", "fetch", "limits", "digest", "signature", "parse", "compile", "test", "conflicts", "swap"]
@@ -88,17 +87,18 @@ class Overrides(Struct, frozen=True):
         return (*(text_of(file) for file in self.files), *self.texts)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Marked, frozen=True):
     """A content that passed every step before the swap, and the bundle and program that it is.
 
     `vouched` says who vouches for it, None where nobody was asked; `conflicts` what its policies do to each other, None
     where that was not looked for.
     """
 
+    unprinted = ("bundle", "program")
+
     content: Content
-    bundle: Bundle = field(repr=False)
-    program: Program = field(repr=False)
+    bundle: Bundle
+    program: Program
     vouched: Vouched | None = None
     conflicts: tuple[Problem, ...] | None = None
 

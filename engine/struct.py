@@ -1,22 +1,40 @@
 """Frozen values that are cheap to define and to make: msgspec's.
 
-What `@dataclass(frozen=True, slots=True)` makes of a class it writes as Python and compiles, a millisecond for each; a
-hundred of them were a third of what a webhook needed to be loaded. Where a field has to be left out of comparisons, or
-must not be printed, a class stays a dataclass; `replace` takes both.
+What `@dataclass(frozen=True, slots=True)` makes of a class it writes as Python and compiles, a millisecond for each;
+two hundred of them were a third of what a webhook needed to be loaded. Where a field has to be left out of comparisons,
+or must not be printed, a class is `Marked`. One that computes fields stays a dataclass; `replace` takes both.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, TypeVar
+from operator import attrgetter
+from typing import Any, ClassVar, TypeVar
 
 from msgspec import Struct, field, structs
+from msgspec.structs import asdict
 
-__all__ = ["Struct", "field", "replace"]
+__all__ = ["Marked", "Struct", "asdict", "field", "replace"]
 
 T = TypeVar("T")
+
+
+class Marked(Struct, frozen=True):
+    """A Struct with fields that are left out of its text, or of comparisons and its hash."""
+
+    unprinted: ClassVar[tuple[str, ...]] = ()
+    uncompared: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.uncompared and "__eq__" not in vars(cls):
+            cls.__eq__, cls.__hash__ = _equal, _hash  # type: ignore[assignment, method-assign]
+
+    def __repr__(self) -> str:
+        shown = (name for name in self.__struct_fields__ if name not in self.unprinted)
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
 
 def replace(value: T, /, **changes: Any) -> T:
@@ -37,3 +55,18 @@ def _given(of: type) -> Mapping[str, None]:
     fields = [each for each in dataclasses.fields(of) if each.init]
     assert not any(each.kw_only for each in fields), of
     return {each.name: None for each in fields}
+
+
+def _equal(self: Marked, other: object) -> bool:
+    compared = _compared(type(self))
+    return type(self) is type(other) and bool(compared(self) == compared(other))
+
+
+def _hash(self: Marked) -> int:
+    return hash(_compared(type(self))(self))
+
+
+@cache
+def _compared(kind: type[Marked]) -> Callable[[Any], Any]:
+    """What of a value of a class is compared."""
+    return attrgetter(*(name for name in kind.__struct_fields__ if name not in kind.uncompared))

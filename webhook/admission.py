@@ -13,7 +13,6 @@ import time
 import traceback
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, Protocol
 
@@ -24,7 +23,7 @@ from engine.bundle import FailurePolicy
 from engine.decision import Decision, outcome_of
 from engine.documents import RequestError, printable_lines
 from engine.pods import IncomingPod, named, without_environment
-from engine.struct import Struct, replace
+from engine.struct import Marked, Struct, replace
 from telemetry import DecisionLog, Metrics, bounded, now
 from webhook import review
 from webhook.turns import Runs, at_once
@@ -80,22 +79,23 @@ class Answer(Struct, frozen=True):
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(Marked, frozen=True):
     """All that answering takes. `namespaces` is None where no cluster is watched: of none more than its name is known.
 
     `lookup_seconds` is how long a request waits for a Namespace that a watch does not know.
     """
 
+    unprinted = ("decisions", "watchers", "store")
+
     active: Active
     metrics: Metrics
     namespaces: Namespaces | None = None
     failure_policy: FailurePolicy = "Ignore"
-    decisions: DecisionLog | None = field(default=None, repr=False)
+    decisions: DecisionLog | None = None
     log_decisions: LogDecisions = "changed"
     lookup_seconds: float = 1.5
-    watchers: tuple[Watches, ...] = field(default=(), repr=False)
-    store: Keeps | None = field(default=None, repr=False)
+    watchers: tuple[Watches, ...] = ()
+    store: Keeps | None = None
 
     async def answer(self, body: bytes | bytearray, run: Runs = at_once) -> Answer:
         """Answer one review. Reading and deciding it are done by `run`, in pieces."""

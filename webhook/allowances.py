@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from engine.struct import Struct
 
 MAX_NAMESPACES = 1_000
 """Namespaces whose requests are remembered; of those that asked longest ago it is forgotten that they did."""
@@ -30,8 +31,7 @@ class Rate(NamedTuple):
     each_second: float
 
 
-@dataclass(slots=True)
-class _Bucket:
+class _Bucket(Struct):
     """What is left of a rate."""
 
     rate: Rate

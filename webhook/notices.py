@@ -14,12 +14,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from cluster import EventFailedError, Events, Sought, Subject
 from engine.decision import Decision
 from engine.documents import printable
 from engine.pods import IncomingPod, vouched_owner
+from engine.struct import Struct
 from telemetry import Metrics
 from webhook.allowances import Places, Rate, Requests
 
@@ -49,8 +49,7 @@ Key = tuple[str, str, str]
 log = logging.getLogger("bayplan.events")
 
 
-@dataclass(slots=True)
-class _Notice:
+class _Notice(Struct):
     """One event: what it says, how often that was so, and how often it says so."""
 
     about: Subject
@@ -68,8 +67,7 @@ class _Notice:
         return self.about.namespace
 
 
-@dataclass(slots=True)
-class _Search:
+class _Search(Struct):
     """A pod that was let by and will wait: what to tell it, and when to look for it."""
 
     sought: Sought

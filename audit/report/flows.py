@@ -10,11 +10,11 @@ is left. Pods of DaemonSets stay where they run.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from audit.findings import Finding
 from audit.words import pending
+from engine.struct import Struct
 
 
 class Where(NamedTuple):
@@ -37,8 +37,7 @@ class Flow(NamedTuple):
     cores: float
 
 
-@dataclass(slots=True)
-class PoolTotal:
+class PoolTotal(Struct):
     """The pods that are in a place before and after, those among them that come and go, and the cores they ask for."""
 
     where: Where

@@ -10,9 +10,9 @@ import binascii
 import datetime
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from delivery.signature.keys import BadKeyError, check_ssh_key
+from engine.struct import Marked
 
 MAX_LINES = 10_000
 """Limit of lines in a file of allowed signers."""
@@ -24,13 +24,14 @@ _OPTION = re.compile(r'([A-Za-z-]+)(?:="((?:[^"\\]|\\.)*)")?(?:,|$)')
 _TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d)(\d\d)?)?Z?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Signer:
+class Signer(Marked, frozen=True):
     """A line of the file: a key as SSH encodes it, whose it is, and what and when it may sign."""
+
+    unprinted = ("key",)
 
     place: str
     principals: str
-    key: bytes = field(repr=False)
+    key: bytes
     namespaces: str = "*"
     after: datetime.datetime | None = None
     before: datetime.datetime | None = None

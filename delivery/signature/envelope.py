@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass, field
 from typing import Any
 
 from delivery.signature.keys import PrivateKey
 from delivery.signature.strict_json import UnreadableError, at, bytes_at, json_object, objects_at, text_at
-from engine.struct import Struct, replace
+from engine.struct import Marked, Struct, replace
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 _MEDIA_TYPES = (MEDIA_TYPE, "application/vnd.dev.sigstore.bundle+json;version=0.3")
@@ -22,12 +21,13 @@ MAX_SIGNATURES = 16
 """Limit of signatures in one envelope."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(Marked, frozen=True):
     """A signature, and what it says of the key that made it: `PublicKey.hint`, or nothing."""
 
+    unprinted = ("value",)
+
     hint: str
-    value: bytes = field(repr=False)
+    value: bytes
 
 
 class Envelope(Struct, frozen=True):

@@ -10,8 +10,9 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
+
+from engine.struct import Marked
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
@@ -37,11 +38,12 @@ class BadKeyError(Exception):
     """A text that no key can be read from, and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class PublicKey:
+class PublicKey(Marked, frozen=True):
     """A key that archives may be signed by: its DER, and what people call it, say the name of its file."""
 
-    der: bytes = field(repr=False)
+    unprinted = ("der",)
+
+    der: bytes
     name: str
 
     @property
@@ -90,11 +92,12 @@ class PublicKey:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class PrivateKey:
+class PrivateKey(Marked, frozen=True):
     """A key to sign with."""
 
-    key: Ed25519PrivateKey | EllipticCurvePrivateKey = field(repr=False)
+    unprinted = ("key",)
+
+    key: Ed25519PrivateKey | EllipticCurvePrivateKey
 
     def sign(self, message: bytes) -> bytes:
         from cryptography.hazmat.primitives.asymmetric import ec

@@ -10,9 +10,9 @@ import base64
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass, field
 
 from delivery.signature.keys import ecdsa_signature, ssh_key_fits
+from engine.struct import Marked
 
 MAX_BYTES = 1 << 16
 """Limit of an armoured signature, in bytes; one by a key of RSA with 16,384 bits has about six thousand."""
@@ -30,14 +30,15 @@ class BadSignatureError(Exception):
     """What is no SSH signature as they are made, in words."""
 
 
-@dataclass(frozen=True, slots=True)
-class SshSignature:
+class SshSignature(Marked, frozen=True):
     """`key` is the one that it says it is by, as SSH encodes it; `blob` the signature itself, with its scheme."""
+
+    unprinted = ("blob",)
 
     key: bytes
     namespace: bytes
     hash_name: bytes
-    blob: bytes = field(repr=False)
+    blob: bytes
 
     def fits(self, message: bytes) -> bool:
         """Whether it is one by its key over this message. Raises BadSignatureError and BadKeyError."""

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice, product
 from typing import Any
 
@@ -34,7 +33,7 @@ from engine.decision import Decider
 from engine.documents import Problem, Span, ordered
 from engine.pools import Inventory
 from engine.program import CompiledPolicy, Program
-from engine.struct import replace
+from engine.struct import Struct, field, replace
 
 OWN, PAIRS = 420_000, 840_000
 """What trying the bundles' own pods may cost, and those of pairs, in units."""
@@ -168,8 +167,7 @@ def _bound(version: Version, cluster: Mapping[str, Any]) -> tuple[CompiledPolicy
     return tuple(one for one in version.program.policies if cluster_read(one.policy, version.bundle) <= known)
 
 
-@dataclass(slots=True)
-class _Search:
+class _Search(Struct):
     """The search. `program_of` says by policy of which bundle it is."""
 
     program_of: Mapping[str, Program]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from engine.bundle import Bundle, Case, Test
@@ -13,22 +12,23 @@ from engine.names import PREFERRED, REQUIRED
 from engine.pods import IncomingPod, pods_from_documents
 from engine.pools import Inventory, inventory_from_documents
 from engine.program import Program
-from engine.struct import replace
+from engine.struct import Marked, field, replace
 
 Json = Any
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Marked, frozen=True):
     """One case, run. `expected` and `actual` hold the fields that differ, and only those: none if it passed.
 
     A case on a file runs for every pod of the file; the first that is not as expected is `decision`.
     """
 
+    unprinted = ("span", "decision")
+
     test: str
     case: str
-    span: Span = field(repr=False)
-    decision: Decision | None = field(repr=False)
+    span: Span
+    decision: Decision | None
     expected: Mapping[str, Json] = field(default_factory=dict)
     actual: Mapping[str, Json] = field(default_factory=dict)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice, product
 from typing import Any
@@ -23,7 +22,7 @@ from engine.nodeselector import TRUE, TooMany
 from engine.pods import IncomingPod
 from engine.pools import PoolIndex
 from engine.program import CompiledPolicy, Program
-from engine.struct import Struct, replace
+from engine.struct import Struct, field, replace
 
 MAX_CANDIDATES = 2_000
 """Pods that are made up for pairs of policies."""
@@ -70,8 +69,7 @@ class Conflict(Struct, frozen=True):
         }
 
 
-@dataclass(slots=True)
-class ConflictSearch:
+class ConflictSearch(Struct):
     """The search for pods that policies leave no pool. `known` are conflicts that the bundle's tests expect."""
 
     bundle: Bundle

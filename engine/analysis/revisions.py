@@ -12,7 +12,7 @@ How much all that is of a step for the bundle's version: see `level_of_policy`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from engine.analysis.candidate_pods import NAMES, Candidate, own_pods
@@ -28,7 +28,7 @@ from engine.nodeselector import ANY, LabelStates
 from engine.pods import IncomingPod, rolled_out
 from engine.pools import Inventory
 from engine.program import CompiledPolicy, Program
-from engine.struct import Struct, replace
+from engine.struct import Marked, Struct, replace
 
 Kind = Literal["added", "removed", "renamed", "changed", "undecided", "rewritten"]
 WORK, LEAST = 12_000_000, 150_000
@@ -44,18 +44,19 @@ class Version(NamedTuple):
     program: Program
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(Marked, frozen=True):
     """A pod that fares otherwise, on the pools of an inventory.
 
     `alone`: it does so if no other policy is about it; with the others, it fares as before.
     """
 
+    unprinted = ("incoming", "before", "after")
+
     words: str
-    incoming: IncomingPod = field(repr=False)
+    incoming: IncomingPod
     inventory: str
-    before: Decision = field(repr=False)
-    after: Decision = field(repr=False)
+    before: Decision
+    after: Decision
     alone: bool
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
 from typing import NamedTuple, TypeAlias
 
 from engine.analysis.propositions import All, Proposition, Sayings, any_of, conjuncts, same, text_of
@@ -17,7 +16,7 @@ from engine.evaluation import NodeSet
 from engine.language import Budget
 from engine.nodeselector import implies
 from engine.program import CompiledPolicy, Rule
-from engine.struct import replace
+from engine.struct import asdict, replace
 
 SHOWN = 160
 """As many characters of a field are shown."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from engine.bundle.contact import NOBODY, Contact
 from engine.bundle.params import Schema
 from engine.bundle.selector import EVERYTHING, Selector
 from engine.documents import Excerpt, Plain, Problem, Source, Span
-from engine.struct import Struct
+from engine.struct import Marked, Struct, field
 
 SYSTEM_NAMESPACES = ("kube-node-lease", "kube-system")
 """Namespaces whose pods are left alone unless `handsOn` names them."""
@@ -70,9 +69,11 @@ class Named(Struct, frozen=True):
     excerpt: Excerpt
 
 
-@dataclass(frozen=True, slots=True)
-class PodTerm:
+class PodTerm(Marked, frozen=True):
     """A term of pod affinity or anti-affinity: preferred with a weight, 1 to 100, or required."""
+
+    unprinted = ("span",)
+    uncompared = ("span",)
 
     topology_key: str
     label_selector: Mapping[str, Plain] | None = None
@@ -82,12 +83,14 @@ class PodTerm:
     namespaces: tuple[str, ...] = ()
     namespace_selector: Mapping[str, Plain] | None = None
     mismatch_label_keys: tuple[str, ...] = ()
-    span: Span | None = field(default=None, compare=False, repr=False)
+    span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+class Spread(Marked, frozen=True):
     """A topology spread constraint, in Kubernetes' own fields."""
+
+    unprinted = ("span",)
+    uncompared = ("span",)
 
     topology_key: str
     max_skew: int
@@ -97,11 +100,10 @@ class Spread:
     min_domains: int | None = None
     node_affinity_policy: str | None = None
     node_taints_policy: str | None = None
-    span: Span | None = field(default=None, compare=False, repr=False)
+    span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Marked, frozen=True):
     """One PlacementPolicy. `span` is its name's place.
 
     `failure_policy` is what the policy says, or else its bundle, or else what its intents ask for: see `hard`.
@@ -109,8 +111,10 @@ class Policy:
     to `annotate` with its name.
     """
 
+    unprinted = ("span",)
+
     name: str
-    span: Span = field(repr=False)
+    span: Span
     description: str = ""
     pod_selector: Selector = EVERYTHING
     namespace_selector: Selector = EVERYTHING
@@ -154,21 +158,23 @@ class Policy:
         yield from (item.score for item in self.prefer if item.score)
 
 
-@dataclass(frozen=True, slots=True)
-class Exemption:
+class Exemption(Marked, frozen=True):
     """Pods that policies leave alone, and why: those that its selectors and conditions all match.
 
     `policies` are those that it is about, all if empty.
     """
 
+    unprinted = ("span", "spans")
+    uncompared = ("spans",)
+
     name: str
     reason: str
-    span: Span = field(repr=False)
+    span: Span
     policies: tuple[str, ...] = ()
     pod_selector: Selector = EVERYTHING
     namespace_selector: Selector = EVERYTHING
     match_conditions: tuple[Named, ...] = ()
-    spans: tuple[Span, ...] = field(default=(), repr=False, compare=False)
+    spans: tuple[Span, ...] = ()
 
 
 class HandsOn(Struct, frozen=True):
@@ -179,30 +185,32 @@ class HandsOn(Struct, frozen=True):
     namespaces: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Marked, frozen=True):
     """One case of a test: a pod or workload (a plain object, or the bundle's file that holds some), and what to expect.
 
     `expect` holds the fields that were given, as the document writes them; places are in `spans`, by field.
     """
 
+    unprinted = ("span", "spans")
+
     name: str
-    span: Span = field(repr=False)
+    span: Span
     pod: Mapping[str, Plain] | None
     file: str | None
     namespace: str | None
     request: Mapping[str, Plain]
     expect: Mapping[str, Plain]
-    spans: Mapping[str, Span] = field(repr=False)
+    spans: Mapping[str, Span]
     uid: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Test:
+class Test(Marked, frozen=True):
     """One PlacementTest. `pools` names files of the bundle; `params` are laid over the bundle's, key by key."""
 
+    unprinted = ("span",)
+
     name: str
-    span: Span = field(repr=False)
+    span: Span
     cases: tuple[Case, ...]
     pools: tuple[str, ...] = ()
     params: Mapping[str, Plain] = field(default_factory=dict)
@@ -237,12 +245,14 @@ class Revision(Struct, frozen=True):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class JointRevision:
+class JointRevision(Marked, frozen=True):
     """What is active where several bundles decide together: the revision of each, in order, and by policy its own."""
 
+    unprinted = ("by_policy",)
+    uncompared = ("by_policy",)
+
     each: tuple[Revision, ...]
-    by_policy: Mapping[str, Revision] = field(repr=False, compare=False)
+    by_policy: Mapping[str, Revision]
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.each))
@@ -262,13 +272,15 @@ class JointRevision:
         return self.by_policy[policy]
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(Marked, frozen=True):
     """A bundle: policies sorted by name, tests, params, and the files that it was read from, sorted by name.
 
     `workload_labels` are keys of labels that name a workload here, besides those that do everywhere; `overrides` is the
     SHA-256 of constants that a cluster laid over its own, empty where none did.
     """
+
+    unprinted = ("sources", "warnings", "span")
+    uncompared = ("span",)
 
     name: str
     version: str
@@ -282,9 +294,9 @@ class Bundle:
     workload_labels: tuple[str, ...] = ()
     policies: tuple[Policy, ...] = ()
     tests: tuple[Test, ...] = ()
-    sources: tuple[Source, ...] = field(default=(), repr=False)
-    warnings: tuple[Problem, ...] = field(default=(), repr=False)
-    span: Span | None = field(default=None, repr=False, compare=False)
+    sources: tuple[Source, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    span: Span | None = None
     overrides: str = ""
 
     @property

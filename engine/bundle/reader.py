@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -33,7 +32,7 @@ from engine.documents import (
     ordered,
     parse_documents,
 )
-from engine.struct import Struct, replace
+from engine.struct import Struct, field, replace
 
 KINDS = ("Bundle", "PlacementPolicy", "PlacementTest")
 POOLS = "pools/"
@@ -124,8 +123,7 @@ class _Stray(Struct, frozen=True):
         return any(problem.severity == "error" for problem in self.problems)
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(Struct):
     """What the files of a bundle were found to hold."""
 
     problems: Problems

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from engine.bundle import JointRevision, Mode, Outcome, Revision
@@ -11,7 +10,7 @@ from engine.evaluation import PolicyEvaluation
 from engine.nodeselector import EVERYWHERE, TRUE
 from engine.placement import NOTHING, Operation, Placement
 from engine.pods import IncomingPod, owner_of
-from engine.struct import Struct
+from engine.struct import Marked, Struct, field
 
 ANNOTATED = ("/metadata/", "/spec/template/metadata/")
 """Where annotations are, of a pod and of a DaemonSet's pods."""
@@ -82,8 +81,7 @@ class Portion(Struct, frozen=True):
         return f"{round(self.percent, 1):g} %"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Marked, frozen=True):
     """What is decided about one pod, and why.
 
     `patch` is what enforcing it writes, also in audit mode; `answer_patch` is what to send. `audited` is the decision
@@ -93,7 +91,10 @@ class Decision:
     begin at the DaemonSet. `placed` is the pod as the patch makes it, None where nothing changes.
     """
 
-    incoming: IncomingPod = field(repr=False)
+    unprinted = ("incoming", "placed")
+    uncompared = ("placed",)
+
+    incoming: IncomingPod
     revision: Revision | JointRevision
     mode: Mode
     allowed: bool
@@ -105,7 +106,7 @@ class Decision:
     warnings: tuple[str, ...] = ()
     audited: Decision | None = None
     portions: tuple[Portion, ...] = ()
-    placed: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+    placed: Mapping[str, Any] | None = None
 
     @property
     def placement_patch(self) -> tuple[Operation, ...]:

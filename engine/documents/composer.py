@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -21,6 +20,7 @@ from engine.documents.problems import Problem, ordered
 from engine.documents.showing import hidden
 from engine.documents.source import Source, Span
 from engine.documents.tree import List, Map, Scalar, Style, Value, kind_of
+from engine.struct import Struct, field
 
 MAX_CHARACTERS = 1 << 20
 """Characters of one file of a bundle."""
@@ -35,8 +35,7 @@ MAX_ALIASED = 100_000
 """Values that aliases may add to a file of manifests, all together."""
 
 
-@dataclass(slots=True)
-class Reading:
+class Reading(Struct):
     """How much may still be read of files, counted as `MAX_READ` is; `left` is below zero once that was too much."""
 
     left: int = MAX_READ
@@ -101,8 +100,7 @@ def oversize(source: Source, size: str, limit: str) -> Problem:
 _MOST = f"at most {MAX_READ:,} values, keys and ends of maps and lists in all files, and fewer where much is wrong"
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     """A collection whose end has not been seen."""
 
     start: int
@@ -113,8 +111,7 @@ class _Open:
     expects_key: bool = True
 
 
-@dataclass(slots=True)
-class Composer:
+class Composer(Struct):
     """Makes values of one source's events; `problems` is what is wrong so far. `strict` is for a bundle's files.
     `reading` is what may be read of it, all where there is none.
     """

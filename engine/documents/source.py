@@ -10,7 +10,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from engine.struct import Struct
+from engine.struct import Marked, Struct
 
 WIDTH = 100
 """Characters of a line that are shown round a problem."""
@@ -76,17 +76,18 @@ class Span(Struct, frozen=True):
         return f"{before}{''.join(cells[first:last])}{after}\n{pad}{carets}"
 
 
-@dataclass(frozen=True, slots=True)
-class Excerpt:
+class Excerpt(Marked, frozen=True):
     """A string value read from a source (a YAML scalar, say an expression) that still knows where it stood.
 
     `offsets[i]` is the offset in the source of the value's character `i`; one entry more than the value is long, for
     its end. Where the way from value to source is not known, `offsets` is None and `whole` is the best answer.
     """
 
+    unprinted = ("offsets",)
+
     value: str
     whole: Span
-    offsets: tuple[int, ...] | None = field(default=None, repr=False)
+    offsets: tuple[int, ...] | None = None
 
     def span(self, start: int, end: int) -> Span:
         """Where the characters `start` (included) to `end` (not) of the value stand in the source."""

@@ -111,8 +111,7 @@ NO_VALUE: Final = Absent()
 
 
 @final
-@dataclass(frozen=True, slots=True, eq=False)
-class Optional:
+class Optional(Struct, frozen=True, eq=False):
     """CEL's optional: `value` is NO_VALUE in the empty one. Selecting in an optional gives an optional."""
 
     value: object

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from engine.struct import Marked
 
 Json = Any
 Object = Mapping[str, Json]
@@ -18,8 +19,7 @@ class Owner(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class IncomingPod:
+class IncomingPod(Marked, frozen=True):
     """A pod with what surrounds it; all three objects are plain JSON as the API server prints it.
 
     `request` has the keys of `request` in expressions: `operation`, `namespace`, `dryRun` and `userInfo` (`username`,
@@ -32,13 +32,15 @@ class IncomingPod:
     `template` is that of the DaemonSet which the pod stands for, as it is written there; None for all others.
     """
 
-    pod: Object = field(repr=False)
+    unprinted = ("pod", "template")
+
+    pod: Object
     namespace: Object
     request: Object
     owner: Owner | None = None
     uid: str = ""
     namespace_unknown: str = ""
-    template: Object | None = field(default=None, repr=False)
+    template: Object | None = None
     unread: str = ""
 
     @property

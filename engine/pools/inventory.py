@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from engine.documents import (
@@ -29,11 +28,10 @@ from engine.pools.machines import machine_pools
 from engine.pools.nodes import name_of
 from engine.pools.objects import LEAVING, is_leaving, map_at, taints_at, text_of
 from engine.pools.pool import Inventory, Remark
-from engine.struct import replace
+from engine.struct import Struct, field, replace
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(Struct):
     """What the documents read so far declare or show, by kind, and what is wrong with them.
 
     `counted` says that `nodes` are all that there are.

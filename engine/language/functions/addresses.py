@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import final
 
 from engine.language.overload import Overload
 from engine.language.types import BOOL, INT, STRING, Type
 from engine.language.values import CelError, Opaque, quoted
+from engine.struct import Struct
 
 IP_TYPE, CIDR_TYPE = Type("net.IP"), Type("net.CIDR")
 _PREFIX = re.compile(r"(0|[1-9][0-9]{0,2})\Z")
@@ -17,8 +17,7 @@ _LONGEST = 64  # characters of an address
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Ip(Opaque):
+class Ip(Struct, Opaque, frozen=True):
     """An address."""
 
     address: IPv4Address | IPv6Address
@@ -27,8 +26,7 @@ class Ip(Opaque):
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Cidr(Opaque):
+class Cidr(Struct, Opaque, frozen=True):
     """An address and the length of its network's prefix in bits; the bits after the prefix may be set."""
 
     address: IPv4Address | IPv6Address

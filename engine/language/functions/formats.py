@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from types import MappingProxyType
 from typing import final
@@ -13,6 +12,7 @@ from engine.language.functions.urls import url
 from engine.language.overload import Overload, by_length
 from engine.language.types import STRING, Type, list_of, optional_of
 from engine.language.values import NOTHING, CelError, Opaque, Optional
+from engine.struct import Struct
 
 FORMAT = Type("kubernetes.NamedFormat")
 Problems = list[str]
@@ -54,8 +54,7 @@ _VALUE_SAYS = (
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Format(Opaque):
+class Format(Struct, Opaque, frozen=True):
     """A format: its name, and what finds the problems of a text."""
 
     name: str

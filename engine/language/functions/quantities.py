@@ -7,12 +7,12 @@ or too many digits is not an integer (`isInteger`), whatever its value.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import final
 
 from engine.language.overload import Overload
 from engine.language.types import BOOL, DOUBLE, INT, STRING, Type
 from engine.language.values import INT_MAX, INT_MIN, CelError, Opaque, quoted
+from engine.struct import Struct
 
 QUANTITY = Type("kubernetes.Quantity")
 _QUANTITY = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]*(?:[+-]?[0-9]+)?)\Z")
@@ -24,8 +24,7 @@ _NANO = 9  # decimal places that are kept
 
 
 @final
-@dataclass(frozen=True, slots=True, eq=False)
-class Quantity(Opaque):
+class Quantity(Struct, Opaque, frozen=True, eq=False):
     """`units` times ten to the power of `scale`; `word` says that Kubernetes holds it in a machine word."""
 
     units: int

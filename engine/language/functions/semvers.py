@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import final
 
 from engine.language.overload import Overload
 from engine.language.types import BOOL, INT, STRING, Type
 from engine.language.values import UINT_MAX, CelError, Opaque, quoted
+from engine.struct import Marked
 
 SEMVER = Type("kubernetes.Semver")
 _NUMBER = r"(0|[1-9][0-9]{0,19})"
@@ -20,15 +20,16 @@ MAX_LENGTH = 1024
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Semver(Opaque):
+class Semver(Marked, Opaque, frozen=True):
     """A version; `before` are the words of its pre-release, each with its rank: numbers first, then texts."""
+
+    uncompared = ("build",)
 
     major: int
     minor: int
     patch: int
     before: tuple[tuple[int, int, str], ...] = ()
-    build: str = field(default="", compare=False)
+    build: str = ""
 
     type_name = "kubernetes.Semver"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import final
 from urllib.parse import unquote_to_bytes
 
@@ -12,6 +11,7 @@ from engine.language.functions.strings import by_result
 from engine.language.overload import Overload, by_length
 from engine.language.types import BOOL, STRING, Type, list_of, map_of
 from engine.language.values import CelError, Opaque, quoted
+from engine.struct import Struct
 
 URL = Type("kubernetes.URL")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
@@ -26,8 +26,7 @@ _PATH_ALLOWED = re.compile(r"[A-Za-z0-9\-_.~$&+,/:;=@!'()*\[\]%]*\Z")
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Url(Opaque):
+class Url(Struct, Opaque, frozen=True):
     """The parts of a URL: `host` with its port, `path` unescaped but for what the escaped form decides."""
 
     scheme: str
