@@ -93,9 +93,9 @@ def _alone(words: list[str]) -> int:
     if isinstance(options, int):
         return options
     if options.version:
-        from importlib.metadata import version
+        from engine.release import VERSION
 
-        print(f"bayplan {version('bayplan')}")
+        print(f"bayplan {VERSION}")
     return FINE
 
 

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from cli.errors import CommandError
 from cli.served import add_bundles, served_bundles
 from engine.bundle import FAILURE_POLICIES, MODES
+from engine.release import VERSION
 
 if TYPE_CHECKING:
     from telemetry import Collector
@@ -228,8 +229,6 @@ def add_collector(collector: argparse._ArgumentGroup) -> None:
 
 def collected(args: argparse.Namespace) -> Collector | None:
     """Where decisions are sent; None where they are not."""
-    from importlib.metadata import version
-
     from telemetry import Collector, headers_of
 
     for flag, path in (("--otlp-headers", args.otlp_headers), ("--otlp-ca", args.otlp_ca)):
@@ -241,7 +240,7 @@ def collected(args: argparse.Namespace) -> Collector | None:
         return None
     resource = {
         "service.name": "bayplan",
-        "service.version": version("bayplan"),
+        "service.version": VERSION,
         "service.instance.id": platform.node(),
         "k8s.cluster.name": args.cluster_name,
     }

@@ -15,6 +15,7 @@ from cli.errors import CommandError
 from cli.identities import check_identities
 from cli.inputs import apart, existing
 from cli.owned import OfBundle, Owner, overlaps, said_of
+from engine.release import VERSION
 
 if TYPE_CHECKING:
     from delivery import Overrides, Trusted
@@ -190,8 +191,6 @@ def demands(args: argparse.Namespace) -> bool:
 def demanded_programs(args: argparse.Namespace) -> tuple[Program, ...]:
     """The programs of the bundles, read once, each of which is what is asked of it. Raises CommandError or BundleError
     for what is not, and for what can be seen to be wrong at once."""
-    from importlib.metadata import version
-
     from delivery import Demands, SourceError, StepFailedError, candidate_of, read_address, source_of
 
     texts = [str(one) for one in args.bundle]
@@ -206,7 +205,7 @@ def demanded_programs(args: argparse.Namespace) -> tuple[Program, ...]:
             vouch=trusted.vouch if (trusted := _trusted(said)) else None,
             overrides=_overrides(said),
             owns=tuple(said.get("owns", ())),
-            bayplan=version("bayplan"),
+            bayplan=VERSION,
         )
         credentials = Path(said["credentials"]) if "credentials" in said else None
         source = source_of(read_address(text), credentials, said.get("timeout", 60.0))

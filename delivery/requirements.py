@@ -6,6 +6,7 @@ import re
 
 from engine.bundle import Bundle
 from engine.documents import Map, Problem, Scalar, Source, Span, parse_documents
+from engine.release import VERSION
 from engine.versions import VersionRange
 
 _NUMBERS = re.compile(r"v?(\d+\.\d+\.\d+)")
@@ -21,21 +22,12 @@ def unmet(bundle: Bundle, kubernetes: str = "") -> tuple[Problem, ...]:
     found = []
     for what, hint in hints.items():
         wanted = bundle.requires.get(what)
-        has = _NUMBERS.match(kubernetes if what == "kubernetes" else _own_version()) if wanted else None
+        has = _NUMBERS.match(kubernetes if what == "kubernetes" else VERSION) if wanted else None
         if wanted and has and not VersionRange(wanted).admits(has[1]):
             said = "Bayplan" if what == "bayplan" else "Kubernetes"
             message = f"the bundle requires {said} `{wanted}`, and this is {has[1]}"
             found.append(Problem("requires", message, _place(bundle, what), hint=hint))
     return tuple(found)
-
-
-def _own_version() -> str:
-    from importlib.metadata import PackageNotFoundError, version  # few bundles ask, and it takes long to import
-
-    try:
-        return version("bayplan")
-    except PackageNotFoundError:
-        return ""
 
 
 def _place(bundle: Bundle, what: str) -> Span:

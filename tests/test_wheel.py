@@ -25,6 +25,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.release import VERSION
+
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]
@@ -78,7 +80,7 @@ def members(wheel: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def metadata(members: dict[str, bytes]) -> Message:
-    return Parser().parsestr(members[f"bayplan-{PROJECT['version']}.dist-info/METADATA"].decode())
+    return Parser().parsestr(members[f"bayplan-{VERSION}.dist-info/METADATA"].decode())
 
 
 @dataclass(frozen=True)
@@ -160,15 +162,15 @@ def test_every_package_is_listed_wherever_packages_are() -> None:
 
 
 def test_wheel_has_every_tracked_file_of_the_packages_and_nothing_else(members: dict[str, bytes]) -> None:
-    ours = {name for name in members if not name.startswith(f"bayplan-{PROJECT['version']}.dist-info/")}
+    ours = {name for name in members if not name.startswith(f"bayplan-{VERSION}.dist-info/")}
     assert ours == {name for name in tracked() if name.split("/")[0] in PACKAGES}
     assert {name.split("/")[0] for name in ours} == set(PACKAGES)
     assert all(members[name] == (ROOT / name).read_bytes() for name in ours)
 
 
 def test_metadata_says_what_pyproject_says(wheel: Path, members: dict[str, bytes], metadata: Message) -> None:
-    folder = f"bayplan-{PROJECT['version']}.dist-info"
-    assert wheel.name == f"bayplan-{PROJECT['version']}-py3-none-any.whl"
+    folder = f"bayplan-{VERSION}.dist-info"
+    assert wheel.name == f"bayplan-{VERSION}-py3-none-any.whl"
     assert metadata["License-Expression"] == PROJECT["license"] == "Apache-2.0"
     assert metadata["License-File"] == "LICENSE"
     assert members[f"{folder}/licenses/LICENSE"] == (ROOT / "LICENSE").read_bytes()
@@ -198,14 +200,14 @@ def test_each_module_imports_there_without_what_only_development_has(
 def test_no_name_is_installed_but_those_of_the_packages(installed: Installed) -> None:
     files = installed.files()
     ours = files.pop("bayplan")
-    assert {name.split("/")[0] for name in ours} == {*PACKAGES, f"bayplan-{PROJECT['version']}.dist-info", ".."}
+    assert {name.split("/")[0] for name in ours} == {*PACKAGES, f"bayplan-{VERSION}.dist-info", ".."}
     assert [name for name in ours if name.startswith("..")] == ["../../../bin/bayplan"]
     assert "lark" in files
     assert {name.split("/")[0] for theirs in files.values() for name in theirs}.isdisjoint(PACKAGES)
 
 
 def test_commands_run_from_there(installed: Installed) -> None:
-    assert installed.bayplan("--version") == f"bayplan {PROJECT['version']}\n"
+    assert installed.bayplan("--version") == f"bayplan {VERSION}\n"
     installed.bayplan("init", "mine")
     assert installed.bayplan("check", "mine").endswith("1 policy  ok\n")
     assert installed.bayplan("test", "mine").endswith("2 cases, all passed\n")

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 from urllib.parse import urlsplit
@@ -47,6 +46,7 @@ from engine.bundle import FailurePolicy, HandsOn
 from engine.decision import OWN_NAMESPACE
 from engine.pods import DAEMON_SET_CONTROLLERS
 from engine.pools import POOL_LABELS
+from engine.release import VERSION
 from engine.struct import Struct, field, replace
 from telemetry import Collector, DecisionLog, LogExport, Metrics, Refusals, configure_logging
 from webhook.admission import Admission, LogDecisions
@@ -144,7 +144,7 @@ def serve(options: Options, output: BinaryIO) -> None:
     """
     _settle()
     sys.setswitchinterval(SWITCH_SECONDS)
-    metrics = Metrics(version("bayplan"))
+    metrics = Metrics(VERSION)
     with contextlib.ExitStack() as stack:
         stack.callback(configure_logging(metrics.log_dropped.inc))
         admission_port, health_port = (
@@ -332,7 +332,7 @@ def _follower(
         owns=bundle.owns,
         others={prefix: other.source for other in options.bundles if other is not bundle for prefix in other.owns},
         strict=bundle.refuse_conflicts,
-        bayplan=version("bayplan"),
+        bayplan=VERSION,
         kubernetes=release,
     )
     credentials = Path(bundle.credentials) if bundle.credentials else None
