@@ -15,6 +15,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from engine.documents import RequestError, printable
 from engine.pods import IncomingPod, pod_of_daemon_set, with_quantities_as_text
+from engine.struct import replace
 from webhook.shape import Pod
 
 API_VERSION = "admission.k8s.io/v1"
@@ -59,14 +60,16 @@ class Request(_Asked, frozen=True, rename="camel", kw_only=True):
 
 
 class OutlinedRequest(Request, frozen=True, kw_only=True):
-    """The request for a pod that is not read, and `why`: nothing is in `object` but its name and that of its node."""
+    """The request for a pod that is not read, and `why`: nothing is in `object` but its name and that of its node; of a
+    DaemonSet its name, and a template without anything."""
 
     why: str
 
 
 class _Sent(_Asked, frozen=True, rename="camel", kw_only=True):
-    """A request whose objects are still as they were sent."""
+    """A request whose objects, and who asks, are still as they were sent."""
 
+    user_info: Raw = Raw(b"{}")  # type: ignore[assignment]
     object: Raw = Raw(b"null")
     old_object: Raw = Raw(b"null")
 
@@ -101,6 +104,19 @@ class _Outline(Struct, frozen=True):
     spec: _OutlineSpec
 
 
+class _Templated(Struct, frozen=True):
+    template: Raw = Raw(b"null")
+
+
+class _WorkloadOutline(Struct, frozen=True, rename="camel"):
+    """What is read of a DaemonSet that has too many values: of its template, whether it is another one than before."""
+
+    metadata: _OutlineMetadata
+    api_version: str = ""
+    kind: str = ""
+    spec: _Templated = _Templated()
+
+
 class Status(Struct, frozen=True, omit_defaults=True, rename="camel"):
     """Why a request is refused: HTTP code, a reason of the API's own words, and the sentence that `kubectl` prints."""
 
@@ -130,6 +146,7 @@ class _Answer(Struct, frozen=True, rename="camel"):
 _decoder = msgspec.json.Decoder(_Review)
 _sent_decoder = msgspec.json.Decoder(_SentReview)
 _object_decoder = msgspec.json.Decoder(dict[str, Any] | None)
+_workload_decoder = msgspec.json.Decoder(_WorkloadOutline)
 _outline_decoder = msgspec.json.Decoder(_Outline)
 _encoder = msgspec.json.Encoder()
 
@@ -154,14 +171,46 @@ def decode(body: bytes | bytearray) -> Request:
 
 
 def _opened(sent: _Sent) -> Request:
-    """A large request with what is read of its objects: of a pod that is created, with too many values, an outline."""
+    """A large request with what is read of its objects: of one to decide about, with too many values, an outline; of
+    others that have too many, nothing."""
     asked = {field: getattr(sent, field) for field in _Asked.__struct_fields__}
-    if creates_pod(sent) and _too_many(bytes(sent.object)):
+    asked["user_info"] = _user(sent)
+    many, many_before = (_too_many(bytes(each)) for each in (sent.object, sent.old_object))
+    if many and creates_pod(sent):
         outline = msgspec.to_builtins(_decoded(_outline_decoder, sent.object, "object"))
-        why = f"the pod has more than {MAX_VALUES:,} values and is not read, for that alone would take too long"
-        return OutlinedRequest(**asked, object=outline, why=why)
-    new, old = (_decoded(_object_decoder, *each) for each in ((sent.object, "object"), (sent.old_object, "oldObject")))
+        return OutlinedRequest(**asked, object=outline, why=_unread("the pod"))
+    if many and _is_daemon_set(sent):
+        changed = _decoded(_workload_decoder, sent.object, "object")
+        if sent.operation == "UPDATE" and changed.spec == _before(sent).spec:
+            return Request(**asked)  # as its controller writes each status: nothing is to be decided
+        return OutlinedRequest(**asked, object=_outlined(changed), why=_unread("the DaemonSet"))
+    new = None if many else _decoded(_object_decoder, sent.object, "object")
+    old = None if many_before else _decoded(_object_decoder, sent.old_object, "oldObject")
     return Request(**asked, object=new, old_object=old)
+
+
+def _user(sent: _Sent) -> dict[str, Any]:
+    """Who asks."""
+    if _too_many(bytes(sent.user_info)):
+        raise RequestError("request.userInfo", f"has more than {MAX_VALUES:,} values")
+    return _decoded(_object_decoder, sent.user_info, "userInfo") or {}
+
+
+def _unread(what: str) -> str:
+    return f"{what} has more than {MAX_VALUES:,} values and is not read, for that alone would take too long"
+
+
+def _before(sent: _Sent) -> _WorkloadOutline:
+    """The DaemonSet as it was; one that says nothing where there is none."""
+    nothing = _WorkloadOutline(_OutlineMetadata())
+    return nothing if sent.old_object == Raw(b"null") else _decoded(_workload_decoder, sent.old_object, "oldObject")
+
+
+def _outlined(workload: _WorkloadOutline) -> dict[str, Any]:
+    """A DaemonSet of which no more is known than that it is one, and its name."""
+    typed = {"apiVersion": workload.api_version, "kind": workload.kind}
+    template: dict[str, Any] = {"metadata": {}, "spec": {"containers": [{"name": "unread", "image": "unread"}]}}
+    return {**typed, "metadata": msgspec.to_builtins(workload.metadata), "spec": {"template": template}}
 
 
 def _decoded(decoder: msgspec.json.Decoder[Any], given: Raw, field: str) -> Any:
@@ -196,12 +245,16 @@ def creates_pod(request: _Asked) -> bool:
 
 def writes_daemon_set(request: Request) -> bool:
     """Whether the request creates a DaemonSet, or changes the template of one."""
-    resource = request.resource
-    if (resource.group, resource.resource, request.sub_resource) != ("apps", "daemonsets", ""):
+    if not _is_daemon_set(request):
         return False
     return request.operation == "CREATE" or (
         request.operation == "UPDATE" and _template(request.object) != _template(request.old_object)
     )
+
+
+def _is_daemon_set(request: _Asked) -> bool:
+    resource = request.resource
+    return (resource.group, resource.resource, request.sub_resource) == ("apps", "daemonsets", "")
 
 
 def _template(workload: Mapping[str, Any] | None) -> object:
@@ -297,9 +350,10 @@ def template_in(
 ) -> IncomingPod:
     """The pod that stands for those of a DaemonSet that is being written."""
     try:
-        return pod_of_daemon_set(workload, namespace, dry_run=request.dry_run is True, unknown=unknown)
+        incoming = pod_of_daemon_set(workload, namespace, dry_run=request.dry_run is True, unknown=unknown)
     except RequestError as error:
         raise RequestError(f"request.object.{error.path}", error.message) from None
+    return replace(incoming, unread=request.why) if isinstance(request, OutlinedRequest) else incoming
 
 
 def request_of(request: Request, namespace: str) -> Mapping[str, Any]:

@@ -106,7 +106,8 @@ class Part:
         """What each policy that its selector does not rule out says of a pod by itself, in the program's order."""
         incoming = pod_facts.incoming
         if incoming.unread:
-            return unread_by(self.policies, self.program.exemptions, pod_facts)
+            said = unread_by(self.policies, self.program.exemptions, pod_facts)
+            return said if incoming.template is None else [self._of_unread_template(each) for each in said]
         candidates = self._candidates.of(pod_facts.labels)
         evaluate = evaluate_policy if incoming.template is None else self._evaluate_for_template
         if not self.program.exemptions:
@@ -120,6 +121,12 @@ class Part:
                 for each in evaluations
             ]
         return evaluations
+
+    def _of_unread_template(self, said: PolicyEvaluation) -> PolicyEvaluation:
+        """What a policy that says this of a pod that was not read says of the pods of a DaemonSet that was not."""
+        if self._narrowing[said.policy.name] is None:
+            return PolicyEvaluation(said.policy, "notMatched", ONE_ON_EACH_NODE)
+        return said
 
     def _evaluate_for_template(self, policy: CompiledPolicy, pod_facts: PodFacts) -> PolicyEvaluation:
         """What a policy says of the pods of a DaemonSet."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.documents import RequestError
+from engine.evaluation.culprit import TELLING
 from engine.evaluation.pool_facts import Inputs, PoolFacts
 from engine.evaluation.verdicts import Verdict
 from engine.language import Budget, CelError, fresh
@@ -59,13 +60,15 @@ QUANTITY = 16
 class Requests:
     """What the scheduler will count for a pod, computed when it is first asked for, at the expense of who asks.
 
-    A call raises CelError for a quantity that is none, at each call, and BudgetExceeded.
+    A call raises CelError for a quantity that is none, at each call, and BudgetExceeded. `telling` pays for saying for
+    which fields policies fail (`culprit.py`): of what expressions are called with, this alone is the request's own.
     """
 
-    __slots__ = ("_found", "_pod")
+    __slots__ = ("_found", "_pod", "telling")
 
     def __init__(self, pod: Mapping[str, Any]) -> None:
         self._pod = pod
+        self.telling = Budget(TELLING)
         self._found: Mapping[str, object] | CelError | None = None
 
     def __call__(self, budget: Budget) -> Mapping[str, object]:

@@ -118,3 +118,23 @@ def test_a_bug_tells_nothing_of_the_template_s_environment(caplog: pytest.LogCap
 def test_before_anything_is_active_the_api_server_is_told_so() -> None:
     status, _ = Webhook(None, namespaces=NAMES).post(body(written(daemon_set())))
     assert status == 503
+
+
+def test_one_with_too_many_values_is_not_read_and_refused_by_what_may_be_about_it() -> None:
+    """As a pod is; what only chooses among nodes is about no DaemonSet."""
+    engine = decider(GOLD, "prefer: [{expression: 'node.zone == \"a\"', weight: 5}]", bundle=TEMPLATE)
+    asked = webhook(engine)
+    large = daemon_set({"tolerations": [{}] * 120_000})
+    response = answer(asked, large)
+    assert response["allowed"] is False
+    assert "the DaemonSet has more than 100,000 values and is not read" in response["status"]["message"]
+    assert response["auditAnnotations"]["policies"] == "one=failed"
+    assert answer(asked, large, operation="UPDATE", oldObject=daemon_set())["allowed"] is False
+    assert answer(asked, daemon_set(), operation="UPDATE", oldObject=large)["allowed"] is True
+
+
+def test_one_with_too_many_values_whose_template_stays_is_left_as_it_is() -> None:
+    """Or its controller could not write its status, nor anybody take it down."""
+    large = daemon_set({"tolerations": [{}] * 120_000})
+    now = {**copy.deepcopy(large), "status": {"currentNumberScheduled": 1}}
+    assert answer(webhook(), now, operation="UPDATE", oldObject=large) == {"uid": UID, "allowed": True}

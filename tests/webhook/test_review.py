@@ -244,10 +244,16 @@ def test_what_is_in_texts_is_no_value(text: str) -> None:
         assert reviews.pod_of(reviews.decode(sent)) == given
 
 
-def test_a_large_request_for_something_else_is_read() -> None:
+def test_of_a_large_request_for_something_else_no_object_with_too_many_values_is_read() -> None:
     old = with_tolerations(60_000)
     request = reviews.decode(body(review(pod(), operation="UPDATE", oldObject=old)))
-    assert (request.object, request.old_object) == (pod(), old)
+    assert (request.object, request.old_object) == (pod(), None)
+    assert request.user_info["username"].endswith("replicaset-controller")
+
+
+def test_a_user_of_whom_too_much_is_said_is_nobody_that_the_api_server_knows() -> None:
+    with pytest.raises(RequestError, match=r"^request.userInfo: has more than 100,000 values$"):
+        reviews.decode(body(review(pod(), userInfo={"extra": {"a": [""] * 110_000}})))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from engine.decision import Decider
 from engine.documents import Source, parse_manifests
 from engine.names import PREFERRED, REQUIRED
 from engine.pods import IncomingPod
-from engine.pools import inventory_from_documents
+from engine.pools import Inventory, inventory_from_documents
 from engine.program import Program, compile_bundle
 from engine.struct import replace
 from tests.engine.builders import incoming
@@ -179,6 +179,11 @@ def hostile_decider(count: int = 50, pools: int = 60) -> Decider:
     document = json.dumps({"apiVersion": "bayplan.dev/v1alpha1", "kind": "Inventory", "pools": entries})
     manifests, _ = parse_manifests(Source("pools.yaml", document))
     return Decider(_program_of(specs), inventory_from_documents(manifests))
+
+
+def program_decider(specs: Sequence[str]) -> Decider:
+    """An engine over these policies, where no pool is known."""
+    return Decider(_program_of(specs), Inventory((), 0))
 
 
 def _open(spec: str) -> Json:

@@ -6,6 +6,7 @@ a budget stands for two or three. What is not metered (labels, the sentences) is
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -18,7 +19,7 @@ import pytest
 from engine.evaluation.pod_facts import LEAST_FOR_COMBINING, REQUEST_BUDGET
 from engine.pods import IncomingPod
 from tests.engine.builders import decider, incoming, outcomes, pod
-from tests.engine.decision.hostile import Shape, hostile_decider, pod_of, slowest
+from tests.engine.decision.hostile import Shape, hostile_decider, pod_of, program_decider, slowest
 
 NIGHTLY = "BAYPLAN_NIGHTLY" in os.environ
 COUNTED = 40
@@ -118,6 +119,27 @@ def test_a_list_of_the_pods_is_looked_through_at_the_pods_expense() -> None:
     decision = decider("require: [{expression: 'pool.name in pod.spec.containers[0].args'}]").decide(incoming(given))
     assert outcomes(decision) == {"one": "failed"}
     assert "budget" in decision.message
+
+
+READING = " && ".join(
+    f"pod.spec.{field}.all(c, c.{each} != 'x'))"
+    for field in ("containers", "initContainers")
+    for each in ("?args.orValue([]).all(a, a", "?command.orValue([]).all(a, a", "?env.orValue([]).all(a, a.name")
+)
+
+
+def test_what_policies_fail_for_is_looked_for_within_a_budget() -> None:
+    """Fifty of them, each of which has the pod looked through for the largest of what it reads."""
+    one = program_decider([json.dumps({"require": [{"expression": READING}]})] * 50)
+    containers = [
+        {"name": f"c{i}", "args": ["y"] * 64, "command": ["y"] * 64, "env": [{"name": "a"}] * 64} for i in range(250)
+    ]
+    given = incoming(pod(containers=containers, initContainers=containers))
+    one.decide(incoming())
+    assert counted(lambda: one.decide(given)) <= CALLS
+    first, *_, last = [policy.message for policy in one.decide(given).policies if policy.outcome == "failed"]
+    assert "the largest of what it reads is spec." in first
+    assert last.startswith("it reads spec.containers")
 
 
 SPENDING = "deny: [{expression: 'pod.spec.containers.exists(c, c.args.exists(a, a.matches(\"^(a|b)*c$\")))'}]\n"
