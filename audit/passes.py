@@ -29,11 +29,9 @@ SECONDS = 60.0
 """How long the API server works at a request at most, unless it is told otherwise."""
 HELD = 1_000
 """So many decisions are held at most until it is known that no second one follows."""
-PARTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("spec", "", ("affinity", "tolerations", "topologySpreadConstraints")),
-    ("metadata", "annotations", ()),
-)
-"""Where answers write: these fields, and annotations."""
+PARTS = (("spec", ""), ("metadata", "annotations"))
+FIELDS = ("affinity", "tolerations", "topologySpreadConstraints")
+"""Where answers write: these fields of the spec, and annotations."""
 TOKEN = "kube-api-access-"
 
 Json = Any
@@ -47,8 +45,16 @@ class Admitted(NamedTuple):
     first: StoredDecision | None = None
 
     @property
+    def told(self) -> StoredDecision:
+        """The decision that says what came of the pod: the last one, unless it found all done by the first answer."""
+        if self.first is None or self.last.named.outcome != "unchanged":
+            return self.last
+        return self.first if _answered(self.first) is not _asked(self.first).pod else self.last
+
+    @property
     def as_asked(self) -> StoredDecision:
-        """The last decision, about the pod without what the first answer gave it, as far as that is still there."""
+        """The last decision, about the pod without what the first answer gave it: of lists these entries, of the
+        affinity all, for what others made of ours can't be told from it."""
         if self.first is None or self.last.kept.incoming is None:
             return self.last
         incoming = self.last.kept.incoming
@@ -171,15 +177,16 @@ def _key(one: StoredDecision) -> _Key:
         return _Key(uid=incoming.uid)
     metadata, spec = (_map(incoming.pod.get(name)) for name in ("metadata", "spec"))
     user = _map(incoming.request.get("userInfo")).get("username")
-    own = [metadata.get(name) for name in ("name", "generateName", "managedFields", "ownerReferences")]
-    token = next((name for name in _names(spec.get("volumes")) if name.startswith(TOKEN)), "")
-    text = _digest([incoming.namespace_name, user, incoming.request.get("dryRun"), own, token])
+    own = [metadata.get(name) for name in ("name", "generateName", "ownerReferences")]
+    when = [(one.get("manager"), one.get("time")) for one in _maps(metadata.get("managedFields"))]
+    volumes = (str(one.get("name")) for one in _maps(spec.get("volumes")))
+    token = next((name for name in volumes if name.startswith(TOKEN)), "")
+    text = _digest([incoming.namespace_name, user, incoming.request.get("dryRun"), own, when, token])
     return _Key(text, bool(token or metadata.get("name")), incoming.uid)
 
 
-def _names(entries: Json) -> Iterator[str]:
-    for one in entries if isinstance(entries, list) else ():
-        yield str(_map(one).get("name"))
+def _maps(entries: Json) -> Iterator[Mapping[str, Json]]:
+    yield from map(_map, entries if isinstance(entries, list) else ())
 
 
 def _map(value: Json) -> Mapping[str, Json]:
@@ -224,16 +231,25 @@ def _said(value: Json) -> Iterator[Said]:
 
 
 def _without(pod: Json, before: Json, answered: Json) -> Json:
-    """A pod with the fields as they were before, of those that an answer changed and nobody since."""
+    """A pod with what an answer changed as it was before."""
     parts = {}
-    for part, inner, fields in PARTS:
+    for part, inner in PARTS:
         now, old, given = (_at(one, part, inner) for one in (pod, before, answered))
-        for field in fields or given:
-            if given.get(field) != old.get(field) and now.get(field) == given.get(field):
-                now = {key: each for key, each in now.items() if key != field or field in old}
-                now |= {field: old[field]} if field in old else {}
+        for key in given if inner else FIELDS:
+            if given.get(key) != old.get(key) and key in now:
+                value = _restored(now[key], old.get(key), given[key]) if key in given else old.get(key)
+                now = {name: each for name, each in now.items() if name != key} | ({key: value} if value else {})
         parts[part] = {**_map(pod.get(part)), inner: now} if inner else now
     return {**pod, **parts}
+
+
+def _restored(now: Json, old: Json, given: Json) -> Json:
+    """A field as it was before it was given what it was: of a list, what others added stays."""
+    if not (isinstance(now, list) and isinstance(given, list)):
+        return old
+    before = old if isinstance(old, list) else []
+    kept = [one for one in now if one in before or one not in given]
+    return [*kept, *(one for one in before if one not in kept)]
 
 
 def _at(pod: Json, part: str, inner: str) -> dict[str, Json]:

@@ -33,13 +33,14 @@ def summary_of_store(args: argparse.Namespace, selection: Selection) -> Summary:
     twice = 0
     with kept_in(args.store) as store, progress() as tell:
         for number, one in enumerate(by_admission(store.newest(since=args.since)), 1):
-            admissions.add(one.as_asked if judged else one.last)
+            admissions.add(one.as_asked if judged else one.told)
             twice += one.first is not None
             tell(f"{number:,} admissions read")
     if twice:
         told = amount(twice, "pod was", "pods were")
         print(
-            f"bayplan: {told} asked about again, once another webhook had changed it: the last counts", file=sys.stderr
+            f"bayplan: {told} asked about twice, for another webhook made a change in between, and counted once",
+            file=sys.stderr,
         )
     _tell(admissions)
     return Summary.of(in_order(row.told() for row in admissions.rows()))

@@ -196,12 +196,41 @@ def test_the_next_bundle_decides_without_what_the_first_answer_gave() -> None:
     assert pod.pod["spec"]["tolerations"] == own
     assert [each["name"] for each in pod.pod["spec"]["containers"]] == ["c", "proxy"]
     assert pod.pod["metadata"].get("annotations", {}) == first.pod["metadata"].get("annotations", {})
-    more = again(first, uid="2", tolerations=[*own, {"key": "other", "operator": "Exists"}])
-    (one,) = by_admission([stored(first, 1), stored(more, 2)])
+    assert Admitted(one.last).as_asked is one.last
+
+
+def test_what_others_wrote_beside_it_stays_but_in_the_affinity() -> None:
+    engine = builders.decider(f"{GOLD}\ntolerate: [{{expression: 'taint.key != \"\"'}}]")
+    first = asked("1", name="web-0", tolerations=[{"key": "own", "operator": "Exists"}])
+    more = again(first, engine, "2")
+    spec, metadata = more.pod["spec"], more.pod["metadata"]
+    given = len(spec["tolerations"])
+    spec["tolerations"].insert(1, {"key": "mesh", "operator": "Exists"})
+    (term,) = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    term["matchExpressions"].append({"key": "disk", "operator": "In", "values": ["ssd"]})
+    metadata["annotations"]["mesh"] = "yes"
+    (one,) = by_admission([stored(first, 1, engine), stored(more, 2, engine)])
     kept = one.as_asked.kept.incoming
     assert kept
-    assert kept.pod["spec"]["tolerations"] == more.pod["spec"]["tolerations"]
-    assert Admitted(one.last).as_asked is one.last
+    assert given > 1
+    assert [each["key"] for each in kept.pod["spec"]["tolerations"]] == ["own", "mesh"]
+    assert "affinity" not in kept.pod["spec"]
+    assert kept.pod["metadata"]["annotations"] == {"mesh": "yes"}
+
+
+@pytest.mark.parametrize("engine", [ENFORCES, AUDITS])
+def test_what_is_told_is_what_came_of_the_pod(engine: Decider) -> None:
+    """Of what was enforced, the second review shows the pod with it: that one finds nothing to do."""
+    first = asked("1", name="web-0")
+    outcome = "unchanged" if engine is ENFORCES else "mutated"
+    last = stored(again(first, engine, "2"), 2, engine)
+    last = replace(last, named=last.named._replace(outcome=outcome))
+    (one,) = by_admission([stored(first, 1, engine), last])
+    assert one.told is (one.first if engine is ENFORCES else one.last)
+    other = replace(last, named=last.named._replace(outcome="denied"))
+    (one,) = by_admission([stored(first, 1, engine), other])
+    assert one.told is other
+    assert Admitted(last).told is last
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -160,6 +160,7 @@ def test_what_is_asked_about_twice_is_kept_twice_and_counted_once(
 ) -> None:
     """Pods with a name, with a token, and without either, many in one second; and one that nobody else changes."""
     without = {"automountServiceAccountToken": False}
+    counts = {"bare": 1, "alone": 1, "token": 6, "plain": 6}
     unchanged = {"containers": [{"name": "app", "image": IMAGE}, SIDECAR]}
     with after_ours(cluster, namespace, "IfNeeded", narrow, mode=mode, more=("--store", tmp_path)):
         cluster.create_pod(namespace, pod("bare", labels=PERSONAL, spec=without))
@@ -175,13 +176,15 @@ def test_what_is_asked_about_twice_is_kept_twice_and_counted_once(
     uids = [one.kept.incoming.uid for one in kept if one.kept.incoming]
     assert len(set(uids)) == len(uids) == 27  # the API server makes a new one each time
     assert sum(one.first is not None for one in found) == 13
-    admissions = Admissions()
+    told, again = Admissions(), Admissions(lambda one: one.decider)
     for one in found:
-        admissions.add(one.last)
-    pods = {row.finding.workload.name: row.pods for row in admissions.rows()}
-    assert pods == {"bare": 1, "alone": 1, "token": 6, "plain": 6}
-    first, again = (names_of(one.kept.incoming.pod) for one in kept[:2] if one.kept.incoming)
-    assert (first, again) == (["app"], ["app", "proxy"])
+        told.add(one.told)
+        again.add(one.as_asked)
+    for admissions in (told, again):
+        pods = {row.finding.workload.name: (row.finding.outcome, row.pods) for row in admissions.rows()}
+        assert pods == {name: ("changed", count) for name, count in counts.items()}
+    first, second = (names_of(one.kept.incoming.pod) for one in kept[:2] if one.kept.incoming)
+    assert (first, second) == (["app"], ["app", "proxy"])
 
 
 NAMED = {"key": "kubernetes.io/hostname", "operator": "Exists"}
