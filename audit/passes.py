@@ -8,7 +8,7 @@ else than the first one, and all that the answer gave the pod. What this can't t
 are made in one second from one template: of these, the second review has to say all that the first one said, too.
 
 Who makes pods could pass off one for another of their own, at the same time: so whoever reads is told how many are
-taken for second ones.
+taken for second ones. What lost: docs/adr/0020-passes.md.
 """
 
 from __future__ import annotations

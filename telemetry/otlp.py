@@ -317,5 +317,5 @@ def _rejected(text: bytes) -> int:
     """How many records an answer says were not taken."""
     try:
         return max(0, int(json.loads(text or b"{}")["partialSuccess"]["rejectedLogRecords"]))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return 0

@@ -169,7 +169,7 @@ def test_what_can_not_be_taken_now_is_sent_again_and_told_once(caplog: pytest.Lo
 
 def test_what_is_refused_is_counted_and_not_sent_again() -> None:
     partial = b'{"partialSuccess": {"rejectedLogRecords": "2", "errorMessage": "no"}}'
-    with receiving((400, b"no"), (200, partial), (200, b"no json")) as server:
+    with receiving((400, b"no"), (200, partial), (200, b"[" * 60_000)) as server:
         with sending(Collector(f"{server.url}/own/path")) as (export, counts):
             export.write(b"{}")
             wait_for(lambda: counts.lost["refused"] == 1, "the refusal")
