@@ -87,9 +87,10 @@ class Asking:
 
     def done(self) -> Measured:
         """Wait for its end."""
-        assert self._process.stdout is not None
-        text = self._process.stdout.read()
-        assert self._process.wait() == 0
+        with self._process:
+            assert self._process.stdout is not None
+            text = self._process.stdout.read()
+        assert self._process.returncode == 0
         return Measured(**json.loads(text))
 
 
@@ -119,13 +120,25 @@ class _Connection:
             writer.write(f"{self._head}\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data)
             head = await reader.readuntil(b"\r\n\r\n")
             status = int(head.split(b" ", 2)[1])
-            length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-            answer = await reader.readexactly(int(length.split(b":")[1]))
-        except (OSError, EOFError, StopIteration, ValueError) as error:
+            answer = await _body(reader, head.lower())
+        except (OSError, EOFError, KeyError, ValueError) as error:
             self._streams = None
             return repr(error)
         refused = b'"allowed":true' not in answer and b'"kind":"Pod"' not in answer
         return f"{status} {answer[:500]!r}" if status not in (200, 201) or refused else ""
+
+
+async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:
+    """What follows a head in lower case: of a length that is told, or in pieces, as an API server sends long ones."""
+    told = dict(line.split(b": ", 1) for line in head.split(b"\r\n") if b": " in line)
+    if told.get(b"transfer-encoding") != b"chunked":
+        return await reader.readexactly(int(told[b"content-length"]))
+    pieces = []
+    while size := int(await reader.readline(), 16):
+        pieces.append(await reader.readexactly(size))
+        await reader.readexactly(2)
+    await reader.readexactly(2)
+    return b"".join(pieces)
 
 
 async def _run(load: Load) -> Measured:
