@@ -180,7 +180,7 @@ def test_metadata_says_what_pyproject_says(wheel: Path, members: dict[str, bytes
     assert metadata.get_payload() == (ROOT / "README.md").read_text()
     assert members[f"{folder}/entry_points.txt"].decode().split("\n") == [
         "[console_scripts]",
-        "bayplan = cli.main:main",
+        "bayplan = cli.main:process",
         "",
     ]
 
