@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import NoReturn
 
 from cli.errors import CommandError
 
@@ -45,7 +44,7 @@ DETAILED = {FINDINGS: COULD_NOT_RUN, COULD_NOT_RUN: FINDINGS}
 """Exit status with `diff --detailed-exitcode`, by what it is without: what `terraform plan` means by it."""
 
 
-def process() -> NoReturn:
+def process() -> None:
     """Run the command line of this process, and end it."""
     status = main()
     gc.freeze()  # what ends with the process is not looked through for garbage, a fifth of what `check` takes
