@@ -45,6 +45,7 @@ from engine.analysis.outvoted import outvoted_preferences
 from engine.analysis.preferences import idle_preferences, late_tiers, tied_tiers
 from engine.analysis.redundancy import Spelling, exempts_alike, redundancies
 from engine.analysis.selections import Selections
+from engine.analysis.settling import deciders
 from engine.analysis.splits import split_problems
 from engine.analysis.stage import Evaluations, Stage, requires_the_same_always
 from engine.analysis.taints import all_taints, taint_problems
@@ -102,9 +103,11 @@ def examine(
     bound = tuple(p for p in program.policies if not cluster_read(p.policy, bundle) <= (cluster or {}).keys())
     policies = tuple(policy for policy in program.policies if policy not in bound)
     enforced = replace(program, mode="enforce", policies=policies)
-    deciders = [(name, Decider(enforced, pools, cluster=cluster)) for name, pools in inventories if pools.pools]
     ledger = Ledger(program.work)
-    stages = [Stage(name, decider, ledger.meter) for name, decider in deciders]
+    on_pools = deciders(enforced, inventories, cluster)
+    if on_pools is None:
+        ledger.too_long((p.name for p in policies), "what it does on pools was not looked at, for these are too many")
+    stages = [Stage(name, decider, ledger.meter) for name, decider in on_pools or ()]
     active = [policy for policy in policies if policy.policy.mode != "off"]
     anywhere = stages[0].decider if stages else Decider(enforced, Inventory((), 0), cluster=cluster)
     problems = ledger.each(
