@@ -39,8 +39,10 @@ PATIENCE = 10
 GATHER_SECONDS = 0.1
 GATHER_MOST_SECONDS = 0.5
 """Nodes change in crowds: pools are made of them once nothing has changed this long, and not much later than that."""
-SWITCH_SECONDS = 0.001
-"""How soon building gives way to a request that wants to be answered (the interpreter's default is five times that)."""
+SWITCH_SECONDS = 0.0005
+"""How soon building, and what webhooks decide beside their event loop, give way to a request that wants to be answered.
+The interpreter's own are five milliseconds, and a loop waits for it once for each thing that it reads or writes. A
+start has those, for nobody is answered yet, and to let others in takes a twentieth of it."""
 
 log = logging.getLogger("bayplan.activation")
 
@@ -131,7 +133,6 @@ class Activation:
 
     def start(self) -> None:
         """Follow the inventory from now on."""
-        sys.setswitchinterval(SWITCH_SECONDS)
         self._thread.start()
 
     def stop(self) -> None:
@@ -252,6 +253,8 @@ class Activation:
             self._programs, self._previous, self._inventory = seats, before, inventory
             if decider is None:
                 return
+            if self.decider is None:
+                sys.setswitchinterval(SWITCH_SECONDS)
             self.decider = decider
         seconds = time.perf_counter() - started
         self._metrics.activate([program.revision for program in ready], [one.revision for one in before.values()])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -59,7 +58,6 @@ from webhook.pair import development, development_folder
 from webhook.server import Port, Serving, address_of, listen
 from webhook.shadow import Shadow
 from webhook.storing import Exported, StoreOptions, keeping, recorder_of, told_of
-from webhook.turns import SWITCH_SECONDS
 from webhook.validation import Validation
 
 GARBAGE = 1_000_000
@@ -143,7 +141,6 @@ def serve(options: Options, output: BinaryIO) -> None:
     Raises BundleError, ListenError, CertificateError, ClusterError or OSError for what keeps it from starting.
     """
     _settle()
-    sys.setswitchinterval(SWITCH_SECONDS)
     metrics = Metrics(VERSION)
     with contextlib.ExitStack() as stack:
         stack.callback(configure_logging(metrics.log_dropped.inc))

@@ -7,7 +7,8 @@ a while. A crowd of dear reviews from one place then costs others one of them, n
 meanwhile is first read to where it waits.
 
 A large one is read and decided apart, by a thread that does one piece of work after the other, in the same order. The
-loop takes the interpreter back from it within `SWITCH_SECONDS`, and need not wait until a dear one is done.
+loop takes the interpreter back from it within `SWITCH_SECONDS` of `delivery.activation`, and need not wait until a dear
+one is done.
 """
 
 from __future__ import annotations
@@ -36,9 +37,6 @@ begin, and once more for each piece. Beside a hundred dear reviews, a good one w
 round in which there is nothing to do takes microseconds."""
 WAIT_SECONDS = 10.0
 """For how long a review may wait for its turn: longer than API servers are asked to wait."""
-SWITCH_SECONDS = 0.0005
-"""For `sys.setswitchinterval`: after which a thread that has something to do is let in. The interpreter's own are five
-milliseconds, and the loop waits for it once for each thing that it reads or writes, several times in a request."""
 
 T = TypeVar("T")
 _GONE = object()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from delivery import activation
-from delivery.activation import Activation, Stages
+from delivery.activation import SWITCH_SECONDS, Activation, Stages
 from delivery.folder import read_documents
 from delivery.follower import Follower, followed
 from delivery.sources import read_address
@@ -92,6 +93,21 @@ def test_files_are_active_at_once(tmp_path: Path) -> None:
         assert rig.activation.pools() == 2
         (active,) = [s for f in rig.metrics.bundle.collect() for s in f.samples]
         assert (active.labels["name"], active.labels["version"], active.value) == ("small", "1.0.0", 1)
+
+
+def test_threads_give_way_soon_from_when_somebody_is_answered(tmp_path: Path) -> None:
+    before = sys.getswitchinterval()
+    rig = Rig(bundles.write(tmp_path / "bundle"), None)
+    try:
+        sys.setswitchinterval(0.005)
+        rig.first()
+        assert (rig.activation.unready(), sys.getswitchinterval()) == (["no inventory are active yet"], 0.005)
+        rig.activation.first()
+        rig.nodes = [node("a", "general")]
+        rig.activation._renew("nodes")
+        assert (rig.activation.unready(), sys.getswitchinterval()) == ([], SWITCH_SECONDS)
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_a_new_version_takes_over(tmp_path: Path) -> None:
