@@ -52,6 +52,7 @@ def processor_seconds(run: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
+@pytest.mark.timeout(3600 if NIGHTLY else 300)
 @pytest.mark.parametrize(("policies", "pods"), [(12, 500 if NIGHTLY else 12), (50, 2_000 if NIGHTLY else 12)])
 def test_the_slowest_pods_stay_within_the_budget(policies: int, pods: int) -> None:
     """The search goes by processor time, which is measured once for each pod; calls are counted of the slowest."""
