@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from engine.struct import Marked, Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class Type:
+class Type(Marked, frozen=True):
     """A type: its name as CEL prints it and its parameters (`list(int)`, `map(string, dyn)`, `optional_type(T)`)."""
 
     name: str
@@ -19,17 +19,19 @@ class Type:
         return f"{self.name}({inside})" if inside else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectType(Type):
+class ObjectType(Type, frozen=True):
     """A type with fields, known by name alone: `Pod`, `Pool`. Closed: a field that is not here is an error.
 
     `optional` holds the fields that an object may lack, so that reading one without `has`, `.?` or `[?]` can fail.
     With `others` it is a map too, whose name and parameters it has.
     """
 
-    fields: Mapping[str, Type] = field(default_factory=dict, compare=False, repr=False)
-    optional: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
-    others: Others | None = field(default=None, compare=False, repr=False)
+    unprinted = ("fields", "optional", "others")
+    uncompared = ("fields", "optional", "others")
+
+    fields: Mapping[str, Type] = field(default_factory=dict)
+    optional: frozenset[str] = frozenset()
+    others: Others | None = None
 
     def member(self, key: str) -> Type | None:
         """The type of a field, None where there can be none of that name."""
@@ -38,8 +40,7 @@ class ObjectType(Type):
         return known or (others.type if others is not None and re.fullmatch(others.pattern, key) else None)
 
 
-@dataclass(frozen=True, slots=True)
-class Others:
+class Others(Struct, frozen=True):
     """The keys of an object besides its fields: all that match a regular expression, and their type.
 
     `title` is what the object is called in messages, `expected` which keys it can have.
@@ -51,8 +52,7 @@ class Others:
     expected: str
 
 
-@dataclass(frozen=True, slots=True)
-class TypeParameter(Type):
+class TypeParameter(Type, frozen=True):
     """`A`, `K` or `V` in a function's signature: whatever the arguments make it."""
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from engine.nodeselector import ABSENT, ANY, LabelStates, one_of
 from engine.pools.providers import POOL_LABELS, capacity, is_anybodys
+from engine.struct import Marked
 
 Labels = Mapping[str, str]
 LabelValues = Mapping[str, tuple[str, ...]]
@@ -161,8 +162,7 @@ class Remark(NamedTuple):
         return f"{self.about}: {self.text}" if self.about else self.text
 
 
-@dataclass(frozen=True, slots=True)
-class Inventory:
+class Inventory(Marked, frozen=True):
     """The pools of a cluster, sorted by name; `strays` counts the nodes that belong to none.
 
     `stray_nodes` are those, `stray_names` their names, `stray_keys` the labels by which they could be told apart, with
@@ -170,13 +170,16 @@ class Inventory:
     `order` are the labels that identify a pool in the order in which they are looked for on a node.
     """
 
+    unprinted = ("stray_nodes",)
+    uncompared = ("remarks", "stray_names", "stray_keys")
+
     pools: tuple[Pool, ...] = ()
     strays: int = 0
     order: tuple[str, ...] = POOL_LABELS
-    remarks: tuple[Remark, ...] = field(default=(), compare=False)
-    stray_names: tuple[str, ...] = field(default=(), compare=False)
-    stray_keys: Mapping[str, Mapping[str, int]] = field(default_factory=dict, compare=False)
-    stray_nodes: tuple[Stray, ...] = field(default=(), repr=False)
+    remarks: tuple[Remark, ...] = ()
+    stray_names: tuple[str, ...] = ()
+    stray_keys: Mapping[str, Mapping[str, int]] = {}
+    stray_nodes: tuple[Stray, ...] = ()
 
 
 def capacity_types(pool: Pool) -> tuple[str, ...] | None:

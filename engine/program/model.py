@@ -12,7 +12,7 @@ from engine.pods import NAME_LABEL
 from engine.program.fields_read import FieldPath
 from engine.program.tree import Leaf, Reads, Tree, leaves_of
 from engine.program.truths import CasesOf
-from engine.struct import Struct
+from engine.struct import Marked, Struct
 
 Function: TypeAlias = Callable[..., object]
 
@@ -196,22 +196,23 @@ class CompiledExemption(Struct, frozen=True):
         return not self.exemption.policies or policy in self.exemption.policies
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Marked, frozen=True):
     """A compiled bundle: its policies by descending priority, then name; the leaves that they share; its constants.
 
     `work` is what compiling it took, in units of `engine.language.Budget`.
     """
+
+    unprinted = ("warnings", "work")
 
     revision: Revision
     mode: str
     params: Mapping[str, object]
     policies: tuple[CompiledPolicy, ...]
     leaves: tuple[Leaf, ...]
-    warnings: tuple[Problem, ...] = field(default=(), repr=False)
+    warnings: tuple[Problem, ...] = ()
     exemptions: tuple[CompiledExemption, ...] = ()
-    hands_on: HandsOn = field(default_factory=HandsOn)
-    work: int = field(default=0, repr=False)
+    hands_on: HandsOn = HandsOn()
+    work: int = 0
 
 
 def _asks_namespace(selector: Selector, conditions: Iterable[Condition]) -> bool:
