@@ -139,7 +139,7 @@ class _Client(TraditionalGitClient):
             raise self._transfer.error(text) from None
         self._transfer.interrupted_by(process.kill)
         pipe = _Process(process, self._transfer)
-        lines = Protocol(self._listening(pipe.counted), pipe.write, pipe.close)
+        lines = Protocol(self._listening(pipe.counted), pipe.written, pipe.close)
         self._closing.callback(lines.close)
         return lines, pipe.can_read, _Complaint(process, self._transfer)
 
@@ -159,6 +159,12 @@ class _Process(SubprocessWrapper):
         data: bytes = self.read(size)
         self._transfer.received(len(data))
         return data
+
+    def written(self, data: bytes) -> int:
+        """Where the process has ended meanwhile, why it did is yet to be read, and not that it takes no more."""
+        with contextlib.suppress(BrokenPipeError):
+            self.write(data)
+        return len(data)
 
     def close(self, timeout: int | None = None) -> None:  # noqa: ARG002
         for stream in (self.proc.stdin, self.proc.stdout, self.proc.stderr):

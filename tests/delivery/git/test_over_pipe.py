@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,11 +10,11 @@ import pytest
 
 from delivery.content import SourceError
 from delivery.git import GitSource
+from delivery.git.over_pipe import _Process
 from delivery.sources import read_address
+from delivery.transfer import Transfer
 from tests.delivery import bundles
 from tests.delivery.git_servers import SSHD, Repository, SshServer, ssh_key
-
-pytestmark = pytest.mark.skipif(SSHD is None, reason="there is no sshd (Debian's openssh-server)")
 
 
 @pytest.fixture
@@ -25,6 +26,8 @@ def repository(tmp_path: Path) -> Repository:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[SshServer]:
+    if SSHD is None:
+        pytest.skip("there is no sshd (Debian's openssh-server)")
     folder = tmp_path / "sshd"
     folder.mkdir()
     one = SshServer(folder)
@@ -110,3 +113,14 @@ def test_a_server_that_dies_and_comes_back(repository: Repository, server: SshSe
 def test_a_repository_that_is_not_there(repository: Repository, server: SshServer, credentials: Path) -> None:
     repository.path.rename(repository.folder / "moved.git")
     assert "has no repository there" in failure(source(server, repository, credentials))
+
+
+def test_last_words_are_read_of_who_takes_no_more() -> None:
+    """A server that gives up ends while it is still being written to."""
+    command = ["sh", "-c", "printf 'not our ref'"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        process.wait(60)
+        one = _Process(process, Transfer("fetch", "they", 60.0, 100))
+        assert one.written(b"want more") == 9
+        assert one.counted(11) == b"not our ref"
