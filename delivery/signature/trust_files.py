@@ -6,12 +6,12 @@ A file that is half written, out of place or damaged takes nothing from the othe
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from delivery.files import read_file, reason
-from delivery.signature.allowed_signers import Signer, allowed_signers
-from delivery.signature.identities import Identity, read_identities
+from delivery.signature.allowed_signers import allowed_signers
+from delivery.signature.identities import read_identities
 from delivery.signature.keys import MAX_PEM, BadKeyError, PublicKey, public_keys
 from delivery.signature.strict_json import UnreadableError, json_object
 from delivery.signature.trust import Root, Trust
@@ -43,13 +43,13 @@ def read_trust(
     What can't be read is among the problems of the Trust: it never makes up for a configuration that names nobody.
     """
     problems: list[str] = []
-    trusted = None if keys is None else tuple(_good(_keys(keys), problems))
-    allowed = None if signers is None else tuple(_good(_signers(signers), problems))
+    trusted = None if keys is None else tuple(_good(_of_files(keys, _keys), problems))
+    allowed = None if signers is None else tuple(_good(_of_files(signers, allowed_signers), problems))
     if trusted is not None and len(trusted) > MAX_KEYS:
         problems.append(f"there are {len(trusted)} trusted keys, of which {MAX_KEYS} are used")
         trusted = trusted[:MAX_KEYS]
-    named = None if identities is None else tuple(_good(_identities(identities), problems))
-    rooted = tuple(_good(_roots(roots), problems))
+    named = None if identities is None else tuple(_good(_of_files(identities, read_identities), problems))
+    rooted = tuple(_good(_of_files(roots, _roots), problems))
     if len(rooted) > MAX_ROOTS:
         problems.append(f"there are {len(rooted)} trusted roots, of which {MAX_ROOTS} are used")
         rooted = rooted[:MAX_ROOTS]
@@ -64,33 +64,23 @@ def _good(found: Iterable[One | BadKeyError], problems: list[str]) -> Iterator[O
             yield one
 
 
-def _keys(paths: Iterable[Path]) -> Iterator[PublicKey | BadKeyError]:
+def _of_files(
+    paths: Iterable[Path], read: Callable[[bytearray, str], Iterable[One | BadKeyError]]
+) -> Iterator[One | BadKeyError]:
+    """What `read` makes of each file and its path, and why files can't be read."""
     for path, data in _files(paths):
         if isinstance(data, BadKeyError):
             yield data
         else:
-            yield from public_keys(data, os.path.basename(path))
+            yield from read(data, path)
 
 
-def _signers(paths: Iterable[Path]) -> Iterator[Signer | BadKeyError]:
-    for path, data in _files(paths):
-        if isinstance(data, BadKeyError):
-            yield data
-        else:
-            yield from allowed_signers(data, path)
+def _keys(data: bytearray, path: str) -> Iterable[PublicKey | BadKeyError]:
+    return public_keys(data, os.path.basename(path))
 
 
-def _identities(paths: Iterable[Path]) -> Iterator[Identity | BadKeyError]:
-    for path, data in _files(paths):
-        if isinstance(data, BadKeyError):
-            yield data
-        else:
-            yield from read_identities(data, path)
-
-
-def _roots(paths: Iterable[Path]) -> Iterator[Root | BadKeyError]:
-    for path, data in _files(paths):
-        yield data if isinstance(data, BadKeyError) else _root(data, os.path.basename(path))
+def _roots(data: bytearray, path: str) -> Iterable[Root | BadKeyError]:
+    return (_root(data, os.path.basename(path)),)
 
 
 def _root(data: bytearray, name: str) -> Root | BadKeyError:
